@@ -1,0 +1,154 @@
+"""Pinhole cameras in pixels, and the network's camera: weak perspective in a padded square.
+
+Pixels: as in OpenCV and ROS, integer coordinates are pixel *centres*; an image of width W
+spans [-0.5, W - 0.5]. Frame: the camera optical frame (x right, y down, z forward), metres.
+
+Square coordinates: the letterboxed square spans [-1, 1] x [-1, 1], edges included.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+#: A point's depth is never taken for less than this share of its root's depth: it keeps the
+#: projection of a body that reaches past the camera finite (and its gradient bounded).
+MIN_DEPTH_RATIO = 0.2
+
+Array = TypeVar("Array", npt.NDArray[np.float64], torch.Tensor)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Pinhole intrinsics without distortion.
+
+    fx, fy: focal lengths; cx, cy: principal point; width, height: image size; all in pixels.
+    focal_assumed: the focal length is a guess, so distances made with it are guesses too.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    width: int
+    height: int
+    focal_assumed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or self.height < 1:
+            raise ValueError(f"camera size must be at least 1x1, got {self.width}x{self.height}")
+        values = (self.fx, self.fy, self.cx, self.cy)
+        if not all(math.isfinite(v) for v in values) or self.fx <= 0 or self.fy <= 0:
+            raise ValueError(
+                f"camera needs finite intrinsics and positive focal lengths, got fx={self.fx}, "
+                f"fy={self.fy}, cx={self.cx}, cy={self.cy}"
+            )
+
+    @classmethod
+    def assumed(cls, width: int, height: int, fov_deg: float = 60.0) -> Camera:
+        """A camera of which only the image size is known.
+
+        fov_deg: assumed field of view across the *longer* side. The principal point is the
+        image centre. The result is marked ``focal_assumed``.
+        """
+        if not 1.0 <= fov_deg <= 179.0:
+            raise ValueError(f"fov_deg must lie in [1, 179], got {fov_deg}")
+        focal = 0.5 * max(width, height) / math.tan(math.radians(fov_deg) / 2)
+        center = ((width - 1) / 2, (height - 1) / 2)
+        return cls(focal, focal, *center, width, height, focal_assumed=True)
+
+    @property
+    def matrix(self) -> npt.NDArray[np.float64]:
+        """The 3x3 matrix K."""
+        return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], dtype=float)
+
+    def project(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Points in the camera optical frame [..., 3], m -> pixels [..., 2].
+
+        Points at or behind the camera plane have no image: they become NaN.
+        """
+        points = np.asarray(points, dtype=np.float64)
+        z = np.where(points[..., 2] > 1e-6, points[..., 2], np.nan)
+        return np.stack(
+            (self.fx * points[..., 0] / z + self.cx, self.fy * points[..., 1] / z + self.cy),
+            axis=-1,
+        )
+
+
+@dataclass(frozen=True)
+class SquareCamera:
+    """A pinhole camera seen in square coordinates (normalised to [-1, 1]).
+
+    fx, fy: focal lengths and px, py: principal point, both in units of half the square's side.
+    """
+
+    fx: float
+    fy: float
+    px: float
+    py: float
+
+    @property
+    def focal(self) -> float:
+        """One focal length for the weak-perspective scale: the geometric mean of fx and fy."""
+        return math.sqrt(self.fx * self.fy)
+
+
+def weak_perspective_from_root(
+    root: npt.NDArray[np.float64], camera: SquareCamera
+) -> npt.NDArray[np.float64]:
+    """Root (pelvis) positions [N, 3], m -> (s, tx, ty) [N, 3].
+
+    s is the size in square units of one metre at the root's depth and (tx, ty) the root's image,
+    so that ``x = s * X + t`` for X measured from the root (method: "weak perspective").
+    """
+    z = root[..., 2]
+    return np.stack(
+        (
+            camera.focal / z,
+            camera.px + camera.fx * root[..., 0] / z,
+            camera.py + camera.fy * root[..., 1] / z,
+        ),
+        axis=-1,
+    )
+
+
+def root_from_weak_perspective(
+    weak: npt.NDArray[np.float64], camera: SquareCamera
+) -> npt.NDArray[np.float64]:
+    """(s, tx, ty) [N, 3] -> root positions [N, 3], m; the inverse of the function above.
+
+    Depth z = 2 f / (S s), where f is the focal length in pixels of a square of side S.
+    """
+    z = camera.focal / weak[..., 0]
+    x = (weak[..., 1] - camera.px) * z / camera.fx
+    y = (weak[..., 2] - camera.py) * z / camera.fy
+    return np.stack((x, y, z), axis=-1)
+
+
+def project_from_weak(
+    points: torch.Tensor,
+    weak: torch.Tensor,
+    inverse_focal: torch.Tensor,
+    principal: torch.Tensor,
+) -> torch.Tensor:
+    """Project root-relative points with the network's camera; differentiable.
+
+    points [N, K, 3]: metres from the root, camera axes. weak [N, 3]: (s, tx, ty).
+    inverse_focal [N]: 1 / SquareCamera.focal; 0 gives plain weak perspective, for images of
+    unknown focal length. principal [N, 2]: principal point in square coordinates.
+    Returns [N, K, 2] in square coordinates.
+
+    With z0 = focal / s the root's depth, pinhole projection of a point (X, Y, Z) from the root is
+    ``p + (s X + t - p) / (1 + Z / z0)``: weak perspective is its limit for a long lens.
+    """
+    scale, shift = weak[:, None, :1], weak[:, None, 1:]
+    depth_ratio = 1 + points[..., 2:] * scale * inverse_focal[:, None, None]
+    center = principal[:, None, :]
+    return center + (scale * points[..., :2] + shift - center) / depth_ratio.clamp(
+        min=MIN_DEPTH_RATIO
+    )

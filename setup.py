@@ -1,0 +1,49 @@
+"""`pip install .`: the estimator and the training package, without ROS.
+
+The ROS 2 package (messages, nodes, launch files) is built by colcon from CMakeLists.txt.
+"""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r"<version>(.+)</version>", (ROOT / "package.xml").read_text())[1]
+
+TRAINING = ["lightning>=2.4", "moderngl>=5.10", "matplotlib>=3.8", "pyyaml>=6"]
+
+setup(
+    name="icl_mesh_ros",
+    version=VERSION,
+    description="Occluded people as SMPL bodies from camera images, for ROS 2 and for Python",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE", "icl_mesh/assets/NOTICE*"],
+    packages=find_packages(include=["icl_mesh", "icl_mesh.*", "icl_mesh_training*"]),
+    package_data={"icl_mesh": ["assets/*", "py.typed"]},
+    python_requires=">=3.10",
+    install_requires=[
+        "torch>=2.11",
+        "numpy>=1.26",
+        "scipy>=1.11",
+        "opencv-python-headless>=4.8",
+        "safetensors>=0.4.3",
+        "roma>=1.5",
+        "trimesh>=4.0",
+        "tqdm>=4.66",
+    ],
+    extras_require={
+        "overlay": ["moderngl>=5.10"],
+        "training": TRAINING,
+        "smplx": ["smplx>=0.1.28"],
+        "test": ["pytest>=8", "smplx>=0.1.28", *TRAINING],
+    },
+    entry_points={
+        "console_scripts": [
+            "icl-mesh = icl_mesh.cli:main",
+            "icl-mesh-train = icl_mesh_training.cli:main",
+        ]
+    },
+)
