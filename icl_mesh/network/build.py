@@ -1,0 +1,22 @@
+"""Networks by name."""
+
+from __future__ import annotations
+
+from icl_mesh.network.mobilenet import MobileNetV2
+from icl_mesh.network.model import IclMeshNetwork
+
+_BACKBONES = {"mobilenet_v2": MobileNetV2}
+BACKBONES = tuple(_BACKBONES)
+
+
+def build_network(name: str, head_width: float = 1.0) -> IclMeshNetwork:
+    """A network with random weights, in training mode.
+
+    name: one of BACKBONES. head_width: scales the branches' hidden channels (64 and 128 in
+    Table 1), between 0.125 and 2, rounded to multiples of 8; the maps keep their channels.
+    """
+    if name not in _BACKBONES:
+        raise ValueError(f"unknown backbone {name!r}; known are {', '.join(BACKBONES)}")
+    if not 0.125 <= head_width <= 2:
+        raise ValueError(f"head_width must lie in [0.125, 2], got {head_width}")
+    return IclMeshNetwork(_BACKBONES[name](), name, float(head_width))

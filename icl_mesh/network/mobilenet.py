@@ -1,0 +1,157 @@
+"""MobileNetV2 (Sandler et al. 2018) with a light decoder to stride 4: the CPU's backbone.
+
+The trunk is TensorFlow's ImageNet model with its batch norms folded: convolutions with bias and
+ReLU6. TensorFlow's "SAME" padding is kept, which at stride 2 pads only right and bottom; PyTorch's
+symmetric padding would shift every map by a pixel and spoil the weights. Parameter names of the
+trunk are the names in the weights file (icl_mesh.network.imagenet).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from icl_mesh.network.normalization import IMAGENET_MEAN, IMAGENET_STD
+
+#: Table 2 of the paper: output channels, expansion, stride of blocks b0 to b16.
+BLOCKS = (
+    (16, 1, 1),
+    *((24, 6, 2), (24, 6, 1)),
+    *((32, 6, 2), (32, 6, 1), (32, 6, 1)),
+    *((64, 6, 2), (64, 6, 1), (64, 6, 1), (64, 6, 1)),
+    *((96, 6, 1), (96, 6, 1), (96, 6, 1)),
+    *((160, 6, 2), (160, 6, 1), (160, 6, 1)),
+    (320, 6, 1),
+)
+#: Last block of each stride 4, 8, 16, 32; their channels are 24, 32, 96, 320.
+TAPS = {4: 2, 8: 5, 16: 12, 32: 16}
+
+
+class FoldedConv(nn.Conv2d):
+    """Convolution with bias and TensorFlow's "SAME" padding, then ReLU6 unless ``linear``.
+
+    Input height and width must be even where stride is 2: [B, in, H, W] -> [B, out, H/s, W/s].
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        linear: bool = False,
+    ) -> None:
+        padding = kernel // 2 if stride == 1 else 0
+        super().__init__(in_channels, out_channels, kernel, stride, padding, groups=groups)
+        self.linear = linear
+        nn.init.kaiming_normal_(self.weight, mode="fan_out")
+        nn.init.zeros_(self.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.stride[0] == 2:
+            x = functional.pad(x, (0, 1, 0, 1))
+        x = super().forward(x)
+        return x if self.linear else functional.relu6(x, inplace=True)
+
+
+class InvertedResidual(nn.Module):
+    """1x1 expansion (absent where it is 1), depthwise 3x3, linear 1x1 projection, skip."""
+
+    def __init__(self, in_channels: int, out_channels: int, expansion: int, stride: int) -> None:
+        super().__init__()
+        wide = in_channels * expansion
+        self.expand = FoldedConv(in_channels, wide, 1) if expansion > 1 else None
+        self.dw = FoldedConv(wide, wide, 3, stride, groups=wide)
+        self.project = FoldedConv(wide, out_channels, 1, linear=True)
+        self.has_skip = stride == 1 and in_channels == out_channels
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x if self.expand is None else self.expand(x)
+        y = self.project(self.dw(y))
+        return x + y if self.has_skip else y
+
+
+class Decoder(nn.Module):
+    """Top-down pyramid: 1x1 laterals, bilinear doubling, one 3x3 convolution per level.
+
+    Coarse levels are wider: they hold most of the evidence about pose and are cheap there.
+    """
+
+    def __init__(self, in_channels: tuple[int, ...], channels: tuple[int, ...]) -> None:
+        super().__init__()
+
+        def norm_relu(*layers: nn.Module) -> nn.Sequential:
+            out = layers[-1].out_channels
+            return nn.Sequential(*layers, nn.BatchNorm2d(out), nn.ReLU(inplace=True))
+
+        levels = range(len(channels))
+        self.lateral = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(in_channels[i], channels[i], 1, bias=False), nn.BatchNorm2d(channels[i])
+            )
+            for i in levels
+        )
+        self.reduce = nn.ModuleList(
+            nn.Conv2d(channels[i + 1], channels[i], 1, bias=False) for i in levels[:-1]
+        )
+        self.smooth = nn.ModuleList(
+            norm_relu(nn.Conv2d(channels[i], channels[i], 3, padding=1, bias=False)) for i in levels
+        )
+
+    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """Maps from fine to coarse, each half as large as the last -> map like the finest."""
+        x = self.smooth[-1](functional.relu(self.lateral[-1](features[-1])))
+        for i in reversed(range(len(features) - 1)):
+            # The 1x1 commutes with the interpolation: a quarter of the work before it.
+            up = functional.interpolate(self.reduce[i](x), scale_factor=2.0, mode="bilinear")
+            x = self.smooth[i](functional.relu(self.lateral[i](features[i]) + up))
+        return x
+
+
+class MobileNetV2(nn.Module):
+    """ImageNet-normalised RGB [B, 3, S, S] -> [B, 48, S/4, S/4]; S a multiple of 32."""
+
+    out_channels = 48
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = FoldedConv(3, 32, 3, stride=2)
+        channels = 32
+        for index, (out_channels, expansion, stride) in enumerate(BLOCKS):
+            self.add_module(
+                f"b{index}", InvertedResidual(channels, out_channels, expansion, stride)
+            )
+            channels = out_channels
+        taps = tuple(BLOCKS[index][0] for index in TAPS.values())
+        self.decoder = Decoder(taps, (self.out_channels, 64, 96, 128))
+        # The trunk was trained on pixel / 127.5 - 1, which is 2 (x std + mean) - 1.
+        scale = 2 * torch.tensor(IMAGENET_STD)
+        shift = 2 * torch.tensor(IMAGENET_MEAN) - 1
+        self.register_buffer("input_scale", scale[:, None, None], persistent=False)
+        self.register_buffer("input_shift", shift[:, None, None], persistent=False)
+
+    def features(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Trunk maps at strides 4, 8, 16, 32 (24, 32, 96, 320 channels)."""
+        x = self.stem(images * self.input_scale + self.input_shift)
+        maps = []
+        for index in range(len(BLOCKS)):
+            x = self.get_submodule(f"b{index}")(x)
+            if index in TAPS.values():
+                maps.append(x)
+        return maps
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.decoder(self.features(images))
+
+    def freeze_to_stride(self, stride: int) -> None:
+        """Stop training of the trunk down to its last block of this stride (4, 8, 16 or 32).
+
+        Early ImageNet filters carry over; without their gradients a training step is faster.
+        """
+        if stride not in TAPS:
+            raise ValueError(f"stride must be one of {tuple(TAPS)}, got {stride}")
+        self.stem.requires_grad_(False)
+        for index in range(TAPS[stride] + 1):
+            self.get_submodule(f"b{index}").requires_grad_(False)

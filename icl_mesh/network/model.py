@@ -1,0 +1,152 @@
+"""The assembled network: backbone, coordinate channels, six branches, two projectors."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from icl_mesh.network.branches import (
+    BETAS,
+    CAMERA_CHANNELS,
+    JOINTS,
+    ROTATIONS,
+    InstanceBranch,
+    SmplBranch,
+    plain_branch,
+    projector,
+)
+from icl_mesh.network.position import add_sine_encoding, coordinate_map
+from icl_mesh.rotation import IDENTITY_6D
+
+#: Heatmaps start at probability 0.1 everywhere (CenterNet: bias -2.19), so that the many empty
+#: cells do not swamp the first steps.
+HEATMAP_BIAS = -2.19
+#: 1.1 ** c0 = 0.9: one metre is 0.45 of the square's side, so a person of 1.7 m spans three
+#: quarters of it. Near the middle of the sizes met, on a logarithmic scale, for full bodies.
+CAMERA_BIAS = (math.log(0.9) / math.log(1.1), 0.0, 0.0)
+#: Upright and facing the camera: the body's y is up and the camera's y is down, so half a turn
+#: about x; its first two columns.
+UPRIGHT_6D = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
+SMPL_BIAS = (*UPRIGHT_6D, *IDENTITY_6D * (ROTATIONS - 1), *(0.0,) * BETAS)
+
+
+class NetworkMaps(NamedTuple):
+    """What the network finds, float32, at h = w = S / 8 cells (method, "One stage").
+
+    center_heatmap [B, 1, h, w]: probability that a person's body centre lies in the cell.
+    joint_heatmaps [B, 24, h, w]: the same for each of SMPL's joints.
+    camera [B, 3, h, w]: (c0, tx, ty) of the person centred there; scale s = 1.1 ** c0, so that
+        x_square = s X + t for X in metres from the root joint (icl_mesh.camera).
+    center_instance [B, 64, h, w], joint_instance [B, 64, h, w]: identity features, before P_C
+        and P_J; the first includes the sine encoding of the position.
+    smpl [B, 142, h, w]: 22 rotations of 6 channels (icl_mesh.rotation; joint 0 first, body to
+        camera), then 10 betas, of the person centred there.
+    """
+
+    center_heatmap: torch.Tensor
+    joint_heatmaps: torch.Tensor
+    camera: torch.Tensor
+    center_instance: torch.Tensor
+    joint_instance: torch.Tensor
+    smpl: torch.Tensor
+
+
+class IclMeshNetwork(nn.Module):
+    """Instance-aware contrastive network (supplementary, Table 1) over any backbone.
+
+    backbone: module with ``out_channels``, images [B, 3, S, S] -> [B, out_channels, S/4, S/4].
+    Use :func:`icl_mesh.network.build_network` to make one by name.
+    """
+
+    def __init__(self, backbone: nn.Module, architecture: str, head_width: float = 1.0) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.head_width = head_width
+        self.backbone = backbone
+        channels = int(backbone.out_channels) + 2  # type: ignore[arg-type]  # + coordinates
+        hidden = max(8, 8 * round(64 * head_width / 8))  # multiples of 8 run best everywhere
+        self.center_branch = plain_branch(channels, hidden, 1)
+        self.joint_branch = plain_branch(channels, hidden, JOINTS)
+        self.camera_branch = plain_branch(channels, hidden, CAMERA_CHANNELS)
+        self.center_instance_branch = InstanceBranch(channels, hidden)
+        self.joint_instance_branch = InstanceBranch(channels, hidden)
+        self.smpl_branch = SmplBranch(channels, hidden)
+        self.center_projector = projector()
+        self.joint_projector = projector()
+        self._start_near_rest()
+
+    def _start_near_rest(self) -> None:
+        """First estimates: empty heatmaps, rest pose facing the camera, a middling distance."""
+        starts = (
+            (self.center_branch[-1], (HEATMAP_BIAS,)),
+            (self.joint_branch[-1], (HEATMAP_BIAS,) * JOINTS),
+            (self.camera_branch[-1], CAMERA_BIAS),
+            (self.smpl_branch.merge[-1], SMPL_BIAS),
+        )
+        for layer, bias in starts:
+            assert isinstance(layer, nn.Conv2d) and layer.bias is not None  # for mypy
+            nn.init.normal_(layer.weight, std=0.01)
+            with torch.no_grad():
+                layer.bias.copy_(torch.tensor(bias))
+
+    @property
+    def config(self) -> dict[str, str | float]:
+        """What build_network needs to make this network again; stored with the weights."""
+        return {"architecture": self.architecture, "head_width": self.head_width}
+
+    def forward(self, images: torch.Tensor) -> NetworkMaps:
+        """images [B, 3, S, S], RGB, ImageNet-normalised, S a multiple of 32 -> maps.
+
+        Heatmaps are probabilities: the sigmoid is inside (Decision: the public release has none
+        and clamps raw maps in its loss). Maps are float32 also under autocast or in half
+        precision. Raises ValueError for images of another shape or type.
+        """
+        check_images(images)
+        features = self.backbone(images)
+        features = torch.cat((features, coordinate_map(features)), dim=1)
+        # Probabilities near 1 need float32; the branches take them in the working precision.
+        center = self.center_branch(features).float().sigmoid()
+        joints = self.joint_branch(features).float().sigmoid()
+        camera = self.camera_branch(features)
+        center_hint, joint_hint = center.to(features.dtype), joints.to(features.dtype)
+        hints = torch.cat((center_hint, joint_hint), dim=1)
+        center_instance = add_sine_encoding(self.center_instance_branch(features, hints))
+        joint_instance = self.joint_instance_branch(features, hints)
+        smpl = self.smpl_branch(features, center_hint, joint_hint, center_instance, joint_instance)
+        return NetworkMaps(
+            center,
+            joints,
+            camera.float(),
+            center_instance.float(),
+            joint_instance.float(),
+            smpl.float(),
+        )
+
+    def project_center(self, features: torch.Tensor) -> torch.Tensor:
+        """P_C: centre features [..., 64] -> the common identity space [..., 64]."""
+        return self.center_projector(features)
+
+    def project_joint(self, features: torch.Tensor) -> torch.Tensor:
+        """P_J: joint features [..., 64] -> the common identity space [..., 64]."""
+        return self.joint_projector(features)
+
+
+def check_images(images: torch.Tensor) -> None:
+    """Raise ValueError unless images are floating point [B, 3, S, S] with S a multiple of 32."""
+    shape = tuple(images.shape)
+    if len(shape) != 4 or shape[1] != 3:
+        raise ValueError(f"the network takes images [B, 3, S, S], got shape {shape}")
+    if shape[2] != shape[3]:
+        raise ValueError(
+            f"the network takes square images, got {shape[3]}x{shape[2]} (width x height); "
+            "letterbox them first"
+        )
+    if shape[2] == 0 or shape[2] % 32:
+        raise ValueError(f"the image side must be a multiple of 32, got {shape[2]}")
+    if not images.is_floating_point():
+        raise ValueError(
+            f"the network takes ImageNet-normalised floating-point images, got {images.dtype}"
+        )
