@@ -8,6 +8,8 @@ trunk are the names in the weights file (icl_mesh.network.imagenet).
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -40,6 +42,7 @@ class FoldedConv(nn.Conv2d):
         out_channels: int,
         kernel: int,
         stride: int = 1,
+        *,
         groups: int = 1,
         linear: bool = False,
     ) -> None:
@@ -76,28 +79,26 @@ class InvertedResidual(nn.Module):
 class Decoder(nn.Module):
     """Top-down pyramid: 1x1 laterals, bilinear doubling, one 3x3 convolution per level.
 
-    Coarse levels are wider: they hold most of the evidence about pose and are cheap there.
+    in_channels, channels: per level, fine to coarse. Coarse levels may be wider: they hold most
+    of the evidence about pose and are cheap.
     """
 
     def __init__(self, in_channels: tuple[int, ...], channels: tuple[int, ...]) -> None:
         super().__init__()
-
-        def norm_relu(*layers: nn.Module) -> nn.Sequential:
-            out = layers[-1].out_channels
-            return nn.Sequential(*layers, nn.BatchNorm2d(out), nn.ReLU(inplace=True))
-
-        levels = range(len(channels))
         self.lateral = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(in_channels[i], channels[i], 1, bias=False), nn.BatchNorm2d(channels[i])
-            )
-            for i in levels
+            nn.Sequential(nn.Conv2d(source, width, 1, bias=False), nn.BatchNorm2d(width))
+            for source, width in zip(in_channels, channels, strict=True)
         )
         self.reduce = nn.ModuleList(
-            nn.Conv2d(channels[i + 1], channels[i], 1, bias=False) for i in levels[:-1]
+            nn.Conv2d(coarse, fine, 1, bias=False) for fine, coarse in itertools.pairwise(channels)
         )
         self.smooth = nn.ModuleList(
-            norm_relu(nn.Conv2d(channels[i], channels[i], 3, padding=1, bias=False)) for i in levels
+            nn.Sequential(
+                nn.Conv2d(width, width, 3, padding=1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.ReLU(inplace=True),
+            )
+            for width in channels
         )
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
@@ -114,6 +115,8 @@ class MobileNetV2(nn.Module):
     """ImageNet-normalised RGB [B, 3, S, S] -> [B, 48, S/4, S/4]; S a multiple of 32."""
 
     out_channels = 48
+    input_scale: torch.Tensor
+    input_shift: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()

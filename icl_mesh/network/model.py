@@ -18,7 +18,7 @@ from icl_mesh.network.branches import (
     plain_branch,
     projector,
 )
-from icl_mesh.network.position import add_sine_encoding, coordinate_map
+from icl_mesh.network.position import add_sine_encoding, cell_centers, coordinate_map
 from icl_mesh.rotation import IDENTITY_6D
 
 #: Heatmaps start at probability 0.1 everywhere (CenterNet: bias -2.19), so that the many empty
@@ -110,7 +110,10 @@ class IclMeshNetwork(nn.Module):
         # Probabilities near 1 need float32; the branches take them in the working precision.
         center = self.center_branch(features).float().sigmoid()
         joints = self.joint_branch(features).float().sigmoid()
-        camera = self.camera_branch(features)
+        # tx, ty are learnt as the root's offset from the cell that answers: a convolution finds
+        # "how far from here" more easily than "where in the image".
+        camera = self.camera_branch(features).float()
+        camera = torch.cat((camera[:, :1], camera[:, 1:] + cell_centers(camera)), dim=1)
         center_hint, joint_hint = center.to(features.dtype), joints.to(features.dtype)
         hints = torch.cat((center_hint, joint_hint), dim=1)
         center_instance = add_sine_encoding(self.center_instance_branch(features, hints))
@@ -119,7 +122,7 @@ class IclMeshNetwork(nn.Module):
         return NetworkMaps(
             center,
             joints,
-            camera.float(),
+            camera,
             center_instance.float(),
             joint_instance.float(),
             smpl.float(),

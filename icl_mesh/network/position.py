@@ -26,6 +26,14 @@ def coordinate_map(like: torch.Tensor) -> torch.Tensor:
     )
 
 
+def cell_centers(like: torch.Tensor) -> torch.Tensor:
+    """Square coordinates (x, y) of the cells of a map [B, C, h, w] -> [1, 2, h, w], float32."""
+    height, width = like.shape[-2:]
+    x = (torch.arange(width, device=like.device) + 0.5) / width * 2 - 1
+    y = (torch.arange(height, device=like.device) + 0.5) / height * 2 - 1
+    return torch.stack((x[None, :].expand(height, width), y[:, None].expand(height, width)))[None]
+
+
 def sine_table(
     size: int,
     channels: int,
