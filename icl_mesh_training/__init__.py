@@ -1,0 +1,1 @@
+"""Model updates: synthetic scenes, targets, losses, training and evaluation of the network."""

@@ -1,0 +1,174 @@
+"""Augmentation of a labelled scene: the image and every label move together, exactly.
+
+Geometric: flip, roll about the optical axis, crop (zoom and shift). All three are changes of the
+pinhole camera, so 3-D labels stay true. Photometric: colour, grey, blur, erased patches.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial.transform import Rotation
+
+from icl_mesh.camera import SquareCamera
+from icl_mesh.letterbox import PAD_VALUE
+from icl_mesh_training.scenes.labels import SceneLabels
+
+#: SMPL joints with left and right exchanged.
+MIRRORED_JOINTS = (
+    0,
+    2,
+    1,
+    3,
+    5,
+    4,
+    6,
+    8,
+    7,
+    9,
+    11,
+    10,
+    12,
+    14,
+    13,
+    15,
+    17,
+    16,
+    19,
+    18,
+    21,
+    20,
+    23,
+    22,
+)
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """Probabilities and ranges; `AugmentationConfig.none()` only letterboxes.
+
+    zoom: range of the factor on the letterboxed scale. shift: largest shift as a share of the
+    square. roll_deg: largest roll.
+    """
+
+    flip: float = 0.5
+    roll: float = 0.2
+    roll_deg: float = 30.0
+    crop: float = 0.5
+    zoom: tuple[float, float] = (0.6, 1.8)
+    shift: float = 0.2
+    colour: float = 0.8
+    blur: float = 0.15
+    grey: float = 0.05
+
+    @classmethod
+    def none(cls) -> AugmentationConfig:
+        """No augmentation: evaluation."""
+        return cls(flip=0, roll=0, crop=0, colour=0, blur=0, grey=0)
+
+
+def square_affine(
+    labels: SceneLabels, size: int, config: AugmentationConfig, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Image pixels -> square pixels (2x3, pixel centres at integers), and the roll in rad.
+
+    Without augmentation it is the letterbox up to the rounding of its inner size to whole pixels.
+    """
+    width, height = labels.size
+    scale = size / max(width, height)
+    shift = np.zeros(2)
+    roll = 0.0
+    if rng.random() < config.crop:
+        zoom = np.exp(rng.uniform(*np.log(config.zoom)))
+        focus = np.array([0.5, 0.5])
+        if zoom > 1 and len(labels.joints_px):
+            # A zoomed crop looks at somebody, at any of the joints: half bodies are common.
+            person = rng.integers(len(labels.joints_px))
+            joint = np.nan_to_num(labels.joints_px[person, rng.integers(24)], nan=0.0)
+            focus = np.clip((joint + 0.5) / (width, height), 0, 1)
+        shift = (0.5 - focus) * (width, height) * scale * zoom * (1 - 1 / zoom if zoom > 1 else 0)
+        shift = shift + rng.uniform(-config.shift, config.shift, 2) * size * 0.5
+        scale *= zoom
+    if rng.random() < config.roll:
+        roll = np.radians(rng.uniform(-config.roll_deg, config.roll_deg))
+    cos, sin = scale * np.cos(roll), scale * np.sin(roll)
+    principal = labels.intrinsics[2:4]
+    # Where the principal point lands without roll: the roll turns about it.
+    fixed = (principal + 0.5 - np.array([width, height]) / 2) * scale + size / 2 - 0.5 + shift
+    linear = np.array([[cos, -sin], [sin, cos]])
+    return np.column_stack((linear, fixed - linear @ principal)), float(roll)
+
+
+def moved_camera(labels: SceneLabels, affine: npt.NDArray[np.float64], size: int) -> SquareCamera:
+    """The scene's camera in square coordinates after square_affine (roll taken into the people)."""
+    scale = np.hypot(affine[0, 0], affine[1, 0])
+    fx, fy = labels.intrinsics[:2]
+    px, py = 2 * (affine @ [*labels.intrinsics[2:4], 1] + 0.5) / size - 1
+    return SquareCamera(2 * fx * scale / size, 2 * fy * scale / size, float(px), float(py))
+
+
+def roll_people(labels: SceneLabels, roll: float) -> SceneLabels:
+    """The people's poses and places after the camera rolled by -roll about its optical axis."""
+    if roll == 0 or not len(labels.betas):
+        return labels
+    turn = Rotation.from_rotvec([0, 0, roll])
+    pose = labels.pose.copy()
+    pose[:, 0] = (turn * Rotation.from_rotvec(labels.pose[:, 0])).as_rotvec()
+    joints = labels.joints_m @ turn.as_matrix().T
+    # SMPL turns the body about its pelvis, so the translation follows the pelvis.
+    translation = labels.translation + joints[:, 0] - labels.joints_m[:, 0]
+    return replace(labels, pose=pose, joints_m=joints, translation=translation)
+
+
+def flip(
+    image: npt.NDArray[np.uint8], labels: SceneLabels
+) -> tuple[npt.NDArray[np.uint8], SceneLabels]:
+    """Mirror image, camera and people; joints change sides."""
+    width = labels.size[0]
+    order = list(MIRRORED_JOINTS)
+    fx, fy, cx, cy = labels.intrinsics
+    mirror = np.array([-1.0, 1.0, 1.0])
+    pixels = labels.joints_px[:, order].copy()
+    pixels[..., 0] = width - 1 - pixels[..., 0]
+    joints = labels.joints_m[:, order] * mirror
+    flipped = replace(
+        labels,
+        intrinsics=np.array([fx, fy, width - 1 - cx, cy]),
+        # A rotation mirrored in x keeps its axis' x part and turns the other way about y and z.
+        pose=labels.pose[:, order] * np.array([1.0, -1.0, -1.0]),
+        joints_px=pixels,
+        joints_m=joints,
+        translation=labels.translation * mirror,
+        occlusion=labels.occlusion[:, order],
+    )
+    return np.ascontiguousarray(image[:, ::-1]), flipped
+
+
+def jitter_colour(
+    image: npt.NDArray[np.uint8], config: AugmentationConfig, rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
+    """Photometric changes, as one look-up table a channel; grey and blur now and then."""
+    if rng.random() < config.colour:
+        gamma = np.exp(rng.uniform(-0.35, 0.35))
+        gain = np.exp(rng.uniform(-0.25, 0.25)) * np.exp(rng.normal(0, 0.07, 3))
+        offset = rng.uniform(-20, 20)
+        ramp = (np.arange(256) / 255.0)[:, None] ** gamma * gain * 255 + offset
+        table = np.clip(ramp, 0, 255).astype(np.uint8)
+        image = cv2.LUT(image, table[None])
+    if rng.random() < config.grey:
+        image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    if rng.random() < config.blur:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.5))
+    return image
+
+
+def warp(
+    image: npt.NDArray[np.uint8], affine: npt.NDArray[np.float64], size: int
+) -> npt.NDArray[np.uint8]:
+    """The square image; outside the picture it is padding, as in the letterbox."""
+    return cv2.warpAffine(
+        image, affine, (size, size), flags=cv2.INTER_LINEAR, borderValue=PAD_VALUE
+    )

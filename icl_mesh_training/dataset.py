@@ -1,0 +1,125 @@
+"""Rendered scenes from a folder, as training samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+from torch.utils.data import Dataset, Sampler
+
+from icl_mesh.camera import weak_perspective_from_root
+from icl_mesh_training.augmentation import (
+    AugmentationConfig,
+    flip,
+    jitter_colour,
+    moved_camera,
+    roll_people,
+    square_affine,
+    warp,
+)
+from icl_mesh_training.batch import Sample
+from icl_mesh_training.scenes.labels import OUTSIDE, SceneLabels
+
+
+class SceneFolder(Dataset[Sample]):
+    """A folder of `000000.jpg`, `000000.npz`, ... as `icl-mesh-train scenes` writes it.
+
+    size: side of the network's square. Items are asked for by (pass, index): augmentation is
+    drawn from (seed, pass, index), so that a resumed run sees what it would have seen.
+    """
+
+    def __init__(
+        self, folder: str | Path, size: int, augmentation: AugmentationConfig, seed: int = 0
+    ) -> None:
+        self.folder = Path(folder)
+        self.images = sorted(self.folder.glob("*.jpg"))
+        if not self.images:
+            raise FileNotFoundError(
+                f"{self.folder}: no scenes (*.jpg with *.npz) there; make some with "
+                f"`icl-mesh-train scenes --out {self.folder}`"
+            )
+        self.size, self.augmentation, self.seed = size, augmentation, seed
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, item: tuple[int, int]) -> Sample:
+        epoch, index = item
+        path = self.images[index]
+        data = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if data is None:
+            raise ValueError(f"{path}: not a readable image; delete it and render the scene again")
+        image = cv2.cvtColor(data, cv2.COLOR_BGR2RGB)
+        labels = SceneLabels.load(path.with_suffix(".npz"))
+        rng = np.random.default_rng((self.seed, epoch, index))
+        return make_sample(image, labels, self.size, self.augmentation, rng)
+
+
+class EndlessSampler(Sampler[tuple[int, int]]):
+    """Shuffled (pass, index) pairs for ever, from any position on: `start` items are skipped."""
+
+    def __init__(self, length: int, seed: int, start: int = 0) -> None:
+        self.length, self.seed, self.start = length, seed, start
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        epoch, skipped = divmod(self.start, self.length)
+        while True:
+            order = np.random.default_rng((self.seed, epoch)).permutation(self.length)
+            for index in order[skipped:]:
+                yield epoch, int(index)
+            epoch, skipped = epoch + 1, 0
+
+
+def make_sample(
+    image: np.ndarray,
+    labels: SceneLabels,
+    size: int,
+    config: AugmentationConfig,
+    rng: np.random.Generator,
+) -> Sample:
+    """An image [H, W, 3] with its labels -> augmented, letterboxed sample."""
+    if rng.random() < config.flip:
+        image, labels = flip(image, labels)
+    affine, roll = square_affine(labels, size, config, rng)
+    labels = roll_people(labels, roll)
+    camera = moved_camera(labels, affine, size)
+    people = len(labels.betas)
+
+    px = labels.joints_px.reshape(-1, 2) @ affine[:, :2].T + affine[:, 2]
+    joints = (2 * (px + 0.5) / size - 1).reshape(people, 24, 2)
+    joints = np.nan_to_num(joints, nan=8.0)  # behind the camera: far outside
+    state = labels.occlusion.astype(np.uint8)
+    outside = (np.abs(joints) >= 1).any(-1)
+    share = labels.visible_share.astype(np.float32)
+    if people:
+        # A crop hides what it cuts off; the seen share falls with the joints that it loses.
+        before = (state < OUTSIDE).sum(1)
+        after = ((state < OUTSIDE) & ~outside).sum(1)
+        share = share * np.clip(after / np.maximum(before, 1), 0, 1)
+    state[outside] = OUTSIDE
+
+    root = labels.joints_m[:, 0]
+    matrices = Rotation.from_rotvec(labels.pose.reshape(-1, 3)).as_matrix()
+    return Sample(
+        image=jitter_colour(warp(image, affine, size), config, rng),
+        joints_2d=np.clip(joints, -8, 8).astype(np.float32),
+        joint_state=state,
+        visible_share=share.astype(np.float32),
+        betas=labels.betas.astype(np.float32),
+        rotations=matrices.reshape(people, 24, 3, 3).astype(np.float32),
+        joints_3d=(labels.joints_m - root[:, None]).astype(np.float32),
+        weak_camera=weak_perspective_from_root(root, camera).astype(np.float32),
+        inverse_focal=np.full(people, 1 / camera.focal, np.float32),
+        principal=np.tile([camera.px, camera.py], (people, 1)).astype(np.float32),
+    )
+
+
+def images_to_input(images: torch.Tensor) -> torch.Tensor:
+    """uint8 [B, S, S, 3] -> ImageNet-normalised float [B, 3, S, S], channels last in memory."""
+    mean = torch.tensor((0.485, 0.456, 0.406), device=images.device) * 255
+    std = torch.tensor((0.229, 0.224, 0.225), device=images.device) * 255
+    return ((images - mean) / std).permute(0, 3, 1, 2)

@@ -1,0 +1,186 @@
+"""The loss terms of the paper, vectorised over people.
+
+Shapes: N people (all images of a batch together), J = 24 joints. Every function returns a scalar;
+with no people it is an exact zero that keeps the graph, so that an empty batch trains the maps.
+"""
+
+from __future__ import annotations
+
+import roma
+import torch
+import torch.nn.functional as F
+
+#: Weights of the beta components in the shape loss: the first components carry most of the shape.
+SHAPE_WEIGHTS = (1.0, 0.64, 0.32, 0.32, 0.16, 0.16, 0.16, 0.16, 0.16, 0.16)
+
+#: 2-D joints compared relative to another joint, {joint: reference}: feet to the ankle of their
+#: side, hands to the wrist, the head to the neck, so that an error of the limb counts once.
+RELATIVE_JOINTS = {10: 7, 11: 8, 22: 20, 23: 21, 15: 12}
+
+
+def masked_mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Mean of values where mask; zero (with a gradient path) where the mask is empty."""
+    weight = mask.to(values.dtype)
+    return (values * weight).sum() / weight.sum().clamp(min=1)
+
+
+def focal_loss(
+    predicted: torch.Tensor, target: torch.Tensor, weight: torch.Tensor | None = None
+) -> torch.Tensor:
+    """CornerNet's penalty-reduced focal loss (Law and Deng 2018, eq. 1; alpha 2, beta 4).
+
+    predicted, target [B, C, H, W] in [0, 1], peaks of the target exactly 1. weight broadcasts to
+    them and is 0 where nothing is known (an unlabelled joint channel must never become a
+    negative). Summed per channel over the batch, divided by that channel's positives, then
+    averaged over channels.
+    """
+    predicted = predicted.float().clamp(1e-4, 1 - 1e-4)
+    positive = target.ge(1).float()
+    negative = (1 - positive) * (1 - target) ** 4
+    if weight is not None:
+        positive, negative = positive * weight, negative * weight
+    loss = -(
+        positive * (1 - predicted) ** 2 * predicted.log()
+        + negative * predicted**2 * (1 - predicted).log()
+    )
+    count = positive.sum(dim=(0, 2, 3))
+    return (loss.sum(dim=(0, 2, 3)) / count.clamp(min=1)).mean()
+
+
+def contrastive_loss(
+    center: torch.Tensor,
+    joint: torch.Tensor,
+    joint_labelled: torch.Tensor,
+    image_index: torch.Tensor,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Instance-aware contrastive loss (the paper's eq. 2; supplementary, section 3).
+
+    center [N, 64] and joint [N, 24, 64]: features sampled at true centres and joints, both
+    already projected (P_C, P_J). joint_labelled bool [N, 24]. image_index int [N]: the image of
+    each person.
+
+    Returns (push, pull), scalars:
+      push: per image of two people or more, the mean over pairs of ``1 + cos(c_n, c_m)``; the
+        mean over such images.
+      pull: per image, the mean over its people of the mean over their labelled joints of
+        ``1 - cos(c_n, j_nk)``; the mean over images. People without a labelled joint do not count.
+    """
+    center = F.normalize(center.float(), dim=-1)
+    joint = F.normalize(joint.float(), dim=-1)
+    image_index = image_index.long()
+    images = int(image_index.max()) + 1 if len(image_index) else 0
+
+    same_image = image_index[:, None] == image_index[None, :]
+    pair = torch.triu(same_image, diagonal=1)
+    push = _mean_of_image_means(
+        (1 + center @ center.T)[pair], image_index[pair.nonzero()[:, 0]], images
+    )
+
+    labelled = joint_labelled.to(center.dtype)
+    count = labelled.sum(dim=1)
+    agreement = torch.einsum("nc,njc->nj", center, joint)
+    person = ((1 - agreement) * labelled).sum(dim=1) / count.clamp(min=1)
+    seen = count > 0
+    pull = _mean_of_image_means(person[seen], image_index[seen], images)
+    # Without pairs or labels the sums above are cut off from the features: keep the path.
+    anchor = 0 * (center.sum() + joint.sum())
+    return push + anchor, pull + anchor
+
+
+def _mean_of_image_means(
+    values: torch.Tensor, image_index: torch.Tensor, images: int
+) -> torch.Tensor:
+    """Mean over the images that occur in image_index of the mean of their values."""
+    total = values.new_zeros(images).index_add(0, image_index, values)
+    count = values.new_zeros(images).index_add(0, image_index, torch.ones_like(values))
+    return (total / count.clamp(min=1)).sum() / (count > 0).sum().clamp(min=1)
+
+
+def pose_loss(predicted: torch.Tensor, target: torch.Tensor, person: torch.Tensor) -> torch.Tensor:
+    """L2 (Frobenius) distance of rotation matrices [N, J, 3, 3], mean over joints and people.
+
+    person bool [N]: people with pose labels.
+    """
+    squared = (predicted - target).square().sum(dim=(-1, -2))
+    return masked_mean((squared + 1e-8).sqrt().mean(dim=1), person)
+
+
+def shape_loss(predicted: torch.Tensor, target: torch.Tensor, person: torch.Tensor) -> torch.Tensor:
+    """Weighted L2 of betas [N, 10], over 20; mean(beta^2) / 20 for people without shape labels."""
+    weights = predicted.new_tensor(SHAPE_WEIGHTS)
+    labelled = (((predicted - target) * weights).square().sum(dim=1) + 1e-8).sqrt() / 20
+    prior = predicted.square().mean(dim=1) / 20
+    return masked_mean(torch.where(person, labelled, prior), torch.ones_like(person))
+
+
+def joint_loss(predicted: torch.Tensor, target: torch.Tensor, person: torch.Tensor) -> torch.Tensor:
+    """MPJPE in metres of hip-centred joints [N, J, 3] (hips are joints 1 and 2)."""
+    predicted = predicted - predicted[:, 1:3].mean(dim=1, keepdim=True)
+    target = target - target[:, 1:3].mean(dim=1, keepdim=True)
+    return masked_mean(distance(predicted, target).mean(dim=1), person)
+
+
+def procrustes_joint_loss(
+    predicted: torch.Tensor, target: torch.Tensor, person: torch.Tensor
+) -> torch.Tensor:
+    """Joint error in metres after similarity alignment of the prediction (PA-MPJPE) [N, J, 3].
+
+    Rotation and scale of the alignment are constants: the gradient flows through the aligned
+    prediction, not through the singular value decomposition, which explodes for flat poses.
+    """
+    if not len(predicted):
+        return predicted.sum()
+    aligned = procrustes_align(predicted, target)
+    return masked_mean(distance(aligned, target).mean(dim=1), person)
+
+
+def procrustes_align(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """predicted [N, K, 3] moved onto target by the best rotation, scale and translation."""
+    source = predicted - predicted.mean(dim=1, keepdim=True)
+    center = target.mean(dim=1, keepdim=True)
+    with torch.no_grad():
+        covariance = torch.einsum("nki,nkj->nij", target - center, source)
+        rotation = roma.special_procrustes(covariance)
+        rotated = torch.einsum("nij,nkj->nki", rotation, source)
+        scale = (rotated * (target - center)).sum(dim=(1, 2)) / source.square().sum(
+            dim=(1, 2)
+        ).clamp(min=1e-8)
+    return scale[:, None, None] * torch.einsum("nij,nkj->nki", rotation, source) + center
+
+
+def keypoint_loss(
+    predicted: torch.Tensor, target: torch.Tensor, joint: torch.Tensor, size: torch.Tensor
+) -> torch.Tensor:
+    """2-D joint error in square coordinates [N, J, 2]; extremities relative to their parent.
+
+    joint bool [N, J]: joints that count. size [N]: each person's extent in square coordinates;
+    the error is taken relative to it (times one half, a person of ordinary size), so that
+    small people count as much as large ones.
+    """
+    moved, reference = list(RELATIVE_JOINTS), list(RELATIVE_JOINTS.values())
+    # A joint that is off by metres early in training must not drown the batch.
+    error = (predicted - target).clamp(-2, 2)
+    relative = error.clone()
+    both = joint[:, moved] & joint[:, reference]
+    relative[:, moved] = torch.where(
+        both[..., None], error[:, moved] - error[:, reference], error[:, moved]
+    )
+    weight = (0.5 / size.clamp(min=1e-3)).clamp(0.25, 4)
+    return masked_mean((relative.square().sum(-1) + 1e-8).sqrt() * weight[:, None], joint)
+
+
+def camera_loss(
+    predicted: torch.Tensor, target: torch.Tensor, person: torch.Tensor
+) -> torch.Tensor:
+    """Error of the camera (s, tx, ty) [N, 3]: |log s| apart plus the distance of the root's image.
+
+    Not in the paper: rendered scenes know each person's true distance, which 2-D joints tell only
+    through body size.
+    """
+    scale = (predicted[:, 0].clamp(min=1e-4).log() - target[:, 0].clamp(min=1e-4).log()).abs()
+    return masked_mean(scale + distance(predicted[:, 1:], target[:, 1:]).clamp(max=2), person)
+
+
+def distance(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Euclidean distance along the last axis, with a bounded gradient at zero."""
+    return ((a - b).square().sum(dim=-1) + 1e-12).sqrt()

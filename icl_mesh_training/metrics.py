@@ -1,0 +1,123 @@
+"""Metrics of people in images: one-to-one matching, detection, joint errors, PCK.
+
+Letters: P predicted people, T true people, K points (joints or keypoints).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.optimize import linear_sum_assignment
+
+from icl_mesh_training.losses import procrustes_align
+
+#: A true person is found when the boxes of the same points overlap at least this much.
+MATCH_IOU = 0.3
+
+FloatArray = npt.NDArray[np.floating]
+BoolArray = npt.NDArray[np.bool_]
+
+
+def point_iou(predicted: FloatArray, true: FloatArray, labelled: BoolArray) -> FloatArray:
+    """IoU [P, T] of boxes around points [P, K, 2] and [T, K, 2] in pixels.
+
+    Both boxes of a pair are drawn around the points that are labelled [T, K] for the true person,
+    grown by a tenth of the true box's longer side: few points in a line have no area.
+    """
+    if not len(predicted) or not len(true):
+        return np.zeros((len(predicted), len(true)))
+    mask = labelled[None, :, :, None]
+
+    def corners(points: FloatArray) -> tuple[FloatArray, FloatArray]:
+        low = np.where(mask, points, np.inf).min(axis=2)
+        high = np.where(mask, points, -np.inf).max(axis=2)
+        return low, high
+
+    shape = (len(predicted), *true.shape)
+    true_low, true_high = corners(np.broadcast_to(true[None], shape))
+    low, high = corners(np.broadcast_to(predicted[:, None], shape))
+    margin = 0.1 * (true_high - true_low).max(axis=-1, keepdims=True)
+    low, high, true_low, true_high = (
+        low - margin,
+        high + margin,
+        true_low - margin,
+        true_high + margin,
+    )
+    overlap = np.clip(np.minimum(high, true_high) - np.maximum(low, true_low), 0, None).prod(-1)
+    union = (high - low).prod(-1) + (true_high - true_low).prod(-1) - overlap
+    return overlap / np.maximum(union, 1e-9)
+
+
+def match_people(
+    predicted: FloatArray, true: FloatArray, labelled: BoolArray
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """One-to-one pairs (predicted index, true index) of the largest total IoU >= MATCH_IOU."""
+    iou = point_iou(predicted, true, labelled)
+    rows, columns = linear_sum_assignment(np.where(iou >= MATCH_IOU, iou, 0), maximize=True)
+    good = iou[rows, columns] >= MATCH_IOU
+    return rows[good], columns[good]
+
+
+@dataclass
+class Detection:
+    """Counts of one-to-one detection."""
+
+    found: int = 0
+    missed: int = 0
+    false: int = 0
+
+    @property
+    def precision(self) -> float:
+        """found / predicted."""
+        return self.found / max(1, self.found + self.false)
+
+    @property
+    def recall(self) -> float:
+        """found / true."""
+        return self.found / max(1, self.found + self.missed)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        return 2 * self.found / max(1, 2 * self.found + self.missed + self.false)
+
+
+def mpjpe(predicted: FloatArray, true: FloatArray) -> FloatArray:
+    """Joint error [N] in mm of pelvis-aligned joints [N, J, 3] in metres."""
+    predicted = predicted - predicted[:, :1]
+    true = true - true[:, :1]
+    return 1000 * np.linalg.norm(predicted - true, axis=-1).mean(-1)
+
+
+def pa_mpjpe(predicted: FloatArray, true: FloatArray) -> FloatArray:
+    """Joint error [N] in mm after the best rotation, scale and translation of each person."""
+    if not len(predicted):
+        return np.zeros(0)
+    aligned = procrustes_align(
+        torch.from_numpy(predicted).double(), torch.from_numpy(true).double()
+    ).numpy()
+    return 1000 * np.linalg.norm(aligned - true, axis=-1).mean(-1)
+
+
+def torso_lengths(true: FloatArray, labelled: BoolArray, boxes: FloatArray) -> FloatArray:
+    """The length that scales PCK [T], px, from COCO-17 keypoints [T, 17, 2].
+
+    Mean of left shoulder to right hip and right shoulder to left hip, where labelled; otherwise
+    0.4 of the longer side of the person's box [T, 4] (x, y, width, height), its usual share.
+    """
+    diagonals = ((5, 12), (6, 11))
+    length = np.stack([np.linalg.norm(true[:, a] - true[:, b], axis=-1) for a, b in diagonals], 1)
+    known = np.stack([labelled[:, a] & labelled[:, b] for a, b in diagonals], 1)
+    total = (length * known).sum(1) / np.maximum(known.sum(1), 1)
+    return np.where(known.any(1), total, 0.4 * boxes[:, 2:].max(1))
+
+
+def pck(
+    predicted: FloatArray, true: FloatArray, labelled: BoolArray, scale: FloatArray, share: float
+) -> tuple[int, int]:
+    """(correct, labelled) keypoints: correct ones lie within share * scale [N] of the truth."""
+    near = np.linalg.norm(predicted - true, axis=-1) <= share * scale[:, None]
+    return int((near & labelled).sum()), int(labelled.sum())

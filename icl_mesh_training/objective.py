@@ -1,0 +1,149 @@
+"""All loss terms of one batch: network maps and labels -> weighted losses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from icl_mesh.body import BodyModel
+from icl_mesh.camera import project_from_weak
+from icl_mesh.network import IclMeshNetwork, NetworkMaps, cell_from_square, sample_at
+from icl_mesh.network.sampling import flat_cell
+from icl_mesh.rotation import matrix_from_6d
+from icl_mesh_training import losses
+from icl_mesh_training.batch import Batch
+from icl_mesh_training.pose_prior import PosePrior
+from icl_mesh_training.scenes.labels import BY_SELF, OUTSIDE
+from icl_mesh_training.targets import make_targets
+
+#: Weights of the public configuration (method.md, "Losses"); camera is ours, off in the paper.
+PAPER_WEIGHTS = {
+    "center_heatmap": 160.0,
+    "joint_heatmap": 50.0,
+    "push": 50.0,
+    "pull": 50.0,
+    "pose": 80.0,
+    "shape": 6.0,
+    "joints_3d": 200.0,
+    "joints_3d_aligned": 360.0,
+    "joints_2d": 400.0,
+    "pose_prior": 1.6,
+    "camera": 0.0,
+}
+#: A term is rescaled to this where it exceeds it.
+LOSS_CAP = 1000.0
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """weights: see PAPER_WEIGHTS; terms left out keep the paper's weight.
+
+    neighbours: parameters are also trained at this many randomly drawn cells next to each centre
+    (0 in the paper): peaks at test time are often one cell off.
+    """
+
+    weights: dict[str, float] = field(default_factory=dict)
+    neighbours: int = 0
+
+    def __post_init__(self) -> None:
+        unknown = sorted(set(self.weights) - set(PAPER_WEIGHTS))
+        if unknown:
+            raise ValueError(f"unknown loss terms {unknown}; known: {sorted(PAPER_WEIGHTS)}")
+
+
+class Objective(torch.nn.Module):
+    """(network, maps, batch) -> weighted loss terms."""
+
+    def __init__(self, body: BodyModel, config: ObjectiveConfig) -> None:
+        super().__init__()
+        self.body = body
+        self.prior = PosePrior.load()
+        self.weights = {**PAPER_WEIGHTS, **config.weights}
+        self.neighbours = config.neighbours
+
+    def forward(
+        self, network: IclMeshNetwork, maps: NetworkMaps, batch: Batch
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Returns the total and every unweighted term (detached)."""
+        targets = make_targets(batch, maps.center_heatmap.shape[-1])
+        terms = {
+            "center_heatmap": losses.focal_loss(
+                maps.center_heatmap, targets.center_heatmap, targets.center_weight
+            ),
+            "joint_heatmap": losses.focal_loss(maps.joint_heatmaps, targets.joint_heatmaps),
+        }
+        people = batch.select(targets.kept)
+        center, size = targets.center[targets.kept], targets.size[targets.kept]
+        terms["push"], terms["pull"] = self._contrastive(network, maps, people, center)
+        terms |= self._parameters(maps, people, center, size)
+        total = maps.smpl.new_zeros((), dtype=torch.float32)
+        for name, term in terms.items():
+            weighted = term.float() * self.weights[name]
+            total = total + weighted * (LOSS_CAP / weighted.detach().clamp(min=LOSS_CAP))
+        return total, {name: term.detach().float() for name, term in terms.items()}
+
+    def _contrastive(
+        self, network: IclMeshNetwork, maps: NetworkMaps, people: Batch, center: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        size = maps.center_instance.shape[-1]
+        center_cell = flat_cell(cell_from_square(center, size), size)
+        joint_cell = flat_cell(cell_from_square(people.joints_2d, size), size)
+        at_center = sample_at(maps.center_instance, people.image_index, center_cell)
+        image_of_joint = people.image_index[:, None].expand_as(joint_cell)
+        at_joint = sample_at(maps.joint_instance, image_of_joint.flatten(), joint_cell.flatten())
+        # Only joints under the person's own pixels: at a joint hidden by somebody else the image
+        # shows that somebody, whose feature must not be pulled here.
+        return losses.contrastive_loss(
+            network.project_center(at_center),
+            network.project_joint(at_joint).view(-1, 24, at_joint.shape[-1]),
+            people.joint_state <= BY_SELF,
+            people.image_index,
+        )
+
+    def _parameters(
+        self, maps: NetworkMaps, people: Batch, center: torch.Tensor, size: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        map_size = maps.smpl.shape[-1]
+        cell = cell_from_square(center, map_size)
+        if self.neighbours:
+            people, cell, size = self._with_neighbours(people, cell, size, map_size)
+        flat = flat_cell(cell, map_size)
+        smpl = sample_at(maps.smpl, people.image_index, flat)
+        camera = sample_at(maps.camera, people.image_index, flat)
+        weak = torch.cat((1.1 ** camera[:, :1], camera[:, 1:]), dim=1)
+        rotations = matrix_from_6d(smpl[:, :132].view(-1, 22, 6))
+        hands = torch.eye(3, device=smpl.device).expand(len(smpl), 2, 3, 3)
+        rotations = torch.cat((rotations, hands), dim=1)
+        betas = smpl[:, 132:]
+        joints = self.body.joints(betas, rotations)
+        joints = joints - joints[:, :1]
+        joints_2d = project_from_weak(joints, weak, people.inverse_focal, people.principal)
+        every = torch.ones(len(smpl), dtype=torch.bool, device=smpl.device)
+        return {
+            "pose": losses.pose_loss(rotations[:, :22], people.rotations[:, :22], every),
+            "shape": losses.shape_loss(betas, people.betas, every),
+            "joints_3d": losses.joint_loss(joints, people.joints_3d, every),
+            "joints_3d_aligned": losses.procrustes_joint_loss(joints, people.joints_3d, every),
+            "joints_2d": losses.keypoint_loss(
+                joints_2d, people.joints_2d, people.joint_state < OUTSIDE, size
+            ),
+            "pose_prior": self.prior(rotations),
+            "camera": losses.camera_loss(weak, people.weak_camera, every),
+        }
+
+    def _with_neighbours(
+        self, people: Batch, cell: torch.Tensor, size: torch.Tensor, map_size: int
+    ) -> tuple[Batch, torch.Tensor, torch.Tensor]:
+        """People once more for each neighbour cell, save where another person's centre is as near."""
+        count, copies = len(cell), self.neighbours
+        offset = torch.randint(-1, 2, (copies, count, 2), device=cell.device)
+        moved = (cell + offset).clamp(0, map_size - 1).flatten(0, 1)
+        owner = torch.arange(count, device=cell.device).repeat(copies)
+        gap = (moved[:, None] - cell[None]).square().sum(-1)
+        other = people.image_index[owner][:, None] == people.image_index[None, :]
+        other &= owner[:, None] != torch.arange(count, device=cell.device)[None]
+        own = gap.gather(1, owner[:, None])
+        free = ~(other & (gap <= own)).any(1)
+        chosen = torch.cat((torch.arange(count, device=cell.device), owner[free]))
+        return people.select(chosen), torch.cat((cell, moved[free])), size[chosen]

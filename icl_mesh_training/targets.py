@@ -1,0 +1,153 @@
+"""Training targets: body centres, their collision-aware placing, Gaussian heatmaps.
+
+All on flat lists of people, whatever image they are in. Map cells follow one rule everywhere,
+`icl_mesh.network.cell_from_square`: heatmap peaks and sampled features share their cells.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from icl_mesh.network import cell_from_square
+from icl_mesh_training.batch import Batch
+from icl_mesh_training.scenes.labels import BY_SELF, OUTSIDE, VISIBLE
+
+#: Pelvis, hips, neck and shoulders: the body centre is the mean of the visible ones.
+TORSO_JOINTS = (0, 1, 2, 12, 16, 17)
+#: Share of the missing distance by which centres of overlapping people are pushed apart
+#: (collision-aware representation; Sun et al. 2021, ROMP, section 3.3).
+REPULSION = 0.2
+#: Overlap that CenterNet's radius rule guarantees between a box and its shifted copy.
+MIN_OVERLAP = 0.7
+
+
+class Targets(NamedTuple):
+    """center_heatmap [B,1,h,w], joint_heatmaps [B,24,h,w]; center_weight [B,1,h,w] is 0 around
+    people too hidden to demand or forbid; center [N,2] square coordinates; size [N] extent of each
+    person's box in square coordinates; kept bool [N]: people that the network must find.
+    """
+
+    center_heatmap: torch.Tensor
+    joint_heatmaps: torch.Tensor
+    center_weight: torch.Tensor
+    center: torch.Tensor
+    size: torch.Tensor
+    kept: torch.Tensor
+
+
+def body_centers(joints: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+    """Centres [N, 2] from joints [N, J, 2] and their states [N, J] (method.md, "Targets").
+
+    The mean of the visible torso joints; of all visible joints where no torso joint is visible;
+    of the joints inside the image where none is visible at all. Own body parts in front of a
+    joint do not hide it here: the joint is still under the person's own pixels.
+    """
+    visible = state <= BY_SELF
+    torso = torch.zeros_like(visible)
+    torso[:, TORSO_JOINTS] = visible[:, TORSO_JOINTS]
+    chosen = torch.where(torso.any(1, keepdim=True), torso, visible)
+    chosen = torch.where(chosen.any(1, keepdim=True), chosen, state < OUTSIDE)
+    weight = chosen.to(joints.dtype)[..., None]
+    return (joints * weight).sum(1) / weight.sum(1).clamp(min=1)
+
+
+def box_sizes(joints: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+    """(width, height) [N, 2] of the box of the joints inside the image; 0 where there is none."""
+    inside = (state < OUTSIDE)[..., None]
+    low = torch.where(inside, joints, torch.inf).amin(1)
+    high = torch.where(inside, joints, -torch.inf).amax(1)
+    return (high - low).clamp(min=0).nan_to_num(0, 0, 0)
+
+
+def gaussian_radius(box: torch.Tensor) -> torch.Tensor:
+    """CornerNet/CenterNet's radius [N] of boxes (width, height) [N, 2], in the boxes' unit.
+
+    The smallest of three cases (both corners out, both in, one each) in which a box shifted by the
+    radius still overlaps the true one by MIN_OVERLAP.
+    """
+    total, area = box.sum(1), box.prod(1)
+
+    def root(a: float, b: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        # CenterNet's code takes (b + sqrt) / 2 in every case, without the 2a of the quadratic
+        # formula. Kept: it is the rule that the method names, and its maps are known to train.
+        return (b + (b.square() - 4 * a * c).clamp(min=0).sqrt()) / 2
+
+    one_each = root(1, total, area * (1 - MIN_OVERLAP) / (1 + MIN_OVERLAP))
+    inside = root(4, 2 * total, (1 - MIN_OVERLAP) * area)
+    outside = root(4 * MIN_OVERLAP, -2 * MIN_OVERLAP * total, (MIN_OVERLAP - 1) * area)
+    return torch.stack((one_each, inside, outside)).amin(0).clamp(min=0)
+
+
+def push_apart(
+    center: torch.Tensor, radius: torch.Tensor, image_index: torch.Tensor
+) -> torch.Tensor:
+    """Centres [N, 2] in cells, those of overlapping people of one image pushed apart.
+
+    For two centres at distance d < r1 + r2 + 1, each moves along the line between them by
+    REPULSION times the missing distance r1 + r2 + 1 - d.
+    """
+    offset = center[:, None] - center[None, :]
+    gap = offset.norm(dim=-1)
+    missing = (radius[:, None] + radius[None, :] + 1 - gap).clamp(min=0)
+    apart = (image_index[:, None] == image_index[None, :]) & (gap > 1e-6)
+    direction = offset / gap.clamp(min=1e-6)[..., None]
+    return center + (REPULSION * missing * apart)[..., None].mul(direction).sum(1)
+
+
+def gaussian_maps(
+    cells: torch.Tensor, sigma: torch.Tensor, channel: torch.Tensor, channels: int, size: int
+) -> torch.Tensor:
+    """Max over points of Gaussians with a peak of exactly 1 at each point's cell.
+
+    cells int [M, 2] (x, y), sigma [M] in cells, channel int [M] -> [channels, size, size].
+    """
+    axis = torch.arange(size, device=cells.device)
+    dx = (axis[None, :] - cells[:, :1]).float()
+    dy = (axis[None, :] - cells[:, 1:]).float()
+    spread = 2 * sigma[:, None].square()
+    bumps = torch.exp(-dy.square() / spread)[:, :, None] * torch.exp(-dx.square() / spread)[:, None]
+    maps = torch.zeros(channels, size, size, device=cells.device)
+    return maps.scatter_reduce_(0, channel[:, None, None].expand_as(bumps), bumps, "amax")
+
+
+def make_targets(batch: Batch, map_size: int, min_visible: float = 0.12) -> Targets:
+    """Targets for the [map_size, map_size] maps of a batch.
+
+    People of whom less than min_visible is seen, or fewer than three joints, are not demanded: the
+    centre loss ignores the surroundings of their centre and no other loss counts them.
+    """
+    images = len(batch.images)
+    center = body_centers(batch.joints_2d, batch.joint_state)
+    box = box_sizes(batch.joints_2d, batch.joint_state) * (map_size / 2)
+    radius = gaussian_radius(box)
+    seen_joints = (batch.joint_state <= BY_SELF).sum(1)
+    kept = (batch.visible_share >= min_visible) & (seen_joints >= 3)
+    kept &= (center.abs() < 1).all(1)
+
+    cells = (center + 1) / 2 * map_size
+    moved = cells.clone()
+    moved[kept] = push_apart(cells[kept], radius[kept], batch.image_index[kept])
+    center = (moved / map_size * 2 - 1).clamp(-1, 1)
+    # sigma = diameter / 6, with the diameter 2 r + 1 of CenterNet's window.
+    sigma = ((2 * radius + 1) / 6).clamp(min=0.5)
+    peak = cell_from_square(center, map_size)
+    center_heatmap = gaussian_maps(
+        peak[kept], sigma[kept], batch.image_index[kept], images, map_size
+    )[:, None]
+    hidden = gaussian_maps(
+        peak[~kept], sigma[~kept].clamp(min=1.5), batch.image_index[~kept], images, map_size
+    )[:, None]
+    center_weight = ((hidden < 0.3) | (center_heatmap > 0.3)).float()
+
+    person, joint = (batch.joint_state == VISIBLE).nonzero(as_tuple=True)
+    joint_heatmaps = gaussian_maps(
+        cell_from_square(batch.joints_2d[person, joint], map_size),
+        batch.joints_2d.new_ones(len(person)),
+        batch.image_index[person] * 24 + joint,
+        images * 24,
+        map_size,
+    ).view(images, 24, map_size, map_size)
+    size = box.amax(1) * 2 / map_size
+    return Targets(center_heatmap, joint_heatmaps, center_weight, center, size, kept)

@@ -1,0 +1,122 @@
+"""Targets against hand computations and CenterNet's written-out rule."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from icl_mesh_training.batch import Batch
+from icl_mesh_training.scenes.labels import BY_OBJECT, BY_PERSON, BY_SELF, OUTSIDE, VISIBLE
+from icl_mesh_training.targets import (
+    body_centers,
+    gaussian_maps,
+    gaussian_radius,
+    make_targets,
+    push_apart,
+)
+
+
+def batch_of(joints: torch.Tensor, state: torch.Tensor, image_index: list[int]) -> Batch:
+    """A batch in which only 2-D labels matter."""
+    count, images = len(joints), max(image_index) + 1
+    return Batch(
+        images=torch.zeros(images, 64, 64, 3, dtype=torch.uint8),
+        image_index=torch.tensor(image_index),
+        joints_2d=joints,
+        joint_state=state,
+        visible_share=torch.ones(count),
+        betas=torch.zeros(count, 10),
+        rotations=torch.eye(3).expand(count, 24, 3, 3),
+        joints_3d=torch.zeros(count, 24, 3),
+        weak_camera=torch.ones(count, 3),
+        inverse_focal=torch.zeros(count),
+        principal=torch.zeros(count, 2),
+    )
+
+
+def test_center_is_the_mean_of_visible_torso_joints() -> None:
+    joints = torch.rand(1, 24, 2)
+    state = torch.full((1, 24), VISIBLE)
+    state[0, [0, 1, 2]] = BY_PERSON
+    expected = joints[0, [12, 16, 17]].mean(0)
+    torch.testing.assert_close(body_centers(joints, state)[0], expected)
+
+
+def test_center_without_torso_is_the_mean_of_what_is_seen() -> None:
+    joints = torch.rand(1, 24, 2)
+    state = torch.full((1, 24), OUTSIDE)
+    state[0, [4, 7]] = torch.tensor([VISIBLE, BY_SELF])
+    torch.testing.assert_close(body_centers(joints, state)[0], joints[0, [4, 7]].mean(0))
+
+
+def test_radius_is_centernets() -> None:
+    def reference(height: float, width: float, overlap: float = 0.7) -> float:
+        radii = []
+        for a, b, c in (
+            (1, height + width, width * height * (1 - overlap) / (1 + overlap)),
+            (4, 2 * (height + width), (1 - overlap) * width * height),
+            (4 * overlap, -2 * overlap * (height + width), (overlap - 1) * width * height),
+        ):
+            radii.append((b + math.sqrt(b * b - 4 * a * c)) / 2)
+        return min(radii)
+
+    boxes = torch.tensor([[10.0, 10.0], [5.0, 30.0], [1.0, 1.0], [60.0, 48.0]])
+    expected = [reference(h, w) for w, h in boxes.tolist()]
+    np.testing.assert_allclose(gaussian_radius(boxes), expected, rtol=1e-4)
+    assert gaussian_radius(torch.zeros(1, 2)).item() == 0
+
+
+def test_overlapping_centers_are_pushed_apart_by_a_fifth_of_the_missing_distance() -> None:
+    # d = 3, r1 + r2 + 1 = 8, missing 5: each moves by 1 along x. The third is in another image.
+    center = torch.tensor([[10.0, 7.0], [13.0, 7.0], [12.0, 7.0]])
+    moved = push_apart(center, torch.tensor([3.0, 4.0, 9.0]), torch.tensor([0, 0, 1]))
+    torch.testing.assert_close(moved, torch.tensor([[9.0, 7.0], [14.0, 7.0], [12.0, 7.0]]))
+
+
+def test_distant_and_coinciding_centers_stay_finite() -> None:
+    center = torch.tensor([[1.0, 1.0], [40.0, 1.0], [1.0, 1.0]])
+    moved = push_apart(center, torch.ones(3), torch.zeros(3, dtype=torch.long))
+    torch.testing.assert_close(moved, center)
+
+
+def test_peaks_are_exactly_one_at_their_cells_x_and_y_kept_apart() -> None:
+    cells = torch.tensor([[0, 0], [5, 2]])
+    maps = gaussian_maps(cells, torch.ones(2), torch.tensor([0, 1]), 3, 8)
+    assert maps[0, 0, 0] == 1  # the first cell is an ordinary cell
+    assert maps[1, 2, 5] == 1
+    assert maps[1, 2, 6] == pytest.approx(math.exp(-0.5))
+    assert maps[1, 5, 2] < 0.1
+    assert maps[2].max() == 0
+
+
+def test_only_visible_joints_become_positives() -> None:
+    joints = torch.zeros(1, 24, 2)
+    joints[0, :, 0] = torch.linspace(-0.9, 0.9, 24)
+    state = torch.full((1, 24), VISIBLE, dtype=torch.uint8)
+    state[0, 3], state[0, 4], state[0, 5] = BY_PERSON, BY_OBJECT, BY_SELF
+    targets = make_targets(batch_of(joints, state, [0]), 16)
+    peaks = targets.joint_heatmaps[0].amax((1, 2))
+    assert (peaks == 1).tolist() == [j not in (3, 4, 5) for j in range(24)]
+    assert targets.center_heatmap.max() == 1
+
+
+def test_a_hidden_person_is_neither_demanded_nor_forbidden() -> None:
+    joints = torch.rand(2, 24, 2) * 0.2
+    joints[1] -= 0.6
+    state = torch.full((2, 24), VISIBLE, dtype=torch.uint8)
+    batch = batch_of(joints, state, [0, 0])
+    batch.visible_share[1] = 0.01
+    targets = make_targets(batch, 32)
+    assert targets.kept.tolist() == [True, False]
+    assert (targets.center_heatmap == 1).sum() == 1
+    hidden = ((targets.center[1] + 1) / 2 * 32).floor().long()
+    assert targets.center_weight[0, 0, hidden[1], hidden[0]] == 0
+    assert targets.center_weight.mean() > 0.9
+
+
+def test_an_image_without_people() -> None:
+    batch = batch_of(torch.zeros(1, 24, 2), torch.zeros(1, 24, dtype=torch.uint8), [0])
+    targets = make_targets(batch.select(torch.zeros(1, dtype=torch.bool)), 16)
+    assert targets.center_heatmap.shape == (1, 1, 16, 16)
+    assert targets.center_heatmap.max() == targets.joint_heatmaps.max() == 0
