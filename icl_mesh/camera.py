@@ -79,6 +79,25 @@ class Camera:
             axis=-1,
         )
 
+    def project_bodies(
+        self, points: npt.ArrayLike, root_depth: npt.ArrayLike
+    ) -> npt.NDArray[np.float64]:
+        """Body points in the camera optical frame [N, K, 3], m -> pixels [N, K, 2], always finite.
+
+        root_depth [N]: depth of each body's root, m, positive. A point's depth is not taken for
+        less than MIN_DEPTH_RATIO of its root's: the hand of a person who reaches past the camera
+        gets a far pixel on the right side, instead of none. Elsewhere this is :meth:`project`.
+        """
+        points = np.asarray(points, dtype=np.float64)
+        nearest = MIN_DEPTH_RATIO * np.asarray(root_depth, dtype=np.float64)[:, None]
+        z = np.maximum(points[..., 2], nearest)
+        return points[..., :2] / z[..., None] * (self.fx, self.fy) + (self.cx, self.cy)
+
+    def contains(self, px: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+        """Which pixels [..., 2] lie on the image: within [-0.5, width - 0.5] and likewise y."""
+        edge = np.array([self.width, self.height]) - 0.5
+        return ((px >= -0.5) & (px <= edge)).all(axis=-1)
+
 
 @dataclass(frozen=True)
 class SquareCamera:

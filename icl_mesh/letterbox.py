@@ -61,9 +61,9 @@ class Letterbox:
         inner = self.inner_size
         if inner != (self.width, self.height):
             shrinks = inner[0] < self.width
-            image = cv2.resize(  # area averaging: no aliasing when a large image shrinks
-                image, inner, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-            )
+            # Area averaging: no aliasing when a large image shrinks.
+            method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+            image = np.asarray(cv2.resize(image, inner, interpolation=method), dtype=np.uint8)
         square = np.empty((self.size, self.size, 3), dtype=np.uint8)
         square[:] = PAD_VALUE
         x, y = self.offset

@@ -19,30 +19,8 @@ from icl_mesh_training.scenes.labels import SceneLabels
 
 #: SMPL joints with left and right exchanged.
 MIRRORED_JOINTS = (
-    0,
-    2,
-    1,
-    3,
-    5,
-    4,
-    6,
-    8,
-    7,
-    9,
-    11,
-    10,
-    12,
-    14,
-    13,
-    15,
-    17,
-    16,
-    19,
-    18,
-    21,
-    20,
-    23,
-    22,
+    *(0, 2, 1, 3, 5, 4, 6, 8, 7, 9, 11, 10),
+    *(12, 14, 13, 15, 17, 16, 19, 18, 21, 20, 23, 22),
 )
 
 

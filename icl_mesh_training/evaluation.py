@@ -103,8 +103,8 @@ def evaluate_photos(estimator: Estimator, folder: str | Path) -> dict[str, Any]:
     """Detection and PCK@0.2 on photos with COCO person keypoints.
 
     folder holds person_keypoints.json and images/. Demanded are people with MIN_KEYPOINTS labelled
-    keypoints or more in a box over MIN_BOX_PX. pck counts every keypoint of a missed person as wrong; pck_found is over
-    found people only. The cameras are unknown: the field of view is assumed.
+    keypoints or more in a box over MIN_BOX_PX. pck counts every keypoint of a missed person as
+    wrong; pck_found is over found people only. Cameras are unknown: their field of view is assumed.
     """
     folder = Path(folder)
     source = folder / "person_keypoints.json"

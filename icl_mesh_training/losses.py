@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import roma
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 #: Weights of the beta components in the shape loss: the first components carry most of the shape.
 SHAPE_WEIGHTS = (1.0, 0.64, 0.32, 0.32, 0.16, 0.16, 0.16, 0.16, 0.16, 0.16)
@@ -65,8 +65,8 @@ def contrastive_loss(
       pull: per image, the mean over its people of the mean over their labelled joints of
         ``1 - cos(c_n, j_nk)``; the mean over images. People without a labelled joint do not count.
     """
-    center = F.normalize(center.float(), dim=-1)
-    joint = F.normalize(joint.float(), dim=-1)
+    center = functional.normalize(center.float(), dim=-1)
+    joint = functional.normalize(joint.float(), dim=-1)
     image_index = image_index.long()
     images = int(image_index.max()) + 1 if len(image_index) else 0
 

@@ -40,12 +40,8 @@ def point_iou(predicted: FloatArray, true: FloatArray, labelled: BoolArray) -> F
     true_low, true_high = corners(np.broadcast_to(true[None], shape))
     low, high = corners(np.broadcast_to(predicted[:, None], shape))
     margin = 0.1 * (true_high - true_low).max(axis=-1, keepdims=True)
-    low, high, true_low, true_high = (
-        low - margin,
-        high + margin,
-        true_low - margin,
-        true_high + margin,
-    )
+    low, high = low - margin, high + margin
+    true_low, true_high = true_low - margin, true_high + margin
     overlap = np.clip(np.minimum(high, true_high) - np.maximum(low, true_low), 0, None).prod(-1)
     union = (high - low).prod(-1) + (true_high - true_low).prod(-1) - overlap
     return overlap / np.maximum(union, 1e-9)

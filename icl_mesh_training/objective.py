@@ -135,7 +135,7 @@ class Objective(torch.nn.Module):
     def _with_neighbours(
         self, people: Batch, cell: torch.Tensor, size: torch.Tensor, map_size: int
     ) -> tuple[Batch, torch.Tensor, torch.Tensor]:
-        """People once more for each neighbour cell, save where another person's centre is as near."""
+        """People again for each neighbour cell, save where another's centre is as near."""
         count, copies = len(cell), self.neighbours
         offset = torch.randint(-1, 2, (copies, count, 2), device=cell.device)
         moved = (cell + offset).clamp(0, map_size - 1).flatten(0, 1)
