@@ -91,14 +91,12 @@ class HighResolutionModule(nn.Module):
         return fused
 
 
-class Stage(nn.Sequential):
+def _stage(resolutions: int, modules: int, last_outputs: int) -> nn.Sequential:
     """HighResolutionModules one after the other, on lists of maps."""
-
-    def __init__(self, resolutions: int, modules: int, last_outputs: int) -> None:
-        super().__init__(
-            *(HighResolutionModule(resolutions, resolutions) for _ in range(modules - 1)),
-            HighResolutionModule(resolutions, last_outputs),
-        )
+    return nn.Sequential(
+        *(HighResolutionModule(resolutions, resolutions) for _ in range(modules - 1)),
+        HighResolutionModule(resolutions, last_outputs),
+    )
 
 
 def _transition(in_channels: tuple[int, ...], resolutions: int) -> nn.ModuleList:
@@ -137,11 +135,11 @@ class HRNetW32(nn.Module):
         self.relu = nn.ReLU(inplace=True)
         self.layer1 = bottleneck_layer(STEM_CHANNELS, 64, blocks=4, stride=1)
         self.transition1 = _transition((256,), 2)
-        self.stage2 = Stage(resolutions=2, modules=1, last_outputs=2)
+        self.stage2 = _stage(resolutions=2, modules=1, last_outputs=2)
         self.transition2 = _transition(CHANNELS[:2], 3)
-        self.stage3 = Stage(resolutions=3, modules=4, last_outputs=3)
+        self.stage3 = _stage(resolutions=3, modules=4, last_outputs=3)
         self.transition3 = _transition(CHANNELS[:3], 4)
-        self.stage4 = Stage(resolutions=4, modules=3, last_outputs=1)
+        self.stage4 = _stage(resolutions=4, modules=3, last_outputs=1)
         initialise_convolutions(self)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -31,9 +31,12 @@ def load_imagenet_mobilenet(backbone: MobileNetV2, path: str | Path) -> None:
     if not Path(path).is_file():
         raise FileNotFoundError(f"no ImageNet weights file at {path}")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            entries = {name: file[name] for name in file.files}
-    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile) as error:
+        file = np.load(path, allow_pickle=False)
+        if not isinstance(file, np.lib.npyio.NpzFile):
+            raise ValueError("it holds a single array")
+        with file:
+            entries = {name: np.asarray(file[name]) for name in file.files}
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not an .npz of plain arrays: {error}") from error
 
     targets = {

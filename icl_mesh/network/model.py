@@ -88,7 +88,7 @@ class IclMeshNetwork(nn.Module):
         )
         for layer, bias in starts:
             assert isinstance(layer, nn.Conv2d) and layer.bias is not None  # for mypy
-            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.normal_(layer.weight, std=0.005)
             with torch.no_grad():
                 layer.bias.copy_(torch.tensor(bias))
 
