@@ -96,7 +96,7 @@ class Camera:
     def contains(self, px: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
         """Which pixels [..., 2] lie on the image: within [-0.5, width - 0.5] and likewise y."""
         edge = np.array([self.width, self.height]) - 0.5
-        return ((px >= -0.5) & (px <= edge)).all(axis=-1)
+        return np.asarray(((px >= -0.5) & (px <= edge)).all(axis=-1))
 
 
 @dataclass(frozen=True)

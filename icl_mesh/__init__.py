@@ -1,0 +1,67 @@
+"""Images to people: occluded people as SMPL bodies, in metres.
+
+    estimator = icl_mesh.Estimator.load()
+    people = estimator(image_rgb_uint8, icl_mesh.Camera(fx, fy, cx, cy, width, height))
+
+Names are imported when they are first used: torch takes seconds, and rendering needs OpenGL.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from icl_mesh.body import BodyModel
+    from icl_mesh.camera import Camera
+    from icl_mesh.estimator import Estimator
+    from icl_mesh.letterbox import Letterbox
+    from icl_mesh.network import IclMeshNetwork, NetworkMaps, build_network
+    from icl_mesh.people import People
+    from icl_mesh.tracking import Tracker, TrackState
+    from icl_mesh.weights import load_weights, save_weights
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "BodyModel": "body",
+    "Camera": "camera",
+    "Estimator": "estimator",
+    "IclMeshNetwork": "network",
+    "Letterbox": "letterbox",
+    "NetworkMaps": "network",
+    "People": "people",
+    "TrackState": "tracking",
+    "Tracker": "tracking",
+    "build_network": "network",
+    "load_weights": "weights",
+    "save_weights": "weights",
+}
+
+__all__ = [
+    "BodyModel",
+    "Camera",
+    "Estimator",
+    "IclMeshNetwork",
+    "Letterbox",
+    "NetworkMaps",
+    "People",
+    "TrackState",
+    "Tracker",
+    "__version__",
+    "build_network",
+    "load_weights",
+    "save_weights",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'icl_mesh' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"icl_mesh.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,102 @@
+"""The command `icl-mesh`: people from photos without ROS, and what is installed."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import icl_mesh
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0 well, 1 some images failed, 2 nothing could be
+    done."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except (ValueError, OSError, ImportError) as error:
+        print(f"icl-mesh: error: {error}", file=sys.stderr)
+        return 2
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line; see `icl-mesh --help`."""
+    parser = argparse.ArgumentParser(prog="icl-mesh", description=icl_mesh.__doc__.splitlines()[0])
+    parser.add_argument("--version", action="version", version=f"icl-mesh {icl_mesh.__version__}")
+    commands = parser.add_subparsers(title="commands", required=True)
+
+    predict = commands.add_parser(
+        "predict",
+        help="find the people of an image or of all images of a folder",
+        description="Find people and write, for every image, an overlay (NAME_overlay.png), the "
+        "people as arrays (NAME.npz) and their meshes (NAME.glb). Exit code 1: some images "
+        "failed; 2: nothing could be done.",
+    )
+    predict.set_defaults(run=_predict)
+    predict.add_argument("input", type=Path, help="an image, or a folder of images")
+    predict.add_argument("--out", type=Path, required=True, help="folder to write to; made if new")
+    _add_model_options(predict)
+    predict.add_argument(
+        "--threshold",
+        type=float,
+        help="least score of a person, 0 to 1 (default: the weights' own)",
+    )
+    camera = predict.add_argument_group(
+        "camera", "either a field of view or the intrinsics of the images, in pixels"
+    )
+    camera.add_argument(
+        "--fov-deg",
+        type=float,
+        default=None,
+        help="assumed field of view across the longer side, degrees (default 60)",
+    )
+    camera.add_argument("--fx", type=float, help="focal length; makes distances real")
+    camera.add_argument("--fy", type=float, help="vertical focal length (default: fx)")
+    camera.add_argument("--cx", type=float, help="principal point (default: image centre)")
+    camera.add_argument("--cy", type=float, help="principal point (default: image centre)")
+    output = predict.add_argument_group("output")
+    output.add_argument("--no-overlay", action="store_true", help="write no overlay (no OpenGL)")
+    output.add_argument("--no-npz", action="store_true", help="write no .npz")
+    output.add_argument("--no-glb", action="store_true", help="write no meshes")
+    output.add_argument("--json", action="store_true", help="write NAME.json too")
+
+    info = commands.add_parser(
+        "info", help="print versions, device, engine, weights and body that would be used"
+    )
+    info.set_defaults(run=_info)
+    _add_model_options(info)
+    return parser
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    model = parser.add_argument_group("model")
+    model.add_argument("--weights", default="default", help="a weights file (.safetensors)")
+    model.add_argument("--body", default="default", help="a licensed SMPL file (.pkl or .npz)")
+    model.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
+    model.add_argument("--engine", default="auto", help="what runs the network (default auto)")
+
+
+def _threshold(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"must lie in (0, 1], got {text!r}")
+    return value
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from icl_mesh.predict import predict_files
+
+    return predict_files(options)
+
+
+def _info(options: argparse.Namespace) -> int:
+    from icl_mesh.info import print_info
+
+    return print_info(options.weights, options.body, options.device, options.engine)

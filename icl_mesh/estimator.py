@@ -1,0 +1,230 @@
+"""The estimator: a camera image in, people in metres out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from icl_mesh.body import BodyModel
+from icl_mesh.camera import Camera, root_from_weak_perspective
+from icl_mesh.confidence import VISIBLE_CONFIDENCE, joint_confidence
+from icl_mesh.decoding import PEAK_THRESHOLD, Detections, check_finite, decode_maps
+from icl_mesh.engine import Engine, create_engine, resolve_device
+from icl_mesh.letterbox import Letterbox
+from icl_mesh.network import IclMeshNetwork, NetworkMaps
+from icl_mesh.people import People
+from icl_mesh.preprocessing import preprocess
+from icl_mesh.weights import load_weights
+
+#: What `times` is filled with, in this order.
+STAGES = ("preprocess", "network", "decode", "body")
+
+
+class Estimator:
+    """Finds the people of an image, with their bodies and places.
+
+    Use :meth:`load` for weights from a file; the constructor takes parts that are already there.
+    One instance serves one thread at a time.
+    """
+
+    def __init__(
+        self,
+        network: IclMeshNetwork,
+        body: BodyModel,
+        *,
+        input_size: int = 512,
+        threshold: float = PEAK_THRESHOLD,
+        device: str = "auto",
+        engine: str | Engine = "auto",
+        weights_version: str = "unsaved",
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """input_size: side of the network's square input, a multiple of 32. threshold: least
+        score of a person, in (0, 1]. The network is moved to the device and put into eval mode.
+        """
+        self.engine: Engine = (
+            create_engine(engine, network, resolve_device(device))
+            if isinstance(engine, str)
+            else engine
+        )
+        self.network = network.to(self.engine.device).eval()
+        self.body = body.to(self.engine.device)
+        self.input_size = input_size
+        self.threshold = _checked_threshold(threshold)
+        self.weights_version = weights_version
+        self.metadata = metadata or {}
+
+    @classmethod
+    def load(
+        cls,
+        weights: str | Path = "default",
+        body: str | Path = "default",
+        device: str = "auto",
+        engine: str = "auto",
+    ) -> Estimator:
+        """Weights and body from files, or the ones that come with the package ("default").
+
+        device: auto, cpu, cuda or cuda:N. engine: auto or one of icl_mesh.engine.ENGINES.
+        Raises FileNotFoundError or ValueError, with the path and the rule, for files that do
+        not fit.
+        """
+        resolved = resolve_device(device)  # the cheapest check first
+        network, metadata = load_weights(weights)
+        return cls(
+            network,
+            BodyModel.load(body),
+            input_size=metadata["input_size"],
+            threshold=metadata["threshold"],
+            device=str(resolved),
+            engine=engine,
+            weights_version=metadata["weights_version"],
+            metadata=metadata,
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network and the body run."""
+        return self.engine.device
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        image: npt.NDArray[np.uint8],
+        camera: Camera | None = None,
+        *,
+        vertices: bool = False,
+        threshold: float | None = None,
+        times: dict[str, float] | None = None,
+    ) -> People:
+        """The people of one image, best score first.
+
+        image: RGB uint8 [H, W, 3]. camera: its intrinsics; without them a field of view of 60
+        degrees is assumed and the result says so (``people.camera.focal_assumed``).
+        vertices: also return the meshes. threshold: in place of the estimator's own.
+        times: filled with the milliseconds of each of STAGES; on CUDA this waits for each stage.
+        Raises ValueError for images or cameras that do not fit, RuntimeError for a network
+        whose output is not finite.
+        """
+        threshold = self.threshold if threshold is None else _checked_threshold(threshold)
+        clock = _Clock(self.device, times)
+        images, letterbox = preprocess(image, self.input_size, self.device)
+        camera = camera or Camera.assumed(letterbox.width, letterbox.height)
+        square_camera = letterbox.camera(camera)
+        clock.lap("preprocess")
+        maps = self.engine(images)
+        clock.lap("network")
+        found = decode_maps(maps, threshold)
+        clock.lap("decode")
+        if len(found) == 0:
+            clock.lap("body")
+            return People.empty(camera, self.body, self.weights_version, vertices=vertices)
+
+        mesh = self.body(found.betas, found.rotations)
+        body_joints = _numpy(mesh.joints).astype(np.float64)
+        body_vertices = _numpy(mesh.vertices).astype(np.float64)
+        clock.lap("body")
+
+        root = root_from_weak_perspective(_numpy(found.weak).astype(np.float64), square_camera)
+        translation = root - body_joints[:, 0]
+        joints = body_joints + translation[:, None]
+        joints_px = camera.project_bodies(joints, root[:, 2])
+        vertices_m = body_vertices + translation[:, None]
+        embedding = F.normalize(self.network.project_center(found.center_instance), dim=1)
+        confidence = self._joint_confidence(maps, embedding, joints_px, letterbox, camera)
+        people = People(
+            score=_numpy(found.peaks.score),
+            center_px=_center_px(found, maps, letterbox),
+            bbox_px=_bounding_boxes(camera.project_bodies(vertices_m, root[:, 2]), camera),
+            betas=_numpy(found.betas),
+            rotations=_numpy(found.rotations),
+            translation_m=translation.astype(np.float32),
+            joints_m=joints.astype(np.float32),
+            joints_px=joints_px.astype(np.float32),
+            joint_confidence=confidence,
+            joint_visible=confidence >= VISIBLE_CONFIDENCE,
+            weak_camera=_numpy(found.weak),
+            embedding=_numpy(embedding),
+            vertices_m=vertices_m.astype(np.float32) if vertices else None,
+            camera=camera,
+            body=self.body,
+            weights_version=self.weights_version,
+        )
+        clock.lap("decode")
+        return people
+
+    def _joint_confidence(
+        self,
+        maps: NetworkMaps,
+        embedding: torch.Tensor,
+        joints_px: npt.NDArray[np.float64],
+        letterbox: Letterbox,
+        camera: Camera,
+    ) -> npt.NDArray[np.float32]:
+        joints_square = letterbox.square_from_px(joints_px).astype(np.float32)
+        confidence = joint_confidence(
+            maps.joint_heatmaps[0],
+            maps.joint_instance[0],
+            embedding,
+            torch.from_numpy(joints_square).to(self.device),
+            torch.from_numpy(camera.contains(joints_px)).to(self.device),
+            network=self.network,
+        )
+        check_finite(joint_heatmaps_and_instance=confidence)
+        return _numpy(confidence)
+
+
+def _checked_threshold(threshold: float) -> float:
+    if not 0 < threshold <= 1:
+        raise ValueError(f"threshold must lie in (0, 1], got {threshold}")
+    return float(threshold)
+
+
+def _numpy(tensor: torch.Tensor) -> npt.NDArray[np.float32]:
+    return tensor.cpu().numpy()
+
+
+def _center_px(
+    found: Detections, maps: NetworkMaps, letterbox: Letterbox
+) -> npt.NDArray[np.float32]:
+    """Middles of the peaks' cells, in pixels of the image."""
+    cells = found.peaks.cell.cpu().numpy()
+    square = (cells + 0.5) / maps.center_heatmap.shape[-1] * 2 - 1
+    return letterbox.px_from_square(square).astype(np.float32)
+
+
+def _bounding_boxes(px: npt.NDArray[np.float64], camera: Camera) -> npt.NDArray[np.float32]:
+    """Boxes x0 y0 x1 y1 around projected mesh vertices [N, V, 2], clipped to the image's pixels.
+
+    Occluded parts count. A body beside the image gets an empty box on the image's edge.
+    """
+    last = np.array([camera.width - 1, camera.height - 1])
+    corners = np.concatenate((px.min(axis=1), px.max(axis=1)), axis=1)
+    return np.clip(corners, 0, np.tile(last, 2)).astype(np.float32)
+
+
+class _Clock:
+    """Adds the time since the last lap to a stage; does nothing without a dict to fill."""
+
+    def __init__(self, device: torch.device, times: dict[str, float] | None) -> None:
+        self.device, self.times = device, times
+        if times is not None:
+            times.update(dict.fromkeys(STAGES, 0.0))
+        self.start = self._now()
+
+    def _now(self) -> float:
+        if self.times is not None and self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        if self.times is None:
+            return
+        now = self._now()
+        self.times[stage] += (now - self.start) * 1e3
+        self.start = now

@@ -1,0 +1,172 @@
+"""What `icl-mesh predict` does: image files in, overlays, arrays and meshes out."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from icl_mesh.camera import Camera
+from icl_mesh.estimator import Estimator
+from icl_mesh.people import People
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+def predict_files(options: argparse.Namespace) -> int:
+    """Run over the image files that the command line names; 1 if any of them failed, else 0."""
+    paths = find_images(options.input)
+    names = output_names(paths)
+    make_camera = camera_maker(options)
+    draw_overlay = None if options.no_overlay else _overlay_function()
+    estimator = Estimator.load(options.weights, options.body, options.device, options.engine)
+    options.out.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for path, name in tqdm(
+        list(zip(paths, names, strict=True)), unit="image", disable=len(paths) == 1
+    ):
+        try:
+            image = read_image(path)
+            camera = make_camera(image.shape[1], image.shape[0])
+            people = estimator(image, camera, vertices=True, threshold=options.threshold)
+            _write(options, options.out / name, image, people, draw_overlay)
+        except (ValueError, RuntimeError, OSError, cv2.error) as error:
+            # One broken file among thousands must not cost the others.
+            failed += 1
+            text = str(error)
+            tqdm.write(text if str(path) in text else f"{path}: {text}", file=sys.stderr)
+        else:
+            tqdm.write(summary(path, people))
+    if len(paths) > 1:
+        print(f"{len(paths) - failed} of {len(paths)} images done, written to {options.out}")
+    return 1 if failed else 0
+
+
+def find_images(path: Path) -> list[Path]:
+    """The file itself, or the image files of a folder (not of its subfolders) by name.
+
+    Raises FileNotFoundError where there is nothing, ValueError for a folder without images.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path}: no such image or folder")
+    paths = sorted(item for item in path.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES)
+    if not paths:
+        raise ValueError(f"{path}: no images here; files must end in {', '.join(IMAGE_SUFFIXES)}")
+    return paths
+
+
+def output_names(paths: list[Path]) -> list[str]:
+    """Names of the outputs without suffix: the files' stems, or "stem_suffix" where two files
+    share a stem."""
+    count = Counter(path.stem for path in paths)
+    return [
+        path.stem if count[path.stem] == 1 else f"{path.stem}_{path.suffix[1:]}" for path in paths
+    ]
+
+
+def read_image(path: Path) -> npt.NDArray[np.uint8]:
+    """An image file -> RGB uint8 [H, W, 3], turned as its EXIF orientation says.
+
+    Raises ValueError, with the path, for a file that is no image.
+    """
+    data = np.fromfile(path, dtype=np.uint8)  # imread takes no paths beyond ASCII on some systems
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
+    if image is None:
+        raise ValueError(f"{path}: not an image that OpenCV can read, or broken")
+    return np.asarray(image, dtype=np.uint8)
+
+
+def camera_maker(options: argparse.Namespace) -> Callable[[int, int], Camera]:
+    """(width, height) -> the camera that the command line describes.
+
+    Raises ValueError for options that contradict each other. Intrinsics belong to one image
+    size: the camera of a second size is refused.
+    """
+    given = [name for name in ("fx", "fy", "cx", "cy") if getattr(options, name) is not None]
+    if not given:
+        fov_deg = 60.0 if options.fov_deg is None else options.fov_deg
+        Camera.assumed(1, 1, fov_deg)  # refuses a bad angle before any work is done
+        return lambda width, height: Camera.assumed(width, height, fov_deg)
+    if options.fx is None:
+        raise ValueError(f"--{given[0]} needs --fx: a camera has a focal length in pixels")
+    if options.fov_deg is not None:
+        raise ValueError("--fov-deg and --fx both say the focal length: give one of them")
+    sizes: set[tuple[int, int]] = set()
+
+    def make_camera(width: int, height: int) -> Camera:
+        first = next(iter(sizes), (width, height))
+        if first != (width, height):
+            raise ValueError(
+                f"image is {width}x{height}, but the intrinsics given are for the first image's "
+                f"{first[0]}x{first[1]}: give images of one camera"
+            )
+        sizes.add(first)
+        fy = options.fx if options.fy is None else options.fy
+        cx = (width - 1) / 2 if options.cx is None else options.cx
+        cy = (height - 1) / 2 if options.cy is None else options.cy
+        return Camera(options.fx, fy, cx, cy, width, height)
+
+    make_camera(1, 1)
+    sizes.clear()
+    return make_camera
+
+
+def summary(path: Path, people: People) -> str:
+    """One line per image: how many people, and how far away each is."""
+    if len(people) == 0:
+        return f"{path.name}: nobody"
+    distances = ", ".join(f"{z:.1f} m" for z in people.position_m[:, 2])
+    guess = " (focal length assumed)" if people.camera.focal_assumed else ""
+    noun = "person" if len(people) == 1 else "people"
+    return f"{path.name}: {len(people)} {noun} at {distances}{guess}"
+
+
+DrawOverlay = Callable[[npt.NDArray[np.uint8], People], npt.NDArray[np.uint8]]
+
+
+def _overlay_function() -> DrawOverlay:
+    try:
+        from icl_mesh.rendering import RenderingUnavailableError
+        from icl_mesh.rendering.overlay import draw_overlay
+    except ImportError as error:
+        raise ImportError(
+            f"overlays need moderngl ({error}): install icl_mesh_ros[overlay], or use --no-overlay"
+        ) from error
+
+    def draw(image: npt.NDArray[np.uint8], people: People) -> npt.NDArray[np.uint8]:
+        try:
+            return draw_overlay(image, people)
+        except RenderingUnavailableError as error:  # no image will do better: stop at the first
+            raise ImportError(f"{error}; or use --no-overlay") from error
+
+    return draw
+
+
+def _write(
+    options: argparse.Namespace,
+    stem: Path,
+    image: npt.NDArray[np.uint8],
+    people: People,
+    draw_overlay: DrawOverlay | None,
+) -> None:
+    def named(ending: str) -> Path:
+        return stem.with_name(stem.name + ending)  # with_suffix would eat dots inside the name
+
+    if draw_overlay is not None:
+        overlay = cv2.cvtColor(draw_overlay(image, people), cv2.COLOR_RGB2BGR)
+        named("_overlay.png").write_bytes(cv2.imencode(".png", overlay)[1].tobytes())
+    if not options.no_npz:
+        people.save_npz(named(".npz"))
+    if options.json:
+        people.save_json(named(".json"))
+    if not options.no_glb and len(people) > 0:
+        people.save_glb(named(".glb"))

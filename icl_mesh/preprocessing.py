@@ -1,0 +1,53 @@
+"""From a camera image to the network's input: checked, letterboxed, ImageNet-normalised."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from icl_mesh.letterbox import Letterbox
+from icl_mesh.network.normalization import IMAGENET_MEAN, IMAGENET_STD
+
+
+def check_image(image: npt.NDArray[np.uint8]) -> None:
+    """Raise ValueError unless image is an RGB uint8 array [height, width, 3] of at least 1x1."""
+    if not isinstance(image, np.ndarray):
+        raise ValueError(f"image must be a numpy array [H, W, 3], got {type(image).__name__}")
+    if image.dtype != np.uint8:
+        raise ValueError(
+            f"image must be uint8 with values 0 to 255, got {image.dtype}: the caller should "
+            f"convert it"
+        )
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(
+            f"image must be RGB with shape [H, W, 3], got {list(image.shape)}: the caller should "
+            f"convert grey or RGBA images to RGB"
+        )
+    if image.shape[0] == 0 or image.shape[1] == 0:
+        raise ValueError(f"image is empty: its size is {image.shape[1]}x{image.shape[0]} pixels")
+
+
+def preprocess(
+    image: npt.NDArray[np.uint8], size: int, device: torch.device | str = "cpu"
+) -> tuple[torch.Tensor, Letterbox]:
+    """RGB uint8 [H, W, 3] -> network input [1, 3, size, size] and the letterbox that made it.
+
+    Raises ValueError for anything but an RGB uint8 image with pixels.
+    """
+    check_image(image)
+    letterbox = Letterbox(image.shape[1], image.shape[0], size)
+    return normalized_tensor(letterbox.apply(image), device), letterbox
+
+
+def normalized_tensor(
+    square: npt.NDArray[np.uint8], device: torch.device | str = "cpu"
+) -> torch.Tensor:
+    """RGB uint8 [S, S, 3] -> float32 [1, 3, S, S] with ImageNet's mean and deviation removed.
+
+    The bytes travel to the device before they become floats: a quarter of the traffic.
+    """
+    pixels = torch.from_numpy(np.ascontiguousarray(square)).to(device)
+    mean = torch.tensor(IMAGENET_MEAN, device=device) * 255
+    std = torch.tensor(IMAGENET_STD, device=device) * 255
+    return ((pixels.float() - mean) / std).permute(2, 0, 1)[None]

@@ -1,0 +1,63 @@
+"""Rotations: SciPy as the outside truth; the order of the six numbers by hand."""
+
+import numpy as np
+import pytest
+import roma
+import torch
+from scipy.spatial.transform import Rotation
+
+from icl_mesh.rotation import (
+    IDENTITY_6D,
+    matrix_from_6d,
+    matrix_from_rotvec,
+    rotvec_from_matrix,
+    sixd_from_matrix,
+)
+
+
+@pytest.fixture
+def matrices():
+    return torch.from_numpy(Rotation.random(200, random_state=0).as_matrix())
+
+
+def test_six_numbers_are_the_first_two_columns():
+    # A quarter turn about z takes x to y and y to -x: columns (0, 1, 0) and (-1, 0, 0).
+    quarter = matrix_from_rotvec(torch.tensor([0.0, 0.0, np.pi / 2]))
+    expected = torch.tensor([0.0, 1.0, 0.0, -1.0, 0.0, 0.0])
+    torch.testing.assert_close(sixd_from_matrix(quarter), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(matrix_from_6d(expected), quarter, atol=1e-6, rtol=0)
+    torch.testing.assert_close(matrix_from_6d(torch.tensor(IDENTITY_6D)), torch.eye(3))
+
+
+def test_6d_and_back(matrices):
+    torch.testing.assert_close(matrix_from_6d(sixd_from_matrix(matrices)), matrices)
+
+
+def test_any_scale_and_skew_gives_romas_rotation():
+    six = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)).double()
+    columns = torch.stack((six[:, :3], six[:, 3:]), dim=-1)
+    torch.testing.assert_close(matrix_from_6d(six), roma.special_gramschmidt(columns))
+    # Zhou et al.: the first column is the first vector's direction, whatever its length
+    torch.testing.assert_close(matrix_from_6d(7 * six), matrix_from_6d(six))
+    first = six[:, :3] / six[:, :3].norm(dim=1, keepdim=True)
+    torch.testing.assert_close(matrix_from_6d(six)[:, :, 0], first)
+    assert torch.linalg.det(matrix_from_6d(six)).min() > 0.999
+
+
+def test_rotation_vectors_are_scipys(matrices):
+    rotvec = rotvec_from_matrix(matrices)
+    expected = Rotation.from_matrix(matrices.numpy()).as_rotvec()
+    np.testing.assert_allclose(rotvec, expected, atol=1e-7)
+    torch.testing.assert_close(matrix_from_rotvec(rotvec), matrices)
+
+
+def test_rotation_vectors_near_nothing_and_near_half_a_turn():
+    vectors = torch.tensor([[0.0, 0.0, 0.0], [1e-7, 0.0, 0.0], [0.0, np.pi - 1e-4, 0.0]])
+    back = rotvec_from_matrix(matrix_from_rotvec(vectors.double()))
+    torch.testing.assert_close(back, vectors.double(), atol=1e-6, rtol=0)
+
+
+def test_gradient_is_finite_at_identity():
+    six = torch.tensor(IDENTITY_6D, requires_grad=True)
+    matrix_from_6d(six).sum().backward()
+    assert torch.isfinite(six.grad).all()
