@@ -1,0 +1,77 @@
+"""One camera frame as messages -> tracked people. Holds no node: tested without spinning."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from icl_mesh.estimator import Estimator
+from icl_mesh.tracking import Tracker, Tracks
+from icl_mesh_ros.camera_info import camera_from_info
+from icl_mesh_ros.conversions import rgb_from_compressed, rgb_from_image
+from icl_mesh_ros.parameters import MeshParameters
+
+
+@dataclass(frozen=True)
+class Frame:
+    """An image and the CameraInfo that was the latest when it arrived (None before the first)."""
+
+    image: Image | CompressedImage
+    info: CameraInfo | None
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """What became of a frame. times_ms: by stage; camera_note: where the intrinsics come from."""
+
+    rgb: npt.NDArray[np.uint8]
+    tracks: Tracks
+    camera_note: str
+    times_ms: dict[str, float]
+
+
+class FrameProcessor:
+    """Message -> RGB -> people -> tracks of one camera. One instance serves one thread."""
+
+    def __init__(
+        self, estimator: Estimator, tracker: Tracker, image_topic: str, info_topic: str
+    ) -> None:
+        """The topics are named in errors."""
+        self._estimator, self._tracker = estimator, tracker
+        self._image_topic, self._info_topic = image_topic, info_topic
+
+    def __call__(self, frame: Frame, parameters: MeshParameters, *, vertices: bool) -> FrameResult:
+        """vertices: with the meshes. Raises ValueError for messages that cannot be used."""
+        started = time.perf_counter()
+        image = frame.image
+        convert = rgb_from_image if isinstance(image, Image) else rgb_from_compressed
+        rgb = convert(image, self._image_topic)
+        camera, note = camera_from_info(
+            frame.info,
+            rgb.shape[1],
+            rgb.shape[0],
+            assumed_fov_deg=parameters.assumed_fov_deg,
+            rectified=parameters.rectified,
+            topic=self._info_topic,
+        )
+        times = {"convert": _milliseconds_since(started)}
+        people = self._estimator(
+            rgb,
+            camera,
+            vertices=vertices,
+            threshold=parameters.detection_threshold or None,
+            times=times,
+        )
+        started = time.perf_counter()
+        stamp = image.header.stamp
+        tracks = self._tracker.update(people, stamp.sec + stamp.nanosec * 1e-9)
+        times["track"] = _milliseconds_since(started)
+        return FrameResult(rgb, tracks, note, times)
+
+
+def _milliseconds_since(start: float) -> float:
+    return (time.perf_counter() - start) * 1e3
