@@ -98,6 +98,10 @@ def test_first_estimates() -> None:
     assert maps.center_heatmap.mean().item() == pytest.approx(0.1, abs=0.02)
     assert maps.joint_heatmaps.mean().item() == pytest.approx(0.1, abs=0.02)
     assert (1.1 ** maps.camera[:, 0]).mean().item() == pytest.approx(0.9, abs=0.1)
+    # The root starts in the middle of the cell that answers: 16 cells of 1/8 over [-1, 1].
+    middles = torch.linspace(-0.9375, 0.9375, 16)
+    assert (maps.camera[:, 1] - middles[None, None, :]).abs().max() < 0.3
+    assert (maps.camera[:, 2] - middles[None, :, None]).abs().max() < 0.3
     mean = maps.smpl.mean(dim=(0, 2, 3))
     rotations = matrix_from_6d(mean[:132].view(22, 6))
     # Body: y up, facing +z. Camera: y down, z forward. Head up is -y, facing the camera is -z.

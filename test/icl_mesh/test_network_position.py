@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from icl_mesh.network.position import add_sine_encoding, coordinate_map
+from icl_mesh.network.position import add_sine_encoding, cell_centers, coordinate_map
+from icl_mesh.network.sampling import cell_from_square
 
 
 def test_coordinate_map_is_x_then_y() -> None:
@@ -43,3 +44,12 @@ def test_sine_encoding_is_added() -> None:
     encoding = add_sine_encoding(torch.zeros(1, 64, 8, 8))
     torch.testing.assert_close(add_sine_encoding(maps), maps + encoding)
     assert add_sine_encoding(maps.bfloat16()).dtype == torch.bfloat16
+
+
+def test_cell_centers_lie_in_their_cells() -> None:
+    """Square coordinates, edges included: unlike the coordinate map, never -1 or 1."""
+    centers = cell_centers(torch.zeros(1, 3, 48, 48))
+    cells = cell_from_square(centers.squeeze(0).movedim(0, -1), 48)
+    x = torch.arange(48).expand(48, 48)
+    assert torch.equal(cells, torch.stack((x, x.T), dim=-1))
+    np.testing.assert_allclose(centers.flatten()[0], -1 + 1 / 48, atol=1e-6)
