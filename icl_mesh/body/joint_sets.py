@@ -1,0 +1,80 @@
+"""The keypoint orders of public data sets, as regressors from posed vertices.
+
+COCO-17 and OpenPose-18 are surface and joint points as annotators place them; H36M-17 is
+Human3.6M's skeleton; LSP-14 that of Leeds Sports Pose (person-centric left and right everywhere).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from icl_mesh.body.layout import JOINT_NAMES, Regressor
+
+JOINT_SETS: dict[str, tuple[str, ...]] = {
+    "coco17": (
+        *("nose", "left_eye", "right_eye", "left_ear", "right_ear"),
+        *("left_shoulder", "right_shoulder", "left_elbow", "right_elbow"),
+        *("left_wrist", "right_wrist", "left_hip", "right_hip"),
+        *("left_knee", "right_knee", "left_ankle", "right_ankle"),
+    ),
+    "h36m17": (
+        *("pelvis", "right_hip", "right_knee", "right_ankle"),
+        *("left_hip", "left_knee", "left_ankle"),
+        *("spine", "thorax", "face", "head_top"),
+        *("left_shoulder", "left_elbow", "left_wrist"),
+        *("right_shoulder", "right_elbow", "right_wrist"),
+    ),
+    "lsp14": (
+        *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),
+        *("right_wrist", "right_elbow", "right_shoulder"),
+        *("left_shoulder", "left_elbow", "left_wrist", "neck_base", "head_top"),
+    ),
+    "openpose18": (
+        *("nose", "mid_shoulders", "right_shoulder", "right_elbow", "right_wrist"),
+        *("left_shoulder", "left_elbow", "left_wrist"),
+        *("right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),
+        *("right_eye", "left_eye", "right_ear", "left_ear"),
+    ),
+}
+# Vertex ids of SMPL's 6890-vertex mesh that public code takes for the face (as in smplx's
+# vertex_ids). 411 is on the crown.
+SMPL_FACE_VERTICES = {
+    "nose": 332,
+    "right_eye": 6260,
+    "left_eye": 2800,
+    "right_ear": 4071,
+    "left_ear": 583,
+    "head_top": 411,
+}
+SMPL_VERTEX_COUNT = 6890
+# Points that SMPL's joints stand in for, where a set has no such joint of its own.
+_JOINT_STAND_INS = {
+    "spine": {"spine2": 0.5, "spine1": 0.5},
+    "thorax": {"neck": 1.0},
+    "neck_base": {"neck": 1.0},
+    "face": {"nose": 0.5, "head": 0.5},
+    "mid_shoulders": {"left_shoulder": 0.5, "right_shoulder": 0.5},
+}
+
+
+def smpl_joint_sets(joint_regressor: npt.NDArray[np.floating]) -> dict[str, Regressor]:
+    """Approximate joint sets of an SMPL file, from its dense joint regressor [24, V].
+
+    Limb points are SMPL's own joints, regressed from the posed vertices (a few millimetres from
+    the skeleton's, and hips lie closer together than COCO's annotators place them); face points are
+    the public vertex ids above. A mesh that is not SMPL's 6890 vertices has no such ids: there
+    every face point falls back to the head joint.
+    """
+    known = dict(zip(JOINT_NAMES, joint_regressor, strict=True))
+    for name, vertex in SMPL_FACE_VERTICES.items():
+        if joint_regressor.shape[1] == SMPL_VERTEX_COUNT:
+            known[name] = np.eye(1, SMPL_VERTEX_COUNT, vertex)[0]
+        else:
+            known[name] = known["head"]
+    for name, parts in _JOINT_STAND_INS.items():
+        known[name] = np.sum([share * known[part] for part, share in parts.items()], axis=0)
+    return {
+        name: Regressor.from_dense(np.stack([known[point] for point in points]))
+        for name, points in JOINT_SETS.items()
+    }

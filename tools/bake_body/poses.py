@@ -1,0 +1,40 @@
+"""Random poses for fitting: each joint turns about its main axis within human limits."""
+
+from __future__ import annotations
+
+import numpy as np
+import roma
+import torch
+
+# Joint (left twin): (low, high) of the rotation vector, degrees, in body axes of the T-pose.
+# x is flexion for legs and spine; for the left arm x is twist, y bends the elbow, z raises.
+LIMITS: dict[int, tuple[tuple[float, float], ...]] = {
+    1: ((-110, 25), (-35, 35), (-15, 45)),
+    3: ((-10, 35), (-20, 20), (-15, 15)),
+    4: ((0, 135), (-10, 10), (-3, 3)),
+    6: ((-10, 25), (-15, 15), (-10, 10)),
+    7: ((-25, 35), (-15, 15), (-15, 15)),
+    9: ((-10, 20), (-15, 15), (-10, 10)),
+    10: ((-35, 15), (-3, 3), (-3, 3)),
+    12: ((-25, 30), (-35, 35), (-20, 20)),
+    13: ((-8, 8), (-15, 15), (-8, 20)),
+    15: ((-20, 25), (-35, 35), (-15, 15)),
+    16: ((-60, 60), (-90, 25), (-85, 60)),
+    18: ((-60, 60), (-140, 0), (-5, 5)),
+    20: ((-50, 50), (-20, 25), (-60, 60)),
+}
+LEFT = (1, 4, 7, 10, 13, 16, 18, 20)
+
+
+def random_poses(count: int, generator: np.random.Generator, reach: float = 1.0) -> torch.Tensor:
+    """Relative rotation matrices [count, 24, 3, 3]; the root keeps still."""
+    vectors = np.zeros((count, 24, 3))
+    for joint, limits in LIMITS.items():
+        low, high = np.radians(np.array(limits) * reach).T
+        for side in (0, 1) if joint in LEFT else (0,):
+            drawn = generator.uniform(low, high, (count, 3))
+            rest = generator.random((count, 1)) < 0.25  # joints are often at rest
+            drawn = np.where(rest, 0.0, drawn)
+            # A reflection in x turns rotation vectors (x, y, z) into (x, -y, -z).
+            vectors[:, joint + side] = drawn * ((1, -1, -1) if side else (1, 1, 1))
+    return roma.rotvec_to_rotmat(torch.from_numpy(vectors)).float()

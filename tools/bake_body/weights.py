@@ -1,0 +1,62 @@
+"""Skinning weights for 24 joints: forearm twist spread, smoothed, symmetric, four per vertex."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from .joints import MIRRORED_JOINT, merge_bones
+from .source import Source
+
+Array = npt.NDArray[np.float64]
+
+INFLUENCES = 4
+TWIST_START = 0.4  # along the forearm, elbow 0, wrist 1
+TWIST_SHARE = 0.5  # of the wrist's rotation that the skin takes at the wrist
+
+
+def neighbour_mean(faces: npt.NDArray[np.int64], count: int) -> sparse.csr_matrix:
+    """The matrix [V, V] that averages each vertex's neighbours (uniform Laplacian)."""
+    rows = np.concatenate((faces[:, 0], faces[:, 1], faces[:, 2]))
+    columns = np.concatenate((faces[:, 1], faces[:, 2], faces[:, 0]))
+    graph = sparse.coo_matrix((np.ones(len(rows)), (rows, columns)), (count, count))
+    graph = ((graph + graph.T) > 0).astype(float).tocsr()
+    degree = np.maximum(np.asarray(graph.sum(1)).ravel(), 1)
+    return sparse.diags(1 / degree) @ graph
+
+
+def spread_forearm_twist(weights: Array, vertices: Array, joints: Array) -> Array:
+    """Give skin along the lower forearm a growing share of the wrist's rotation.
+
+    SMPL turns the hand at the wrist joint; without this the skin twists within a few centimetres.
+    """
+    spread = weights.copy()
+    for elbow, wrist in ((18, 20), (19, 21)):
+        axis = joints[wrist] - joints[elbow]
+        along = (vertices - joints[elbow]) @ axis / (axis @ axis)
+        ramp = np.clip((along - TWIST_START) / (1 - TWIST_START), 0, 1) ** 1.5 * TWIST_SHARE
+        both = weights[:, elbow] + weights[:, wrist]
+        share = np.maximum(weights[:, wrist], ramp * both)
+        spread[:, wrist], spread[:, elbow] = share, both - share
+    return spread
+
+
+def limit_influences(weights: Array) -> Array:
+    """Keep the largest weights of each vertex, rows summing to 1."""
+    kept = np.zeros_like(weights)
+    largest = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
+    rows = np.arange(len(weights))[:, None]
+    kept[rows, largest] = weights[rows, largest]
+    kept[kept < 0.004] = 0.0
+    return kept / kept.sum(1, keepdims=True)
+
+
+def skinning_weights(source: Source, vertices: Array, joints: Array, smoothing: int = 3) -> Array:
+    """Weights [V, 24] for mean vertices [V, 3] and joints [24, 3] in the T-pose."""
+    weights = spread_forearm_twist(merge_bones(source), vertices, joints)
+    mean = neighbour_mean(source.faces, len(vertices))
+    for _ in range(smoothing):
+        weights = 0.5 * weights + 0.5 * (mean @ weights)
+    weights = (weights + weights[source.mirror][:, MIRRORED_JOINT]) / 2
+    return limit_influences(weights / weights.sum(1, keepdims=True))
