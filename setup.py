@@ -22,7 +22,7 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE", "icl_mesh/assets/NOTICE*"],
     packages=find_packages(include=["icl_mesh", "icl_mesh.*", "icl_mesh_training*"]),
-    package_data={"icl_mesh": ["assets/*", "py.typed"]},
+    package_data={"icl_mesh": ["assets/*", "py.typed"], "icl_mesh_training": ["assets/*"]},
     python_requires=">=3.10",
     install_requires=[
         "torch>=2.11",

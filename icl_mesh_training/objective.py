@@ -9,7 +9,6 @@ import torch
 from icl_mesh.body import BodyModel
 from icl_mesh.camera import project_from_weak
 from icl_mesh.network import IclMeshNetwork, NetworkMaps, cell_from_square, sample_at
-from icl_mesh.network.sampling import flat_cell
 from icl_mesh.rotation import matrix_from_6d
 from icl_mesh_training import losses
 from icl_mesh_training.batch import Batch
@@ -87,11 +86,11 @@ class Objective(torch.nn.Module):
         self, network: IclMeshNetwork, maps: NetworkMaps, people: Batch, center: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         size = maps.center_instance.shape[-1]
-        center_cell = flat_cell(cell_from_square(center, size), size)
-        joint_cell = flat_cell(cell_from_square(people.joints_2d, size), size)
+        center_cell = cell_from_square(center, size)
+        joint_cell = cell_from_square(people.joints_2d, size)
         at_center = sample_at(maps.center_instance, people.image_index, center_cell)
-        image_of_joint = people.image_index[:, None].expand_as(joint_cell)
-        at_joint = sample_at(maps.joint_instance, image_of_joint.flatten(), joint_cell.flatten())
+        image_of_joint = people.image_index[:, None].expand(joint_cell.shape[:2]).flatten()
+        at_joint = sample_at(maps.joint_instance, image_of_joint, joint_cell.flatten(0, 1))
         # Only joints under the person's own pixels: at a joint hidden by somebody else the image
         # shows that somebody, whose feature must not be pulled here.
         return losses.contrastive_loss(
@@ -108,9 +107,8 @@ class Objective(torch.nn.Module):
         cell = cell_from_square(center, map_size)
         if self.neighbours:
             people, cell, size = self._with_neighbours(people, cell, size, map_size)
-        flat = flat_cell(cell, map_size)
-        smpl = sample_at(maps.smpl, people.image_index, flat)
-        camera = sample_at(maps.camera, people.image_index, flat)
+        smpl = sample_at(maps.smpl, people.image_index, cell)
+        camera = sample_at(maps.camera, people.image_index, cell)
         weak = torch.cat((1.1 ** camera[:, :1], camera[:, 1:]), dim=1)
         rotations = matrix_from_6d(smpl[:, :132].view(-1, 22, 6))
         hands = torch.eye(3, device=smpl.device).expand(len(smpl), 2, 3, 3)

@@ -1,7 +1,7 @@
 """Fit the pose prior of icl_mesh_training/pose_prior.py: a Gaussian mixture over body poses.
 
     pip install scikit-learn
-    python tools/fit_pose_prior.py MOCAP.npz
+    PYTHONPATH=. python tools/fit_pose_prior.py MOCAP.npz
 
 Half of the samples are motion capture (the .npz of icl_mesh_training.scenes.mocap; only its
 statistics end up in the result), half everyday poses of icl_mesh_training.scenes.poses.
@@ -30,7 +30,7 @@ def main() -> None:
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     body = BodyModel.load("default")
-    sources = (MocapPoses(options.mocap), EverydayPoses(body.rest_joints()))
+    sources = (MocapPoses(options.mocap), EverydayPoses(body.joint_template.numpy()))
     poses = np.stack([sources[i % 2].sample(rng).rotvec[1:22].ravel() for i in range(SAMPLES)])
     # The floor on the variance (0.06 rad) keeps joints that the capture never moves from
     # forbidding every other angle.
