@@ -42,8 +42,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_model_options(predict)
     predict.add_argument(
         "--threshold",
-        type=float,
-        help="least score of a person, 0 to 1 (default: the weights' own)",
+        type=_threshold,
+        help="least score of a person, above 0 and at most 1 (default: the weights' own)",
     )
     camera = predict.add_argument_group(
         "camera", "either a field of view or the intrinsics of the images, in pixels"

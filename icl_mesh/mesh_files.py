@@ -20,8 +20,9 @@ def write_glb(path: str | Path, people: People) -> None:
     """Binary glTF, metres, y up (GLTF_FROM_CAMERA); the camera is the origin and looks along -z.
 
     One node and mesh per person, named "person_<track id>", or "person_<row>" where no tracker
-    ran. Nobody gives a scene with an empty node "people": glTF knows no empty scene.
+    ran. Raises ValueError for nobody: there is no empty mesh file.
     """
+    _refuse_nobody(path, people)
     scene = trimesh.Scene(base_frame="people")
     for name, mesh in zip(person_names(people), _meshes(people), strict=True):
         mesh.apply_transform(GLTF_FROM_CAMERA)
@@ -32,10 +33,9 @@ def write_glb(path: str | Path, people: People) -> None:
 def write_ply(path: str | Path, people: People) -> None:
     """Binary PLY, metres, in the camera optical frame as it is (y down); all people in one mesh.
 
-    PLY has no objects: people are told apart by their colours.
+    PLY has no objects: people are told apart by their colours. Raises ValueError for nobody.
     """
-    if len(people) == 0:
-        raise ValueError(f"{path}: there is nobody to write: PLY files need at least one mesh")
+    _refuse_nobody(path, people)
     mesh = trimesh.util.concatenate(list(_meshes(people)))
     Path(path).write_bytes(trimesh.exchange.ply.export_ply(mesh))
 
@@ -50,6 +50,11 @@ def person_color(number: int) -> npt.NDArray[np.uint8]:
     """RGBA of a person: hues a golden angle apart, so that neighbours differ."""
     rgb = colorsys.hsv_to_rgb(number * 0.61803398875 % 1, 0.55, 0.95)
     return np.array([*(round(255 * value) for value in rgb), 255], dtype=np.uint8)
+
+
+def _refuse_nobody(path: str | Path, people: People) -> None:
+    if len(people) == 0:
+        raise ValueError(f"{path}: there is nobody to write; mesh files need at least one mesh")
 
 
 def _meshes(people: People) -> list[trimesh.Trimesh]:

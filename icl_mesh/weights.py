@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from icl_mesh.decoding import PEAK_THRESHOLD
 from icl_mesh.network import BACKBONES, IclMeshNetwork, build_network
@@ -54,15 +54,7 @@ def save_weights(
         key: value.detach().cpu().contiguous().to(_stored_type(value, half))
         for key, value in network.state_dict().items()
     }
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    try:
-        save_file(tensors, temporary, metadata=text)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    _write_atomically(path, _with_metadata(save(tensors), text))
 
 
 def load_weights(path: str | Path = "default") -> tuple[IclMeshNetwork, dict[str, Any]]:
@@ -132,6 +124,36 @@ def _typed_metadata(text: Mapping[str, str]) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise ValueError(f"metrics must be JSON: {error}") from None
     return values
+
+
+def _with_metadata(data: bytes, text: Mapping[str, str]) -> bytes:
+    """Safetensors bytes with metadata in a fixed order.
+
+    The library's own writer shuffles them, so that equal weights would get unequal versions.
+    The format: length of the header (8 bytes, little endian), header (JSON, padded with spaces
+    to a multiple of 8), tensors.
+    """
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = {"__metadata__": dict(sorted(text.items())), **json.loads(data[8:end])}
+    encoded = json.dumps(header, separators=(",", ":")).encode()
+    encoded += b" " * (-len(encoded) % 8)
+    return len(encoded).to_bytes(8, "little") + encoded + data[end:]
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        temporary = Path(file.name)
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink()
+            raise
 
 
 def _stored_type(tensor: torch.Tensor, half: bool) -> torch.dtype:

@@ -11,14 +11,14 @@ SIZES = [(640, 480), (480, 640), (1920, 1080), (333, 777), (512, 512), (1001, 97
 
 @pytest.mark.parametrize("size", [256, 384, 512])
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_coordinates_and_back(width, height, size):
+def test_coordinates_and_back(width, height, size) -> None:
     box = Letterbox(width, height, size)
     px = np.random.default_rng(0).uniform(-50, 2000, (100, 2))
     np.testing.assert_allclose(box.px_from_square(box.square_from_px(px)), px, atol=1e-9)
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_image_edges_are_the_inner_rectangles_edges(width, height):
+def test_image_edges_are_the_inner_rectangles_edges(width, height) -> None:
     box = Letterbox(width, height, 512)
     low, high = box.square_from_px([[-0.5, -0.5], [width - 0.5, height - 0.5]])
     start = np.array(box.offset)
@@ -31,7 +31,7 @@ def test_image_edges_are_the_inner_rectangles_edges(width, height):
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_pixels_land_where_the_coordinates_say(width, height):
+def test_pixels_land_where_the_coordinates_say(width, height) -> None:
     """A bright block's centre of brightness, measured in the square that resize wrote."""
     box = Letterbox(width, height, 512)
     image = np.zeros((height, width, 3), dtype=np.uint8)
@@ -49,7 +49,7 @@ def test_pixels_land_where_the_coordinates_say(width, height):
     np.testing.assert_allclose(measured, expected, atol=0.05)
 
 
-def test_padding_and_untouched_pixels():
+def test_padding_and_untouched_pixels() -> None:
     image = np.random.default_rng(0).integers(0, 256, (256, 512, 3), dtype=np.uint8)
     square = Letterbox(512, 256, 512).apply(image)
     np.testing.assert_array_equal(square[128:384], image)
@@ -58,7 +58,7 @@ def test_padding_and_untouched_pixels():
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
-def test_square_camera_projects_like_the_camera(width, height):
+def test_square_camera_projects_like_the_camera(width, height) -> None:
     camera = Camera(0.9 * width, 0.95 * width, 0.4 * width, 0.6 * height, width, height)
     box = Letterbox(width, height, 384)
     points = np.random.default_rng(1).uniform((-2, -2, 1), (2, 2, 9), (50, 3))
@@ -67,7 +67,7 @@ def test_square_camera_projects_like_the_camera(width, height):
     np.testing.assert_allclose(projected, box.square_from_px(camera.project(points)), atol=1e-9)
 
 
-def test_other_sizes_are_refused():
+def test_other_sizes_are_refused() -> None:
     box = Letterbox(640, 480, 512)
     with pytest.raises(ValueError, match="made for 640x480 images, got 480x640"):
         box.apply(np.zeros((640, 480, 3), np.uint8))

@@ -20,7 +20,7 @@ def matrices():
     return torch.from_numpy(Rotation.random(200, random_state=0).as_matrix())
 
 
-def test_six_numbers_are_the_first_two_columns():
+def test_six_numbers_are_the_first_two_columns() -> None:
     # A quarter turn about z takes x to y and y to -x: columns (0, 1, 0) and (-1, 0, 0).
     quarter = matrix_from_rotvec(torch.tensor([0.0, 0.0, np.pi / 2]))
     expected = torch.tensor([0.0, 1.0, 0.0, -1.0, 0.0, 0.0])
@@ -29,11 +29,11 @@ def test_six_numbers_are_the_first_two_columns():
     torch.testing.assert_close(matrix_from_6d(torch.tensor(IDENTITY_6D)), torch.eye(3))
 
 
-def test_6d_and_back(matrices):
+def test_6d_and_back(matrices) -> None:
     torch.testing.assert_close(matrix_from_6d(sixd_from_matrix(matrices)), matrices)
 
 
-def test_any_scale_and_skew_gives_romas_rotation():
+def test_any_scale_and_skew_gives_romas_rotation() -> None:
     six = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)).double()
     columns = torch.stack((six[:, :3], six[:, 3:]), dim=-1)
     torch.testing.assert_close(matrix_from_6d(six), roma.special_gramschmidt(columns))
@@ -44,20 +44,20 @@ def test_any_scale_and_skew_gives_romas_rotation():
     assert torch.linalg.det(matrix_from_6d(six)).min() > 0.999
 
 
-def test_rotation_vectors_are_scipys(matrices):
+def test_rotation_vectors_are_scipys(matrices) -> None:
     rotvec = rotvec_from_matrix(matrices)
     expected = Rotation.from_matrix(matrices.numpy()).as_rotvec()
     np.testing.assert_allclose(rotvec, expected, atol=1e-7)
     torch.testing.assert_close(matrix_from_rotvec(rotvec), matrices)
 
 
-def test_rotation_vectors_near_nothing_and_near_half_a_turn():
+def test_rotation_vectors_near_nothing_and_near_half_a_turn() -> None:
     vectors = torch.tensor([[0.0, 0.0, 0.0], [1e-7, 0.0, 0.0], [0.0, np.pi - 1e-4, 0.0]])
     back = rotvec_from_matrix(matrix_from_rotvec(vectors.double()))
     torch.testing.assert_close(back, vectors.double(), atol=1e-6, rtol=0)
 
 
-def test_gradient_is_finite_at_identity():
+def test_gradient_is_finite_at_identity() -> None:
     six = torch.tensor(IDENTITY_6D, requires_grad=True)
     matrix_from_6d(six).sum().backward()
     assert torch.isfinite(six.grad).all()

@@ -1,0 +1,200 @@
+"""The command line, run as a user runs it, with an untrained network."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import trimesh
+
+import icl_mesh
+from icl_mesh.cli import main
+from icl_mesh.network import build_network
+from icl_mesh.people import People
+from icl_mesh.predict import find_images, output_names, read_image
+from icl_mesh.weights import save_weights
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    """Random weights that find somebody everywhere."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    network = build_network("mobilenet_v2", head_width=0.25)
+    save_weights(path, network, {"input_size": 256, "body": "default", "threshold": 0.05})
+    return path
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "photo.jpg"
+    image = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    cv2.imwrite(str(path), image)
+    return path
+
+
+def predict(weights, source, out, *options):
+    arguments = ["predict", str(source), "--out", str(out), "--weights", str(weights)]
+    return main([*arguments, "--device", "cpu", *options])
+
+
+def test_one_image(weights, photo, tmp_path, capsys) -> None:
+    out = tmp_path / "new" / "folder"
+    assert predict(weights, photo, out, "--no-overlay", "--json") == 0
+    assert {item.name for item in out.iterdir()} == {"photo.npz", "photo.glb", "photo.json"}
+    people = People.load_npz(out / "photo.npz")
+    assert len(people) >= 1
+    assert people.camera.focal_assumed
+    assert people.camera.fx == pytest.approx(80 / np.tan(np.deg2rad(30)))
+    assert people.vertices_m.shape[1] == people.body.vertex_count
+    assert len(trimesh.load_scene(out / "photo.glb").geometry) == len(people)
+    assert len(json.loads((out / "photo.json").read_text())["people"]) == len(people)
+    text = capsys.readouterr().out
+    assert re.search(rf"photo.jpg: {len(people)} people at .* m \(focal length assumed\)", text)
+
+
+def test_overlay_has_the_photos_size(weights, photo, tmp_path) -> None:
+    pytest.importorskip("moderngl")
+    from icl_mesh.rendering import Renderer, RenderingUnavailableError
+
+    try:
+        Renderer().release()
+    except RenderingUnavailableError as error:
+        pytest.skip(str(error))
+    assert predict(weights, photo, tmp_path / "out", "--no-npz", "--no-glb") == 0
+    assert [item.name for item in (tmp_path / "out").iterdir()] == ["photo_overlay.png"]
+    overlay, before = read_image(tmp_path / "out" / "photo_overlay.png"), read_image(photo)
+    assert overlay.shape == before.shape
+    assert (overlay != before).any()
+
+
+def test_a_broken_image_is_named_and_the_rest_goes_on(weights, photo, tmp_path, capsys) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("not an image, not tried")
+    photo.with_name("second.photo.png").write_bytes(
+        cv2.imencode(".png", np.zeros((50, 40), np.uint8))[1].tobytes()
+    )
+    out = tmp_path / "out"
+    assert predict(weights, tmp_path, out, "--no-overlay", "--no-glb") == 1
+    assert {item.name for item in out.iterdir()} == {"photo.npz", "second.photo.npz"}
+    streams = capsys.readouterr()
+    for name in ("broken.png", "empty.jpg"):
+        assert f"{tmp_path / name}: not an image that OpenCV can read" in streams.err
+    assert f"2 of 4 images done, written to {out}" in streams.out
+
+
+def test_nobody_gets_no_mesh_file(weights, photo, tmp_path, capsys) -> None:
+    assert predict(weights, photo, tmp_path / "out", "--no-overlay", "--threshold", "0.999") == 0
+    assert [item.name for item in (tmp_path / "out").iterdir()] == ["photo.npz"]
+    assert "photo.jpg: nobody" in capsys.readouterr().out
+
+
+def test_intrinsics(weights, photo, tmp_path) -> None:
+    options = ("--fx", "150", "--fy", "151", "--cx", "70", "--no-overlay", "--no-glb")
+    assert predict(weights, photo, tmp_path, *options) == 0
+    camera = People.load_npz(tmp_path / "photo.npz").camera
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == (150, 151, 70, 59.5)
+    assert not camera.focal_assumed
+
+
+def test_intrinsics_are_for_one_image_size(weights, photo, tmp_path, capsys) -> None:
+    cv2.imwrite(str(tmp_path / "zoom.png"), np.zeros((60, 80, 3), np.uint8))
+    options = ("--fx", "150", "--no-overlay", "--no-glb")
+    assert predict(weights, tmp_path, tmp_path / "out", *options) == 1
+    error = capsys.readouterr().err
+    assert f"{tmp_path / 'zoom.png'}: image is 80x60, but the intrinsics given are for" in error
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--cx", "5"), "--cx needs --fx"),
+        (("--fx", "500", "--fov-deg", "50"), "--fov-deg and --fx both say the focal length"),
+        (("--fx", "-5"), "positive focal lengths, got fx=-5.0"),
+        (("--fov-deg", "200"), r"fov_deg must lie in \[1, 179\], got 200"),
+        (("--device", "tpu"), "device must be auto, cpu, cuda or cuda:N, got 'tpu'"),
+        (("--engine", "onnx"), "engine 'onnx' is not available here"),
+        (("--weights", "/no/such/file"), "/no/such/file: no such weights file"),
+        (("--body", "/no/such/file"), "/no/such/file"),
+    ],
+)
+def test_wrong_options_stop_before_any_work(
+    weights, photo, tmp_path, capsys, options, message
+) -> None:
+    assert predict(weights, photo, tmp_path / "out", "--no-overlay", *options) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("icl-mesh: error: ")
+    assert re.search(message, error)
+    assert not (tmp_path / "out").exists()
+
+
+def test_wrong_threshold_and_no_command_are_usage_errors(photo, tmp_path, capsys) -> None:
+    for arguments in (["predict", str(photo), "--out", str(tmp_path), "--threshold", "2"], []):
+        with pytest.raises(SystemExit, match="2"):
+            main(arguments)
+    assert "must lie in (0, 1], got '2'" in capsys.readouterr().err
+
+
+def test_missing_and_empty_input(weights, tmp_path, capsys) -> None:
+    assert predict(weights, tmp_path / "none", tmp_path, "--no-overlay") == 2
+    assert f"{tmp_path / 'none'}: no such image or folder" in capsys.readouterr().err
+    assert predict(weights, tmp_path, tmp_path, "--no-overlay") == 2
+    assert f"{tmp_path}: no images here" in capsys.readouterr().err
+
+
+def test_names_of_outputs_never_collide() -> None:
+    paths = [Path("a/x.jpg"), Path("a/x.png"), Path("a/y.v2.png")]
+    assert output_names(paths) == ["x_jpg", "x_png", "y.v2"]
+
+
+def test_images_are_found_by_suffix_in_order(tmp_path) -> None:
+    for name in ("b.PNG", "a.jpeg", "c.txt", "d.jpg"):
+        (tmp_path / name).touch()
+    assert [path.name for path in find_images(tmp_path)] == ["a.jpeg", "b.PNG", "d.jpg"]
+
+
+def test_images_are_read_as_rgb(tmp_path) -> None:
+    path = tmp_path / "röt.png"
+    red = np.zeros((4, 6, 3), np.uint8)
+    red[..., 0] = 200
+    path.write_bytes(cv2.imencode(".png", red[..., ::-1])[1].tobytes())
+    np.testing.assert_array_equal(read_image(path), red)
+
+
+def test_info(weights, capsys) -> None:
+    assert main(["info", "--weights", str(weights), "--device", "cpu"]) == 0
+    text = capsys.readouterr().out
+    rows = dict(re.findall(r"^ *([\w-]+): +(.*)$", text, flags=re.M))
+    assert rows["icl_mesh"] == icl_mesh.__version__
+    assert rows["torch"] == torch.__version__
+    assert rows["device"].startswith("cpu (")
+    assert rows["engine"] == "torch of torch"
+    assert rows["weights"] == str(weights)
+    assert rows["architecture"] == "mobilenet_v2"
+    assert rows["input_size"] == "256"
+    assert re.match(r"mobilenet_v2-[0-9a-f]{12}$", rows["weights_version"])
+    assert re.search(r"\d+ vertices, \d+ faces", rows["body"])
+
+
+def test_info_says_what_is_missing_and_goes_on(tmp_path, capsys) -> None:
+    assert main(["info", "--weights", str(tmp_path / "none"), "--device", "cpu"]) == 1
+    text = capsys.readouterr().out
+    assert re.search(r"^weights: +error: .*no such weights file", text, flags=re.M)
+    assert re.search(r"^body: .*vertices", text, flags=re.M)
+
+
+def test_as_a_module_in_its_own_process() -> None:
+    command = [sys.executable, "-m", "icl_mesh", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"icl-mesh {icl_mesh.__version__}"
+    done = subprocess.run([*command[:3], "info", "--device", "x"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.strip() == (
+        "icl-mesh: error: device must be auto, cpu, cuda or cuda:N, got 'x'"
+    )

@@ -1,0 +1,220 @@
+"""The tracker on synthetic walks, where who is who is known."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from icl_mesh import motion
+from icl_mesh.camera import Camera
+from icl_mesh.tracking import Tracker, TrackState
+
+CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
+FRAME_S = 0.1
+
+
+def walk(tracker, make_people, frames, *, seed=0, depth_noise=0.05, embeddings=None):
+    """Feed frames {person: position} and return who got which id, {person: [ids]}.
+
+    Detections are shuffled and noisy: depth by `depth_noise` of the distance, direction by 0.5 %.
+    """
+    generator = np.random.default_rng(seed)
+    ids: dict[str, list[int]] = {}
+    for k, frame in enumerate(frames):
+        names = list(generator.permutation(list(frame)))
+        positions = np.array([frame[name] for name in names], dtype=float).reshape(-1, 3)
+        positions *= 1 + generator.normal(0, depth_noise, (len(names), 1))
+        positions[:, :2] += positions[:, 2:] * generator.normal(0, 0.005, (len(names), 2))
+        rows = np.zeros((len(names), 64))
+        for row, name in enumerate(names):
+            rows[row, 0] = 1
+            if embeddings is not None:
+                rows[row] = embeddings[name]
+        people = make_people(positions, CAMERA, embedding=rows)
+        tracks = tracker.update(people, k * FRAME_S)
+        assert tracks.detected[: len(names)].all()
+        assert not tracks.detected[len(names) :].any()
+        for row, name in enumerate(names):
+            ids.setdefault(name, []).append(int(tracks.people.track_id[row]))
+    return ids
+
+
+def crossing(seconds=3.0, *, hidden=(), depths=(3.0, 3.6), height=0.0):
+    """Two people who walk through each other's line of sight at 1 m/s; b is hidden in frames."""
+    frames = []
+    for k in range(round(seconds / FRAME_S)):
+        x = -1.5 + k * FRAME_S
+        frame = {"a": (x, height, depths[0]), "b": (-x, height, depths[1])}
+        frames.append({n: p for n, p in frame.items() if not (n == "b" and k in hidden)})
+    return frames
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_people_who_cross_keep_their_ids(make_people, seed) -> None:
+    ids = walk(Tracker(), make_people, crossing(), seed=seed)
+    assert len(ids["a"]) == len(ids["b"]) == 30
+    assert len(set(ids["a"])) == len(set(ids["b"])) == 1
+    assert set(ids["a"]) | set(ids["b"]) == {1, 2}
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_people_who_cross_behind_each_other_keep_their_ids(make_people, seed) -> None:
+    frames = crossing(hidden=range(12, 18))  # not seen for 0.6 s in the middle
+    ids = walk(Tracker(), make_people, frames, seed=seed)
+    assert len(ids["b"]) == 24
+    assert len(set(ids["a"])) == len(set(ids["b"])) == 1
+
+
+def test_embeddings_decide_where_places_do_not(make_people) -> None:
+    """Two people meet at one place and turn back: constant velocity alone would swap them."""
+    frames = []
+    for k in range(30):
+        x = abs(-1.5 + 0.1 * k) + 0.15
+        frames.append({"a": (-x, 0, 3.0), "b": (x, 0, 3.0)})
+    embeddings = {"a": np.eye(64)[0], "b": -np.eye(64)[0]}  # as the push loss leaves them
+    ids = walk(Tracker(), make_people, frames, embeddings=embeddings, depth_noise=0.02)
+    assert len(set(ids["a"])) == len(set(ids["b"])) == 1
+
+
+def test_nobody_is_ever_hidden_and_ids_are_unique(make_people) -> None:
+    generator = np.random.default_rng(5)
+    tracker = Tracker()
+    for k in range(40):
+        count = int(generator.integers(0, 8))
+        positions = generator.uniform((-2, -1, 2), (2, 1, 9), (count, 3))
+        people = make_people(positions, CAMERA, embedding=np.ones((count, 64)) / 8)
+        tracks = tracker.update(people, k * FRAME_S)
+        ids = tracks.people.track_id
+        assert len(set(ids.tolist())) == len(ids)
+        assert (ids >= 1).all()
+        assert tracks.detected.sum() == count
+        for name in ("joints_m", "score", "rotations"):  # same rows, same order, untouched
+            np.testing.assert_array_equal(
+                getattr(tracks.people, name)[:count], getattr(people, name)
+            )
+
+
+def test_states_over_a_persons_stay(make_people) -> None:
+    tracker = Tracker(max_age_s=0.5, min_hits=3)
+    states = []
+    for k in range(14):
+        here = k < 6 or k == 13
+        tracks = tracker.update(make_people([[0.1, 0, 3]] if here else [], CAMERA), k * FRAME_S)
+        states.append([TrackState(value).name for value in tracks.state])
+    assert states[:6] == [["TENTATIVE"]] * 2 + [["TRACKED"]] * 4
+    assert states[6:11] == [["OCCLUDED"]] * 5  # last seen at 0.5 s: forgotten after 1.0 s
+    assert states[11:13] == [[], []]
+    assert states[13] == [["TENTATIVE"]][0]
+    assert tracks.people.track_id.tolist() == [2]
+
+
+def test_a_person_seen_once_is_not_called_occluded(make_people) -> None:
+    tracker = Tracker()
+    tracker.update(make_people([[0, 0, 3]], CAMERA), 0.0)
+    assert len(tracker.update(make_people([], CAMERA), 0.1).people) == 0
+
+
+def test_occluded_people_go_on_walking(make_people) -> None:
+    tracker = Tracker()
+    for k in range(20):
+        seen = tracker.update(make_people([[-1 + 0.1 * k, 0, 4]], CAMERA, vertices=True), 0.1 * k)
+    assert seen.velocity_m_s[0] == pytest.approx([1, 0, 0], abs=0.05)
+    for k in range(20, 25):
+        hidden = tracker.update(make_people([], CAMERA, vertices=True), 0.1 * k)
+    assert hidden.state.tolist() == [TrackState.OCCLUDED]
+    assert hidden.people.track_id.tolist() == [1]
+    assert hidden.people.position_m[0] == pytest.approx([1.4, 0, 4], abs=0.05)
+    assert hidden.position_m[0] == pytest.approx(hidden.people.position_m[0], abs=1e-5)
+    # the whole body moved with the pelvis, and its projection with it
+    expected = make_people([hidden.people.position_m[0]], CAMERA, vertices=True)
+    np.testing.assert_allclose(hidden.people.vertices_m, expected.vertices_m, atol=1e-4)
+    np.testing.assert_allclose(hidden.people.joints_px, expected.joints_px, atol=0.05)
+    np.testing.assert_allclose(hidden.people.bbox_px, expected.bbox_px, atol=10)
+    assert not hidden.people.joint_visible.any()
+    # and is less certain than it was
+    assert np.trace(hidden.position_covariance[0]) > np.trace(seen.position_covariance[0])
+
+
+def test_a_person_who_walked_out_of_the_image_is_not_occluded(make_people) -> None:
+    tracker = Tracker()
+    for k in range(10):
+        tracker.update(make_people([[1.0 + 0.1 * k, 0, 4]], CAMERA), 0.1 * k)
+    states = [tracker.update(make_people([], CAMERA), 0.1 * k).state for k in range(10, 20)]
+    assert states[0].tolist() == [TrackState.OCCLUDED]  # at 2.0 m of the visible 2.2 m
+    assert len(states[-1]) == 0
+
+
+def test_time_jumping_back_starts_afresh_with_new_ids(make_people) -> None:
+    tracker = Tracker()
+    for k in range(5):
+        tracks = tracker.update(make_people([[0, 0, 3]], CAMERA), 100 + 0.1 * k)
+    assert tracks.people.track_id.tolist() == [1]
+    tracks = tracker.update(make_people([[0, 0, 3]], CAMERA), 3.0)
+    assert tracks.people.track_id.tolist() == [2]
+    assert tracks.state.tolist() == [TrackState.TENTATIVE]
+    assert tracks.velocity_m_s[0] == pytest.approx([0, 0, 0])
+
+
+def test_a_long_gap_forgets_and_equal_stamps_do_not_hurt(make_people) -> None:
+    tracker = Tracker()
+    first = tracker.update(make_people([[0, 0, 3]], CAMERA), 1.0)
+    again = tracker.update(make_people([[0, 0, 3]], CAMERA), 1.0)
+    later = tracker.update(make_people([[0, 0, 3]], CAMERA), 60.0)
+    assert [t.people.track_id.tolist() for t in (first, again, later)] == [[1], [1], [2]]
+
+
+def test_another_camera_starts_afresh(make_people) -> None:
+    tracker = Tracker()
+    tracker.update(make_people([[0, 0, 3]], CAMERA), 0.0)
+    other = dataclasses.replace(CAMERA, fx=800.0, fy=800.0)
+    assert tracker.update(make_people([[0, 0, 3]], other), 0.1).people.track_id.tolist() == [2]
+
+
+def test_noise_is_smoothed_and_its_size_told(make_people) -> None:
+    """Standing still with 5 % depth noise: the filter is closer, within its own deviation."""
+    tracker = Tracker()
+    generator = np.random.default_rng(1)
+    raw, filtered, deviation = [], [], []
+    for k in range(100):
+        position = np.array([0.5, 0.2, 4.0]) * (1 + generator.normal(0, 0.05))
+        tracks = tracker.update(make_people([position], CAMERA), 0.1 * k)
+        raw.append(position[2])
+        filtered.append(tracks.position_m[0, 2])
+        deviation.append(np.sqrt(tracks.position_covariance[0, 2, 2]))
+    assert np.std(filtered[10:]) < 0.8 * np.std(raw[10:])
+    inside = np.abs(np.array(filtered) - 4.0) < 2 * np.array(deviation)
+    assert inside.mean() > 0.9
+    assert (np.linalg.eigvalsh(tracks.position_covariance) > 0).all()
+
+
+def test_depth_is_less_certain_than_direction() -> None:
+    covariance = motion.measurement_covariance(np.array([[0.0, 0.0, 5.0], [3.0, 0.0, 4.0]]))
+    np.testing.assert_allclose(covariance[0], np.diag([0.075**2, 0.075**2, 0.4**2]), atol=1e-12)
+    ray = np.array([0.6, 0.0, 0.8])
+    assert ray @ covariance[1] @ ray == pytest.approx(0.4**2)
+    across = np.array([0.8, 0.0, -0.6])
+    assert across @ covariance[1] @ across == pytest.approx(0.075**2)
+
+
+def test_filter_is_the_textbooks() -> None:
+    """One track against the scalar-free formulas of the Kalman filter, written out."""
+    position, seconds = np.array([[0.3, -0.1, 4.0]]), 0.1
+    filters = motion.predict(motion.start(position), seconds)
+    measured = position + [[0.1, 0.0, 0.2]]
+    corrected = motion.correct(filters, measured)
+    h = np.hstack((np.eye(3), np.zeros((3, 3))))
+    p, r = filters.covariance[0], motion.measurement_covariance(measured)[0]
+    gain = p @ h.T @ np.linalg.inv(h @ p @ h.T + r)
+    mean = filters.mean[0] + gain @ (measured[0] - h @ filters.mean[0])
+    np.testing.assert_allclose(corrected.mean[0], mean, atol=1e-12)
+    np.testing.assert_allclose(corrected.covariance[0], (np.eye(6) - gain @ h) @ p, atol=1e-12)
+
+
+@pytest.mark.parametrize("stamp", [float("nan"), float("inf")])
+def test_bad_values(make_people, stamp) -> None:
+    with pytest.raises(ValueError, match="stamp_s must be a finite time"):
+        Tracker().update(make_people([], CAMERA), stamp)
+    with pytest.raises(ValueError, match="max_age_s must be 0 or more seconds, got -1"):
+        Tracker(max_age_s=-1)
+    with pytest.raises(ValueError, match="min_hits must be 1 or more, got 0"):
+        Tracker(min_hits=0)

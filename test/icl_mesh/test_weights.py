@@ -1,0 +1,208 @@
+"""Weights files: what is written comes back, and nothing else is taken."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from icl_mesh import weights as weights_module
+from icl_mesh.network import build_network
+from icl_mesh.weights import default_weights_path, load_weights, save_weights
+
+METADATA = {"input_size": 256, "body": "test body"}
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return build_network("mobilenet_v2", head_width=0.25)
+
+
+@pytest.fixture
+def saved(network, tmp_path):
+    path = tmp_path / "net.safetensors"
+    save_weights(path, network, METADATA)
+    return path
+
+
+def resaved(path, *, drop=(), metadata=None, **tensors):
+    """The file again with other tensors or metadata, as a foreign tool would write it."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt") as file:
+        text = file.metadata()
+    kept = {key: value for key, value in load_file(path).items() if key not in drop}
+    save_file({**kept, **tensors}, path, metadata={**text, **(metadata or {})})
+
+
+def test_weights_come_back_exactly_and_ready_to_use(network, saved) -> None:
+    loaded, metadata = load_weights(saved)
+    assert not loaded.training
+    assert loaded.config == {"architecture": "mobilenet_v2", "head_width": 0.25}
+    expected = network.state_dict()
+    assert set(loaded.state_dict()) == set(expected)
+    for key, value in loaded.state_dict().items():
+        assert torch.equal(value, expected[key]), key
+    assert metadata["input_size"] == 256
+    assert metadata["threshold"] == 0.2
+    assert metadata["licence"] == "not stated"
+
+
+def test_all_metadata_come_back_with_their_types(network, tmp_path) -> None:
+    path = tmp_path / "net.safetensors"
+    given = {
+        "name": "small",
+        "input_size": 384,
+        "body": "other",
+        "threshold": 0.25,
+        "data": "5 scenes",
+        "metrics": {"f1": 0.5},
+        "git_revision": "abc",
+        "licence": "Apache-2.0",
+    }
+    save_weights(path, network, given)
+    _, metadata = load_weights(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert metadata == {
+        **given,
+        "architecture": "mobilenet_v2",
+        "head_width": 0.25,
+        "format_version": 1,
+        "weights_version": f"small-{digest[:12]}",
+    }
+
+
+def test_loaded_metadata_can_be_saved_again(network, saved, tmp_path) -> None:
+    _, metadata = load_weights(saved)
+    again = tmp_path / "again.safetensors"
+    save_weights(again, network, metadata)
+    assert load_weights(again)[1] == metadata  # the same bytes, so the same version too
+
+
+def test_half_size_weights_load_as_float32_within_half_precision(network, tmp_path) -> None:
+    full, half = tmp_path / "full.safetensors", tmp_path / "half.safetensors"
+    save_weights(full, network, METADATA)
+    save_weights(half, network, METADATA, half=True)
+    assert half.stat().st_size < 0.56 * full.stat().st_size
+    loaded, _ = load_weights(half)
+    for key, value in network.state_dict().items():
+        back = loaded.state_dict()[key]
+        assert back.dtype == value.dtype
+        if "running" in key or key.endswith("bias"):
+            assert torch.equal(back, value), key  # statistics are not rounded
+        torch.testing.assert_close(back, value, rtol=2**-11, atol=2**-25)
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(network, saved, monkeypatch) -> None:
+    before = saved.read_bytes()
+
+    def full_disk(_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(weights_module.os, "fsync", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        save_weights(saved, network, METADATA)
+    assert saved.read_bytes() == before
+    assert [item.name for item in saved.parent.iterdir()] == [saved.name]
+
+
+def test_metadata_without_body_or_with_a_typing_error_are_refused(network, tmp_path) -> None:
+    with pytest.raises(ValueError, match=r"missing: \['body'\], unknown: \['treshold'\]"):
+        save_weights(tmp_path / "a.safetensors", network, {"input_size": 256, "treshold": 0.3})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"input_size": 250}, "input_size must be a positive multiple of 32, got 250"),
+        ({"input_size": "big"}, "input_size must be a number, got 'big'"),
+        ({"threshold": 0.0}, r"threshold must lie in \(0, 1\], got 0.0"),
+        ({"name": "a/b"}, "name must be letters, digits"),
+    ],
+)
+def test_metadata_that_would_not_load_are_not_written(network, tmp_path, change, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        save_weights(tmp_path / "a.safetensors", network, {**METADATA, **change})
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_file(tmp_path) -> None:
+    path = tmp_path / "none.safetensors"
+    with pytest.raises(FileNotFoundError, match=f"{path}: no such weights file"):
+        load_weights(path)
+
+
+def test_missing_default_weights(monkeypatch, tmp_path) -> None:
+    assert default_weights_path().parts[-3:] == (
+        "icl_mesh",
+        "assets",
+        "default_weights.safetensors",
+    )
+    monkeypatch.setattr(weights_module, "default_weights_path", lambda: tmp_path / "gone")
+    with pytest.raises(FileNotFoundError, match="default weights are missing from this install"):
+        load_weights("default")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello, I am no weights file", b"\x80\x02}q\x00."])
+def test_file_that_is_not_safetensors(tmp_path, content) -> None:
+    path = tmp_path / "foreign.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"{path}: weights must be a safetensors file"):
+        load_weights(path)
+
+
+def test_a_pickle_is_not_executed(tmp_path) -> None:
+    path = tmp_path / "net.pth"
+    torch.save({"a": torch.zeros(3)}, path)
+    with pytest.raises(ValueError, match=f"{path}: weights must be a safetensors file"):
+        load_weights(path)
+
+
+def test_safetensors_of_another_program(tmp_path) -> None:
+    path = tmp_path / "foreign.safetensors"
+    save_file({"a": torch.zeros(3)}, path)
+    with pytest.raises(ValueError, match=f"{path}: not a weights file of icl_mesh"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({"format_version": "2"}, "weights of format version 2, this version .* reads version 1"),
+        ({"architecture": "vgg"}, "metadata are wrong: architecture 'vgg' is unknown; known are"),
+        ({"head_width": "wide"}, "metadata are wrong: head_width must be a number, got 'wide'"),
+        ({"metrics": "{"}, "metadata are wrong: metrics must be JSON"),
+    ],
+)
+def test_foreign_metadata(saved, metadata, message) -> None:
+    resaved(saved, metadata=metadata)
+    with pytest.raises(ValueError, match=f"{saved}: .*{message}"):
+        load_weights(saved)
+
+
+def test_tensors_of_another_network(network, saved) -> None:
+    names = sorted(network.state_dict())
+    resaved(saved, drop=names[:2], extra=torch.zeros(2), **{names[5]: torch.zeros(1, 2, 3)})
+    with pytest.raises(ValueError) as error:
+        load_weights(saved)
+    text = str(error.value)
+    assert text.startswith(f"{saved}: 4 tensors do not fit the architecture")
+    assert f"{names[0]} is missing" in text
+    assert "extra does not belong" in text
+
+
+def test_wrong_width_is_told_by_the_shapes(saved) -> None:
+    resaved(saved, metadata={"head_width": "0.5"})
+    with pytest.raises(ValueError, match=r"tensors do not fit .* has shape \[.*\] instead of \["):
+        load_weights(saved)
+
+
+def test_metadata_are_readable_text(saved) -> None:
+    header_length = int(np.frombuffer(saved.read_bytes()[:8], "<u8")[0])
+    header = json.loads(saved.read_bytes()[8 : 8 + header_length])["__metadata__"]
+    assert header["format"] == "icl_mesh"
+    assert header["architecture"] == "mobilenet_v2"
