@@ -1,0 +1,336 @@
+"""One offscreen renderer for overlays, the demo and training scenes (OpenGL through EGL)."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import moderngl
+import numpy as np
+import numpy.typing as npt
+
+from icl_mesh.camera import Camera
+from icl_mesh.rendering import shaders
+from icl_mesh.rendering.context import create_offscreen_context
+from icl_mesh.rendering.lighting import DEFAULT_LIGHTING, Lighting, light_matrix
+from icl_mesh.rendering.materials import TABLE_WIDTH, material_table
+from icl_mesh.rendering.mesh import VERTEX_FORMAT, VERTEX_NAMES, RenderMesh, join
+from icl_mesh.rendering.targets import Target, tile_grid
+
+NEAR_M, FAR_M = 0.05, 300.0
+#: Instances from this id on (rooms, floors) and instance 0 receive shadows but cast none.
+BACKDROP_ID = 200
+#: Framebuffers kept for reuse; each image size needs its own.
+KEPT_TARGETS = 12
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What one call drew.
+
+    image: RGB u8 [H, W, 3]. instance: u8 [H, W], 0 is background. depth: z in metres, float32
+    [H, W], 0 where nothing was drawn. Either map is None unless it was asked for.
+    """
+
+    image: npt.NDArray[np.uint8]
+    instance: npt.NDArray[np.uint8] | None
+    depth: npt.NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Each instance alone, over its whole silhouette (also where that leaves the image).
+
+    depth: [N, size, size], z in metres of the nearest surface, 0 outside. px_per_cell: [N, 2],
+    image pixels (x, y) that one cell spans. origin_px: [N, 2], pixel coordinates of the outer
+    corner of cell (0, 0).
+    """
+
+    depth: npt.NDArray[np.float32]
+    px_per_cell: npt.NDArray[np.float64]
+    origin_px: npt.NDArray[np.float64]
+
+
+def clip_matrix(camera: Camera) -> npt.NDArray[np.float32]:
+    """Camera optical frame -> clip space, 4x4.
+
+    Integer pixels are pixel centres: pixel x spans [x - 0.5, x + 0.5], so that normalised device
+    coordinate -1 is x = -0.5 and +1 is x = width - 0.5. Rows run downwards as they are read.
+    """
+    matrix = np.zeros((4, 4), dtype=np.float32)
+    matrix[0, 0] = 2 * camera.fx / camera.width
+    matrix[0, 2] = 2 * (camera.cx + 0.5) / camera.width - 1
+    matrix[1, 1] = 2 * camera.fy / camera.height
+    matrix[1, 2] = 2 * (camera.cy + 0.5) / camera.height - 1
+    matrix[2, 2] = (FAR_M + NEAR_M) / (FAR_M - NEAR_M)
+    matrix[2, 3] = -2 * FAR_M * NEAR_M / (FAR_M - NEAR_M)
+    matrix[3, 2] = 1
+    return matrix
+
+
+class Renderer:
+    """Draws meshes over a background with any pinhole camera.
+
+    textures: RGB u8 [L, size, size, 3], kept on the device; materials name them by index.
+    samples: multisampling of the image. Use it from the thread that made it.
+    """
+
+    def __init__(
+        self,
+        textures: npt.NDArray[np.uint8] | None = None,
+        samples: int = 4,
+        shadow_size: int = 512,
+    ) -> None:
+        ctx = self._ctx = create_offscreen_context()
+        self._samples = min(samples, ctx.max_samples)
+        self._color = ctx.program(shaders.VERTEX, fragment_shader=shaders.COLOR_FRAGMENT)
+        self._index = ctx.program(shaders.VERTEX, fragment_shader=shaders.INDEX_FRAGMENT)
+        self._shadow = ctx.program(shaders.SHADOW_VERTEX, fragment_shader=shaders.SHADOW_FRAGMENT)
+        self._behind = ctx.program(
+            shaders.BACKGROUND_VERTEX, fragment_shader=shaders.BACKGROUND_FRAGMENT
+        )
+        corners = np.array([-1, -1, 1, -1, -1, 1, 1, 1], dtype=np.float32)
+        self._behind_vertices = ctx.vertex_array(
+            self._behind, [(ctx.buffer(corners.tobytes()), "2f", "in_corner")]
+        )
+        self._shadow_depth = ctx.depth_texture((shadow_size, shadow_size))
+        self._shadow_depth.compare_func = "<="
+        self._shadow_target = ctx.framebuffer(depth_attachment=self._shadow_depth)
+        if textures is None:
+            textures = np.full((1, 1, 1, 3), 255, dtype=np.uint8)
+        if textures.ndim != 4 or textures.shape[3] != 3 or textures.dtype != np.uint8:
+            raise ValueError(
+                "textures must be RGB u8 of shape [layers, height, width, 3], got "
+                f"{textures.dtype} {textures.shape}"
+            )
+        layers, height, width = textures.shape[:3]
+        self._textures = ctx.texture_array(
+            (width, height, layers), 3, np.ascontiguousarray(textures).data, alignment=1
+        )
+        self._textures.build_mipmaps()
+        self._textures.filter = (moderngl.LINEAR_MIPMAP_NEAREST, moderngl.LINEAR)
+        self._targets: OrderedDict[tuple[int, int, str], Target] = OrderedDict()
+
+    @property
+    def device_name(self) -> str:
+        """What OpenGL draws with, e.g. a GPU's name or llvmpipe."""
+        return str(self._ctx.info["GL_RENDERER"])
+
+    def render(
+        self,
+        meshes: Sequence[RenderMesh],
+        camera: Camera,
+        lighting: Lighting = DEFAULT_LIGHTING,
+        background: npt.NDArray[np.uint8] | None = None,
+        *,
+        maps: bool = False,
+        tile_ids: Sequence[int] = (),
+        tile_size: int = 128,
+    ) -> tuple[Rendering, Tiles | None]:
+        """Draw meshes (in this order, depth-tested) over ``background`` (RGB [H, W, 3] or black).
+
+        maps: also give instance and depth maps. tile_ids: instances to draw alone as well.
+        """
+        size = (camera.width, camera.height)
+        if background is not None and background.shape != (camera.height, camera.width, 3):
+            raise ValueError(
+                f"background must be RGB of {camera.height}x{camera.width}x3 like the camera's "
+                f"image, got {background.shape}"
+            )
+        vertices, faces = join(meshes)
+        table = material_table({m.instance: m.materials for m in meshes})
+        tiles = self._place_tiles(meshes, camera, table, tile_ids, tile_size)
+        scratch = _Scratch(self._ctx)
+        try:
+            arrays = self._upload(scratch, vertices, faces)
+            scratch.texture((TABLE_WIDTH, len(table)), 4, table, "f4").use(1)
+            self._textures.use(0)
+            light = self._draw_shadows(arrays, vertices, lighting)
+            image = self._draw_image(scratch, arrays, camera, lighting, light, background)
+            instance = depth = None
+            if maps:
+                index = self._draw_index(arrays, self._target(size, "index"), camera, tiled=False)
+                instance = np.rint(index[..., 0]).astype(np.uint8)
+                depth = index[..., 1]
+            if tiles is not None:
+                columns, rows = tile_grid(len(tile_ids))
+                atlas = self._target((columns * tile_size, rows * tile_size), "index")
+                flat = self._draw_index(arrays, atlas, camera, tiled=True)[..., 1]
+                cells = flat.reshape(rows, tile_size, columns, tile_size).swapaxes(1, 2)
+                cells = cells.reshape(-1, tile_size, tile_size)[: len(tile_ids)]
+                tiles = Tiles(cells, tiles.px_per_cell, tiles.origin_px)
+        finally:
+            scratch.release()
+        return Rendering(image, instance, depth), tiles
+
+    def release(self) -> None:
+        """Free the OpenGL context."""
+        self._ctx.release()
+
+    def _target(self, size: tuple[int, int], kind: str) -> Target:
+        key = (*size, kind)
+        if key in self._targets:
+            self._targets.move_to_end(key)
+        else:
+            samples = self._samples if kind == "color" else 0
+            self._targets[key] = Target(self._ctx, size, kind, samples)
+            if len(self._targets) > KEPT_TARGETS:
+                self._targets.popitem(last=False)[1].release()
+        return self._targets[key]
+
+    def _upload(
+        self, scratch: _Scratch, vertices: npt.NDArray[np.float32], faces: npt.NDArray[np.int32]
+    ) -> dict[str, moderngl.VertexArray]:
+        if not len(faces):
+            return {}
+        vertex_buffer, index_buffer = scratch.buffer(vertices), scratch.buffer(faces)
+        programs = {"color": self._color, "index": self._index, "shadow": self._shadow}
+        formats = VERTEX_FORMAT.split()
+        arrays = {}
+        for name, program in programs.items():
+            used = [n in program for n in VERTEX_NAMES]
+            layout = " ".join(
+                f if u else f"{4 * int(f[0])}x" for f, u in zip(formats, used, strict=True)
+            )
+            names = [n for n, u in zip(VERTEX_NAMES, used, strict=True) if u]
+            arrays[name] = scratch.keep(
+                self._ctx.vertex_array(program, [(vertex_buffer, layout, *names)], index_buffer)
+            )
+        return arrays
+
+    def _draw_shadows(
+        self,
+        arrays: dict[str, moderngl.VertexArray],
+        vertices: npt.NDArray[np.float32],
+        lighting: Lighting,
+    ) -> npt.NDArray[np.float32] | None:
+        casters = vertices[(vertices[:, 18] > 0.5) & (vertices[:, 18] < BACKDROP_ID), :3]
+        if not lighting.shadows or not len(casters) or not lighting.directions:
+            return None
+        low, high = casters.min(axis=0), casters.max(axis=0)
+        radius = max(0.5, 0.5 * float(np.linalg.norm(high - low))) * 1.05
+        matrix = light_matrix(lighting.directions[0], (low + high) / 2, radius)
+        self._shadow_target.use()
+        self._shadow_target.clear()
+        self._ctx.enable_only(moderngl.DEPTH_TEST)
+        self._shadow["light_from_camera"].write(matrix.T.tobytes())
+        arrays["shadow"].render()
+        # a bias of about two map cells and 1.5 cm keeps surfaces from shading themselves
+        self._color["shadow_bias"].value = 0.0075 / radius + 1.5 / self._shadow_depth.width
+        return matrix
+
+    def _draw_image(
+        self,
+        scratch: _Scratch,
+        arrays: dict[str, moderngl.VertexArray],
+        camera: Camera,
+        lighting: Lighting,
+        light: npt.NDArray[np.float32] | None,
+        background: npt.NDArray[np.uint8] | None,
+    ) -> npt.NDArray[np.uint8]:
+        size = (camera.width, camera.height)
+        target = self._target(size, "color")
+        target.use()
+        if background is not None:
+            self._ctx.enable_only(moderngl.NOTHING)
+            scratch.texture(size, 3, np.ascontiguousarray(background), "f1").use(3)
+            self._behind["image"].value = 3
+            self._behind_vertices.render(moderngl.TRIANGLE_STRIP)
+        if arrays:
+            program = self._color
+            directions, colors = lighting.padded()
+            program["light_direction"].write(directions.tobytes())
+            program["light_color"].write(colors.tobytes())
+            program["sky"].value, program["ground"].value = lighting.sky, lighting.ground
+            program["up"].value, program["exposure"].value = lighting.up, lighting.exposure
+            program["shadows"].value = light is not None
+            matrix = np.eye(4, dtype=np.float32) if light is None else light
+            program["light_from_camera"].write(matrix.T.tobytes())
+            self._shadow_depth.use(2)
+            program["textures"].value, program["table"].value = 0, 1
+            program["shadow_map"].value = 2
+            program["tiled"].value = False
+            program["clip_from_camera"].write(clip_matrix(camera).T.tobytes())
+            self._ctx.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
+            arrays["color"].render()
+        return target.read_color()
+
+    def _draw_index(
+        self,
+        arrays: dict[str, moderngl.VertexArray],
+        target: Target,
+        camera: Camera,
+        *,
+        tiled: bool,
+    ) -> npt.NDArray[np.float32]:
+        target.use()
+        if arrays:
+            self._index["table"].value = 1
+            self._index["tiled"].value = tiled
+            self._index["clip_from_camera"].write(clip_matrix(camera).T.tobytes())
+            self._ctx.enable_only(moderngl.DEPTH_TEST)
+            arrays["index"].render()
+        return target.read_index()
+
+    @staticmethod
+    def _place_tiles(
+        meshes: Sequence[RenderMesh],
+        camera: Camera,
+        table: npt.NDArray[np.float32],
+        tile_ids: Sequence[int],
+        size: int,
+    ) -> Tiles | None:
+        """Write into ``table`` where each wanted instance's tile lies; the others are moved away."""
+        if not tile_ids:
+            return None
+        columns, rows = tile_grid(len(tile_ids))
+        table[:, -1] = (0, 0, 9, 9)
+        per_cell, origins = np.zeros((len(tile_ids), 2)), np.zeros((len(tile_ids), 2))
+        image = np.array([camera.width, camera.height])
+        for i, wanted in enumerate(tile_ids):
+            px = camera.project(
+                np.concatenate([m.vertices for m in meshes if m.instance == wanted])
+            )
+            if not np.isfinite(px).all():
+                raise ValueError(f"instance {wanted} reaches behind the camera: it has no tile")
+            low, high = px.min(axis=0), px.max(axis=0)
+            per_cell[i] = np.maximum(high - low, 1e-3) / (size - 2)
+            origins[i] = low - per_cell[i]  # a free cell on each side
+            spread = 2 / np.array([columns, rows])  # a tile's extent in clip space
+            place = np.array([i % columns, i // columns]) * spread - 1
+            # ndc = 2 (px + 0.5) / image - 1; wanted: place + spread * (px - origin) / extent
+            extent = per_cell[i] * size
+            factor = spread / extent * image / 2
+            table[wanted, -1, :2] = factor
+            table[wanted, -1, 2:] = factor + place - spread * (origins[i] + 0.5) / extent
+        return Tiles(np.zeros((0, size, size), np.float32), per_cell, origins)
+
+
+class _Scratch:
+    """OpenGL objects that live for one call."""
+
+    def __init__(self, ctx: moderngl.Context) -> None:
+        self._ctx = ctx
+        self._kept: list[moderngl.Buffer | moderngl.Texture | moderngl.VertexArray] = []
+
+    def keep(self, item: moderngl.VertexArray) -> moderngl.VertexArray:
+        self._kept.append(item)
+        return item
+
+    def buffer(self, data: npt.NDArray[np.generic]) -> moderngl.Buffer:
+        item = self._ctx.buffer(np.ascontiguousarray(data).data)
+        self._kept.append(item)
+        return item
+
+    def texture(
+        self, size: tuple[int, int], channels: int, data: npt.NDArray[np.generic], dtype: str
+    ) -> moderngl.Texture:
+        item = self._ctx.texture(size, channels, data.tobytes(), alignment=1, dtype=dtype)
+        item.filter = (moderngl.NEAREST, moderngl.NEAREST)
+        self._kept.append(item)
+        return item
+
+    def release(self) -> None:
+        for item in reversed(self._kept):
+            item.release()

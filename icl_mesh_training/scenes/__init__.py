@@ -1,0 +1,5 @@
+"""Rendered training scenes with exact labels."""
+
+from icl_mesh_training.scenes.labels import SceneLabels
+
+__all__ = ["SceneLabels"]

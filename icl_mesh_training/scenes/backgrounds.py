@@ -1,0 +1,166 @@
+"""Backgrounds: photos without people, panoramas, procedural clutter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from icl_mesh_training.scenes import patterns
+from icl_mesh_training.scenes.textures import Image, TextureBank, image_files, read_rgb, split_files
+from icl_mesh_training.scenes.view import View
+
+#: Longest side, px, at which background photos are kept in memory.
+KEPT_SIDE = 800
+
+
+class Backgrounds:
+    """photos: folder of photos without people; panoramas: folder of equirectangular .hdr files.
+
+    split: see textures.split_files. Raises ValueError where a folder has no such file.
+    """
+
+    def __init__(
+        self,
+        bank: TextureBank,
+        photos: Sequence[Image] = (),
+        panoramas: Sequence[Image] = (),
+    ) -> None:
+        self._bank, self._photos, self._panoramas = bank, photos, panoramas
+
+    def sample(self, rng: np.random.Generator, view: View) -> Image:
+        """One background [H, W, 3] for a view."""
+        size = (view.camera.width, view.camera.height)
+        kind = rng.random()
+        if self._photos and kind < 0.62:
+            image = self._photo(rng, size)
+        elif self._panoramas and kind < 0.80:
+            image = self._panorama(rng, view)
+        else:
+            image = self._procedural(rng, size)
+        if rng.random() < 0.35:
+            self._clutter(rng, image)
+        if rng.random() < 0.4:  # out of focus
+            image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 4.0)))
+        if rng.random() < 0.5:
+            gain = np.exp(rng.normal(-0.05, 0.18)) * (1 + rng.normal(0, 0.06, 3))
+            image = np.clip(image * gain + rng.normal(0, 10), 0, 255).astype(np.uint8)
+        return np.ascontiguousarray(image)
+
+    def _photo(self, rng: np.random.Generator, size: tuple[int, int]) -> Image:
+        photo = self._photos[int(rng.integers(len(self._photos)))]
+        height, width = photo.shape[:2]
+        largest = min(width / size[0], height / size[1])
+        scale = largest * rng.uniform(0.45, 1.0)
+        crop_w, crop_h = max(2, int(size[0] * scale)), max(2, int(size[1] * scale))
+        x, y = int(rng.integers(width - crop_w + 1)), int(rng.integers(height - crop_h + 1))
+        crop = photo[y : y + crop_h, x : x + crop_w]
+        if rng.random() < 0.5:
+            crop = crop[:, ::-1]
+        image = cv2.resize(np.ascontiguousarray(crop), size, interpolation=cv2.INTER_AREA)
+        if rng.random() < 0.15:  # other hues
+            hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+            hsv[..., 0] = (hsv[..., 0].astype(int) + int(rng.integers(180))) % 180
+            image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+        return np.asarray(image, np.uint8)
+
+    def _panorama(self, rng: np.random.Generator, view: View) -> Image:
+        panorama = self._panoramas[int(rng.integers(len(self._panoramas)))]
+        camera, turn = view.camera, rng.uniform(0, 2 * np.pi)
+        step = 4  # the map is smooth: sampled coarsely, then enlarged
+        xs = np.linspace(0, camera.width - 1, camera.width // step)
+        ys = np.linspace(0, camera.height - 1, camera.height // step)
+        ray = view.ray(np.stack(np.meshgrid(xs, ys), axis=-1))
+        ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
+        height, width = panorama.shape[:2]
+        angle = np.arctan2(ray[..., 0], -ray[..., 2]) + turn
+        rows = np.arccos(np.clip(ray[..., 1], -1, 1)) / np.pi * height
+        # interpolated as a unit vector: no seam where the angle wraps
+        maps = np.dstack((np.cos(angle), np.sin(angle), rows)).astype(np.float32)
+        maps = cv2.resize(maps, (camera.width, camera.height))
+        columns = (np.arctan2(maps[..., 1], maps[..., 0]) / (2 * np.pi) % 1.0) * width
+        image = cv2.remap(
+            panorama, columns.astype(np.float32), maps[..., 2], cv2.INTER_LINEAR, None,
+            cv2.BORDER_WRAP,
+        )  # fmt: skip
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.6, 2.5))), np.uint8)
+
+    def _procedural(self, rng: np.random.Generator, size: tuple[int, int]) -> Image:
+        width, height = size
+        ramp = np.linspace(0, 1, height)[:, None, None]
+        colors = patterns.random_color(rng), patterns.random_color(rng)
+        image = np.broadcast_to(colors[0] * (1 - ramp) + colors[1] * ramp, (height, width, 3))
+        image = np.clip(image, 0, 255).astype(np.uint8)
+        for top in sorted(rng.uniform(-0.2, 1.0, int(rng.integers(1, 4)))):
+            texture = self._texture(rng, ("surface",))
+            at = max(0, int(top * height))
+            part = cv2.resize(texture, (width, max(height - at, 1)))
+            if at < height:
+                image[at:] = part[: height - at]
+        self._clutter(rng, image, int(rng.integers(4, 25)))
+        return image
+
+    def _texture(self, rng: np.random.Generator, kinds: Sequence[str]) -> Image:
+        return self._bank.images[self._bank.pick(rng, str(rng.choice(list(kinds))))]
+
+    def _clutter(self, rng: np.random.Generator, image: Image, count: int | None = None) -> None:
+        """Draw textured polygons and ellipses over ``image``, in place."""
+        height, width = image.shape[:2]
+        for _ in range(int(rng.integers(1, 10)) if count is None else count):
+            center = rng.uniform(0, 1, 2) * [width, height]
+            radius = np.exp(rng.uniform(np.log(0.02), np.log(0.3))) * max(width, height)
+            corners = int(rng.choice([3, 4, 4, 4, 5, 6, 16]))
+            angle = np.sort(rng.uniform(0, 2 * np.pi, corners))
+            stretch = np.exp(rng.normal(0, 0.5, 2))
+            points = center + radius * stretch * np.stack((np.cos(angle), np.sin(angle)), axis=1)
+            low = np.clip(points.min(axis=0), 0, [width, height]).astype(int)
+            high = np.clip(points.max(axis=0) + 1, 0, [width, height]).astype(int)
+            if (high - low < 2).any():
+                continue
+            mask = np.zeros((high[1] - low[1], high[0] - low[0]), np.uint8)
+            cv2.fillPoly(mask, [(points - low).astype(np.int32)], 255, cv2.LINE_AA)
+            if rng.random() < 0.7:
+                texture = self._texture(rng, ("surface", "cloth"))
+                part = int(rng.integers(64, len(texture)))
+                fill = cv2.resize(texture[:part, :part], (mask.shape[1], mask.shape[0]))
+            else:
+                fill = np.broadcast_to(
+                    np.clip(patterns.random_color(rng), 0, 255).astype(np.uint8), (*mask.shape, 3)
+                )
+            view = image[low[1] : high[1], low[0] : high[0]]
+            alpha = (mask.astype(np.float32) / 255)[..., None] * rng.uniform(0.6, 1.0)
+            view[:] = (view * (1 - alpha) + fill * alpha).astype(np.uint8)
+
+
+def load_photos(folder: Path, split: str) -> list[Image]:
+    """Photos of a folder, shrunk to KEPT_SIDE."""
+    files = split_files(image_files(folder), split)
+    if not files:
+        raise ValueError(f"background folder {folder} holds no .jpg or .png: give photos there")
+    photos = []
+    for file in files:
+        image = read_rgb(file)
+        scale = KEPT_SIDE / max(image.shape[:2])
+        if scale < 1:
+            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        photos.append(np.asarray(image, np.uint8))
+    return photos
+
+
+def load_panoramas(folder: Path, split: str) -> list[Image]:
+    """Equirectangular .hdr panoramas, tone-mapped to RGB u8."""
+    files = split_files(sorted(folder.glob("*.hdr")), split)
+    if not files:
+        raise ValueError(f"panorama folder {folder} holds no .hdr file: give panoramas there")
+    images = []
+    for file in files:
+        radiance = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+        if radiance is None:
+            raise ValueError(f"{file} is not an image that can be read: replace or remove it")
+        bright = radiance / max(float(np.percentile(radiance.mean(axis=2), 85)), 1e-6)
+        image = np.clip(255 * np.sqrt(np.clip(bright * 0.7, 0, 1)), 0, 255).astype(np.uint8)
+        images.append(np.ascontiguousarray(image[..., ::-1]))
+    return images

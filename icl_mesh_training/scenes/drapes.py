@@ -1,0 +1,137 @@
+"""Cloth and hair that leave the body's surface: skirts, hanging hair, brims. World frame, m."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from icl_mesh_training.scenes.props import Solid, grid_faces
+
+FloatArray = npt.NDArray[np.float32]
+SKIRT_SIDES, SKIRT_ROWS = 30, 9
+
+
+def skirt(
+    rng: np.random.Generator, vertices: FloatArray, joints: FloatArray, length: float
+) -> Solid | None:
+    """A skirt around posed legs, from the waist down.
+
+    vertices: [K, 3] of hips and legs. joints: [24, 3]. length: 0 waist .. 1 ankles. The cloth at
+    each height is as wide as the legs inside and never narrows downwards. None where the legs
+    point too far apart for one skirt.
+    """
+    thighs = joints[[4, 5]] - joints[[1, 2]]
+    thighs = thighs / np.linalg.norm(thighs, axis=1, keepdims=True)
+    if thighs[0] @ thighs[1] < 0.6:
+        return None
+    top = joints[0] + 0.35 * (joints[3] - joints[0])
+    axis = joints[[4, 5]].mean(axis=0) - top
+    to_knee = float(np.linalg.norm(axis))
+    axis = axis / to_knee
+    reach = 2.0 * to_knee * length
+    left = joints[1] - joints[2]
+    left = left - axis * (left @ axis)
+    left /= np.linalg.norm(left)
+    front = np.cross(left, axis)
+    relative = vertices - top
+    depth = relative @ axis
+    across, ahead = relative @ left, relative @ front
+    centre = np.array([0.0, 0.0])
+    angle = np.linspace(0, 2 * np.pi, SKIRT_SIDES, endpoint=False)
+    rays = np.stack((np.cos(angle), np.sin(angle)))
+    along = np.linspace(0, reach, SKIRT_ROWS)
+    flat = np.stack((across, ahead), axis=1)
+    widest = np.full(SKIRT_SIDES, 0.05)
+    flare, rows = rng.uniform(0.0, 0.35), []
+    folds = 1 + rng.uniform(0, 0.12) * np.sin(rng.integers(4, 12) * angle + rng.uniform(0, 6))
+    for t in along:
+        near = np.abs(depth - t) < 0.06
+        if near.any():
+            widest = np.maximum(widest, (flat[near] @ rays).max(axis=0) + 0.015)
+        radius = widest * (1 + flare * t) * (1 + (folds - 1) * min(1.0, 4 * t))
+        # the support function's envelope bulges at corners; pulling in a little keeps it round
+        ring = centre + (rays * (radius * 0.97)).T
+        rows.append(top + axis * t + ring[:, :1] * left + ring[:, 1:] * front)
+    cloth = np.stack(rows)
+    return _sheet(cloth, (3.0, 2.0 * reach), closed=True)
+
+
+def hanging_hair(
+    rng: np.random.Generator,
+    head_rotation: npt.NDArray[np.float64],
+    head: FloatArray,
+    top: FloatArray,
+    length: float,
+) -> Solid:
+    """Hair around the back of the head, hanging down.
+
+    head_rotation: [3, 3] world from T-pose. head: position of the head joint. top: the crown.
+    length: below the head joint, m.
+    """
+    size = float(np.linalg.norm(top - head))
+    angle = np.linspace(np.pi * 1.08, -np.pi * 0.08, 18)
+    rows = []
+    swing = rng.uniform(0.0, 0.5)
+    for t in np.linspace(0, 1, 9):
+        down = 0.62 * size - t * (0.62 * size + length)
+        radius = np.array([0.42, 0.50]) * size * (1 - 0.25 * max(0, t - 0.6))
+        wave = 1 + 0.05 * np.sin(9 * angle + 5 * t + rng.uniform(0, 1))
+        local = np.stack(
+            (
+                np.cos(angle) * radius[0] * wave,
+                np.full_like(angle, down),
+                -np.sin(angle) * radius[1] * wave + 0.02,
+            ),
+            axis=1,
+        )
+        upright = np.eye(3) * swing * t + head_rotation * (1 - swing * t)
+        u, _, vt = np.linalg.svd(upright)
+        rows.append(head + local @ (u @ vt).T)
+    return _sheet(np.stack(rows), (1.0, 1.0), closed=False)
+
+
+def brim(
+    head_rotation: npt.NDArray[np.float64],
+    head: FloatArray,
+    top: FloatArray,
+    size: float,
+    all_round: bool,
+) -> Solid:
+    """The brim of a hat or a cap (in front only)."""
+    tall = float(np.linalg.norm(top - head))
+    angle = np.linspace(0, 2 * np.pi, 24) if all_round else np.linspace(0.35, np.pi - 0.35, 14)
+    rows = []
+    for grow in (-0.01, size):
+        local = np.stack(
+            (
+                np.cos(angle) * (0.43 * tall + grow),
+                np.full_like(angle, 0.62 * tall - 0.2 * grow),
+                np.sin(angle) * (0.5 * tall + grow) + 0.02,
+            ),
+            axis=1,
+        )
+        rows.append(head + local @ head_rotation.T)
+    return _sheet(np.stack(rows), (1.0, 0.2), closed=False)
+
+
+def _sheet(points: npt.NDArray[np.float64], uv_size: tuple[float, float], closed: bool) -> Solid:
+    """points [R, C, 3] as a mesh with smooth normals away from its rows' centres."""
+    rows, columns = points.shape[:2]
+    down = np.gradient(points, axis=0)
+    if closed:
+        turn = (np.roll(points, -1, axis=1) - np.roll(points, 1, axis=1)) / 2
+    else:
+        turn = np.gradient(points, axis=1)
+    normals = np.cross(down, turn)
+    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
+    outward = points - points.mean(axis=1, keepdims=True)
+    if np.sum(normals * outward) < 0:
+        normals = -normals
+    v, u = np.meshgrid(np.linspace(0, 1, rows), np.linspace(0, 1, columns), indexing="ij")
+    uv = np.stack((u, v), axis=-1).reshape(-1, 2) * uv_size
+    return Solid(
+        points.reshape(-1, 3).astype(np.float32),
+        normals.reshape(-1, 3).astype(np.float32),
+        uv.astype(np.float32),
+        grid_faces(rows, columns, closed),
+    )

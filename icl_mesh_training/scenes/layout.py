@@ -1,0 +1,180 @@
+"""Who stands where, and from where the camera looks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from icl_mesh_training.scenes.mocap import MocapPoses
+from icl_mesh_training.scenes.people import Person, PersonFactory
+from icl_mesh_training.scenes.poses import EverydayPoses, Pose
+from icl_mesh_training.scenes.view import (
+    View,
+    pitch_towards,
+    place_view,
+    sample_camera,
+    sample_roll,
+)
+
+#: Pelvises of two people stay this far apart, m.
+MIN_GAP_M = 0.42
+#: Every vertex of a body lies at least this far in front of the camera plane, m.
+MIN_DEPTH_M = 0.15
+#: Size of the main person, standing, as a share of the image height (log-uniform).
+SIZE_RANGE = (0.17, 2.3)
+
+
+@dataclass
+class Layout:
+    """A view and the people placed before it (world frame)."""
+
+    view: View
+    people: list[Person]
+
+
+class LayoutSampler:
+    """Composes scenes. mocap_share: share of people with motion-captured poses."""
+
+    def __init__(
+        self, factory: PersonFactory, mocap: MocapPoses | None, max_people: int = 8
+    ) -> None:
+        self._factory, self._mocap = factory, mocap
+        self._everyday = EverydayPoses(factory.rest_joints)
+        self._max_people = max_people
+        self._mocap_share = 0.32 if mocap else 0.0  # pairs bring it to 0.4
+
+    def sample(self, rng: np.random.Generator, long_side: int) -> Layout:
+        """One scene without objects and looks."""
+        camera = sample_camera(rng, long_side)
+        if rng.random() < 0.08:
+            pitch = rng.normal(0.1, 0.25)
+            view = place_view(camera, rng.uniform(0.5, 2.5), pitch, sample_roll(rng))
+            return Layout(view, [])
+        pair = self._pair(rng) if self._mocap and rng.random() < 0.14 else []
+        mode = rng.choice(["alone", "few", "crowd", "row"], p=[0.34, 0.36, 0.18, 0.12])
+        count = {"alone": 1, "few": rng.integers(2, 4), "row": rng.integers(3, 7)}.get(
+            str(mode), rng.integers(4, self._max_people + 1)
+        )
+        singles = max(0 if pair else 1, min(int(count), self._max_people) - len(pair))
+        people = pair + self._factory.bodies(rng, [self._pose(rng) for _ in range(singles)])
+        view, distance, across = self._aim(rng, people[0], camera, long_side)
+        anchor = np.array([across, 0.0, -distance])
+        for person in pair or people[:1]:
+            person.shift(anchor)
+        taken = [p.joints[0][[0, 2]] for p in pair or people[:1]]
+        placed = list(pair or people[:1])
+        for person in people[len(placed) :]:
+            at = self._spot(rng, str(mode), view, distance, taken)
+            if at is None:
+                continue
+            person.shift([at[0], 0.0, at[1]])
+            taken.append(at)
+            placed.append(person)
+        for person in placed:
+            if not person.pose.seated and rng.random() < 0.1:  # a step, a slope, a jump
+                person.shift([0, rng.uniform(-0.3, 0.5), 0])
+        return Layout(view, [p for p in placed if self._is_in_view(view, p)])
+
+    def _pose(self, rng: np.random.Generator) -> Pose:
+        if self._mocap and rng.random() < self._mocap_share:
+            pose = self._mocap.sample(rng)
+        else:
+            pose = self._everyday.sample(rng)
+        facing = rng.normal(0, 0.6) if rng.random() < 0.3 else rng.uniform(-math.pi, math.pi)
+        return turned(pose, facing, rng.normal(0, 0.05, 2))
+
+    def _pair(self, rng: np.random.Generator) -> list[Person]:
+        assert self._mocap is not None
+        drawn = self._mocap.sample_pair(rng)
+        if drawn is None:
+            return []
+        poses, roots = drawn
+        yaw = rng.uniform(-math.pi, math.pi)
+        people = self._factory.bodies(rng, [turned(p, yaw) for p in poses])
+        relative = (roots - roots.mean(axis=0))[:, [0, 2]]
+        if np.linalg.norm(relative[0] - relative[1]) < 0.3:
+            return people[:1]
+        c, s = math.cos(yaw), math.sin(yaw)
+        for person, (x, z) in zip(people, relative, strict=True):
+            person.shift([c * x + s * z, 0.0, -s * x + c * z])
+        return people
+
+    def _aim(
+        self, rng: np.random.Generator, main: Person, camera: object, long_side: int
+    ) -> tuple[View, float, float]:
+        """A view in which the main person has a chosen size and place; its distance and x, m."""
+        from icl_mesh.camera import Camera
+
+        assert isinstance(camera, Camera)
+        size = math.exp(rng.uniform(*(math.log(s) for s in SIZE_RANGE)))
+        distance = max(0.75, camera.fy * 1.68 / (size * camera.height))
+        low, high = (0.38, 0.72) if size < 1 else (0.45, 1.0)
+        aim_height = float(np.clip(rng.uniform(low, high), 0.05, 0.95)) * main.height
+        kind = rng.random()
+        height = (
+            rng.uniform(1.1, 1.75) if kind < 0.6
+            else rng.uniform(0.25, 1.1) if kind < 0.8
+            else rng.uniform(1.75, 4.0)
+        )  # fmt: skip
+        steepest = (0.45 if rng.random() < 0.85 else 1.0) * distance
+        height = float(np.clip(height, aim_height - steepest, aim_height + steepest))
+        # a body smaller than the image is mostly kept inside it
+        spread = max(0.12, 0.42 - 0.4 * size) if size < 1 else 0.2
+        row = camera.height * (0.5 + rng.uniform(-spread, spread))
+        column = camera.width * (0.5 + rng.uniform(-0.34, 0.34))
+        pitch = pitch_towards(camera, height, aim_height, distance, row)
+        pitch = float(np.clip(pitch, -0.7, 1.1))
+        view = place_view(camera, max(height, 0.15), pitch, sample_roll(rng))
+        slant = math.hypot(distance, height - aim_height)
+        return view, distance, (column - camera.cx) / camera.fx * slant
+
+    def _spot(
+        self,
+        rng: np.random.Generator,
+        mode: str,
+        view: View,
+        distance: float,
+        taken: list[npt.NDArray],
+    ) -> npt.NDArray | None:
+        """A free place (x, z) on the floor, in or near the view."""
+        for _ in range(12):
+            if mode == "crowd" or rng.random() < 0.25:
+                start = taken[int(rng.integers(len(taken)))]
+                turn, step = rng.uniform(0, 2 * math.pi), rng.uniform(MIN_GAP_M, 1.3)
+                at = start + step * np.array([math.cos(turn), math.sin(turn)])
+            elif mode == "row":
+                start = taken[-1] if rng.random() < 0.5 else taken[0]
+                side = rng.choice([-1, 1]) * rng.uniform(MIN_GAP_M, 0.9)
+                at = start + [side, rng.normal(0, 0.2)]
+            else:
+                far = distance * math.exp(rng.uniform(math.log(0.65), math.log(2.8)))
+                column = view.camera.width * rng.uniform(0.0, 1.0)
+                at = np.array([(column - view.camera.cx) / view.camera.fx * far, -far])
+            if at[1] > -0.7 or at[1] < -40:
+                continue
+            if all(np.linalg.norm(at - other) >= MIN_GAP_M for other in taken):
+                return np.asarray(at)
+        return None
+
+    @staticmethod
+    def _is_in_view(view: View, person: Person) -> bool:
+        """Wholly in front of the camera, and some joint inside the image."""
+        if view.to_camera(person.vertices)[:, 2].min() < MIN_DEPTH_M:
+            return False
+        px = view.camera.project(view.to_camera(person.joints))
+        size = [view.camera.width, view.camera.height]
+        return bool(((px >= 0) & (px < size)).all(axis=1).any())
+
+
+def turned(pose: Pose, yaw: float, tilt: npt.ArrayLike = (0.0, 0.0)) -> Pose:
+    """A pose turned about the vertical by ``yaw`` and tilted slightly (pitch, roll), rad."""
+    from scipy.spatial.transform import Rotation
+
+    pitch, roll = np.asarray(tilt, dtype=np.float64)
+    rotvec = pose.rotvec.copy()
+    turn = Rotation.from_rotvec([0, yaw, 0]) * Rotation.from_rotvec([pitch, 0, roll])
+    rotvec[0] = (turn * Rotation.from_rotvec(rotvec[0])).as_rotvec()
+    return Pose(rotvec, pose.seated, pose.lying)

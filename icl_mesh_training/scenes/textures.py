@@ -1,0 +1,131 @@
+"""The textures of a run: loaded from asset folders where given, procedural otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from icl_mesh_training.scenes import patterns
+
+Image = npt.NDArray[np.uint8]
+IMAGE_ENDINGS = {".jpg", ".jpeg", ".png"}
+
+
+@dataclass(frozen=True)
+class TextureBank:
+    """images: RGB u8 [L, size, size, 3]; kinds: {kind: layers} for "skin" (laid out in the body's
+    UV coordinates), "plain_skin", "cloth", "hair" and "surface"."""
+
+    images: Image
+    kinds: dict[str, npt.NDArray[np.int64]]
+
+    def pick(self, rng: np.random.Generator, kind: str) -> int:
+        """A random layer of one kind."""
+        return int(rng.choice(self.kinds[kind]))
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Images below a folder, sorted."""
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_ENDINGS)
+
+
+def read_rgb(path: Path) -> Image:
+    """An image file as RGB u8. Raises ValueError naming the file if it cannot be read."""
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f"{path} is not an image that can be read: replace or remove it")
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def split_files(files: Sequence[Path], split: str) -> list[Path]:
+    """Every 6th file belongs to "val" alone; "train" has the others, "all" has every one."""
+    if split not in ("train", "val", "all"):
+        raise ValueError(f"split must be train, val or all, got {split!r}")
+    if split == "all" or len(files) < 6:
+        return list(files)
+    return [f for i, f in enumerate(files) if (i % 6 == 5) == (split == "val")]
+
+
+def build_textures(
+    seed: int, assets: Path | None = None, photos: Sequence[Image] = (), size: int = 512
+) -> TextureBank:
+    """Textures for a run.
+
+    assets: a MakeHuman asset folder; skins are found under ``skins*`` folders, cloth and hair
+    under ``clothes`` and ``hair`` folders of its textures. photos: background photos, of which
+    pieces serve as surfaces of objects.
+    """
+    rng = np.random.default_rng(seed)
+    files = image_files(assets) if assets else []
+    if assets and not files:
+        raise ValueError(f"asset folder {assets} holds no images: give a MakeHuman texture folder")
+    skins = [f for f in files if any(p.name.startswith("skins") for p in f.parents)]
+    clothes = [f for f in files if "clothes" in f.parts]
+    hairs = [f for f in files if "hair" in f.parts]
+    kinds: dict[str, list[Image]] = {
+        "skin": [_square(read_rgb(f), size) for f in skins if "suit" not in f.name],
+        "plain_skin": [patterns.skin(rng, size) for _ in range(8)],
+        "cloth": _crops(rng, clothes, 5, size) + _many(patterns.cloth, 70, rng, size),
+        "hair": _crops(rng, hairs, 2, size) + _many(patterns.hair, 10, rng, size),
+        "surface": _many(patterns.surface, 24, rng, size),
+    }
+    for photo in photos[:40]:
+        kinds["surface"].append(_square(_crop(rng, photo, rng.uniform(0.3, 0.9)), size))
+    layers: dict[str, npt.NDArray[np.int64]] = {}
+    images: list[Image] = []
+    for kind, pictures in kinds.items():
+        layers[kind] = np.arange(len(images), len(images) + len(pictures))
+        images += pictures
+    return TextureBank(np.stack(images), layers)
+
+
+def _many(
+    make: Callable[[np.random.Generator, int], Image],
+    count: int,
+    rng: np.random.Generator,
+    size: int,
+) -> list[Image]:
+    return [make(rng, size) for _ in range(count)]
+
+
+def _square(image: Image, size: int) -> Image:
+    return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _crop(rng: np.random.Generator, image: Image, share: float) -> Image:
+    height, width = (max(8, int(share * n)) for n in image.shape[:2])
+    y = int(rng.integers(image.shape[0] - height + 1))
+    x = int(rng.integers(image.shape[1] - width + 1))
+    return image[y : y + height, x : x + width]
+
+
+def _crops(
+    rng: np.random.Generator, files: Sequence[Path], per_file: int, size: int
+) -> list[Image]:
+    """Pieces of texture sheets that lie on the cloth, not on the sheet's empty background."""
+    pieces = []
+    for file in files:
+        sheet = read_rgb(file)
+        dark_sheet = sheet.mean() < 25
+        found = 0
+        for _ in range(60):
+            piece = _crop(rng, sheet, rng.uniform(0.12, 0.4))
+            empty = (piece.max(axis=2) < 6).mean()
+            if empty > 0.04 and not dark_sheet:
+                continue
+            if empty > 0.6 or piece.std() < 2:
+                continue
+            if rng.random() < 0.5:
+                piece = piece[:, ::-1]
+            if rng.random() < 0.5:
+                piece = piece[::-1]
+            pieces.append(_square(np.ascontiguousarray(piece), size))
+            found += 1
+            if found == per_file:
+                break
+    return pieces

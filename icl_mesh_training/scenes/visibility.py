@@ -1,0 +1,63 @@
+"""Who hides what: per joint and per person, from the renderer's maps."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from icl_mesh.rendering import Tiles
+from icl_mesh_training.scenes.labels import BY_OBJECT, BY_PERSON, BY_SELF, OUTSIDE, VISIBLE
+
+#: Instance ids in scenes: people 1..MAX_PEOPLE, objects from FIRST_OBJECT, backdrops (rooms,
+#: floors that catch shadows) from FIRST_BACKDROP on.
+MAX_PEOPLE, FIRST_OBJECT, FIRST_BACKDROP = 63, 64, 200
+
+#: How deep each joint lies under its own visible surface, m: limbs a few centimetres, the trunk
+#: up to its half depth seen from the side, and room for clothes. Deeper counts as hidden.
+JOINT_DEPTH_M = np.array(
+    [.22, .18, .18, .22, .11, .11, .22, .10, .10, .22, .08, .08]
+    + [.14, .18, .18, .18, .13, .13, .09, .09, .08, .08, .08, .08]
+)  # fmt: skip
+
+
+def joint_occlusion(
+    person: int,
+    joints_m: npt.NDArray[np.floating],
+    joints_px: npt.NDArray[np.floating],
+    instance: npt.NDArray[np.uint8],
+    depth: npt.NDArray[np.float32],
+    own: Tiles,
+    row: int,
+) -> npt.NDArray[np.uint8]:
+    """Occlusion [24] of one person's joints.
+
+    person: its instance id. joints_m: [24, 3] camera frame; joints_px: [24, 2]. instance, depth:
+    maps [H, W] of the scene. own: tiles; ``row`` is this person's.
+
+    At a joint's pixel: another person in front of it hides it, so does an object; its own surface
+    hides it where that lies nearer than the joint's depth below the skin allows (another limb).
+    """
+    height, width = instance.shape
+    result = np.full(24, OUTSIDE, np.uint8)
+    finite = np.isfinite(joints_px).all(axis=1)
+    rounded = np.rint(np.where(finite[:, None], joints_px, -1)).astype(int)
+    inside = finite & (rounded >= 0).all(axis=1) & (rounded < [width, height]).all(axis=1)
+    size = own.depth.shape[1]
+    cells = np.floor((rounded + 0.0 - own.origin_px[row]) / own.px_per_cell[row]).astype(int)
+    for k in np.flatnonzero(inside):
+        x, y = rounded[k]
+        z, seen, front = float(joints_m[k, 2]), int(instance[y, x]), float(depth[y, x])
+        u, v = cells[k]
+        surface = float(own.depth[row, v, u]) if 0 <= u < size and 0 <= v < size else 0.0
+        self_hidden = surface > 0 and surface < z - JOINT_DEPTH_M[k]
+        if seen not in (0, person) and seen < FIRST_BACKDROP and front < z:
+            result[k] = BY_PERSON if seen <= MAX_PEOPLE else BY_OBJECT
+        else:
+            result[k] = BY_SELF if self_hidden else VISIBLE
+    return result
+
+
+def visible_share(person: int, instance: npt.NDArray[np.uint8], own: Tiles, row: int) -> float:
+    """Visible pixels over all pixels of the silhouette, also those outside the image."""
+    whole = float((own.depth[row] > 0).sum() * own.px_per_cell[row].prod())
+    return float(min(1.0, (instance == person).sum() / max(whole, 1e-6)))
