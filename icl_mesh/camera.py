@@ -90,8 +90,9 @@ class Camera:
         """
         points = np.asarray(points, dtype=np.float64)
         nearest = MIN_DEPTH_RATIO * np.asarray(root_depth, dtype=np.float64)[:, None]
-        z = np.maximum(points[..., 2], nearest)
-        return points[..., :2] / z[..., None] * (self.fx, self.fy) + (self.cx, self.cy)
+        inverse = 1 / np.maximum(points[..., 2], nearest)
+        x = self.fx * points[..., 0] * inverse + self.cx
+        return np.stack((x, self.fy * points[..., 1] * inverse + self.cy), axis=-1)
 
     def contains(self, px: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
         """Which pixels [..., 2] lie on the image: within [-0.5, width - 0.5] and likewise y."""

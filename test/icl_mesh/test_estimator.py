@@ -166,7 +166,7 @@ def test_devices() -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is there")
 def test_cuda_where_there_is_none() -> None:
-    with pytest.raises(ValueError, match="device 'cuda:0' needs CUDA, but .*use .*cpu"):
+    with pytest.raises(ValueError, match=r"device 'cuda:0' needs CUDA, but .*use .*cpu"):
         Estimator.load(device="cuda:0")
 
 

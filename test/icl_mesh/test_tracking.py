@@ -200,7 +200,7 @@ def test_filter_is_the_textbooks() -> None:
     """One track against the scalar-free formulas of the Kalman filter, written out."""
     position, seconds = np.array([[0.3, -0.1, 4.0]]), 0.1
     filters = motion.predict(motion.start(position), seconds)
-    measured = position + [[0.1, 0.0, 0.2]]
+    measured = np.array([[0.4, -0.1, 4.2]])
     corrected = motion.correct(filters, measured)
     h = np.hstack((np.eye(3), np.zeros((3, 3))))
     p, r = filters.covariance[0], motion.measurement_covariance(measured)[0]
