@@ -42,18 +42,20 @@ def camera_from_info(
             f"{reason}: assuming a field of view of {assumed_fov_deg:g} degrees; distances are "
             "guesses, marked ASSUMED_FOCAL (calibrate the camera with camera_calibration)"
         )
-    x0, y0, bin_x, bin_y, info_width, info_height = _window(info)
+    size = image_size_of(info)
     # Some drivers leave the size out: then the matrix can only be meant for this image.
-    if info.width and info.height and (info_width, info_height) != (width, height):
+    if size not in ((width, height), (0, 0)):
         raise ValueError(
-            f"CameraInfo on '{topic}' is for {info_width}x{info_height} images, the image is "
+            f"CameraInfo on '{topic}' is for {size[0]}x{size[1]} images, the image is "
             f"{width}x{height}: the node that resizes or crops the image should publish the "
             f"CameraInfo to match; or remap '{topic}' away to work with an assumed field of view"
         )
     matrix = [*info.p[0:3], *info.p[4:7]] if rectified and any(info.p) else info.k
     fx, cx, fy, cy = (float(matrix[i]) for i in (0, 2, 4, 5))
+    bin_x, bin_y = max(1, info.binning_x), max(1, info.binning_y)
     # Integer pixels are centres, so a bin of b pixels has its centre (b - 1) / 2 further on.
-    cx, cy = (cx - x0 + 0.5) / bin_x - 0.5, (cy - y0 + 0.5) / bin_y - 0.5
+    cx = (cx - info.roi.x_offset + 0.5) / bin_x - 0.5
+    cy = (cy - info.roi.y_offset + 0.5) / bin_y - 0.5
     assumed = info.distortion_model == ASSUMED_MODEL
     try:
         camera = Camera(fx / bin_x, fy / bin_y, cx, cy, width, height, focal_assumed=assumed)
@@ -70,14 +72,12 @@ def camera_from_info(
     return camera, note
 
 
-def _window(info: CameraInfo) -> tuple[int, int, int, int, int, int]:
-    """Region of interest and binning: x0, y0, bin_x, bin_y, width and height of the image."""
-    bin_x, bin_y = max(1, info.binning_x), max(1, info.binning_y)
+def image_size_of(info: CameraInfo) -> tuple[int, int]:
+    """Width and height of the images it belongs to (region of interest, binned); 0, 0: unknown."""
     roi = info.roi
-    whole = roi.width == 0 or roi.height == 0  # all zero means the full image
+    whole = roi.width == 0 or roi.height == 0  # ROS: all zero means the full image
     width, height = (info.width, info.height) if whole else (roi.width, roi.height)
-    x0, y0 = (0, 0) if whole else (roi.x_offset, roi.y_offset)
-    return x0, y0, bin_x, bin_y, width // bin_x, height // bin_y
+    return width // max(1, info.binning_x), height // max(1, info.binning_y)
 
 
 def info_from_camera(camera: Camera, header: Header) -> CameraInfo:

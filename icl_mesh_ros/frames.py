@@ -7,21 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image
 
 from icl_mesh.estimator import Estimator
 from icl_mesh.tracking import Tracker, Tracks
 from icl_mesh_ros.camera_info import camera_from_info
+from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.conversions import rgb_from_compressed, rgb_from_image
 from icl_mesh_ros.parameters import MeshParameters
-
-
-@dataclass(frozen=True)
-class Frame:
-    """An image and the CameraInfo that was the latest when it arrived (None before the first)."""
-
-    image: Image | CompressedImage
-    info: CameraInfo | None
 
 
 @dataclass(frozen=True)
@@ -38,27 +31,42 @@ class FrameProcessor:
     """Message -> RGB -> people -> tracks of one camera. One instance serves one thread."""
 
     def __init__(
-        self, estimator: Estimator, tracker: Tracker, image_topic: str, info_topic: str
+        self,
+        estimator: Estimator,
+        tracker: Tracker,
+        infos: CameraInfoStore,
+        image_topic: str,
+        info_topic: str,
     ) -> None:
-        """The topics are named in errors."""
-        self._estimator, self._tracker = estimator, tracker
+        """infos: filled by another thread. The topics are named in errors."""
+        self._estimator, self._tracker, self._infos = estimator, tracker, infos
         self._image_topic, self._info_topic = image_topic, info_topic
 
-    def __call__(self, frame: Frame, parameters: MeshParameters, *, vertices: bool) -> FrameResult:
-        """vertices: with the meshes. Raises ValueError for messages that cannot be used."""
+    def __call__(
+        self,
+        image: Image | CompressedImage,
+        parameters: MeshParameters,
+        *,
+        vertices: bool,
+        info_patience_s: float = 0.0,
+    ) -> FrameResult:
+        """vertices: with the meshes. info_patience_s: wait so long for a CameraInfo that fits.
+
+        Raises ValueError for messages that cannot be used.
+        """
         started = time.perf_counter()
-        image = frame.image
         convert = rgb_from_image if isinstance(image, Image) else rgb_from_compressed
         rgb = convert(image, self._image_topic)
+        times = {"convert": _milliseconds_since(started)}
+        height, width = rgb.shape[:2]
         camera, note = camera_from_info(
-            frame.info,
-            rgb.shape[1],
-            rgb.shape[0],
+            self._infos.find(width, height, info_patience_s),
+            width,
+            height,
             assumed_fov_deg=parameters.assumed_fov_deg,
             rectified=parameters.rectified,
             topic=self._info_topic,
         )
-        times = {"convert": _milliseconds_since(started)}
         people = self._estimator(
             rgb,
             camera,

@@ -17,9 +17,10 @@ from visualization_msgs.msg import MarkerArray
 
 from icl_mesh.estimator import Estimator
 from icl_mesh.tracking import Tracker
+from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.diagnostics import Statistics
-from icl_mesh_ros.frames import Frame, FrameProcessor, FrameResult
+from icl_mesh_ros.frames import FrameProcessor, FrameResult
 from icl_mesh_ros.markers import MeshMarkers
 from icl_mesh_ros.messages import body_model_message, human_array
 from icl_mesh_ros.msg import BodyModel, HumanArray
@@ -32,6 +33,8 @@ from icl_mesh_ros.worker import FrameWorker
 SENSOR_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 LATCHED_QOS = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 DIAGNOSTICS_PERIOD_S = 1.0
+#: How long an image waits for a CameraInfo of its size where somebody publishes CameraInfos.
+INFO_PATIENCE_S = 0.1
 
 
 class MeshNode(Node):
@@ -51,16 +54,20 @@ class MeshNode(Node):
         )
         self._statistics = Statistics()
         self._throttle = Throttle()
-        self._camera_info: CameraInfo | None = None
+        self._infos = CameraInfoStore()
         self._camera_note = ""
         self._mesh_markers = MeshMarkers()
-        self._worker: FrameWorker[Frame] = FrameWorker(
+        self._worker: FrameWorker[Image | CompressedImage] = FrameWorker(
             self._work, self._on_error, self._min_period_s
         )
         self._create_publishers()
-        image_topic, info_topic = self._create_subscriptions()
+        image_topic, self._info_topic = self._create_subscriptions()
         self._processor = FrameProcessor(
-            self._estimator, Tracker(max_age_s=settings.track_timeout), image_topic, info_topic
+            self._estimator,
+            Tracker(max_age_s=settings.track_timeout),
+            self._infos,
+            image_topic,
+            self._info_topic,
         )
         self.add_on_set_parameters_callback(self._on_set_parameters)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
@@ -95,12 +102,9 @@ class MeshNode(Node):
         info = self.create_subscription(CameraInfo, "camera_info", self._on_camera_info, SENSOR_QOS)
         return image.topic_name, info.topic_name
 
-    def _on_camera_info(self, message: CameraInfo) -> None:
-        self._camera_info = message
-
     def _on_image(self, message: Image | CompressedImage) -> None:
         self._statistics.count("received")
-        if self._worker.mailbox.put(Frame(message, self._camera_info)):
+        if self._worker.mailbox.put(message):
             self._statistics.count("dropped")
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
@@ -115,14 +119,15 @@ class MeshNode(Node):
         rate = self._settings.max_rate
         return 1 / rate if rate > 0 else 0.0
 
-    def _work(self, frame: Frame) -> None:
-        """In the worker thread: one frame, from messages to messages."""
+    def _work(self, image: Image | CompressedImage) -> None:
+        """In the worker thread: one image, from message to messages."""
         settings = self._settings
         markers = self._markers.get_subscription_count() > 0
         overlay = self._overlay.get_subscription_count() > 0
         vertices = markers or overlay or settings.publish_vertices
-        result = self._processor(frame, settings, vertices=vertices)
-        header = frame.image.header
+        patience = INFO_PATIENCE_S if self.count_publishers(self._info_topic) else 0.0
+        result = self._processor(image, settings, vertices=vertices, info_patience_s=patience)
+        header = image.header
         self._humans.publish(
             human_array(result.tracks, header, with_vertices=settings.publish_vertices)
         )

@@ -50,22 +50,20 @@ def human_array(tracks: Tracks, header: Header, *, with_vertices: bool = False) 
         human.joint_confidence = people.joint_confidence[i]
         human.camera = people.weak_camera[i]
         if with_vertices:
-            human.vertices = _floats(vertices_of(people)[i])
+            human.vertices = _typed("f", vertices_of(people)[i])
         message.humans.append(human)
     return message
 
 
 def body_model_message(body: Body, weights_version: str) -> BodyModel:
     """The latched message that says what betas, joints and vertices mean."""
-    faces = array.array("I")
-    faces.frombytes(np.ascontiguousarray(body.faces, dtype=np.uint32).data)
     return BodyModel(
         name=body.name,
         weights_version=weights_version,
         joint_names=list(body.joint_names),
         parents=[int(parent) for parent in body.parents],
         vertex_count=body.vertex_count,
-        faces=faces,
+        faces=_typed("I", body.faces.astype(np.uint32)),
     )
 
 
@@ -89,8 +87,8 @@ def _fill(target: Any, names: str, values: npt.NDArray[np.floating]) -> None:
         setattr(target, name, float(value))
 
 
-def _floats(values: npt.NDArray[np.float32]) -> array.array[float]:
+def _typed(typecode: str, values: npt.NDArray[Any]) -> array.array[Any]:
     """An array.array, which rclpy takes as it is; an ndarray would be copied number by number."""
-    result = array.array("f")
-    result.frombytes(np.ascontiguousarray(values, dtype=np.float32).data)
+    result = array.array(typecode)
+    result.frombytes(values.tobytes())
     return result

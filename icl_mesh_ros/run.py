@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -39,6 +40,7 @@ def run_node(
         get_logger("icl_mesh_ros").fatal(str(error))
         return 1
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break the clean end
         if node is not None:
             node.destroy_node()
         rclpy.try_shutdown()
