@@ -91,13 +91,8 @@ float lit_share() {
     if (!shadows) return 1.0;
     vec3 at = light_position.xyz * 0.5 + 0.5;
     if (any(lessThan(at, vec3(0.0))) || any(greaterThan(at, vec3(1.0)))) return 1.0;
-    float step_px = 1.0 / float(textureSize(shadow_map, 0).x);
-    float sum = 0.0;
-    for (int i = 0; i < 4; i++) {
-        vec2 offset = (vec2(i & 1, i >> 1) * 2.0 - 1.0) * 0.8 * step_px;
-        sum += texture(shadow_map, vec3(at.xy + offset, at.z - shadow_bias));
-    }
-    return 0.25 * sum;
+    // linear filtering of comparisons: four neighbours weighted
+    return texture(shadow_map, vec3(at.xy, at.z - shadow_bias));
 }
 
 void main() {
@@ -129,10 +124,12 @@ void main() {
         float share = i == 0 ? lit : 1.0;
         float cosine = dot(n, light_direction[i]);
         light += light_color[i] * share * max((cosine + 0.15) / 1.15, 0.0);
-        vec3 halfway = normalize(light_direction[i] + view);
-        float s = max(dot(n, halfway), 0.0);
-        s *= s; s *= s; s *= s; s *= s;
-        shine += light_color[i] * share * s;
+        if (c.y > 0.0) {
+            vec3 halfway = normalize(light_direction[i] + view);
+            float s = max(dot(n, halfway), 0.0);
+            s *= s; s *= s; s *= s; s *= s;
+            shine += light_color[i] * share * s;
+        }
     }
     // edges of garments lie in the shade of the cloth above
     float edge = slot == 0 ? -max(max(coverage.x, coverage.y), max(coverage.z, coverage.w)) : 1.0;

@@ -43,8 +43,8 @@ class Backgrounds:
             image = self._procedural(rng, size)
         if rng.random() < 0.35:
             self._clutter(rng, image)
-        if rng.random() < 0.4:  # out of focus
-            image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 4.0)))
+        if rng.random() < 0.3:  # out of focus
+            image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 2.8)))
         if rng.random() < 0.5:
             gain = np.exp(rng.normal(-0.05, 0.18)) * (1 + rng.normal(0, 0.06, 3))
             image = np.clip(image * gain + rng.normal(0, 10), 0, 255).astype(np.uint8)

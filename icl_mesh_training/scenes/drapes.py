@@ -28,7 +28,8 @@ def skirt(
     axis = joints[[4, 5]].mean(axis=0) - top
     to_knee = float(np.linalg.norm(axis))
     axis = axis / to_knee
-    reach = 2.0 * to_knee * length
+    hangs = -axis[1] > 0.75  # a seated person's skirt ends at the knees
+    reach = to_knee * (2.0 * length if hangs else min(2.0 * length, 1.05))
     left = joints[1] - joints[2]
     left = left - axis * (left @ axis)
     left /= np.linalg.norm(left)

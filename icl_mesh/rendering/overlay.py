@@ -1,0 +1,138 @@
+"""People drawn over their image: translucent shaded meshes, one colour per person, small labels."""
+
+from __future__ import annotations
+
+import colorsys
+import threading
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from icl_mesh.rendering.lighting import Lighting
+from icl_mesh.rendering.materials import Material
+from icl_mesh.rendering.mesh import NormalOperator, RenderMesh
+from icl_mesh.rendering.renderer import Renderer
+
+if TYPE_CHECKING:
+    from icl_mesh.body import BodyModel
+    from icl_mesh.people import People
+
+Image = npt.NDArray[np.uint8]
+
+#: Instance ids are one byte and 0 is the background.
+MAX_DRAWN = 255
+_LIGHTING = Lighting(
+    sky=(0.42, 0.42, 0.44),
+    ground=(0.22, 0.21, 0.21),
+    directions=((-0.5, -0.6, -0.8), (0.9, -0.1, -0.3)),
+    colors=((0.62, 0.61, 0.58), (0.16, 0.17, 0.2)),
+)
+# OpenGL contexts belong to the thread that made them
+_local = threading.local()
+
+
+def person_color(number: int) -> tuple[int, int, int]:
+    """RGB u8 of a track id or index: the same number always has the same colour."""
+    hue = (0.58 + number * 0.618034) % 1.0  # the golden ratio spreads neighbours apart
+    saturation, value = (0.62, 0.95) if number % 2 else (0.75, 0.85)
+    r, g, b = colorsys.hsv_to_rgb(hue, saturation, value)
+    return round(255 * r), round(255 * g), round(255 * b)
+
+
+def draw_overlay(image: Image, people: People, *, alpha: float = 0.8, labels: bool = True) -> Image:
+    """The image with everybody's mesh on it, seen with the people's own camera.
+
+    image: RGB u8 [H, W, 3] of the size of ``people.camera``. alpha: opacity of a person that is
+    surely seen; one whose joints are not visible is drawn fainter. labels: track id (or index)
+    and distance in metres ("~" where the focal length was assumed). Returns a new image.
+
+    Raises ValueError for an image of another size, RenderingUnavailableError without EGL.
+    """
+    camera = people.camera
+    if image.shape != (camera.height, camera.width, 3) or image.dtype != np.uint8:
+        raise ValueError(
+            f"overlay needs the people's own image, RGB u8 {camera.height}x{camera.width}x3, got "
+            f"{image.dtype} {image.shape}"
+        )
+    if len(people) == 0:
+        return image.copy()
+    # the nearest people first: where there are more than ids, the farthest stay out
+    order = np.argsort(people.position_m[:, 2], kind="stable")[:MAX_DRAWN]
+    numbers = np.arange(len(people)) if people.track_id is None else people.track_id
+    normals = _normal_operator(people.body)
+    opacity = np.zeros(MAX_DRAWN + 1, np.float32)
+    meshes = []
+    for instance, (row, vertices) in enumerate(zip(order, _vertices(people, order)), start=1):
+        color = np.asarray(person_color(int(numbers[row]))) / 255
+        material = Material(tint=(float(color[0]), float(color[1]), float(color[2])), gloss=0.06)
+        meshes.append(
+            RenderMesh(vertices, normals.faces, normals(vertices), instance, (material,))
+        )
+        sure = min(1.0, 2.0 * float(people.joint_confidence[row].mean()))
+        opacity[instance] = alpha * (0.45 + 0.55 * sure)
+    drawn, _ = _renderer().render(meshes, camera, _LIGHTING, image, maps=True)
+    assert drawn.instance is not None
+    share = cv2.GaussianBlur(opacity[drawn.instance], (3, 3), 0.8)[..., None]
+    result = np.asarray(np.rint(image + share * (drawn.image.astype(np.float32) - image)), np.uint8)
+    if labels:
+        for row in order[::-1]:
+            _draw_label(result, people, int(row), int(numbers[row]))
+    return result
+
+
+def _vertices(people: People, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """Vertices [N, V, 3] in the camera frame."""
+    if people.vertices_m is not None:
+        return people.vertices_m[rows]
+    device = people.body.template.device
+    with torch.inference_mode():
+        betas = torch.from_numpy(people.betas[rows]).to(device)
+        rotations = torch.from_numpy(people.rotations[rows]).to(device)
+        mesh = people.body(betas, rotations).vertices.cpu().numpy()
+    return np.asarray(mesh + people.translation_m[rows, None], np.float32)
+
+
+def _draw_label(image: Image, people: People, row: int, number: int) -> None:
+    head = people.joints_px[row, 15]
+    height, width = image.shape[:2]
+    if not np.isfinite(head).all():
+        return
+    distance = float(np.linalg.norm(people.position_m[row]))
+    about = "~" if people.camera.focal_assumed else ""
+    text = f"{number}  {about}{distance:.1f} m"
+    scale = max(0.35, min(width, height) / 1100)
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    (text_width, text_height), base = cv2.getTextSize(text, font, scale, 1)
+    pad = max(2, round(5 * scale))
+    px_per_m = people.camera.fy / max(float(people.joints_m[row, 15, 2]), 0.3)
+    if px_per_m < 2.5 * text_height:  # a label must not hide a small person
+        return
+    above = 0.16 * px_per_m
+    x = round(float(head[0]) - text_width / 2)
+    y = round(float(head[1]) - above - pad)
+    x = min(max(x, pad), max(pad, width - text_width - pad))
+    y = min(max(y, text_height + pad), max(text_height + pad, height - base - pad))
+    box = np.s_[
+        max(0, y - text_height - pad) : y + base + pad // 2, max(0, x - pad) : x + text_width + pad
+    ]
+    color = np.asarray(person_color(number))
+    image[box] = (0.25 * image[box] + 0.75 * 0.35 * color).astype(np.uint8)
+    cv2.putText(image, text, (x, y), font, scale, (255, 255, 255), 1, cv2.LINE_AA)
+
+
+def _renderer() -> Renderer:
+    if not hasattr(_local, "renderer"):
+        _local.renderer = Renderer()
+    renderer: Renderer = _local.renderer
+    return renderer
+
+
+def _normal_operator(body: BodyModel) -> NormalOperator:
+    kept = getattr(_local, "normals", None)
+    if kept is None or kept[0] is not body:
+        kept = _local.normals = (body, NormalOperator(body.faces, body.vertex_count))
+    operator: NormalOperator = kept[1]
+    return operator
