@@ -1,4 +1,4 @@
-"""The CameraInfo that belongs to an image: matched by size, since both arrive on their own topics."""
+"""The CameraInfo that belongs to an image: matched by size, since each has its own topic."""
 
 from __future__ import annotations
 

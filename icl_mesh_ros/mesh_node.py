@@ -99,7 +99,7 @@ class MeshNode(Node):
         topic = self.resolve_topic_name("image") + ("/compressed" if compressed else "")
         kind = CompressedImage if compressed else Image
         image = self.create_subscription(kind, topic, self._on_image, SENSOR_QOS)
-        info = self.create_subscription(CameraInfo, "camera_info", self._on_camera_info, SENSOR_QOS)
+        info = self.create_subscription(CameraInfo, "camera_info", self._infos.put, SENSOR_QOS)
         return image.topic_name, info.topic_name
 
     def _on_image(self, message: Image | CompressedImage) -> None:
