@@ -1,0 +1,57 @@
+"""The machine and the versions that a run's times belong to."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def describe_machine() -> dict[str, str | int | float]:
+    """Processor, threads, versions; and the load, which tells whether the machine was idle."""
+    return {
+        "processor": processor_name(),
+        "CPU cores for this process": len(os.sched_getaffinity(0)),
+        "torch threads": torch.get_num_threads(),
+        "load average before the run": round(os.getloadavg()[0], 2),
+        "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "versions": f"torch {torch.__version__}, numpy {np.__version__}, OpenCV {cv2.__version__}",
+        "icl_mesh_ros": git_revision(),
+    }
+
+
+def processor_name() -> str:
+    """Model, with the vector and matrix units that decide how fast it multiplies."""
+    name, flags = platform.processor() or platform.machine(), ""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                name = value.strip()
+            elif key.strip() == "flags":
+                flags = value
+    known = [flag for flag in ("avx2", "avx512f", "amx_bf16") if flag in flags.split()]
+    return f"{name} ({', '.join(known)})" if known else name
+
+
+def git_revision() -> str:
+    """Commit of the checkout, "+changes" where files differ from it."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+changes"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "not a git checkout"
+    return described.stdout.strip()

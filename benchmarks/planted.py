@@ -1,0 +1,81 @@
+"""People of a wanted number, whatever the weights: planted in the network's maps.
+
+The real network runs and is timed; its maps are then exchanged for prepared ones of the same
+shapes, which hold a known number of people. Decoding and body do the work of real people.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from scipy.spatial.transform import Rotation
+
+from benchmarks.model import Model
+from icl_mesh.decoding import REGRESSED_JOINTS, SCALE_BASE
+from icl_mesh.engine import Engine, create_engine
+from icl_mesh.estimator import Estimator
+from icl_mesh.network import NetworkMaps
+from icl_mesh.rotation import sixd_from_matrix
+
+#: People stand in two rows of this many.
+COLUMNS = 4
+MAX_PLANTED = 2 * COLUMNS
+
+
+def planted_maps(size: int, count: int, seed: int = 0) -> NetworkMaps:
+    """Maps [1, ...] of an input of this size with so many people (at most MAX_PLANTED), all
+    different, upright, inside a 16:9 image; the other cells are noise.
+    """
+    if not 0 <= count <= MAX_PLANTED:
+        raise ValueError(f"people can be planted from 0 to {MAX_PLANTED}, got {count}")
+    side = size // 8
+    generator = torch.Generator().manual_seed(seed)
+
+    def noise(channels: int) -> torch.Tensor:
+        return torch.randn(1, channels, side, side, generator=generator)
+
+    center, camera, smpl = torch.zeros(1, 1, side, side), noise(3), noise(142)
+    poses = random_poses(count, seed)
+    for person in range(count):
+        column, row = person % COLUMNS, person // COLUMNS
+        share_x, share_y = (column + 0.5) / COLUMNS, 0.38 + 0.24 * row
+        x, y = int(share_x * side), int(share_y * side)
+        center[0, 0, y, x] = 0.9 - 0.01 * person
+        # A metre is about a third of the square's half side: five to eight metres away.
+        scale = 0.35 - 0.02 * person
+        camera[0, :, y, x] = torch.tensor(
+            [math.log(scale, SCALE_BASE), 2 * share_x - 1, 2 * share_y - 1]
+        )
+        smpl[0, : 6 * REGRESSED_JOINTS, y, x] = poses[person].flatten()
+    return NetworkMaps(center, noise(24).sigmoid(), camera, noise(64), noise(64), smpl)
+
+
+def random_poses(count: int, seed: int) -> torch.Tensor:
+    """6-D rotations [count, 22, 6]: upright, facing the camera, joints turned at random."""
+    turns = np.random.default_rng(seed).normal(0, 0.25, (count, REGRESSED_JOINTS, 3))
+    turns[:, 0] = [math.pi, 0, 0]  # the body's y is up, the camera's y is down
+    matrices = Rotation.from_rotvec(turns.reshape(-1, 3)).as_matrix()
+    return sixd_from_matrix(torch.from_numpy(matrices).float()).view(count, REGRESSED_JOINTS, 6)
+
+
+class PlantedEngine:
+    """Runs a real engine, and answers with prepared maps."""
+
+    name = "planted"
+
+    def __init__(self, engine: Engine, maps: NetworkMaps) -> None:
+        self.engine, self.maps = engine, maps
+        self.device = engine.device
+
+    def __call__(self, images: torch.Tensor) -> NetworkMaps:
+        self.engine(images)
+        return self.maps
+
+
+def planted_estimator(model: Model, size: int, count: int) -> Estimator:
+    """The model's estimator on the CPU, at an input size, that finds the planted people."""
+    engine = create_engine("auto", model.network, "cpu")
+    planted = PlantedEngine(engine, planted_maps(size, count))
+    return Estimator(model.network, model.body, input_size=size, engine=planted)

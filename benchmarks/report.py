@@ -1,0 +1,106 @@
+"""Results as a Markdown table for people and as JSON for later comparison."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.timing import Spread
+
+BEGIN = "<!-- benchmarks:begin (written by `python -m benchmarks --markdown`) -->"
+END = "<!-- benchmarks:end -->"
+
+
+@dataclass(frozen=True)
+class Row:
+    """case: what was measured (column -> value). values: the results (column with unit)."""
+
+    case: dict[str, str | int]
+    values: dict[str, Spread]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table. key names it in JSON; note says how it was measured; skipped: why it is empty."""
+
+    key: str
+    title: str
+    note: str = ""
+    rows: list[Row] = field(default_factory=list)
+    skipped: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """One run: where it ran, what it measured, and with how many repetitions."""
+
+    machine: dict[str, str | int | float]
+    model: dict[str, str]
+    repetitions: int
+    sections: list[Section]
+
+    def as_json(self) -> str:
+        """The whole run. Rows are told apart by section key and case."""
+        return json.dumps({"format": 1, **dataclasses.asdict(self)}, indent=1)
+
+    def as_markdown(self) -> str:
+        facts = [f"- {name}: {value}" for name, value in (self.machine | self.model).items()]
+        facts.append(
+            f"- repetitions, in turns: {self.repetitions}; given are median (10th to 90th "
+            "percentile); ratios are taken within each turn"
+        )
+        return "\n\n".join(["\n".join(facts), *map(_section, self.sections)]) + "\n"
+
+
+def _section(section: Section) -> str:
+    parts = [f"### {section.title}"]
+    if section.note:
+        parts.append(section.note)
+    parts.append(f"Not measured: {section.skipped}" if section.skipped else _table(section.rows))
+    return "\n\n".join(parts)
+
+
+def _table(rows: list[Row]) -> str:
+    cases = _columns([row.case for row in rows])
+    values = _columns([row.values for row in rows])
+    lines = [
+        "| " + " | ".join(cases + values) + " |",
+        "|" + "---|" * len(cases) + "---:|" * len(values),
+    ]
+    for row in rows:
+        cells = [str(row.case.get(name, "")) for name in cases]
+        cells += [_spread(row.values[name]) if name in row.values else "" for name in values]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _columns(rows: list[Any]) -> list[str]:
+    """Names in the order of their first appearance."""
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _spread(value: Spread) -> str:
+    return f"{_number(value.median)} ({_number(value.p10)}-{_number(value.p90)})"
+
+
+def _number(value: float) -> str:
+    """Three digits are more than the machine repeats."""
+    if abs(value) >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def replace_between_markers(path: Path, markdown: str) -> None:
+    """Put a new table between the BEGIN and END lines of a document.
+
+    Raises ValueError for a document that lacks them, in this order.
+    """
+    text = path.read_text(encoding="utf-8")
+    before, found_begin, rest = text.partition(BEGIN)
+    _, found_end, after = rest.partition(END)
+    if not found_begin or not found_end:
+        raise ValueError(f"{path}: the lines '{BEGIN}' and '{END}' must stand there, in this order")
+    path.write_text(f"{before}{BEGIN}\n\n{markdown}\n{END}{after}", encoding="utf-8")

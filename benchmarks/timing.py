@@ -1,0 +1,91 @@
+"""Repetitions in turns, and what is reported of them: median and spread."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Key = TypeVar("Key", bound=Hashable)
+Samples = npt.NDArray[np.float64]
+
+#: Runs once and returns what it measured, by part, in milliseconds.
+Case = Callable[[], Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Median, 10th and 90th percentile of repeated measurements."""
+
+    median: float
+    p10: float
+    p90: float
+
+    @classmethod
+    def of(cls, samples: npt.ArrayLike) -> Spread:
+        """samples [R]: one value per repetition."""
+        p10, median, p90 = np.percentile(np.asarray(samples, dtype=np.float64), [10, 50, 90])
+        return cls(float(median), float(p10), float(p90))
+
+
+def in_turns(
+    cases: Mapping[Key, Case], repetitions: int, warm_up: int = 2, seed: int = 0
+) -> dict[Key, dict[str, Samples]]:
+    """Every case once per round, in an order drawn anew each round.
+
+    Slow phases of the machine and caches left by a neighbour then fall on all cases alike, and
+    values of one round can be divided by each other. Returns the parts of each case [repetitions];
+    warm_up rounds before them are not counted.
+    """
+    if repetitions < 1 or warm_up < 0:
+        raise ValueError(
+            f"repetitions must be 1 or more and warm_up 0 or more, got {repetitions} and {warm_up}"
+        )
+    order, generator = list(cases), random.Random(seed)
+    rounds: dict[Key, list[Mapping[str, float]]] = {key: [] for key in cases}
+    for _ in range(warm_up + repetitions):
+        generator.shuffle(order)
+        for key in order:
+            rounds[key].append(cases[key]())
+    return {
+        key: {
+            part: np.array([measured[part] for measured in measurements[warm_up:]])
+            for part in measurements[-1]
+        }
+        for key, measurements in rounds.items()
+    }
+
+
+def total(parts: Mapping[str, Samples]) -> Samples:
+    """Sum of all parts, per round [R]."""
+    return np.sum(list(parts.values()), axis=0)
+
+
+def timed(function: Callable[[], object], part: str) -> Case:
+    """A case of one part: the wall time of a call."""
+
+    def case() -> Mapping[str, float]:
+        watch = Stopwatch()
+        function()
+        watch.lap(part)
+        return watch.times
+
+    return case
+
+
+class Stopwatch:
+    """Adds the wall time since the last lap to a part, in milliseconds."""
+
+    def __init__(self) -> None:
+        self.times: dict[str, float] = {}
+        self._start = time.perf_counter()
+
+    def lap(self, part: str) -> None:
+        now = time.perf_counter()
+        self.times[part] = self.times.get(part, 0.0) + (now - self._start) * 1e3
+        self._start = now
