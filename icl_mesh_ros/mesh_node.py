@@ -166,6 +166,8 @@ class MeshNode(Node):
 
     def _on_error(self, error: Exception) -> None:
         """In the worker thread: the frame is lost, the next one is tried."""
+        if not self.context.ok():  # Ctrl-C came while the frame was worked on
+            return
         expected = isinstance(error, ValueError)
         text = str(error) if expected else "".join(traceback.format_exception(error)).rstrip()
         self._statistics.error(str(error))

@@ -1,0 +1,62 @@
+"""The demo's nodes as processes of their own."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+from types import TracebackType
+
+from ament_index_python.packages import get_package_prefix
+
+
+class NodeProcess:
+    """A node of icl_mesh_ros in its own process; its output goes to a log file."""
+
+    def __init__(self, name: str, parameters: dict[str, object], log: Path) -> None:
+        self.name, self.log = name, log
+        program = Path(get_package_prefix("icl_mesh_ros"), "lib", "icl_mesh_ros", name)
+        arguments = ["--ros-args"]
+        for key, value in parameters.items():
+            text = str(value).lower() if isinstance(value, bool) else str(value)
+            arguments += ["-p", f"{key}:={text}"]
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [str(program), *arguments], stdout=output, stderr=subprocess.STDOUT
+            )
+
+    def ended(self) -> int | None:
+        """The exit status, or None while it runs."""
+        return self._process.poll()
+
+    def check(self) -> None:
+        """Raises RuntimeError with the end of the log if the node has failed."""
+        status = self.ended()
+        if status:
+            raise RuntimeError(f"{self.name} ended with status {status}:\n{self.last_lines()}")
+
+    def last_lines(self, count: int = 15) -> str:
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+
+    def stop(self) -> None:
+        """End it as Ctrl-C would; after 5 s by force."""
+        if self.ended() is not None:
+            return
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> NodeProcess:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()

@@ -1,0 +1,88 @@
+"""The demo's own node: it brings each image and its people together."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from icl_mesh_ros.conversions import rgb_from_image
+from icl_mesh_ros.msg import BodyModel, HumanArray
+
+Key = tuple[int, int]  # of a stamp: seconds, nanoseconds
+Item = TypeVar("Item")
+#: Images that wait for their people; those that mesh_node skipped are let go.
+WAITING = 40
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One image with the people found in it. latency_ms: from its stamp to their arrival."""
+
+    rgb: npt.NDArray[np.uint8]
+    info: CameraInfo | None
+    humans: HumanArray
+    latency_ms: float
+
+
+class Recorder(Node):
+    """Subscribes to image, camera_info and humans; calls on_shot for each answered image."""
+
+    def __init__(self, on_shot: Callable[[Shot], None]) -> None:
+        super().__init__("demo_recorder")
+        self._on_shot = on_shot
+        self._images: OrderedDict[Key, Image] = OrderedDict()
+        self._infos: OrderedDict[Key, CameraInfo] = OrderedDict()
+        self._answers: OrderedDict[Key, tuple[HumanArray, float]] = OrderedDict()
+        self.images = 0  # received
+        self.shots = 0
+        self.ready = False
+        # Reliable and deep: the record is to be complete, a robot would take the newest only.
+        self.create_subscription(Image, "image", self._image, WAITING)
+        self.create_subscription(CameraInfo, "camera_info", self._info, WAITING)
+        self.create_subscription(HumanArray, "humans", self._humans, WAITING)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.create_subscription(BodyModel, "humans/body_model", self._body_model, latched)
+
+    def _body_model(self, message: BodyModel) -> None:
+        self.ready = True  # mesh_node has loaded its weights
+
+    def _image(self, message: Image) -> None:
+        self.images += 1
+        _remember(self._images, message.header, message)
+        self._pair(_key(message.header))
+
+    def _info(self, message: CameraInfo) -> None:
+        _remember(self._infos, message.header, message)
+
+    def _humans(self, message: HumanArray) -> None:
+        age = self.get_clock().now() - Time.from_msg(message.header.stamp)
+        _remember(self._answers, message.header, (message, age.nanoseconds / 1e6))
+        self._pair(_key(message.header))
+
+    def _pair(self, key: Key) -> None:
+        """Report the image of this stamp once its people are there too, in either order."""
+        if key in self._images and key in self._answers:
+            humans, latency_ms = self._answers.pop(key)
+            rgb = rgb_from_image(self._images.pop(key), "image")
+            self.shots += 1
+            self._on_shot(Shot(rgb, self._infos.pop(key, None), humans, latency_ms))
+
+
+def _key(header: Header) -> Key:
+    return header.stamp.sec, header.stamp.nanosec
+
+
+def _remember(store: OrderedDict[Key, Item], header: Header, message: Item) -> None:
+    store[_key(header)] = message
+    while len(store) > WAITING:
+        store.popitem(last=False)
