@@ -35,8 +35,8 @@ class AugmentationConfig:
     flip: float = 0.5
     roll: float = 0.2
     roll_deg: float = 30.0
-    crop: float = 0.5
-    zoom: tuple[float, float] = (0.6, 1.8)
+    crop: float = 0.7
+    zoom: tuple[float, float] = (0.8, 3.0)
     shift: float = 0.2
     colour: float = 0.8
     blur: float = 0.15

@@ -105,7 +105,7 @@ def make_sample(
     root = labels.joints_m[:, 0]
     matrices = Rotation.from_rotvec(labels.pose.reshape(-1, 3)).as_matrix()
     return Sample(
-        image=jitter_colour(warp(image, affine, size), config, rng),
+        image=warp(jitter_colour(image, config, rng), affine, size),  # padding keeps its grey
         joints_2d=np.clip(joints, -8, 8).astype(np.float32),
         joint_state=state,
         visible_share=share.astype(np.float32),

@@ -74,15 +74,15 @@ class Objective(torch.nn.Module):
         }
         people = batch.select(targets.kept)
         center, size = targets.center[targets.kept], targets.size[targets.kept]
-        terms["push"], terms["pull"] = self._contrastive(network, maps, people, center)
-        terms |= self._parameters(maps, people, center, size)
+        terms["push"], terms["pull"] = self._contrastive_terms(network, maps, people, center)
+        terms |= self._parameter_terms(maps, people, center, size)
         total = maps.smpl.new_zeros((), dtype=torch.float32)
         for name, term in terms.items():
             weighted = term.float() * self.weights[name]
             total = total + weighted * (LOSS_CAP / weighted.detach().clamp(min=LOSS_CAP))
         return total, {name: term.detach().float() for name, term in terms.items()}
 
-    def _contrastive(
+    def _contrastive_terms(
         self, network: IclMeshNetwork, maps: NetworkMaps, people: Batch, center: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         size = maps.center_instance.shape[-1]
@@ -100,7 +100,7 @@ class Objective(torch.nn.Module):
             people.image_index,
         )
 
-    def _parameters(
+    def _parameter_terms(
         self, maps: NetworkMaps, people: Batch, center: torch.Tensor, size: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         map_size = maps.smpl.shape[-1]

@@ -112,11 +112,14 @@ def gaussian_maps(
     return maps.scatter_reduce_(0, channel[:, None, None].expand_as(bumps), bumps, "amax")
 
 
-def make_targets(batch: Batch, map_size: int, min_visible: float = 0.12) -> Targets:
+def make_targets(
+    batch: Batch, map_size: int, min_visible: float = 0.12, min_size: float = 0.1
+) -> Targets:
     """Targets for the [map_size, map_size] maps of a batch.
 
-    People of whom less than min_visible is seen, or fewer than three joints, are not demanded: the
-    centre loss ignores the surroundings of their centre and no other loss counts them.
+    People of whom less than min_visible is seen, or fewer than three joints, or who are smaller
+    than min_size (square coordinates), are not demanded: the centre loss ignores the surroundings
+    of their centre and no other loss counts them.
     """
     images = len(batch.images)
     center = body_centers(batch.joints_2d, batch.joint_state)
@@ -125,6 +128,8 @@ def make_targets(batch: Batch, map_size: int, min_visible: float = 0.12) -> Targ
     seen_joints = (batch.joint_state <= BY_SELF).sum(1)
     kept = (batch.visible_share >= min_visible) & (seen_joints >= 3)
     kept &= (center.abs() < 1).all(1)
+    size = box.amax(1) * 2 / map_size
+    kept &= size >= min_size
 
     cells = (center + 1) / 2 * map_size
     moved = cells.clone()
@@ -149,5 +154,4 @@ def make_targets(batch: Batch, map_size: int, min_visible: float = 0.12) -> Targ
         images * 24,
         map_size,
     ).view(images, 24, map_size, map_size)
-    size = box.amax(1) * 2 / map_size
     return Targets(center_heatmap, joint_heatmaps, center_weight, center, size, kept)

@@ -20,7 +20,7 @@ from icl_mesh.body.joint_sets import JOINT_SETS
 from icl_mesh.body.layout import JOINT_COUNT, POSE_FEATURES, BodyArrays, Regressor
 
 SHAPE_STEP = 3e-5  # m; the largest coordinate, 32767 steps, is 0.98 m
-POSE_STEP = 1e-4  # m
+POSE_STEP = 5e-5  # m
 FORMAT = 1
 
 

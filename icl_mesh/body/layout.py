@@ -48,7 +48,7 @@ POSE_FEATURES = (JOINT_COUNT - 1) * 9  # rotation matrices minus identity, all j
 
 @dataclass(frozen=True)
 class Regressor:
-    """Points as weighted sums of few vertices: indices [K, S] and weights [K, S] (rows sum to 1)."""
+    """Points as sums of few vertices: indices [K, S] and weights [K, S] (rows sum to 1)."""
 
     indices: npt.NDArray[np.int64]
     weights: npt.NDArray[np.float32]

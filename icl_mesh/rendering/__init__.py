@@ -4,7 +4,8 @@ from icl_mesh.rendering.context import RenderingUnavailableError
 from icl_mesh.rendering.lighting import Lighting
 from icl_mesh.rendering.materials import Material
 from icl_mesh.rendering.mesh import NormalOperator, RenderMesh
-from icl_mesh.rendering.renderer import Renderer, Rendering, Tiles
+from icl_mesh.rendering.renderer import Renderer, Rendering
+from icl_mesh.rendering.tiles import Tiles
 
 __all__ = [
     "Lighting",

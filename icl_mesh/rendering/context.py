@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import moderngl
 
 
@@ -14,8 +16,9 @@ def create_offscreen_context() -> moderngl.Context:
 
     Raises RenderingUnavailableError, naming the packages to install, if EGL is missing.
     """
+    options: dict[str, Any] = {"backend": "egl", "require": 330}
     try:
-        return moderngl.create_context(standalone=True, backend="egl", require=330)
+        return moderngl.create_context(standalone=True, **options)
     except Exception as error:  # glcontext raises bare Exception for a missing library
         raise RenderingUnavailableError(
             f"offscreen rendering needs EGL with OpenGL 3.3 ({error}); on Debian or Ubuntu "

@@ -65,12 +65,12 @@ def draw_overlay(image: Image, people: People, *, alpha: float = 0.8, labels: bo
     normals = _normal_operator(people.body)
     opacity = np.zeros(MAX_DRAWN + 1, np.float32)
     meshes = []
-    for instance, (row, vertices) in enumerate(zip(order, _vertices(people, order)), start=1):
+    for instance, (row, vertices) in enumerate(
+        zip(order, _vertices(people, order), strict=True), start=1
+    ):
         color = np.asarray(person_color(int(numbers[row]))) / 255
         material = Material(tint=(float(color[0]), float(color[1]), float(color[2])), gloss=0.06)
-        meshes.append(
-            RenderMesh(vertices, normals.faces, normals(vertices), instance, (material,))
-        )
+        meshes.append(RenderMesh(vertices, normals.faces, normals(vertices), instance, (material,)))
         sure = min(1.0, 2.0 * float(people.joint_confidence[row].mean()))
         opacity[instance] = alpha * (0.45 + 0.55 * sure)
     drawn, _ = _renderer().render(meshes, camera, _LIGHTING, image, maps=True)

@@ -13,12 +13,14 @@ import numpy.typing as npt
 from icl_mesh.camera import Camera
 from icl_mesh.rendering import shaders
 from icl_mesh.rendering.context import create_offscreen_context
+from icl_mesh.rendering.device import Scratch, set_uniform
 from icl_mesh.rendering.lighting import DEFAULT_LIGHTING, Lighting, light_matrix
 from icl_mesh.rendering.materials import TABLE_WIDTH, material_table
 from icl_mesh.rendering.mesh import VERTEX_FORMAT, VERTEX_NAMES, RenderMesh, join
-from icl_mesh.rendering.targets import Target, tile_grid
+from icl_mesh.rendering.projection import clip_matrix
+from icl_mesh.rendering.targets import Target
+from icl_mesh.rendering.tiles import Tiles, cut_tiles, place_tiles, tile_grid
 
-NEAR_M, FAR_M = 0.05, 300.0
 #: Instances from this id on (rooms, floors) and instance 0 receive shadows but cast none.
 BACKDROP_ID = 200
 #: Framebuffers kept for reuse; each image size needs its own.
@@ -36,37 +38,6 @@ class Rendering:
     image: npt.NDArray[np.uint8]
     instance: npt.NDArray[np.uint8] | None
     depth: npt.NDArray[np.float32] | None
-
-
-@dataclass(frozen=True)
-class Tiles:
-    """Each instance alone, over its whole silhouette (also where that leaves the image).
-
-    depth: [N, size, size], z in metres of the nearest surface, 0 outside. px_per_cell: [N, 2],
-    image pixels (x, y) that one cell spans. origin_px: [N, 2], pixel coordinates of the outer
-    corner of cell (0, 0).
-    """
-
-    depth: npt.NDArray[np.float32]
-    px_per_cell: npt.NDArray[np.float64]
-    origin_px: npt.NDArray[np.float64]
-
-
-def clip_matrix(camera: Camera) -> npt.NDArray[np.float32]:
-    """Camera optical frame -> clip space, 4x4.
-
-    Integer pixels are pixel centres: pixel x spans [x - 0.5, x + 0.5], so that normalised device
-    coordinate -1 is x = -0.5 and +1 is x = width - 0.5. Rows run downwards as they are read.
-    """
-    matrix = np.zeros((4, 4), dtype=np.float32)
-    matrix[0, 0] = 2 * camera.fx / camera.width
-    matrix[0, 2] = 2 * (camera.cx + 0.5) / camera.width - 1
-    matrix[1, 1] = 2 * camera.fy / camera.height
-    matrix[1, 2] = 2 * (camera.cy + 0.5) / camera.height - 1
-    matrix[2, 2] = (FAR_M + NEAR_M) / (FAR_M - NEAR_M)
-    matrix[2, 3] = -2 * FAR_M * NEAR_M / (FAR_M - NEAR_M)
-    matrix[3, 2] = 1
-    return matrix
 
 
 class Renderer:
@@ -140,8 +111,8 @@ class Renderer:
             )
         vertices, faces = join(meshes)
         table = material_table({m.instance: m.materials for m in meshes})
-        tiles = self._place_tiles(meshes, camera, table, tile_ids, tile_size)
-        scratch = _Scratch(self._ctx)
+        tiles = place_tiles(meshes, camera, table, tile_ids, tile_size)
+        scratch = Scratch(self._ctx)
         try:
             arrays = self._upload(scratch, vertices, faces)
             scratch.texture((TABLE_WIDTH, len(table)), 4, table, "f4").use(1)
@@ -157,16 +128,21 @@ class Renderer:
                 columns, rows = tile_grid(len(tile_ids))
                 atlas = self._target((columns * tile_size, rows * tile_size), "index")
                 flat = self._draw_index(arrays, atlas, camera, tiled=True)[..., 1]
-                cells = flat.reshape(rows, tile_size, columns, tile_size).swapaxes(1, 2)
-                cells = cells.reshape(-1, tile_size, tile_size)[: len(tile_ids)]
+                cells = cut_tiles(flat, len(tile_ids), tile_size)
                 tiles = Tiles(cells, tiles.px_per_cell, tiles.origin_px)
         finally:
             scratch.release()
         return Rendering(image, instance, depth), tiles
 
     def release(self) -> None:
-        """Free the OpenGL context."""
+        """Free the OpenGL context. Also done at the end of a ``with`` block."""
         self._ctx.release()
+
+    def __enter__(self) -> Renderer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
 
     def _target(self, size: tuple[int, int], kind: str) -> Target:
         key = (*size, kind)
@@ -180,7 +156,7 @@ class Renderer:
         return self._targets[key]
 
     def _upload(
-        self, scratch: _Scratch, vertices: npt.NDArray[np.float32], faces: npt.NDArray[np.int32]
+        self, scratch: Scratch, vertices: npt.NDArray[np.float32], faces: npt.NDArray[np.int32]
     ) -> dict[str, moderngl.VertexArray]:
         if not len(faces):
             return {}
@@ -214,15 +190,15 @@ class Renderer:
         self._shadow_target.use()
         self._shadow_target.clear()
         self._ctx.enable_only(moderngl.DEPTH_TEST)
-        self._shadow["light_from_camera"].write(matrix.T.tobytes())
+        set_uniform(self._shadow, "light_from_camera", matrix.T)
         arrays["shadow"].render()
         # a bias of about two map cells and 1.5 cm keeps surfaces from shading themselves
-        self._color["shadow_bias"].value = 0.0075 / radius + 1.5 / self._shadow_depth.width
+        set_uniform(self._color, "shadow_bias", 0.0075 / radius + 1.5 / self._shadow_depth.width)
         return matrix
 
     def _draw_image(
         self,
-        scratch: _Scratch,
+        scratch: Scratch,
         arrays: dict[str, moderngl.VertexArray],
         camera: Camera,
         lighting: Lighting,
@@ -235,23 +211,26 @@ class Renderer:
         if background is not None:
             self._ctx.enable_only(moderngl.NOTHING)
             scratch.texture(size, 3, np.ascontiguousarray(background), "f1").use(3)
-            self._behind["image"].value = 3
+            set_uniform(self._behind, "image", 3)
             self._behind_vertices.render(moderngl.TRIANGLE_STRIP)
         if arrays:
             program = self._color
             directions, colors = lighting.padded()
-            program["light_direction"].write(directions.tobytes())
-            program["light_color"].write(colors.tobytes())
-            program["sky"].value, program["ground"].value = lighting.sky, lighting.ground
-            program["up"].value, program["exposure"].value = lighting.up, lighting.exposure
-            program["shadows"].value = light is not None
+            set_uniform(program, "light_direction", directions)
+            set_uniform(program, "light_color", colors)
+            set_uniform(program, "sky", lighting.sky)
+            set_uniform(program, "ground", lighting.ground)
+            set_uniform(program, "up", lighting.up)
+            set_uniform(program, "exposure", lighting.exposure)
+            set_uniform(program, "shadows", light is not None)
             matrix = np.eye(4, dtype=np.float32) if light is None else light
-            program["light_from_camera"].write(matrix.T.tobytes())
+            set_uniform(program, "light_from_camera", matrix.T)
             self._shadow_depth.use(2)
-            program["textures"].value, program["table"].value = 0, 1
-            program["shadow_map"].value = 2
-            program["tiled"].value = False
-            program["clip_from_camera"].write(clip_matrix(camera).T.tobytes())
+            set_uniform(program, "textures", 0)
+            set_uniform(program, "table", 1)
+            set_uniform(program, "shadow_map", 2)
+            set_uniform(program, "tiled", False)
+            set_uniform(program, "clip_from_camera", clip_matrix(camera).T)
             self._ctx.enable_only(moderngl.DEPTH_TEST | moderngl.BLEND)
             arrays["color"].render()
         return target.read_color()
@@ -266,71 +245,9 @@ class Renderer:
     ) -> npt.NDArray[np.float32]:
         target.use()
         if arrays:
-            self._index["table"].value = 1
-            self._index["tiled"].value = tiled
-            self._index["clip_from_camera"].write(clip_matrix(camera).T.tobytes())
+            set_uniform(self._index, "table", 1)
+            set_uniform(self._index, "tiled", tiled)
+            set_uniform(self._index, "clip_from_camera", clip_matrix(camera).T)
             self._ctx.enable_only(moderngl.DEPTH_TEST)
             arrays["index"].render()
         return target.read_index()
-
-    @staticmethod
-    def _place_tiles(
-        meshes: Sequence[RenderMesh],
-        camera: Camera,
-        table: npt.NDArray[np.float32],
-        tile_ids: Sequence[int],
-        size: int,
-    ) -> Tiles | None:
-        """Write into ``table`` where each wanted instance's tile lies; the others are moved away."""
-        if not tile_ids:
-            return None
-        columns, rows = tile_grid(len(tile_ids))
-        table[:, -1] = (0, 0, 9, 9)
-        per_cell, origins = np.zeros((len(tile_ids), 2)), np.zeros((len(tile_ids), 2))
-        image = np.array([camera.width, camera.height])
-        for i, wanted in enumerate(tile_ids):
-            px = camera.project(
-                np.concatenate([m.vertices for m in meshes if m.instance == wanted])
-            )
-            if not np.isfinite(px).all():
-                raise ValueError(f"instance {wanted} reaches behind the camera: it has no tile")
-            low, high = px.min(axis=0), px.max(axis=0)
-            per_cell[i] = np.maximum(high - low, 1e-3) / (size - 2)
-            origins[i] = low - per_cell[i]  # a free cell on each side
-            spread = 2 / np.array([columns, rows])  # a tile's extent in clip space
-            place = np.array([i % columns, i // columns]) * spread - 1
-            # ndc = 2 (px + 0.5) / image - 1; wanted: place + spread * (px - origin) / extent
-            extent = per_cell[i] * size
-            factor = spread / extent * image / 2
-            table[wanted, -1, :2] = factor
-            table[wanted, -1, 2:] = factor + place - spread * (origins[i] + 0.5) / extent
-        return Tiles(np.zeros((0, size, size), np.float32), per_cell, origins)
-
-
-class _Scratch:
-    """OpenGL objects that live for one call."""
-
-    def __init__(self, ctx: moderngl.Context) -> None:
-        self._ctx = ctx
-        self._kept: list[moderngl.Buffer | moderngl.Texture | moderngl.VertexArray] = []
-
-    def keep(self, item: moderngl.VertexArray) -> moderngl.VertexArray:
-        self._kept.append(item)
-        return item
-
-    def buffer(self, data: npt.NDArray[np.generic]) -> moderngl.Buffer:
-        item = self._ctx.buffer(np.ascontiguousarray(data).data)
-        self._kept.append(item)
-        return item
-
-    def texture(
-        self, size: tuple[int, int], channels: int, data: npt.NDArray[np.generic], dtype: str
-    ) -> moderngl.Texture:
-        item = self._ctx.texture(size, channels, data.tobytes(), alignment=1, dtype=dtype)
-        item.filter = (moderngl.NEAREST, moderngl.NEAREST)
-        self._kept.append(item)
-        return item
-
-    def release(self) -> None:
-        for item in reversed(self._kept):
-            item.release()

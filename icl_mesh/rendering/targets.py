@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import moderngl
 import numpy as np
 import numpy.typing as npt
@@ -53,9 +51,3 @@ class Target:
         """Free the device memory."""
         for part in reversed(self._parts):
             part.release()
-
-
-def tile_grid(count: int) -> tuple[int, int]:
-    """(columns, rows) of a nearly square grid for ``count`` tiles."""
-    columns = math.ceil(math.sqrt(count))
-    return columns, math.ceil(count / columns)

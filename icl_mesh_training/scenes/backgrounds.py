@@ -7,7 +7,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from icl_mesh_training.scenes import patterns
 from icl_mesh_training.scenes.textures import Image, TextureBank, image_files, read_rgb, split_files
@@ -44,7 +43,7 @@ class Backgrounds:
         if rng.random() < 0.35:
             self._clutter(rng, image)
         if rng.random() < 0.3:  # out of focus
-            image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.5, 2.8)))
+            image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 2.8)), np.uint8)
         if rng.random() < 0.5:
             gain = np.exp(rng.normal(-0.05, 0.18)) * (1 + rng.normal(0, 0.06, 3))
             image = np.clip(image * gain + rng.normal(0, 10), 0, 255).astype(np.uint8)
@@ -80,7 +79,7 @@ class Backgrounds:
         rows = np.arccos(np.clip(ray[..., 1], -1, 1)) / np.pi * height
         # interpolated as a unit vector: no seam where the angle wraps
         maps = np.dstack((np.cos(angle), np.sin(angle), rows)).astype(np.float32)
-        maps = cv2.resize(maps, (camera.width, camera.height))
+        maps = np.asarray(cv2.resize(maps, (camera.width, camera.height)), np.float32)
         columns = (np.arctan2(maps[..., 1], maps[..., 0]) / (2 * np.pi) % 1.0) * width
         image = cv2.remap(
             panorama, columns.astype(np.float32), maps[..., 2], cv2.INTER_LINEAR, None,
@@ -92,8 +91,8 @@ class Backgrounds:
         width, height = size
         ramp = np.linspace(0, 1, height)[:, None, None]
         colors = patterns.random_color(rng), patterns.random_color(rng)
-        image = np.broadcast_to(colors[0] * (1 - ramp) + colors[1] * ramp, (height, width, 3))
-        image = np.clip(image, 0, 255).astype(np.uint8)
+        shades = np.broadcast_to(colors[0] * (1 - ramp) + colors[1] * ramp, (height, width, 3))
+        image: Image = np.clip(shades, 0, 255).astype(np.uint8)
         for top in sorted(rng.uniform(-0.2, 1.0, int(rng.integers(1, 4)))):
             texture = self._texture(rng, ("surface",))
             at = max(0, int(top * height))
@@ -145,8 +144,9 @@ def load_photos(folder: Path, split: str) -> list[Image]:
         image = read_rgb(file)
         scale = KEPT_SIDE / max(image.shape[:2])
         if scale < 1:
-            image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        photos.append(np.asarray(image, np.uint8))
+            small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            image = np.asarray(small, np.uint8)
+        photos.append(image)
     return photos
 
 

@@ -40,7 +40,7 @@ def finish(rng: np.random.Generator, image: Image) -> Image:
     if rng.random() < 0.6:
         noise = np.empty((height, width, 3), np.int16)
         cv2.setRNGSeed(int(rng.integers(2**31)))
-        cv2.randn(noise, 0, float(rng.uniform(1, 11)))
+        cv2.randn(noise, np.zeros(3), np.full(3, rng.uniform(1, 11)))
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
     return image
 

@@ -48,7 +48,6 @@ class Wardrobe:
         self._top = float(y.max())
         self._face_z, self._nape_z = float(z[on_head].max()), float(z[on_head].min())
         self._on_head = on_head
-        # toes are pushed together into a shoe: only the offset's outward part matters
         self._arm = np.clip(
             (self._side - self._shoulder_x) / (self._wrist_x - self._shoulder_x), 0, 1
         )
@@ -61,18 +60,16 @@ class Wardrobe:
             np.zeros(count, np.float32),
             np.ones((count, 3), np.float32),
         )
-        lower_to, upper_from = self._lower(rng, outfit, allow_skirt)
-        self._upper(rng, outfit, upper_from)
+        waist = self._lower(rng, outfit, allow_skirt)
+        self._upper(rng, outfit, waist)
         if rng.random() < 0.9:
             height = rng.choice([-0.025, 0.0, 0.06, 0.2], p=[0.35, 0.4, 0.17, 0.08])
             self._wear(rng, outfit, 2, self._ankle_y + height - self.template[:, 1], 0.012, 0.001)
         self._hair(rng, outfit)
         return outfit
 
-    def _lower(
-        self, rng: np.random.Generator, outfit: Outfit, allow_skirt: bool
-    ) -> tuple[float, float]:
-        """Wear trousers, shorts or a skirt; returns the heights of hem and waist."""
+    def _lower(self, rng: np.random.Generator, outfit: Outfit, allow_skirt: bool) -> float:
+        """Wear trousers, shorts or a skirt; returns the waist's height."""
         y = self.template[:, 1]
         waist = self._hip_y + rng.uniform(0.03, 0.14)
         kind = rng.random()
@@ -90,7 +87,7 @@ class Wardrobe:
         # trousers hang from hip and thigh: looser further down
         down = np.clip((self._hip_y - y) / (self._hip_y - self._ankle_y), 0, 1)
         self._wear(rng, outfit, 0, field, 0.004 + loose * (0.4 + 0.6 * down), 0.006 * loose / 0.025)
-        return hem, waist
+        return waist
 
     def _upper(self, rng: np.random.Generator, outfit: Outfit, waist: float) -> None:
         _, y, z = self.template.T

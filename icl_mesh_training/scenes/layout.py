@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.transform import Rotation
 
+from icl_mesh.camera import Camera
 from icl_mesh_training.scenes.mocap import MocapPoses
 from icl_mesh_training.scenes.people import Person, PersonFactory
-from icl_mesh_training.scenes.poses import EverydayPoses, Pose
+from icl_mesh_training.scenes.pose import Pose
+from icl_mesh_training.scenes.poses import EverydayPoses
 from icl_mesh_training.scenes.view import (
     View,
     pitch_towards,
@@ -25,6 +28,8 @@ MIN_GAP_M = 0.42
 MIN_DEPTH_M = 0.15
 #: Size of the main person, standing, as a share of the image height (log-uniform).
 SIZE_RANGE = (0.17, 2.3)
+#: How people stand together: share of scenes, least and most people.
+_MODES = {"alone": (0.34, 1, 1), "few": (0.36, 2, 3), "crowd": (0.18, 4, 8), "row": (0.12, 3, 6)}
 
 
 @dataclass
@@ -53,21 +58,26 @@ class LayoutSampler:
             pitch = rng.normal(0.1, 0.25)
             view = place_view(camera, rng.uniform(0.5, 2.5), pitch, sample_roll(rng))
             return Layout(view, [])
-        pair = self._pair(rng) if self._mocap and rng.random() < 0.14 else []
-        mode = rng.choice(["alone", "few", "crowd", "row"], p=[0.34, 0.36, 0.18, 0.12])
-        count = {"alone": 1, "few": rng.integers(2, 4), "row": rng.integers(3, 7)}.get(
-            str(mode), rng.integers(4, self._max_people + 1)
+        pair = (
+            self._pair(rng, self._mocap)
+            if self._mocap and self._max_people > 1 and rng.random() < 0.14
+            else []
         )
-        singles = max(0 if pair else 1, min(int(count), self._max_people) - len(pair))
+        mode = str(rng.choice(list(_MODES), p=[share for share, _, _ in _MODES.values()]))
+        _, least, most = _MODES[mode]
+        count = int(np.clip(rng.integers(least, most + 1), 1, self._max_people))
+        if mode == "crowd" and self._max_people > most:
+            count = int(rng.integers(least, self._max_people + 1))
+        singles = max(0 if pair else 1, count - len(pair))
         people = pair + self._factory.bodies(rng, [self._pose(rng) for _ in range(singles)])
-        view, distance, across = self._aim(rng, people[0], camera, long_side)
+        view, distance, across = self._aim(rng, people[0], camera)
         anchor = np.array([across, 0.0, -distance])
         for person in pair or people[:1]:
             person.shift(anchor)
         taken = [p.joints[0][[0, 2]] for p in pair or people[:1]]
         placed = list(pair or people[:1])
         for person in people[len(placed) :]:
-            at = self._spot(rng, str(mode), view, distance, taken)
+            at = self._spot(rng, mode, view, distance, taken)
             if at is None:
                 continue
             person.shift([at[0], 0.0, at[1]])
@@ -86,9 +96,8 @@ class LayoutSampler:
         facing = rng.normal(0, 0.6) if rng.random() < 0.3 else rng.uniform(-math.pi, math.pi)
         return turned(pose, facing, rng.normal(0, 0.05, 2))
 
-    def _pair(self, rng: np.random.Generator) -> list[Person]:
-        assert self._mocap is not None
-        drawn = self._mocap.sample_pair(rng)
+    def _pair(self, rng: np.random.Generator, mocap: MocapPoses) -> list[Person]:
+        drawn = mocap.sample_pair(rng)
         if drawn is None:
             return []
         poses, roots = drawn
@@ -103,13 +112,10 @@ class LayoutSampler:
         return people
 
     def _aim(
-        self, rng: np.random.Generator, main: Person, camera: object, long_side: int
+        self, rng: np.random.Generator, main: Person, camera: Camera
     ) -> tuple[View, float, float]:
         """A view in which the main person has a chosen size and place; its distance and x, m."""
-        from icl_mesh.camera import Camera
-
-        assert isinstance(camera, Camera)
-        size = math.exp(rng.uniform(*(math.log(s) for s in SIZE_RANGE)))
+        size = math.exp(rng.uniform(math.log(SIZE_RANGE[0]), math.log(SIZE_RANGE[1])))
         distance = max(0.75, camera.fy * 1.68 / (size * camera.height))
         low, high = (0.38, 0.72) if size < 1 else (0.45, 1.0)
         aim_height = float(np.clip(rng.uniform(low, high), 0.05, 0.95)) * main.height
@@ -171,8 +177,6 @@ class LayoutSampler:
 
 def turned(pose: Pose, yaw: float, tilt: npt.ArrayLike = (0.0, 0.0)) -> Pose:
     """A pose turned about the vertical by ``yaw`` and tilted slightly (pitch, roll), rad."""
-    from scipy.spatial.transform import Rotation
-
     pitch, roll = np.asarray(tilt, dtype=np.float64)
     rotvec = pose.rotvec.copy()
     turn = Rotation.from_rotvec([0, yaw, 0]) * Rotation.from_rotvec([pitch, 0, roll])

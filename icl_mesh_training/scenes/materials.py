@@ -56,7 +56,7 @@ class PersonMaterials:
         if dark:
             tint = tint * 0.35
         planar = float(rng.random() < 0.35)
-        scale = np.exp(rng.uniform(np.log(1.0), np.log(5.0))) * (1.0 if planar else 1.0)
+        scale = np.exp(rng.uniform(np.log(1.0), np.log(5.0)))
         aspect = np.exp(rng.normal(0, 0.15, 2))
         return Material(
             self._bank.pick(rng, "cloth"),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
-from icl_mesh_training.scenes.poses import Pose
+from icl_mesh_training.scenes.pose import Pose
 
 FloatArray = npt.NDArray[np.float64]
 #: Salsa clips NN and NN + 15 of the CMU data base are the two partners of one dance.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -14,6 +15,7 @@ from icl_mesh_training.scenes.materials import object_material
 from icl_mesh_training.scenes.people import Person
 from icl_mesh_training.scenes.props import Solid
 from icl_mesh_training.scenes.textures import TextureBank
+from icl_mesh_training.scenes.view import View
 
 #: One thing: parts that share an instance id and a material.
 Thing = tuple[list[Solid], Material]
@@ -138,7 +140,7 @@ class ObjectSampler:
                 for _ in range(2):
                     step = rng.normal(0, 1, 3)
                     points.append(points[-1] + length * step / np.linalg.norm(step))
-                path = np.concatenate([np.linspace(a, b, 4) for a, b in zip(points, points[1:])])
+                path = np.concatenate([np.linspace(a, b, 4) for a, b in pairwise(points)])
                 path += rng.normal(0, 0.004, path.shape)
                 parts.append(props.tube(path, np.linspace(0.08, 0.04, 8) * rng.uniform(0.6, 1.3)))
             return parts
@@ -146,11 +148,10 @@ class ObjectSampler:
         raised = [0, half[1] + (rng.uniform(0, 1.2) if rng.random() < 0.4 else 0), 0]
         return [props.blob(rng, half, 0.2).moved(turn, at + raised)]
 
-    def room(self, rng: np.random.Generator, layout: Layout) -> list[Thing]:
-        """A floor and walls around everyone."""
-        far = max([-float(p.joints[0, 2]) for p in layout.people] or [3.0])
+    def room(self, rng: np.random.Generator, far: float, view: View) -> list[Thing]:
+        """A floor, walls and a ceiling around everything up to ``far`` m from the camera."""
         back, wide = far + rng.uniform(0.6, 4.0), rng.uniform(1.0, 4.0) + 0.7 * far
-        tall = max(rng.uniform(2.3, 3.5), float(layout.view.position[1]) + 0.5)
+        tall = max(rng.uniform(2.3, 3.5), float(view.position[1]) + 0.5)
         floor = [[-wide, -0.012, 2], [wide, -0.012, 2], [wide, -0.012, -back]]
         corners = [
             [*floor, [-wide, -0.012, -back]],
@@ -178,3 +179,8 @@ class ObjectSampler:
         """An invisible floor that only shows shadows, for photo backgrounds."""
         corners = [[-30, -0.012, 3], [30, -0.012, 3], [30, -0.012, -50], [-30, -0.012, -50]]
         return [props.panel(corners, (1, 1))], Material(lit=-float(rng.uniform(0.25, 0.7)))
+
+
+def farthest(people: list[Person]) -> float:
+    """Distance of the farthest pelvis along the floor, m; 3 m where there is nobody."""
+    return max((-float(p.joints[0, 2]) for p in people), default=3.0)

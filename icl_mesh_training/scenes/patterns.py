@@ -104,8 +104,8 @@ def hair(rng: np.random.Generator, size: int) -> Image:
     tones = np.array([[22.0, 18, 16], [50, 34, 24], [96, 66, 40], [180, 145, 95], [150, 145, 140]])
     tone = tones[rng.integers(len(tones))] if rng.random() < 0.93 else random_color(rng)
     strands = rng.normal(0, 1, (max(size // 16, 1), size)).astype(np.float32)
-    strands = cv2.GaussianBlur(cv2.resize(strands, (size, size)), (0, 0), 1.2)
-    image = tone * (1 + 0.6 * strands + 0.3 * smooth_noise(rng, size, 6))[..., None]
+    smooth = cv2.GaussianBlur(cv2.resize(strands, (size, size)), (0, 0), 1.2)
+    image = tone * (1 + 0.6 * smooth + 0.3 * smooth_noise(rng, size, 6))[..., None]
     return np.clip(image, 0, 255).astype(np.uint8)
 
 

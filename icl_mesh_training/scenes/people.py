@@ -15,7 +15,7 @@ from icl_mesh.rotation import matrix_from_rotvec
 from icl_mesh_training.scenes import drapes
 from icl_mesh_training.scenes.garments import Outfit, Wardrobe
 from icl_mesh_training.scenes.materials import PersonMaterials
-from icl_mesh_training.scenes.poses import Pose
+from icl_mesh_training.scenes.pose import Pose
 from icl_mesh_training.scenes.props import Solid
 from icl_mesh_training.scenes.textures import TextureBank
 from icl_mesh_training.scenes.view import View
@@ -59,11 +59,14 @@ class PersonFactory:
         self._template = rest.vertices[0].numpy()
         self.rest_joints = rest.joints[0].numpy()
         self._normals = NormalOperator(body.faces, body.vertex_count)
-        has_uv = body.uv is not None
-        self._row_vertex = body.uv_vertex if has_uv else np.arange(body.vertex_count)
-        self._row_faces = body.uv_faces if has_uv else body.faces
-        # textures are laid out from the top: first image row at v = 0
-        self._uv = np.column_stack((body.uv[:, 0], 1 - body.uv[:, 1])) if has_uv else None
+        # rows of the vertex buffer: a vertex on a texture seam has several
+        self._row_vertex: npt.NDArray[np.integer] = np.arange(body.vertex_count)
+        self._row_faces, self._uv = body.faces, None
+        has_uv = False
+        if body.uv is not None and body.uv_vertex is not None and body.uv_faces is not None:
+            has_uv, self._row_vertex, self._row_faces = True, body.uv_vertex, body.uv_faces
+            # images start at the top: their first row is at v = 0 here
+            self._uv = np.column_stack((body.uv[:, 0], 1 - body.uv[:, 1]))
         self._wardrobe = Wardrobe(self._template, self.rest_joints)
         self._materials = PersonMaterials(bank, has_uv)
         y = self._template[:, 1]

@@ -8,8 +8,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
-from icl_mesh.rendering import Material
-
 FloatArray = npt.NDArray[np.float32]
 
 
@@ -21,7 +19,6 @@ class Solid:
     normals: FloatArray
     uv: FloatArray
     faces: npt.NDArray[np.int32]
-    material: Material = Material()
 
     def moved(self, rotation: Rotation, to: npt.ArrayLike) -> Solid:
         """Turned about the origin, then shifted by ``to``."""
@@ -30,7 +27,6 @@ class Solid:
             rotation.apply(self.normals).astype(np.float32),
             self.uv,
             self.faces,
-            self.material,
         )
 
 
@@ -50,7 +46,10 @@ _CORNERS = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]], dtype=np.float32)
 def box(size: npt.ArrayLike) -> Solid:
     """A box of size (x, y, z), m, centred at the origin."""
     half = np.asarray(size, dtype=np.float32) / 2
-    vertices, normals, uv, faces = [], [], [], []
+    vertices: list[FloatArray] = []
+    normals: list[FloatArray] = []
+    uv: list[FloatArray] = []
+    faces: list[npt.NDArray[np.int64]] = []
     for axis in range(3):
         others = [(axis + 1) % 3, (axis + 2) % 3]
         for sign in (-1.0, 1.0):
@@ -60,9 +59,9 @@ def box(size: npt.ArrayLike) -> Solid:
             normal = np.zeros((4, 3), np.float32)
             normal[:, axis] = sign
             faces.append(np.array([[0, 1, 2], [0, 2, 3]]) + 4 * len(vertices))
-            vertices.append(corner * half)
+            vertices.append((corner * half).astype(np.float32))
             normals.append(normal)
-            uv.append(_CORNERS * half[others])
+            uv.append((_CORNERS * half[others]).astype(np.float32))
     return Solid(
         np.concatenate(vertices),
         np.concatenate(normals),
@@ -132,8 +131,8 @@ def cutout(rng: np.random.Generator, size: tuple[float, float]) -> Solid:
     outline = np.stack((np.cos(angle), np.sin(angle)), axis=1) * radius[:, None]
     flat = np.concatenate((np.zeros((1, 2)), outline)) * 0.5
     vertices = np.column_stack((flat * size, np.zeros(count + 1))).astype(np.float32)
-    k = np.arange(count)
-    faces = np.stack((np.zeros(count), 1 + k, 1 + (k + 1) % count), axis=1).astype(np.int32)
+    rim = np.arange(count)
+    faces = np.stack((np.zeros(count), 1 + rim, 1 + (rim + 1) % count), axis=1).astype(np.int32)
     normals = np.tile(np.array([[0, 0, 1]], np.float32), (count + 1, 1))
     uv = (flat * [1, -1] + 0.5).astype(np.float32)
     return Solid(vertices, normals, uv, faces)

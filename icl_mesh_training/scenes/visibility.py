@@ -6,7 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from icl_mesh.rendering import Tiles
-from icl_mesh_training.scenes.labels import BY_OBJECT, BY_PERSON, BY_SELF, OUTSIDE, VISIBLE
+from icl_mesh_training.scenes.labels import (
+    BY_OBJECT,
+    BY_PERSON,
+    BY_SELF,
+    OUTSIDE,
+    VISIBLE,
+    SceneLabels,
+)
 
 #: Instance ids in scenes: people 1..MAX_PEOPLE, objects from FIRST_OBJECT, backdrops (rooms,
 #: floors that catch shadows) from FIRST_BACKDROP on.
@@ -15,28 +22,29 @@ MAX_PEOPLE, FIRST_OBJECT, FIRST_BACKDROP = 63, 64, 200
 #: How deep each joint lies under its own visible surface, m: limbs a few centimetres, the trunk
 #: up to its half depth seen from the side, and room for clothes. Deeper counts as hidden.
 JOINT_DEPTH_M = np.array(
-    [.22, .18, .18, .22, .11, .11, .22, .10, .10, .22, .08, .08]
-    + [.14, .18, .18, .18, .13, .13, .09, .09, .08, .08, .08, .08]
+    [.22, .18, .18, .22, .11, .11, .22, .10, .10, .22, .08, .08,
+     .14, .18, .18, .18, .13, .13, .09, .09, .08, .08, .08, .08]
 )  # fmt: skip
 
 
 def joint_occlusion(
     person: int,
-    joints_m: npt.NDArray[np.floating],
-    joints_px: npt.NDArray[np.floating],
+    row: int,
+    labels: SceneLabels,
+    *,
     instance: npt.NDArray[np.uint8],
     depth: npt.NDArray[np.float32],
     own: Tiles,
-    row: int,
 ) -> npt.NDArray[np.uint8]:
     """Occlusion [24] of one person's joints.
 
-    person: its instance id. joints_m: [24, 3] camera frame; joints_px: [24, 2]. instance, depth:
-    maps [H, W] of the scene. own: tiles; ``row`` is this person's.
+    person: its instance id; row: its row in ``labels`` (of which joints_m and joints_px are used)
+    and in ``own``. instance, depth: maps [H, W] of the scene.
 
     At a joint's pixel: another person in front of it hides it, so does an object; its own surface
     hides it where that lies nearer than the joint's depth below the skin allows (another limb).
     """
+    joints_m, joints_px = labels.joints_m[row], labels.joints_px[row]
     height, width = instance.shape
     result = np.full(24, OUTSIDE, np.uint8)
     finite = np.isfinite(joints_px).all(axis=1)

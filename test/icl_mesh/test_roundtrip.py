@@ -56,7 +56,7 @@ def matched(people, truth):
     return people.select(rows)
 
 
-def assert_same(people, truth):
+def assert_same(people, truth, cells=64):
     assert len(people) == len(truth.pelvis)
     people = matched(people, truth)
     assert np.abs(people.position_m - truth.pelvis).max() < 1e-3
@@ -71,6 +71,12 @@ def assert_same(people, truth):
     error = np.abs(people.joints_px - truth.project(truth.joints))[in_front]
     assert in_front.mean() > 0.9
     assert error.max() < 0.001 * max(truth.camera.fx, truth.camera.width)
+    # The reported centre is the middle of the cell in which the pelvis lies.
+    camera = truth.camera
+    cell_px = max(camera.width, camera.height) / cells
+    off = np.abs(people.center_px - truth.project(truth.pelvis)) / cell_px
+    assert off.max() < 0.51
+    assert off.mean() > 0.1
 
 
 @pytest.mark.parametrize("size", [256, 384, 512])
@@ -80,7 +86,7 @@ def test_people_come_back(name, size, people_at, encode, body, plain_network, fi
     last = np.array([camera.width - 1, camera.height - 1])
     truth = people_at(camera, PLACES * last, DEPTHS, seed=3)
     people, _ = estimate(truth, encode(truth, size), size, body, plain_network, fixed_engine)
-    assert_same(people, truth)
+    assert_same(people, truth, cells=size // 8)
     assert not people.camera.focal_assumed
 
 

@@ -66,14 +66,31 @@ def test_people_who_cross_behind_each_other_keep_their_ids(make_people, seed) ->
 
 
 def test_embeddings_decide_where_places_do_not(make_people) -> None:
-    """Two people meet at one place and turn back: constant velocity alone would swap them."""
+    """Two people meet and turn back. To constant velocity they look as if they walked on; only
+    their embeddings, opposite as the push loss leaves them, tell who is who."""
     frames = []
     for k in range(30):
-        x = abs(-1.5 + 0.1 * k) + 0.15
+        x = abs(-1.5 + 0.1 * k)
         frames.append({"a": (-x, 0, 3.0), "b": (x, 0, 3.0)})
-    embeddings = {"a": np.eye(64)[0], "b": -np.eye(64)[0]}  # as the push loss leaves them
-    ids = walk(Tracker(), make_people, frames, embeddings=embeddings, depth_noise=0.02)
+    opposite = {"a": np.eye(64)[0], "b": -np.eye(64)[0]}
+    ids = walk(Tracker(), make_people, frames, embeddings=opposite, depth_noise=0.02)
     assert len(set(ids["a"])) == len(set(ids["b"])) == 1
+    ids = walk(Tracker(), make_people, frames, depth_noise=0.02)
+    assert len(set(ids["a"])) == len(set(ids["b"])) == 2
+
+
+def test_image_centres_decide_where_space_does_not(make_people) -> None:
+    """Two pelvises nearly at one place: the upper body of one, the legs of the other are seen."""
+
+    def frame(shift_m):
+        people = make_people([[shift_m, 0, 3], [-shift_m, 0, 3]], CAMERA, embedding=np.eye(64)[:2])
+        people.embedding[:] = people.embedding[0]
+        centers = people.center_px + np.array([[0, -80], [0, 80]], np.float32)
+        return dataclasses.replace(people, center_px=centers)
+
+    tracker = Tracker()
+    assert tracker.update(frame(0.01), 0.0).people.track_id.tolist() == [1, 2]
+    assert tracker.update(frame(-0.01), 0.1).people.track_id.tolist() == [1, 2]
 
 
 def test_nobody_is_ever_hidden_and_ids_are_unique(make_people) -> None:

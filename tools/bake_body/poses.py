@@ -23,13 +23,26 @@ LIMITS: dict[int, tuple[tuple[float, float], ...]] = {
     18: ((-60, 60), (-140, 0), (-5, 5)),
     20: ((-50, 50), (-20, 25), (-60, 60)),
 }
+# Wider at the arm, as motion capture has it (its elbows bend about a tilted axis): for fitting pose
+# blend shapes, which must not fail outside everyday poses.
+WIDE_LIMITS: dict[int, tuple[tuple[float, float], ...]] = {
+    **LIMITS,
+    16: ((-80, 85), (-105, 30), (-90, 75)),
+    18: ((-65, 65), (-140, 0), (-15, 65)),
+    20: ((-85, 85), (-20, 25), (-60, 60)),
+}
 LEFT = (1, 4, 7, 10, 13, 16, 18, 20)
 
 
-def random_poses(count: int, generator: np.random.Generator, reach: float = 1.0) -> torch.Tensor:
+def random_poses(
+    count: int,
+    generator: np.random.Generator,
+    reach: float = 1.0,
+    joint_limits: dict[int, tuple[tuple[float, float], ...]] = LIMITS,
+) -> torch.Tensor:
     """Relative rotation matrices [count, 24, 3, 3]; the root keeps still."""
     vectors = np.zeros((count, 24, 3))
-    for joint, limits in LIMITS.items():
+    for joint, limits in joint_limits.items():
         low, high = np.radians(np.array(limits) * reach).T
         for side in (0, 1) if joint in LEFT else (0,):
             drawn = generator.uniform(low, high, (count, 3))

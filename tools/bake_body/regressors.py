@@ -50,6 +50,7 @@ def fit_regressor(
     targets: Array,
     mirrored_row: Index,
     mirror: Index,
+    *,
     count: int = 64,
     ridge: float = 3e-7,
 ) -> Regressor:

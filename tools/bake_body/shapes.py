@@ -67,7 +67,7 @@ def t_pose_rotations(source: Source, heads: Array) -> Array:
         def head(bone: str, side: str = side, mirror: Array = mirror) -> Array:
             return heads[:, names.index(f"{bone}.{side}")] * mirror
 
-        down, forward, out = np.array(((0, -1.0, 0), (0, 0, 1.0), (1.0, 0, 0)))
+        forward, out = np.array(((0, 0, 1.0), (1.0, 0, 0)))
         upper_arm = head("lowerarm01") - head("upperarm01")
         forearm = head("wrist") - head("lowerarm01")
         bend = np.cross(upper_arm, forearm)  # the elbow's axis: flexion turns about it

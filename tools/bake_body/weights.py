@@ -52,11 +52,20 @@ def limit_influences(weights: Array) -> Array:
     return kept / kept.sum(1, keepdims=True)
 
 
-def skinning_weights(source: Source, vertices: Array, joints: Array, smoothing: int = 3) -> Array:
-    """Weights [V, 24] for mean vertices [V, 3] and joints [24, 3] in the T-pose."""
-    weights = spread_forearm_twist(merge_bones(source), vertices, joints)
-    mean = neighbour_mean(source.faces, len(vertices))
-    for _ in range(smoothing):
+def smoothed(source: Source, weights: Array, rounds: int = 3) -> Array:
+    """Weights [V, 24] of the full mesh smoothed over the surface, symmetric, four per vertex."""
+    mean = neighbour_mean(source.faces, len(weights))
+    for _ in range(rounds):
         weights = 0.5 * weights + 0.5 * (mean @ weights)
     weights = (weights + weights[source.mirror][:, MIRRORED_JOINT]) / 2
     return limit_influences(weights / weights.sum(1, keepdims=True))
+
+
+def skinning_weights(source: Source, vertices: Array, joints: Array) -> Array:
+    """Weights [V, 24] for mean vertices [V, 3] and joints [24, 3] in the T-pose."""
+    return smoothed(source, spread_forearm_twist(merge_bones(source), vertices, joints))
+
+
+def untwisted_weights(source: Source) -> Array:
+    """Weights [V, 24] without the spread of the forearm's twist."""
+    return smoothed(source, merge_bones(source))
