@@ -19,16 +19,15 @@ def parser() -> argparse.ArgumentParser:
     scenes.add_argument("--count", type=int, default=1000)
     scenes.add_argument("--seed", type=int, default=0)
     scenes.add_argument("--workers", type=int, default=2)
+    scenes.add_argument("--mocap", type=Path, help="motion capture (.npz) to take poses from")
+    scenes.add_argument("--backgrounds", type=Path, help="folder of photos without people")
+    scenes.add_argument("--panoramas", type=Path, help="folder of .hdr panoramas")
+    scenes.add_argument("--makehuman", type=Path, help="folder of MakeHuman textures")
     scenes.add_argument(
-        "--data",
-        type=Path,
-        help="folder of mocap/, backgrounds/, hdri/ and "
-        "makehuman_cc0/; without it everything is procedural",
-    )
-    scenes.add_argument(
-        "--held-out",
-        action="store_true",
-        help="use the backgrounds and textures that training never sees",
+        "--split",
+        default="all",
+        choices=("all", "train", "val"),
+        help="part of the files above to use: val is what train never sees",
     )
 
     train = commands.add_parser("train", help="train by a recipe; resumes where it left off")
@@ -62,16 +61,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _scenes(options: argparse.Namespace) -> None:
-    from icl_mesh_training.scenes import write_scenes
+    from icl_mesh_training.scenes.generator import SceneAssets
+    from icl_mesh_training.scenes.writing import write_scenes
 
-    write_scenes(
-        options.out,
-        options.count,
-        options.seed,
-        data=options.data,
-        workers=options.workers,
-        held_out=options.held_out,
+    assets = SceneAssets(
+        options.mocap, options.backgrounds, options.panoramas, options.makehuman, options.split
     )
+    write_scenes(options.out, options.count, options.seed, assets, processes=options.workers)
 
 
 def _train(options: argparse.Namespace) -> None:
