@@ -118,7 +118,9 @@ class Renderer:
             scratch.texture((TABLE_WIDTH, len(table)), 4, table, "f4").use(1)
             self._textures.use(0)
             light = self._draw_shadows(arrays, vertices, lighting)
-            image = self._draw_image(scratch, arrays, camera, lighting, light, background)
+            image = self._draw_image(
+                scratch, arrays, camera, lighting=lighting, light=light, background=background
+            )
             instance = depth = None
             if maps:
                 index = self._draw_index(arrays, self._target(size, "index"), camera, tiled=False)
@@ -201,6 +203,7 @@ class Renderer:
         scratch: Scratch,
         arrays: dict[str, moderngl.VertexArray],
         camera: Camera,
+        *,
         lighting: Lighting,
         light: npt.NDArray[np.float32] | None,
         background: npt.NDArray[np.uint8] | None,

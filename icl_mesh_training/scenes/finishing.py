@@ -38,9 +38,11 @@ def finish(rng: np.random.Generator, image: Image) -> Image:
         dark = 1 - rng.uniform(0.1, 0.4) * (x * x + y * y) / 2
         image = (image * dark[..., None]).astype(np.uint8)
     if rng.random() < 0.6:
-        noise = np.empty((height, width, 3), np.int16)
+        gray_noise = rng.random() < 0.4
+        noise = np.empty((height, width, 1 if gray_noise else 3), np.int16)
         cv2.setRNGSeed(int(rng.integers(2**31)))
-        cv2.randn(noise, np.zeros(3), np.full(3, rng.uniform(1, 11)))
+        # one deviation per channel: OpenCV would take a plain number for the first alone
+        cv2.randn(noise, np.zeros(noise.shape[2]), np.full(noise.shape[2], rng.uniform(1, 10)))
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
     return image
 

@@ -64,7 +64,14 @@ class Wardrobe:
         self._upper(rng, outfit, waist)
         if rng.random() < 0.9:
             height = rng.choice([-0.025, 0.0, 0.06, 0.2], p=[0.35, 0.4, 0.17, 0.08])
-            self._wear(rng, outfit, 2, self._ankle_y + height - self.template[:, 1], 0.012, 0.001)
+            self._wear(
+                rng,
+                outfit,
+                2,
+                self._ankle_y + height - self.template[:, 1],
+                offset=0.012,
+                wrinkle=0.001,
+            )
         self._hair(rng, outfit)
         return outfit
 
@@ -86,7 +93,14 @@ class Wardrobe:
         field = np.minimum(waist - y, y - hem)
         # trousers hang from hip and thigh: looser further down
         down = np.clip((self._hip_y - y) / (self._hip_y - self._ankle_y), 0, 1)
-        self._wear(rng, outfit, 0, field, 0.004 + loose * (0.4 + 0.6 * down), 0.006 * loose / 0.025)
+        self._wear(
+            rng,
+            outfit,
+            0,
+            field,
+            offset=0.004 + loose * (0.4 + 0.6 * down),
+            wrinkle=0.006 * loose / 0.025,
+        )
         return waist
 
     def _upper(self, rng: np.random.Generator, outfit: Outfit, waist: float) -> None:
@@ -113,7 +127,9 @@ class Wardrobe:
         loose = rng.choice([0.004, 0.014, 0.03, 0.05], p=[0.2, 0.4, 0.3, 0.1])
         belly = np.clip((self._neck[1] - 0.15 - y) / 0.4, 0, 1) * (self._arm == 0)
         slack = loose * (0.35 + 0.65 * np.maximum(belly, 0.7 * np.minimum(3 * self._arm, 1)))
-        self._wear(rng, outfit, 1, field, 0.006 + slack, 0.008 * min(loose / 0.025, 1.2))
+        self._wear(
+            rng, outfit, 1, field, offset=0.006 + slack, wrinkle=0.008 * min(loose / 0.025, 1.2)
+        )
         self._blocks(rng, outfit, z)
 
     def _blocks(self, rng: np.random.Generator, outfit: Outfit, z: FloatArray) -> None:
@@ -150,15 +166,16 @@ class Wardrobe:
         if kind == "long":
             outfit.long_hair = float(rng.uniform(0.06, 0.35))
         field = np.where(self._on_head, y - line, NOT_WORN)
-        self._wear(rng, outfit, 3, field, np.float32(thick), 0.3 * thick)
+        self._wear(rng, outfit, 3, field, offset=thick, wrinkle=0.3 * thick)
 
     def _wear(
         self,
         rng: np.random.Generator,
         outfit: Outfit,
         slot: int,
-        field: npt.NDArray,
-        offset: npt.NDArray | np.floating | float,
+        field: FloatArray,
+        *,
+        offset: FloatArray | float,
         wrinkle: float,
     ) -> None:
         """Add a garment: its offset rises within a centimetre of the hem, with wrinkles on it."""

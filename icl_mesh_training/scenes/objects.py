@@ -91,9 +91,9 @@ class ObjectSampler:
         turn = Rotation.from_rotvec([0, rng.uniform(-0.6, 0.6), 0])
         kind = rng.random()
         if kind < 0.3 and at[1] > 0.25:  # table, counter, car-like block
-            size = [rng.uniform(0.5, 2.2), float(at[1] + rng.uniform(0, 0.15)), 0.5]
+            top = [rng.uniform(0.5, 2.2), float(at[1] + rng.uniform(0, 0.15)), 0.5]
             spot = [at[0] + rng.normal(0, 0.2), 0, at[2]]
-            return [part.moved(turn, spot) for part in props.table(size, rng)]
+            return [part.moved(turn, spot) for part in props.table(top, rng)]
         if kind < 0.45:  # pole or trunk
             radius, lean = extent * rng.uniform(0.015, 0.11), rng.normal(0, 0.15, 2)
             heights = np.linspace(-0.2, at[1] + 2.0, 7)
@@ -102,10 +102,10 @@ class ObjectSampler:
             )
             return [props.tube(centres, radius * rng.uniform(0.7, 1.2, 7))]
         if kind < 0.75:  # anything, as a flat cut-out that faces the camera
-            size = (extent * rng.uniform(0.12, 0.7), extent * rng.uniform(0.12, 0.7))
+            flat = (extent * rng.uniform(0.12, 0.7), extent * rng.uniform(0.12, 0.7))
             facing = Rotation.from_matrix(layout.view.rotation.T @ np.diag([1.0, -1, -1]))
             spin = Rotation.from_rotvec([0, 0, rng.uniform(0, 6.28)])
-            return [props.cutout(rng, size).moved(facing * spin, at)]
+            return [props.cutout(rng, flat).moved(facing * spin, at)]
         if kind < 0.88:
             half = extent * rng.uniform(0.06, 0.3, 3)
             return [props.blob(rng, half).moved(turn, at)]

@@ -90,16 +90,23 @@ class EverydayPoses:
         if style == "pocket":
             target = self._point(rng.uniform(-0.15, 0.1)) + [s * rng.uniform(0.17, 0.22), 0, 0.06]
             return target, [s, 0, -0.8]
-        if style == "hip":
-            return self._point(0.2) + [s * 0.2, 0, rng.uniform(-0.05, 0.08)], [s, 0, -0.2]
+        if style in ("hip", "back"):
+            beside = [s * 0.2, 0, rng.uniform(-0.05, 0.08)]
+            behind = [s * 0.06, -0.02, -0.17]
+            return self._point(0.2) + (beside if style == "hip" else behind), [s, 0, -0.4]
         if style == "face":
             near = [s * rng.uniform(-0.02, 0.12), rng.uniform(-0.08, 0.16), rng.uniform(0.04, 0.2)]
             return head + near, [s * rng.uniform(0.1, 1), -1, 0.2]
         if style == "lap":
             target = self._point(rng.uniform(-0.1, 0.1)) + [s * rng.uniform(0.03, 0.2), 0, 0]
             return target + [0, 0, rng.uniform(0.2, 0.42)], [s * 0.6, -0.6, -0.6]
-        if style == "back":
-            return self._point(0.15) + [s * 0.06, 0, -0.17], [s, 0, -1]
+        return self._reach_out(rng, style, s)
+
+    def _reach_out(
+        self, rng: np.random.Generator, style: str, s: int
+    ) -> tuple[FloatArray, list[float]]:
+        """A hand away from the body: up, forward, to the side or anywhere."""
+        shoulder = self._rest[L_SHOULDER if s > 0 else R_SHOULDER]
         if style == "up":
             direction = np.array([s * rng.uniform(-0.2, 0.8), 1.0, rng.normal(0.1, 0.35)])
         elif style == "forward":

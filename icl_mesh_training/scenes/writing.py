@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from tqdm import tqdm
 
+from icl_mesh.body import BodyModel
 from icl_mesh_training.scenes.generator import SceneAssets, SceneGenerator, encode_jpeg
 
 
@@ -37,10 +40,10 @@ def write_scenes(
     missing = [i for i in range(count) if not scene_path(folder, i).exists()]
     if not missing:
         return
-    options = (str(folder), assets, seed, long_side, max_people, body)
+    job = _Job(folder, body, assets, seed, long_side, max_people)
     # a fresh process each: OpenGL contexts do not survive a fork
     context = multiprocessing.get_context("spawn")
-    with context.Pool(min(processes, len(missing)), _start, options) as pool:
+    with context.Pool(min(processes, len(missing)), _start, (job,)) as pool:
         done = pool.imap(_write, missing, chunksize=1)
         for _ in tqdm(done, total=len(missing), desc="scenes", unit="scene", disable=not progress):
             pass
@@ -51,37 +54,45 @@ def scene_path(folder: Path, index: int) -> Path:
     return folder / f"{index:06d}.jpg"
 
 
-_worker: tuple[Path, int, SceneGenerator] | None = None
+@dataclass(frozen=True)
+class _Job:
+    folder: Path
+    body: str
+    assets: SceneAssets | None
+    seed: int
+    long_side: int
+    max_people: int
 
 
-def _start(
-    folder: str,
-    assets: SceneAssets | None,
-    seed: int,
-    long_side: int,
-    max_people: int,
-    body: str,
-) -> None:
-    import cv2
+class _Worker:
+    """One process's generator, made once."""
 
-    from icl_mesh.body import BodyModel
+    current: _Worker | None = None
 
-    global _worker
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    os.environ.setdefault("LP_NUM_THREADS", "1")
-    generator = SceneGenerator(
-        BodyModel.load(body), assets, seed=seed, long_side=long_side, max_people=max_people
-    )
-    _worker = (Path(folder), seed, generator)
+    def __init__(self, job: _Job) -> None:
+        torch.set_num_threads(1)
+        cv2.setNumThreads(1)
+        self.job = job
+        self.generator = SceneGenerator(
+            BodyModel.load(job.body),
+            job.assets,
+            seed=job.seed,
+            long_side=job.long_side,
+            max_people=job.max_people,
+        )
+
+
+def _start(job: _Job) -> None:
+    os.environ.setdefault("LP_NUM_THREADS", "1")  # llvmpipe: one thread per process is enough
+    _Worker.current = _Worker(job)
 
 
 def _write(index: int) -> None:
-    assert _worker is not None
-    folder, seed, generator = _worker
-    image, labels = generator(index)
-    quality = int(np.random.default_rng([seed, index, 1]).integers(55, 96))
-    path = scene_path(folder, index)
+    worker = _Worker.current
+    assert worker is not None
+    image, labels = worker.generator(index)
+    quality = int(np.random.default_rng([worker.job.seed, index, 1]).integers(55, 96))
+    path = scene_path(worker.job.folder, index)
     labels.save(path.with_suffix(".npz"))
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     partial.write_bytes(encode_jpeg(image, quality))

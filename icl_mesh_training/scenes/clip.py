@@ -1,0 +1,111 @@
+"""A short clip of two people who cross and hide each other, with ground truth; needs no files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial.transform import Rotation
+
+from icl_mesh.body import BodyModel
+from icl_mesh.camera import Camera
+from icl_mesh.rendering import Lighting, Renderer
+from icl_mesh_training.scenes.drawing import Scene, draw_scene
+from icl_mesh_training.scenes.labels import SceneLabels
+from icl_mesh_training.scenes.layout import turned
+from icl_mesh_training.scenes.limbs import L_SHOULDER, R_SHOULDER
+from icl_mesh_training.scenes.objects import ObjectSampler
+from icl_mesh_training.scenes.people import Person, PersonFactory
+from icl_mesh_training.scenes.pose import ANKLES, HIPS, JOINTS, KNEES, SPINE, Pose
+from icl_mesh_training.scenes.textures import build_textures
+from icl_mesh_training.scenes.view import View, place_view
+
+#: Start and end (x, z) of each person, m: they walk in opposite directions and pass each other
+#: 0.9 m apart in depth, in the middle of the clip.
+_PATHS = (((-1.3, -3.1), (1.3, -2.8)), ((1.6, -3.7), (-1.6, -4.0)))
+#: A person's step cycle (two steps), m.
+_CYCLE_M = 1.25
+
+
+def crossing_clip(
+    frames: int = 60,
+    width: int = 640,
+    height: int = 480,
+    seed: int = 0,
+    body: BodyModel | None = None,
+) -> Iterator[tuple[npt.NDArray[np.uint8], SceneLabels]]:
+    """Frames RGB u8 [height, width, 3] with labels; always the same for the same arguments.
+
+    Person 0 passes in front of person 1. Field of view 60 degrees across the longer side.
+    Raises ValueError for fewer than 2 frames.
+    """
+    if frames < 2:
+        raise ValueError(f"a clip needs at least 2 frames, got {frames}")
+    bank = build_textures(seed, size=256)
+    factory = PersonFactory(body or BodyModel.load("default"), bank)
+    camera = Camera.assumed(width, height, 60.0)
+    view = place_view(camera, 1.45, 0.11, 0.0)
+    rng = np.random.default_rng(seed)
+    betas = np.clip(rng.normal(0, 0.8, (2, 10)), -2, 2).astype(np.float32)
+    backdrops = ObjectSampler(bank).room(rng, -_PATHS[1][1][1], view)
+    lighting = _room_light(view)
+    with Renderer(bank.images) as renderer:
+        for frame in range(frames):
+            people = _walkers(factory, betas, frame / (frames - 1))
+            looks = [np.random.default_rng([seed, 40 + i]) for i in range(2)]
+            scene = Scene(view, people, looks, [], backdrops, lighting)
+            image, _, labels = draw_scene(renderer, factory, scene)
+            yield image, labels
+
+
+def _walkers(factory: PersonFactory, betas: npt.NDArray[np.float32], at: float) -> list[Person]:
+    poses, spots = [], []
+    for i, (start, end) in enumerate(np.asarray(_PATHS)):
+        way = end - start
+        walked = at * float(np.linalg.norm(way))
+        pose = walking_pose(2 * math.pi * walked / _CYCLE_M + 2.0 * i)
+        poses.append(turned(pose, math.atan2(way[0], way[1])))
+        spots.append(start + at * way)
+    people = factory.posed(betas, poses)
+    for person, (x, z) in zip(people, spots, strict=True):
+        person.shift([x, 0.0, z])
+    return people
+
+
+def walking_pose(phase: float) -> Pose:
+    """One moment of a relaxed walk; phase in rad, 2 pi is two steps."""
+    rotvec = np.zeros((JOINTS, 3))
+    for i, (side, offset) in enumerate(((1, 0.0), (-1, math.pi))):
+        swing, lift = math.sin(phase + offset), max(math.cos(phase + offset), 0.0)
+        rotvec[HIPS[i], 0] = -0.42 * swing - 0.08
+        rotvec[KNEES[i], 0] = 0.12 + 0.75 * lift
+        rotvec[ANKLES[i], 0] = 0.15 * max(-swing, 0.0) - 0.08
+        shoulder = (L_SHOULDER, R_SHOULDER)[i]
+        # arms hang (about z) and swing against the legs (about x, in the hanging frame)
+        rotvec[shoulder] = _compose([0.35 * swing, 0, 0], [0, 0, -1.22 * side])
+        rotvec[(18, 19)[i], 1] = -side * (0.35 - 0.15 * swing)
+    rotvec[SPINE[0], 1] = 0.08 * math.sin(phase)
+    rotvec[SPINE[1], 0] = 0.04
+    return Pose(rotvec)
+
+
+def _compose(first: list[float], then: list[float]) -> npt.NDArray[np.float64]:
+    turn = Rotation.from_rotvec(first) * Rotation.from_rotvec(then)
+    return np.asarray(turn.as_rotvec())
+
+
+def _room_light(view: View) -> Lighting:
+    def toward(world: list[float]) -> tuple[float, float, float]:
+        x, y, z = view.rotation @ np.asarray(world)
+        return float(x), float(y), float(z)
+
+    return Lighting(
+        sky=(0.5, 0.5, 0.52),
+        ground=(0.3, 0.28, 0.26),
+        up=toward([0, 1, 0]),
+        directions=(toward([-0.4, 1.0, 0.7]), toward([0.8, 0.3, 0.5])),
+        colors=((0.55, 0.53, 0.5), (0.16, 0.17, 0.2)),
+        shadows=True,
+    )
