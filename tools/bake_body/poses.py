@@ -27,8 +27,8 @@ LIMITS: dict[int, tuple[tuple[float, float], ...]] = {
 # blend shapes, which must not fail outside everyday poses.
 WIDE_LIMITS: dict[int, tuple[tuple[float, float], ...]] = {
     **LIMITS,
-    16: ((-80, 85), (-105, 30), (-90, 75)),
-    18: ((-65, 65), (-140, 0), (-15, 65)),
+    16: ((-70, 75), (-100, 30), (-90, 75)),
+    18: ((-40, 40), (-140, 0), (-10, 50)),
     20: ((-85, 85), (-20, 25), (-60, 60)),
 }
 LEFT = (1, 4, 7, 10, 13, 16, 18, 20)

@@ -43,11 +43,13 @@ def spread_forearm_twist(weights: Array, vertices: Array, joints: Array) -> Arra
 
 
 def limit_influences(weights: Array) -> Array:
-    """Keep the largest weights of each vertex, rows summing to 1."""
-    kept = np.zeros_like(weights)
-    largest = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
-    rows = np.arange(len(weights))[:, None]
-    kept[rows, largest] = weights[rows, largest]
+    """Keep the largest weights of each vertex, rows summing to 1.
+
+    Weights that tie with the first one dropped go too: on the body's middle they are the other
+    side's.
+    """
+    dropped = np.sort(weights, axis=1)[:, [-INFLUENCES - 1]]
+    kept = np.where(weights > dropped + 1e-9, weights, 0.0)
     kept[kept < 0.004] = 0.0
     return kept / kept.sum(1, keepdims=True)
 
