@@ -5,6 +5,7 @@ The encoder works from formulas written out here, not from icl_mesh's decoder or
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from icl_mesh.body import BodyModel
+from icl_mesh.body.asset import load_default_body
 from icl_mesh.camera import Camera
 from icl_mesh.network import NetworkMaps
 from icl_mesh.people import People
@@ -22,9 +24,20 @@ from icl_mesh.people import People
 Array = npt.NDArray[np.float64]
 
 
+CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
+
+
 @pytest.fixture(scope="session")
 def body() -> BodyModel:
     return BodyModel.load("default")
+
+
+@pytest.fixture(scope="session")
+def shifted_body() -> BodyModel:
+    """The default body with its pelvis well away from the origin, as SMPL's is."""
+    arrays = load_default_body()
+    offset = np.array([0.05, -0.23, 0.03], dtype=np.float32)
+    return BodyModel(dataclasses.replace(arrays, template=arrays.template + offset))
 
 
 @dataclass
@@ -59,7 +72,14 @@ class Truth:
 def people_at(body: BodyModel) -> Callable[..., Truth]:
     """(camera, px [N, 2], depths [N], seed) -> people whose pelvis projects to px, in any pose."""
 
-    def make(camera: Camera, px: npt.ArrayLike, depths: npt.ArrayLike, seed: int = 0) -> Truth:
+    def make(
+        camera: Camera,
+        px: npt.ArrayLike,
+        depths: npt.ArrayLike,
+        *,
+        seed: int = 0,
+        body: BodyModel = body,
+    ) -> Truth:
         px, z = np.asarray(px, dtype=float), np.asarray(depths, dtype=float)
         pelvis = np.stack(
             (
@@ -166,10 +186,21 @@ def plain_network() -> PlainNetwork:
     return PlainNetwork()
 
 
+@pytest.fixture(scope="session")
+def standing(body: BodyModel) -> tuple[Array, Array]:
+    """Vertices [V, 3] and joints [24, 3] of an upright person in rest pose, pelvis at 0."""
+    rotations = np.tile(np.eye(3), (1, 24, 1, 1))
+    rotations[:, 0] = np.diag([1.0, -1.0, -1.0])
+    truth = Truth(CAMERA, np.zeros((1, 3)), rotations, np.zeros((1, 10)), body)
+    return truth.vertices[0], truth.joints[0]
+
+
 @pytest.fixture
-def make_people(body: BodyModel) -> Callable[..., People]:
+def make_people(body: BodyModel, standing: tuple[Array, Array]) -> Callable[..., People]:
     """(positions [N, 3], camera, embedding) -> upright people in rest pose, as an estimator
     would report them; embedding rows default to unit vectors 0, 1, ..."""
+    with torch.inference_mode():
+        pelvis_of_body = body.joints(torch.zeros(1, 10), torch.eye(3).expand(1, 24, 3, 3))[:, 0]
 
     def make(
         positions: npt.ArrayLike,
@@ -182,11 +213,12 @@ def make_people(body: BodyModel) -> Callable[..., People]:
         count = len(pelvis)
         if count == 0:
             return People.empty(camera, body, "test", vertices=vertices)
-        rotations = np.tile(np.eye(3), (count, 24, 1, 1))
+        meshes = standing[0] + pelvis[:, None]
+        joints = standing[1] + pelvis[:, None]
+        rotations = np.tile(np.eye(3, dtype=np.float32), (count, 24, 1, 1))
         rotations[:, 0] = np.diag([1.0, -1.0, -1.0])
-        truth = Truth(camera, pelvis, rotations, np.zeros((count, 10)), body)
-        joints_px = camera.project_bodies(truth.joints, pelvis[:, 2])
-        px = camera.project_bodies(truth.vertices, pelvis[:, 2])
+        joints_px = camera.project_bodies(joints, pelvis[:, 2])
+        px = camera.project_bodies(meshes, pelvis[:, 2])
         box = np.concatenate((px.min(axis=1), px.max(axis=1)), axis=1)
         box = box.clip(0, [camera.width - 1, camera.height - 1] * 2)
         embedding = np.eye(64)[:count] if embedding is None else np.asarray(embedding)
@@ -195,25 +227,18 @@ def make_people(body: BodyModel) -> Callable[..., People]:
             center_px=joints_px[:, 0].astype(np.float32),
             bbox_px=box.astype(np.float32),
             betas=np.zeros((count, 10), np.float32),
-            rotations=rotations.astype(np.float32),
-            translation_m=(truth.vertices - _unplaced(truth))[:, 0].astype(np.float32),
-            joints_m=truth.joints.astype(np.float32),
+            rotations=rotations,
+            translation_m=(pelvis - pelvis_of_body.numpy()).astype(np.float32),
+            joints_m=joints.astype(np.float32),
             joints_px=joints_px.astype(np.float32),
             joint_confidence=np.full((count, 24), 0.8, np.float32),
             joint_visible=np.ones((count, 24), bool),
             weak_camera=np.ones((count, 3), np.float32),
             embedding=embedding.astype(np.float32),
-            vertices_m=truth.vertices.astype(np.float32) if vertices else None,
+            vertices_m=meshes.astype(np.float32) if vertices else None,
             camera=camera,
             body=body,
             weights_version="test",
         )
 
     return make
-
-
-def _unplaced(truth: Truth) -> Array:
-    mesh = truth.body(
-        torch.from_numpy(truth.betas).float(), torch.from_numpy(truth.rotations).float()
-    )
-    return mesh.vertices.numpy().astype(np.float64)

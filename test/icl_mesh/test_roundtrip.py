@@ -6,6 +6,7 @@ Held to 1 mm and 0.05 degrees: only float32 stands between truth and estimate.
 import cv2
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.transform import Rotation
 
 from icl_mesh.camera import Camera
@@ -98,6 +99,20 @@ def test_first_and_last_cells_of_a_square_image(
     assert maps.center_heatmap[0, 0, [0, 0, 63, 63], [0, 63, 0, 63]].tolist() == [1, 1, 1, 1]
     people, _ = estimate(truth, maps, 512, body, plain_network, fixed_engine)
     assert_same(people, truth)
+
+
+def test_translation_is_not_the_pelvis(
+    people_at, encode, shifted_body, plain_network, fixed_engine
+) -> None:
+    """On a body whose pelvis is 24 cm from the origin, as SMPL's is."""
+    truth = people_at(CAMERAS["vga"], [[200.0, 300.0]], [3.0], body=shifted_body)
+    people, _ = estimate(truth, encode(truth, 512), 512, shifted_body, plain_network, fixed_engine)
+    assert_same(people, truth)
+    unplaced = shifted_body.joints(
+        torch.from_numpy(people.betas), torch.from_numpy(people.rotations)
+    ).numpy()
+    assert np.linalg.norm(unplaced[0, 0]) > 0.2
+    np.testing.assert_allclose(people.joints_m, unplaced + people.translation_m[:, None], atol=1e-5)
 
 
 def test_distance_grows_with_the_focal_length(people_at, encode, body, plain_network, fixed_engine):
