@@ -197,8 +197,8 @@ def test_import_is_light() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_estimator_needs_no_opengl_nor_mesh_files() -> None:
-    heavy = ["moderngl", "trimesh", "matplotlib", "icl_mesh_training"]
+def test_estimator_needs_no_opengl_mesh_files_nor_compiler() -> None:
+    heavy = ["moderngl", "trimesh", "matplotlib", "icl_mesh_training", "torch._dynamo"]
     code = f"import icl_mesh.estimator, sys; print([n for n in {heavy} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
