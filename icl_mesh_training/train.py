@@ -8,6 +8,7 @@ from pathlib import Path
 
 import lightning
 import torch
+import yaml
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
 from torch.utils.data import DataLoader
@@ -29,6 +30,8 @@ def train(config: TrainingConfig) -> Path:
     lightning.seed_everything(config.seed)
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
+    recipe = yaml.safe_dump(dataclasses.asdict(config), sort_keys=False)
+    (output / "recipe.yaml").write_text(recipe, encoding="utf-8")
     checkpoint = output / CHECKPOINT
     module = TrainingModule(make_network(config), BodyModel.load(config.body), config)
     done = 0
@@ -110,7 +113,6 @@ def export_weights(network: IclMeshNetwork, config: TrainingConfig, path: Path) 
             "input_size": config.input_size,
             "body": config.body,
             "data": "rendered scenes of the default body",
-            "recipe": dataclasses.asdict(config),
             "licence": "Apache-2.0",
         },
     )

@@ -1,0 +1,73 @@
+"""Metrics against hand computations."""
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from icl_mesh_training.evaluation import count_detections
+from icl_mesh_training.metrics import (
+    Detection,
+    match_people,
+    mpjpe,
+    pa_mpjpe,
+    pck,
+    point_iou,
+    torso_lengths,
+)
+
+SQUARE = np.array([[0.0, 0], [10, 0], [10, 10], [0, 10]])
+
+
+def test_iou_of_shifted_squares() -> None:
+    # Boxes grow by a tenth of 10 on every side: 12 x 12, shifted by 6: 6 * 12 / (2 * 144 - 72).
+    iou = point_iou(SQUARE[None] + [6, 0], SQUARE[None], np.ones((1, 4), bool))
+    assert iou.item() == pytest.approx(72 / 216)
+
+
+def test_matching_is_one_to_one() -> None:
+    true = np.stack((SQUARE, SQUARE + 40))
+    predicted = np.stack((SQUARE + 39, SQUARE + 1, SQUARE + 2, SQUARE + 200))
+    rows, columns = match_people(predicted, true, np.ones((2, 4), bool))
+    assert sorted(zip(rows.tolist(), columns.tolist(), strict=True)) == [(0, 1), (1, 0)]
+
+
+def test_people_who_do_not_count_excuse_a_prediction() -> None:
+    true = np.stack((SQUARE, SQUARE + 40))
+    predicted = np.stack((SQUARE + 40, SQUARE + 200))
+    detection = Detection()
+    demanded = np.array([True, False])
+    count_detections(detection, predicted, true, np.ones((2, 4), bool), demanded)
+    assert (detection.found, detection.missed, detection.false) == (0, 1, 1)
+
+
+def test_joint_errors_are_millimetres() -> None:
+    true = np.random.default_rng(0).normal(size=(3, 24, 3))
+    moved = true + [0, 0, 7.0]
+    assert mpjpe(moved, true).max() == pytest.approx(0, abs=1e-9)
+    moved[:, 5] += [0.024, 0, 0]
+    np.testing.assert_allclose(mpjpe(moved, true), 1.0)
+    turned = 1.3 * true @ Rotation.random(random_state=1).as_matrix().T + 2
+    assert mpjpe(turned, true).min() > 100
+    assert pa_mpjpe(turned, true).max() == pytest.approx(0, abs=1e-6)
+
+
+def test_pck_scales_with_the_torso() -> None:
+    true = np.zeros((1, 17, 2))
+    true[0, [5, 6]] = [[30.0, 0], [0, 0]]  # shoulders
+    true[0, [11, 12]] = [[30.0, 40], [0, 40]]  # hips: both diagonals are 50
+    labelled = np.ones((1, 17), bool)
+    box = np.array([[0, 0, 30, 100.0]])
+    assert torso_lengths(true, labelled, box) == pytest.approx(50)
+    predicted = true.copy()
+    predicted[0, 0] += [9.9, 0]
+    predicted[0, 1] += [10.1, 0]
+    assert pck(predicted, true, labelled, np.array([50.0]), 0.2) == (16, 17)
+    labelled[0, [11, 12]] = False
+    assert torso_lengths(true, labelled, box) == pytest.approx(40)
+
+
+def test_f1_of_counts() -> None:
+    detection = Detection(found=6, missed=2, false=4)
+    assert detection.recall == 0.75
+    assert detection.precision == 0.6
+    assert detection.f1 == pytest.approx(2 * 0.75 * 0.6 / 1.35)
