@@ -14,9 +14,10 @@ from benchmarks.workspace import prefer_built_workspace
 def main() -> None:
     prefer_built_workspace()
     import rclpy
-    from icl_mesh_ros.msg import HumanArray
     from rclpy.executors import ExternalShutdownException
     from visualization_msgs.msg import MarkerArray
+
+    from icl_mesh_ros.msg import HumanArray
 
     rclpy.init()
     node = rclpy.create_node("benchmark_listener", namespace=sys.argv[1])

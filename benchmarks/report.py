@@ -88,9 +88,8 @@ def _spread(value: Spread) -> str:
 
 def _number(value: float) -> str:
     """Three digits are more than the machine repeats."""
-    if abs(value) >= 100:
-        return f"{value:.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    digits = next((d for d, least in enumerate((100, 10, 0.1)) if abs(value) >= least), 3)
+    return f"{value:.{digits}f}"
 
 
 def replace_between_markers(path: Path, markdown: str) -> None:

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import rclpy
-from icl_mesh_ros.msg import HumanArray
 from rclpy.publisher import Publisher
 from visualization_msgs.msg import MarkerArray
 
 from benchmarks.machine import ROOT
+from icl_mesh_ros.msg import HumanArray
 
 #: The subscriber takes a frame's messages in this time, as it would between camera frames.
 REST_S = 0.03

@@ -1,0 +1,183 @@
+"""The benchmarks run and give the rows they should; nothing here looks at a time."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import stages
+from benchmarks.__main__ import main
+from benchmarks.losses import check_equal, measure_losses, random_features
+from benchmarks.model import Model, load_model
+from benchmarks.planted import planted_estimator
+from benchmarks.report import BEGIN, END, Report, Row, Section, replace_between_markers
+from benchmarks.stages import IMAGES, measure_stages
+from benchmarks.timing import Spread, in_turns, timed, total
+from benchmarks.workspace import why_no_ros
+from icl_mesh.estimator import STAGES
+from icl_mesh.network import build_network
+from icl_mesh.weights import save_weights
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return load_model()
+
+
+def test_spread_is_median_and_tenths():
+    assert Spread.of(range(1, 12)) == Spread(6.0, 2.0, 10.0)
+
+
+def test_turns_run_every_case_and_drop_the_warm_up():
+    calls = []
+
+    def case(name):
+        def run():
+            calls.append(name)
+            return {"a": float(len(calls)), "b": 1.0}
+
+        return run
+
+    measured = in_turns({"x": case("x"), "y": case("y")}, repetitions=3, warm_up=2)
+    assert len(calls) == 10
+    assert all({*calls[i : i + 2]} == {"x", "y"} for i in range(0, 10, 2))
+    both = np.sort(np.concatenate([measured["x"]["a"], measured["y"]["a"]]))
+    assert both.tolist() == [5, 6, 7, 8, 9, 10]  # calls 1 to 4 were the warm-up
+    np.testing.assert_array_equal(total(measured["x"]), measured["x"]["a"] + 1)
+
+
+def test_turns_refuse_no_repetitions():
+    with pytest.raises(ValueError, match=r"repetitions must be 1 or more .* got 0 and 2"):
+        in_turns({"x": timed(lambda: None, "time")}, repetitions=0)
+
+
+@pytest.mark.parametrize("size", [128, 256, 384, 512])
+@pytest.mark.parametrize("image", IMAGES)
+def test_planted_people_are_found_inside_the_image(model, size, image):
+    width, height = image
+    people = planted_estimator(model, size, 8)(np.zeros((height, width, 3), np.uint8))
+    assert len(people) == 8
+    assert people.camera.contains(people.joints_px[:, 0]).all()
+    assert (people.position_m[:, 2] > 3).all() and (people.position_m[:, 2] < 10).all()
+
+
+def test_no_more_people_than_there_is_room_for(model):
+    with pytest.raises(ValueError, match="from 0 to 8, got 9"):
+        planted_estimator(model, 256, 9)
+
+
+def test_stages_give_a_row_per_setting(model, monkeypatch):
+    monkeypatch.setattr(stages, "BASELINE_SIZE", 64)
+    baseline, table, further = measure_stages(model, 1, sizes=[128], people=(0, 2, 3))
+    assert [row.case["people"] for row in table.rows] == [0, 2, 3, 0, 2, 3]
+    assert {row.case["image"] for row in table.rows} == {"640x480", "1920x1080"}
+    for row in table.rows:
+        parts = sum(row.values[f"{stage} (ms)"].median for stage in STAGES)
+        assert row.values["total (ms)"].median == pytest.approx(parts)
+    assert baseline.rows[0].case["network"] == "resnet50, eager"
+    assert len(baseline.rows) == 3 and len(further.rows) == 2
+    for row in baseline.rows:
+        ratio = baseline.rows[0].values["time (ms)"].median / row.values["time (ms)"].median
+        assert row.values["resnet50 over this"].median == pytest.approx(ratio)
+
+
+def test_losses_of_both_ways_are_equal_and_measured():
+    torch.manual_seed(0)
+    check_equal(build_network("mobilenet_v2", 0.5), random_features(images=3, people=3))
+    section = measure_losses(1, images=2, people=2)
+    assert len(section.rows) == 2
+    assert section.rows[1].values["loops over this"] == Spread(1, 1, 1)
+
+
+def test_node_steps(model, monkeypatch):
+    if reason := why_no_ros():
+        pytest.skip(reason)
+    from benchmarks.node import measure_node
+
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    frames, markers = measure_node(model, 1, people=(2,))
+    assert [row.case for row in frames.rows] == [
+        {"people": 2, "markers": "off"},
+        {"people": 2, "markers": "on"},
+    ]
+    steps = {name for name in frames.rows[1].values if name.endswith("markers (ms)")}
+    assert steps == {"fill markers (ms)", "publish markers (ms)"}
+    assert not steps & set(frames.rows[0].values)
+    assert [row.case for row in markers.rows] == [{"people": 2}]
+
+
+def test_the_node_part_says_why_it_is_skipped(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rclpy", None)
+    assert "source the built workspace first: `. scripts/env`" in why_no_ros()
+
+
+def test_command_writes_json_and_document(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(stages, "BASELINE_SIZE", 64)
+    document = tmp_path / "performance.md"
+    document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    arguments = ["--only", "stages", "--sizes", "128", "--repetitions", "1"]
+    files = ["--json", str(tmp_path / "run.json"), "--markdown", str(document)]
+    assert main([*arguments, *files]) == 0
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert [section["key"] for section in run["sections"]] == [
+        "baseline",
+        "stages",
+        "further_person",
+    ]
+    assert run["machine"]["processor"] and run["repetitions"] == 1
+    text = document.read_text()
+    assert text.startswith(f"before\n{BEGIN}\n") and text.endswith(f"{END}\nafter\n")
+    assert "old" not in text
+    assert "| 128 | 640x480 | 8 |" in text and "| 128 | 640x480 | 8 |" in capsys.readouterr().out
+
+
+def test_command_takes_weights_of_any_architecture(tmp_path):
+    path = tmp_path / "other.safetensors"
+    network = build_network("mobilenet_v2", 0.25)
+    save_weights(path, network, {"input_size": 128, "body": "icl_default_body", "name": "other"})
+    loaded = load_model(str(path))
+    assert loaded.describe()["model"].startswith("mobilenet_v2 (heads x0.25)")
+    assert loaded.weights_version.startswith("other-") and not loaded.random
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--sizes", "100"], "must be a multiple of 32 from 128 on, got 100"),
+        (["--repetitions", "0"], "must be 1 or more, got 0"),
+    ],
+)
+def test_command_refuses(arguments, error, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert error in capsys.readouterr().err
+
+
+def test_missing_weights_file_is_one_line(capsys):
+    assert main(["--weights", "nowhere.safetensors"]) == 2
+    assert "benchmarks: nowhere.safetensors: no such weights file" in capsys.readouterr().err
+
+
+def test_a_skipped_part_says_so_in_the_table():
+    section = Section("node", "Node", skipped="no ROS")
+    assert "Not measured: no ROS" in Report({}, {}, 1, [section]).as_markdown()
+
+
+def test_columns_that_a_row_lacks_stay_empty():
+    rows = [
+        Row({"people": 1}, {"a": Spread(1, 1, 1)}),
+        Row({"people": 2}, {"b": Spread(123, 9, 1e3)}),
+    ]
+    markdown = Report({}, {}, 1, [Section("x", "X", rows=rows)]).as_markdown()
+    assert "| people | a | b |" in markdown
+    assert "| 2 |  | 123 (9.00-1000) |" in markdown
+
+
+def test_a_document_without_markers_is_refused(tmp_path):
+    document = tmp_path / "document.md"
+    document.write_text(END + BEGIN)
+    with pytest.raises(ValueError, match="must stand there, in this order"):
+        replace_between_markers(document, "table")
+    assert document.read_text() == END + BEGIN
