@@ -111,7 +111,7 @@ def export_weights(network: IclMeshNetwork, config: TrainingConfig, path: Path) 
         {
             "name": path.stem,
             "input_size": config.input_size,
-            "body": config.body,
+            "body": BodyModel.load(config.body).name,  # not its path: files travel
             "data": "rendered scenes of the default body",
             "licence": "Apache-2.0",
         },
