@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import threading
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from icl_mesh.colors import person_color
 from icl_mesh.rendering.lighting import Lighting
 from icl_mesh.rendering.materials import Material
 from icl_mesh.rendering.mesh import NormalOperator, RenderMesh
@@ -32,14 +32,6 @@ _LIGHTING = Lighting(
 )
 # OpenGL contexts belong to the thread that made them
 _local = threading.local()
-
-
-def person_color(number: int) -> tuple[int, int, int]:
-    """RGB u8 of a track id or index: the same number always has the same colour."""
-    hue = (0.58 + number * 0.618034) % 1.0  # the golden ratio spreads neighbours apart
-    saturation, value = (0.62, 0.95) if number % 2 else (0.75, 0.85)
-    r, g, b = colorsys.hsv_to_rgb(hue, saturation, value)
-    return round(255 * r), round(255 * g), round(255 * b)
 
 
 def draw_overlay(image: Image, people: People, *, alpha: float = 0.8, labels: bool = True) -> Image:

@@ -123,7 +123,7 @@ class Backgrounds:
             cv2.fillPoly(mask, [(points - low).astype(np.int32)], 255, cv2.LINE_AA)
             if rng.random() < 0.7:
                 texture = self._texture(rng, ("surface", "cloth"))
-                part = int(rng.integers(64, len(texture)))
+                part = int(rng.integers(len(texture) // 8, len(texture)))
                 fill = cv2.resize(texture[:part, :part], (mask.shape[1], mask.shape[0]))
             else:
                 fill = np.broadcast_to(

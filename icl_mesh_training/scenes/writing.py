@@ -24,6 +24,7 @@ def write_scenes(
     *,
     long_side: int = 384,
     max_people: int = 8,
+    texture_size: int = 512,
     body: str = "default",
     processes: int = 2,
     progress: bool = True,
@@ -40,7 +41,7 @@ def write_scenes(
     missing = [i for i in range(count) if not scene_path(folder, i).exists()]
     if not missing:
         return
-    job = _Job(folder, body, assets, seed, long_side, max_people)
+    job = _Job(folder, body, assets, seed, long_side, max_people, texture_size)
     # a fresh process each: OpenGL contexts do not survive a fork
     context = multiprocessing.get_context("spawn")
     with context.Pool(min(processes, len(missing)), _start, (job,)) as pool:
@@ -62,6 +63,7 @@ class _Job:
     seed: int
     long_side: int
     max_people: int
+    texture_size: int
 
 
 class _Worker:
@@ -79,6 +81,7 @@ class _Worker:
             seed=job.seed,
             long_side=job.long_side,
             max_people=job.max_people,
+            texture_size=job.texture_size,
         )
 
 
