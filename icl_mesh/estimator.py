@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from icl_mesh.network import IclMeshNetwork, NetworkMaps
 from icl_mesh.people import People
 from icl_mesh.preprocessing import preprocess
 from icl_mesh.weights import load_weights
+
+_LOG = logging.getLogger(__name__)
 
 #: What `times` is filled with, in this order.
 STAGES = ("preprocess", "network", "decode", "body")
@@ -72,13 +75,22 @@ class Estimator:
 
         device: auto, cpu, cuda or cuda:N. engine: auto or one of icl_mesh.engine.ENGINES.
         Raises FileNotFoundError or ValueError, with the path and the rule, for files that do
-        not fit.
+        not fit; a body other than the weights were trained with only gets a logged warning.
         """
         resolved = resolve_device(device)  # the cheapest check first
         network, metadata = load_weights(weights)
+        model = BodyModel.load(body)
+        if metadata["body"] != model.name:
+            _LOG.warning(
+                "weights %s were trained with body %r, body %r is used: its shape coefficients "
+                "(betas) mean other shapes",
+                metadata["weights_version"],
+                metadata["body"],
+                model.name,
+            )
         return cls(
             network,
-            BodyModel.load(body),
+            model,
             input_size=metadata["input_size"],
             threshold=metadata["threshold"],
             device=str(resolved),

@@ -22,11 +22,11 @@ def print_info(weights: str, body: str, device: str, engine: str) -> int:
     rows = [("icl_mesh", icl_mesh.__version__), ("python", platform.python_version())]
     rows += [(name, _version(name)) for name in _LIBRARIES]
     chosen = resolve_device(device)
-    rows.append(("device", _device_text(chosen)))
+    rows += [("device", _device_text(chosen)), ("engines installed", ", ".join(ENGINES))]
     good = True
     try:
         network, described = load_weights(weights)
-        rows.append(("engine", f"{create_engine(engine, network, chosen).name} of {_engines()}"))
+        rows.append(("engine", create_engine(engine, network, chosen).name))
         rows += list(_weights_rows(weights, described))
     except (ValueError, OSError) as error:
         good = False
@@ -61,7 +61,3 @@ def _device_text(device: torch.device) -> str:
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
     return f"{device} ({torch.get_num_threads()} threads)"
-
-
-def _engines() -> str:
-    return ", ".join(ENGINES)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import colorsys
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import trimesh
 
+from icl_mesh.colors import person_color
 from icl_mesh.people import People
 
 #: glTF is y up and looks along -z; the camera optical frame is y down and looks along +z: half a
@@ -46,12 +45,6 @@ def person_names(people: People) -> list[str]:
     return [f"person_{number}" for number in ids]
 
 
-def person_color(number: int) -> npt.NDArray[np.uint8]:
-    """RGBA of a person: hues a golden angle apart, so that neighbours differ."""
-    rgb = colorsys.hsv_to_rgb(number * 0.61803398875 % 1, 0.55, 0.95)
-    return np.array([*(round(255 * value) for value in rgb), 255], dtype=np.uint8)
-
-
 def _refuse_nobody(path: str | Path, people: People) -> None:
     if len(people) == 0:
         raise ValueError(f"{path}: there is nobody to write; mesh files need at least one mesh")
@@ -61,7 +54,7 @@ def _meshes(people: People) -> list[trimesh.Trimesh]:
     ids = range(len(people)) if people.track_id is None else people.track_id.tolist()
     meshes = []
     for number, vertices in zip(ids, people.mesh_m(), strict=True):
-        colors = np.tile(person_color(number), (len(vertices), 1))
+        colors = np.tile(np.array([*person_color(number), 255], np.uint8), (len(vertices), 1))
         meshes.append(
             trimesh.Trimesh(vertices, people.body.faces, vertex_colors=colors, process=False)
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Sequence
 
 import numpy as np
@@ -13,6 +12,7 @@ from rclpy.serialization import serialize_message
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from icl_mesh.colors import person_color
 from icl_mesh.tracking import Tracks
 from icl_mesh_ros.messages import track_ids, vertices_of
 
@@ -25,8 +25,8 @@ _SENTINEL_BYTES = np.array([_SENTINEL.x, _SENTINEL.y, _SENTINEL.z]).tobytes()
 
 
 def color_of(person_id: int, alpha: float = 1.0) -> ColorRGBA:
-    """A colour that stays with an id; neighbouring ids differ strongly (golden ratio hues)."""
-    red, green, blue = colorsys.hsv_to_rgb(person_id * 0.618034 % 1.0, 0.65, 0.95)
+    """A colour that stays with an id, as in overlays; neighbouring ids differ strongly."""
+    red, green, blue = (value / 255 for value in person_color(person_id))
     return ColorRGBA(r=red, g=green, b=blue, a=alpha)
 
 

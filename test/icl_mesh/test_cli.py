@@ -26,7 +26,7 @@ def weights(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     network = build_network("mobilenet_v2", head_width=0.25)
-    save_weights(path, network, {"input_size": 256, "body": "default", "threshold": 0.05})
+    save_weights(path, network, {"input_size": 256, "body": "icl_default_body", "threshold": 0.05})
     return path
 
 
@@ -170,11 +170,11 @@ def test_images_are_read_as_rgb(tmp_path) -> None:
 def test_info(weights, capsys) -> None:
     assert main(["info", "--weights", str(weights), "--device", "cpu"]) == 0
     text = capsys.readouterr().out
-    rows = dict(re.findall(r"^ *([\w-]+): +(.*)$", text, flags=re.M))
+    rows = dict(re.findall(r"^ *([\w -]+): +(.*)$", text, flags=re.M))
     assert rows["icl_mesh"] == icl_mesh.__version__
     assert rows["torch"] == torch.__version__
     assert rows["device"].startswith("cpu (")
-    assert rows["engine"] == "torch of torch"
+    assert rows["engine"] == rows["engines installed"] == "torch"
     assert rows["weights"] == str(weights)
     assert rows["architecture"] == "mobilenet_v2"
     assert rows["input_size"] == "256"

@@ -142,10 +142,12 @@ def test_network_with_a_damaged_weight_is_an_error(
         estimator(np.zeros((480, 640, 3), np.uint8), CAMERA)
 
 
-def test_load_from_a_file(network, tmp_path, image) -> None:
+def test_load_from_a_file(network, tmp_path, image, caplog) -> None:
     path = tmp_path / "net.safetensors"
-    save_weights(path, network, {"input_size": 256, "body": "default", "threshold": 0.05})
+    metadata = {"input_size": 256, "body": "icl_default_body", "threshold": 0.05}
+    save_weights(path, network, metadata)
     estimator = Estimator.load(path, device="cpu")
+    assert not caplog.records
     assert (estimator.input_size, estimator.threshold) == (256, 0.05)
     assert estimator.device == torch.device("cpu")
     people = estimator(image)
@@ -153,6 +155,14 @@ def test_load_from_a_file(network, tmp_path, image) -> None:
     assert estimator.weights_version.startswith("mobilenet_v2-")
     direct = Estimator(network, estimator.body, input_size=256, threshold=0.05)(image)
     np.testing.assert_allclose(people.joints_m, direct.joints_m, rtol=1e-4, atol=1e-4)
+
+
+def test_another_body_than_the_weights_were_trained_with(network, tmp_path, caplog) -> None:
+    path = tmp_path / "net.safetensors"
+    save_weights(path, network, {"input_size": 256, "body": "smpl_neutral"})
+    Estimator.load(path, device="cpu")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "were trained with body 'smpl_neutral', body 'icl_default_body' is used" in caplog.text
 
 
 def test_devices() -> None:

@@ -11,7 +11,7 @@ import trimesh
 
 from icl_mesh.body import JOINT_SETS
 from icl_mesh.camera import Camera
-from icl_mesh.mesh_files import person_color
+from icl_mesh.colors import person_color
 from icl_mesh.people import _FIELDS, People
 
 CAMERA = Camera(580.0, 590.0, 310.0, 250.0, 640, 480, focal_assumed=True)
@@ -96,8 +96,8 @@ def test_glb_is_y_up_with_one_named_node_per_person(people, tmp_path) -> None:
         assert np.ptp(mesh.vertices[:, 1]) > 1.4
         assert mesh.vertices[:, 2].max() < 0
         assert mesh.volume > 0.03  # faces look outwards still, 30 l at least
-    colors = [person_color(number).tolist() for number in (3, 7)]
-    assert colors[0] != colors[1]
+        assert (mesh.visual.vertex_colors[:, :3] == person_color(people.track_id[row])).all()
+    assert person_color(3) != person_color(7)
 
 
 def test_meshes_do_not_need_kept_vertices(people, make_people, tmp_path) -> None:
