@@ -189,6 +189,11 @@ def test_info_says_what_is_missing_and_goes_on(tmp_path, capsys) -> None:
     assert re.search(r"^body: .*vertices", text, flags=re.M)
 
 
+def test_version_is_the_ros_packages() -> None:
+    manifest = Path(__file__).parents[2] / "package.xml"
+    assert f"<version>{icl_mesh.__version__}</version>" in manifest.read_text()
+
+
 def test_as_a_module_in_its_own_process() -> None:
     command = [sys.executable, "-m", "icl_mesh", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
