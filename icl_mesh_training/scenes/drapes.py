@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
@@ -57,57 +59,78 @@ def skirt(
     return _sheet(cloth, (3.0, 2.0 * reach), closed=True)
 
 
+@dataclass(frozen=True)
+class Skull:
+    """The head as an ellipse seen from above, relative to the head joint in the T-pose, m.
+
+    top: height of the crown. half_width, half_depth: half axes. middle: z of its centre.
+    """
+
+    top: float
+    half_width: float
+    half_depth: float
+    middle: float
+
+    @classmethod
+    def measure(cls, vertices: FloatArray, joint: FloatArray) -> Skull:
+        """From the head's T-pose vertices [K, 3]: a slice through the forehead."""
+        local = vertices - joint
+        top = float(local[:, 1].max())
+        ring = local[np.abs(local[:, 1] - 0.62 * top) < 0.12 * top]
+        low, high = ring.min(axis=0), ring.max(axis=0)
+        middle, half_depth = float(low[2] + high[2]) / 2, float(high[2] - low[2]) / 2
+        return cls(top, float(high[0] - low[0]) / 2, half_depth, middle)
+
+
 def hanging_hair(
     rng: np.random.Generator,
     head_rotation: npt.NDArray[np.float64],
     head: FloatArray,
-    top: FloatArray,
+    skull: Skull,
     length: float,
 ) -> Solid:
     """Hair around the back of the head, hanging down.
 
-    head_rotation: [3, 3] world from T-pose. head: position of the head joint. top: the crown.
-    length: below the head joint, m.
+    head_rotation: [3, 3] world from T-pose. head: position of the head joint. length: below the
+    head joint, m.
     """
-    size = float(np.linalg.norm(top - head))
-    angle = np.linspace(np.pi * 1.08, -np.pi * 0.08, 18)
+    angle = np.linspace(np.pi * 1.12, -np.pi * 0.12, 20)
     rows = []
-    swing = rng.uniform(0.0, 0.5)
+    swing, wide = rng.uniform(0.0, 0.5), rng.uniform(1.03, 1.2)
     for t in np.linspace(0, 1, 9):
-        down = 0.62 * size - t * (0.62 * size + length)
-        radius = np.array([0.42, 0.50]) * size * (1 - 0.25 * max(0, t - 0.6))
-        wave = 1 + 0.05 * np.sin(9 * angle + 5 * t + rng.uniform(0, 1))
+        down = 0.62 * skull.top - t * (0.62 * skull.top + length)
+        wave = (1 + 0.04 * np.sin(9 * angle + 5 * t)) * wide * (1 - 0.2 * max(0, t - 0.6))
         local = np.stack(
             (
-                np.cos(angle) * radius[0] * wave,
+                np.cos(angle) * skull.half_width * wave,
                 np.full_like(angle, down),
-                -np.sin(angle) * radius[1] * wave + 0.02,
+                skull.middle - np.sin(angle) * skull.half_depth * wave,
             ),
             axis=1,
         )
-        upright = np.eye(3) * swing * t + head_rotation * (1 - swing * t)
-        u, _, vt = np.linalg.svd(upright)
+        # the ends hang down more than the head is tilted
+        mixed = np.eye(3) * swing * t + head_rotation * (1 - swing * t)
+        u, _, vt = np.linalg.svd(mixed)
         rows.append(head + local @ (u @ vt).T)
-    return _sheet(np.stack(rows), (1.0, 1.0), closed=False)
+    return _sheet(np.stack(rows), (2.0, 1.0), closed=False)
 
 
 def brim(
     head_rotation: npt.NDArray[np.float64],
     head: FloatArray,
-    top: FloatArray,
+    skull: Skull,
     size: float,
     all_round: bool,
 ) -> Solid:
     """The brim of a hat or a cap (in front only)."""
-    tall = float(np.linalg.norm(top - head))
     angle = np.linspace(0, 2 * np.pi, 24) if all_round else np.linspace(0.35, np.pi - 0.35, 14)
     rows = []
-    for grow in (-0.01, size):
+    for grow in (0.0, size):
         local = np.stack(
             (
-                np.cos(angle) * (0.43 * tall + grow),
-                np.full_like(angle, 0.62 * tall - 0.2 * grow),
-                np.sin(angle) * (0.5 * tall + grow) + 0.02,
+                np.cos(angle) * (skull.half_width + grow),
+                np.full_like(angle, 0.64 * skull.top - 0.2 * grow),
+                skull.middle + np.sin(angle) * (skull.half_depth + grow),
             ),
             axis=1,
         )

@@ -32,9 +32,10 @@ class Outfit:
 
 
 class Wardrobe:
-    """Makes outfits. template: T-pose vertices [V, 3] m; joints: [24, 3] m."""
+    """Makes outfits. template: T-pose vertices [V, 3] m; joints: [24, 3] m; head_weight: [V], how
+    much the head joint moves a vertex."""
 
-    def __init__(self, template: FloatArray, joints: FloatArray) -> None:
+    def __init__(self, template: FloatArray, joints: FloatArray, head_weight: FloatArray) -> None:
         self.template = np.asarray(template, dtype=np.float32)
         j = np.asarray(joints, dtype=np.float32)
         x, y, z = self.template.T
@@ -44,7 +45,9 @@ class Wardrobe:
         self._ankle_y = float(j[[7, 8], 1].mean())
         self._shoulder_x, self._elbow_x = float(j[16, 0]), float(j[18, 0])
         self._wrist_x = float(j[20, 0])
-        on_head = (y > self._head[1] - 0.02) & (self._side < 0.14)
+        on_head = head_weight > 0.5
+        # positive below the head: keeps collars off the chin
+        self._below_head = 0.1 * (0.5 - head_weight)
         self._top = float(y.max())
         self._face_z, self._nape_z = float(z[on_head].max()), float(z[on_head].min())
         self._on_head = on_head
@@ -123,7 +126,9 @@ class Wardrobe:
         centre = self._neck + [0, 0.01 - deep, 0.4 * deep]
         from_neck = np.linalg.norm(self.template - centre, axis=1) - (0.075 + 0.5 * deep)
         collar = self._neck[1] + rng.choice([0.02, 0.05])
-        field = np.minimum.reduce([sleeve_x - self._side, y - hem, from_neck, collar - y])
+        field = np.minimum.reduce(
+            [sleeve_x - self._side, y - hem, from_neck, collar - y, self._below_head]
+        )
         loose = rng.choice([0.004, 0.014, 0.03, 0.05], p=[0.2, 0.4, 0.3, 0.1])
         belly = np.clip((self._neck[1] - 0.15 - y) / 0.4, 0, 1) * (self._arm == 0)
         slack = loose * (0.35 + 0.65 * np.maximum(belly, 0.7 * np.minimum(3 * self._arm, 1)))
@@ -152,7 +157,7 @@ class Wardrobe:
         if kind == "bald":
             return
         back = np.clip((self._face_z - z) / (self._face_z - self._nape_z), 0, 1)
-        front_y = self._top - rng.uniform(0.045, 0.085)
+        front_y = self._top - rng.uniform(0.03, 0.075)
         nape_y = self._head[1] + rng.uniform(-0.03, 0.05)
         line = front_y + (nape_y - front_y) * back ** rng.uniform(0.6, 1.3)
         wave = np.sin(rng.uniform(30, 80) * self.template[:, 0] + rng.uniform(0, 6))
@@ -166,7 +171,7 @@ class Wardrobe:
         if kind == "long":
             outfit.long_hair = float(rng.uniform(0.06, 0.35))
         field = np.where(self._on_head, y - line, NOT_WORN)
-        self._wear(rng, outfit, 3, field, offset=thick, wrinkle=0.3 * thick)
+        self._wear(rng, outfit, 3, field, offset=thick, wrinkle=0.12 * thick)
 
     def _wear(
         self,

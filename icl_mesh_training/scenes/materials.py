@@ -37,7 +37,7 @@ class PersonMaterials:
             hair = self.cloth(rng)
         else:
             tint = _color(np.exp(rng.normal(0.1, 0.35)) * (1 + rng.normal(0, 0.06, 3)))
-            scale = float(rng.uniform(0.5, 2.5))
+            scale = float(rng.uniform(1.5, 6))
             hair = Material(
                 self._bank.pick(rng, "hair"),
                 tint,

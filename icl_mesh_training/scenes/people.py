@@ -67,10 +67,11 @@ class PersonFactory:
             has_uv, self._row_vertex, self._row_faces = True, body.uv_vertex, body.uv_faces
             # images start at the top: their first row is at v = 0 here
             self._uv = np.column_stack((body.uv[:, 0], 1 - body.uv[:, 1]))
-        self._wardrobe = Wardrobe(self._template, self.rest_joints)
+        head_weight = body.skinning_weights[:, 15].numpy()
+        self._wardrobe = Wardrobe(self._template, self.rest_joints, head_weight)
+        self._skull = drapes.Skull.measure(self._template[head_weight > 0.5], self.rest_joints[15])
         self._materials = PersonMaterials(bank, has_uv)
         y = self._template[:, 1]
-        self._top = int(np.argmax(y))
         thigh = self.rest_joints[[4, 5], 1].mean()
         hips = self.rest_joints[0, 1] + 0.12
         below = np.abs(self._template[:, 0]) < self.rest_joints[16, 0] + 0.03
@@ -137,13 +138,13 @@ class PersonFactory:
                 parts.append((1 if rng.random() < 0.6 else 2, cloth))
         if outfit.long_hair or outfit.brim:
             turn = self._head_rotation(person.rotvec)
-            top, head = person.vertices[self._top], person.joints[15]
+            head = person.joints[15]
             if outfit.long_hair:
-                hair = drapes.hanging_hair(rng, turn, head, top, outfit.long_hair)
+                hair = drapes.hanging_hair(rng, turn, head, self._skull, outfit.long_hair)
                 parts.append((4, hair))
             if outfit.brim:
                 all_round = rng.random() < 0.3
-                parts.append((4, drapes.brim(turn, head, top, outfit.brim, all_round)))
+                parts.append((4, drapes.brim(turn, head, self._skull, outfit.brim, all_round)))
         return parts
 
     def _head_rotation(self, rotvec: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

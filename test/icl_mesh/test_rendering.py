@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from icl_mesh.camera import Camera
-from icl_mesh.rendering import Lighting, Material, NormalOperator, Renderer, RenderMesh
+from icl_mesh.rendering import (
+    Lighting,
+    Material,
+    NormalOperator,
+    Renderer,
+    RenderingUnavailableError,
+    RenderMesh,
+)
 
 FLAT = (Material(tint=(1.0, 1.0, 1.0), lit=0.0),)
 
@@ -132,3 +139,12 @@ def test_bad_input_is_named(renderer: Renderer) -> None:
     behind = rectangle(camera, (0, 0, 10, 10), -1.0)
     with pytest.raises(ValueError, match="instance 1 reaches behind the camera"):
         renderer.render([behind], camera, tile_ids=(1,))
+
+
+def test_missing_egl_names_the_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise OSError("libEGL.so not loaded")
+
+    monkeypatch.setattr("moderngl.create_context", fail)
+    with pytest.raises(RenderingUnavailableError, match=r"libEGL.*apt install libegl1 libgl1-mesa"):
+        Renderer()

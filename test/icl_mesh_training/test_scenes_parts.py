@@ -90,7 +90,9 @@ def test_people_keep_their_distance_and_lie_in_view(body: BodyModel) -> None:
 
 def test_garments_cover_what_they_should(body: BodyModel, rest: np.ndarray) -> None:
     template = body.template.numpy()
-    wardrobe, rng = Wardrobe(template, rest.astype(np.float32)), np.random.default_rng(2)
+    head_weight = body.skinning_weights[:, 15].numpy()
+    wardrobe = Wardrobe(template, rest.astype(np.float32), head_weight)
+    rng = np.random.default_rng(2)
     hips = (np.abs(template[:, 1] - rest[1, 1]) < 0.03) & (np.abs(template[:, 0]) < 0.3)
     hand = np.abs(template[:, 0]) > rest[20, 0] + 0.06
     face = (template[:, 1] > rest[15, 1]) & (template[:, 2] > rest[15, 2] + 0.09)
@@ -100,6 +102,8 @@ def test_garments_cover_what_they_should(body: BodyModel, rest: np.ndarray) -> N
         outfit = wardrobe.sample(rng, allow_skirt=False)
         assert (outfit.coverage[hips, 0] > 0).mean() > 0.95
         assert (outfit.coverage[hand] < 0).all() and (outfit.coverage[face] < 0).mean() > 0.9
+        chin = (head_weight > 0.9) & (template[:, 1] < rest[15, 1]) & (template[:, 2] > 0.05)
+        assert chin.sum() > 10 and (outfit.coverage[chin, :3] < 0).all()
         assert outfit.offset.min() >= 0 and outfit.offset.max() < 0.12
         assert (outfit.offset[(outfit.coverage < 0).all(axis=1)] == 0).all()
 
