@@ -101,13 +101,18 @@ def load_calibration(path: str | Path) -> CameraInfo:
         raise FileNotFoundError(f"camera calibration file '{path}' does not exist")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        info = CameraInfo(width=values["image_width"], height=values["image_height"])
+        width, height = int(values["image_width"]), int(values["image_height"])
+        if min(width, height) < 1:
+            raise ValueError(
+                f"image_width and image_height must be 1 or more, got {width}x{height}"
+            )
+        info = CameraInfo(width=width, height=height)
         info.distortion_model = str(values["distortion_model"])
         info.d = _numbers(values, "distortion_coefficients", None)
         info.k = _numbers(values, "camera_matrix", 9)
         info.r = _numbers(values, "rectification_matrix", 9)
         info.p = _numbers(values, "projection_matrix", 12)
-    except (yaml.YAMLError, KeyError, TypeError, ValueError, AssertionError) as error:
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         detail = f"key {error} is missing" if isinstance(error, KeyError) else error
         raise ValueError(
             f"camera calibration file '{path}' is not in the format of camera_calibration: {detail}"

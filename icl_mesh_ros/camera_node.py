@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -15,6 +16,7 @@ from std_msgs.msg import Header
 from icl_mesh.camera import Camera
 from icl_mesh_ros.camera_info import info_from_camera, load_calibration
 from icl_mesh_ros.conversions import image_from_rgb
+from icl_mesh_ros.msg import HumanArray
 from icl_mesh_ros.run import run_node
 from icl_mesh_ros.sources import open_source
 from icl_mesh_ros.throttle import Throttle
@@ -22,6 +24,8 @@ from icl_mesh_ros.throttle import Throttle
 #: Reliable publishers serve best-effort (sensor data) and reliable subscribers alike.
 CAMERA_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 DEFAULT_RATE = 10.0
+#: lockstep: an image not answered for so long is given up.
+ANSWER_TIMEOUT_S = 10.0
 
 
 class CameraNode(Node):
@@ -44,18 +48,26 @@ class CameraNode(Node):
         self._wait_for = self._declare(
             "wait_for_subscribers", 0, "hold back the first frame until so many subscribe", (0, 100)
         )
+        self._lockstep = self._declare(
+            "lockstep",
+            False,
+            "files: publish the next image when humans of the last have arrived, or after 10 s",
+        )
+        rate = self._declare(
+            "rate", 0.0, "Hz; 0: that of the camera or video, 10 Hz for photos", (0.0, 1000.0)
+        )
         calibration = self._declare(
             "calibration", "", "YAML file of camera_calibration; empty: assume a field of view"
         )
         self._calibration = load_calibration(calibration) if calibration else None
         self._source = open_source(*self._source_parameters())
-        rate = self._declare(
-            "rate", 0.0, "Hz; 0: that of the camera or video, 10 Hz for photos", (0.0, 1000.0)
-        )
         self._throttle = Throttle()
         self._published = 0
+        self._asked: tuple[Header, float] | None = None  # lockstep: the image not yet answered
         self._image = self.create_publisher(Image, "image", CAMERA_QOS)
         self._info = self.create_publisher(CameraInfo, "camera_info", CAMERA_QOS)
+        if self._lockstep and self._source.is_file:
+            self.create_subscription(HumanArray, "humans", self._on_humans, 10)
         rate = rate or self._source.native_rate or DEFAULT_RATE
         self.create_timer(1 / rate, self._tick)
         self.get_logger().info(f"publishing {self._image.topic_name} at up to {rate:g} Hz")
@@ -90,8 +102,17 @@ class CameraNode(Node):
         height = self._declare("height", 0, "pixels, asked of a webcam; 0: its own", (0, 16384))
         return source, (width, height) if width and height else None
 
+    def _on_humans(self, message: HumanArray) -> None:
+        if self._asked is not None and message.header == self._asked[0]:
+            self._asked = None
+
+    def _must_wait(self) -> bool:
+        if self._published == 0:
+            return self._image.get_subscription_count() < self._wait_for
+        return self._asked is not None and time.monotonic() < self._asked[1]
+
     def _tick(self) -> None:
-        if self._published == 0 and self._image.get_subscription_count() < self._wait_for:
+        if self._must_wait():
             return
         try:
             rgb = self._source.read()
@@ -106,6 +127,8 @@ class CameraNode(Node):
         self._info.publish(self._camera_info(rgb.shape[1], rgb.shape[0], header))
         self._image.publish(image_from_rgb(rgb, header))
         self._published += 1
+        if self._lockstep and self._source.is_file:
+            self._asked = header, time.monotonic() + ANSWER_TIMEOUT_S
 
     def _camera_info(self, width: int, height: int, header: Header) -> CameraInfo:
         info = self._calibration

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,15 +20,11 @@ from icl_mesh_ros.messages import track_ids, vertices_of
 NAMESPACE = "humans"
 #: People who are only predicted show through.
 OCCLUDED_OPACITY = 0.4
-#: A point that no other field can hold by chance: it marks in the bytes where points go.
-_SENTINEL = Point(x=-7.125e218, y=3.0625e-197, z=1.9375e241)
-_SENTINEL_BYTES = np.array([_SENTINEL.x, _SENTINEL.y, _SENTINEL.z]).tobytes()
-
-
-def color_of(person_id: int, alpha: float = 1.0) -> ColorRGBA:
-    """A colour that stays with an id, as in overlays; neighbouring ids differ strongly."""
-    red, green, blue = (value / 255 for value in person_color(person_id))
-    return ColorRGBA(r=red, g=green, b=blue, a=alpha)
+#: Values that no field holds by chance: they mark in the bytes where a lifetime and points are.
+_LIFETIME_MARK = Duration(sec=-1928374655, nanosec=4192837465)
+_LIFETIME_BYTES = struct.pack("=iI", _LIFETIME_MARK.sec, _LIFETIME_MARK.nanosec)
+_POINT_MARK = Point(x=-7.125e218, y=3.0625e-197, z=1.9375e241)
+_POINT_BYTES = struct.pack("=ddd", _POINT_MARK.x, _POINT_MARK.y, _POINT_MARK.z)
 
 
 class MeshMarkers:
@@ -64,7 +61,8 @@ def _mesh_marker(header: Header, person: int, alpha: float, lifetime_s: float) -
     marker = Marker(header=header, ns=NAMESPACE, id=person, action=Marker.ADD)
     marker.type = Marker.TRIANGLE_LIST
     marker.scale.x = marker.scale.y = marker.scale.z = 1.0
-    marker.color = color_of(person, alpha)
+    red, green, blue = (channel / 255 for channel in person_color(person))
+    marker.color = ColorRGBA(r=red, g=green, b=blue, a=alpha)
     nanoseconds = round(lifetime_s * 1e9)
     marker.lifetime = Duration(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
     return marker
@@ -75,30 +73,31 @@ def serialize_with_points(
 ) -> bytes:
     """A MarkerArray in CDR whose first ``len(points)`` markers hold these points [P, 3].
 
-    Equal to what rclpy makes of the same markers with Point objects, without making the objects:
-    the markers are serialised with one point each, and the others are spliced in. A point takes
+    Equal to what rclpy makes of the same markers with Point objects, but for padding, which nobody
+    reads and rclpy leaves unset; and made without the objects:
+    rclpy serialises the markers with one point each, and the others are spliced in. A point takes
     24 bytes, a multiple of CDR's largest alignment, so that whatever follows keeps its padding.
     """
     if any(len(block) == 0 for block in points):
         raise ValueError("a marker with no points is an error in RViz: send DELETE instead")
+    lifetimes = [marker.lifetime for marker, _ in zip(markers, points, strict=False)]
     for marker, _ in zip(markers, points, strict=False):
-        marker.points = [_SENTINEL]
+        marker.lifetime, marker.points = _LIFETIME_MARK, [_POINT_MARK]
     template = serialize_message(MarkerArray(markers=list(markers)))
     pieces: list[bytes] = []
     done = 0
-    for block in points:
-        start = template.index(_SENTINEL_BYTES, done)
-        # The sequence's length (one, here) stands right before, or before 4 bytes of padding.
-        length_at = start - 4 if _uint32(template, start - 4) == 1 else start - 8
+    for lifetime, block in zip(lifetimes, points, strict=True):
+        # Before the points: lifetime (8 bytes), frame_locked (1, padded to 4), the length of
+        # the sequence (4). Padding bytes hold anything, so only the marks tell where this is.
+        at = template.index(_LIFETIME_BYTES, done)
+        start = template.index(_POINT_BYTES, at)
         pieces += [
-            template[done:length_at],
-            np.uint32(len(block)).tobytes(),
-            template[length_at + 4 : start],
+            template[done:at],
+            struct.pack("=iI", lifetime.sec, lifetime.nanosec),
+            template[at + 8 : at + 12],
+            struct.pack("=I", len(block)),
+            template[at + 16 : start],
             np.ascontiguousarray(block, dtype=np.float64).tobytes(),
         ]
-        done = start + len(_SENTINEL_BYTES)
+        done = start + len(_POINT_BYTES)
     return b"".join([*pieces, template[done:]])
-
-
-def _uint32(data: bytes, at: int) -> int:
-    return int(np.frombuffer(data, np.uint32, 1, at)[0])

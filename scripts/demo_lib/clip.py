@@ -43,7 +43,7 @@ def render_clip(folder: Path) -> Clip:
     folder.mkdir(parents=True)
     clip = Clip(str(folder), str(folder / "calibration.yaml"), FRAMES)
     frames = crossing_clip(frames=FRAMES, width=WIDTH, height=HEIGHT)
-    bar = tqdm(frames, total=FRAMES, desc="rendering the clip", unit="frame")
+    bar = tqdm(frames, total=FRAMES, desc="rendering the clip", unit="frame", disable=None)
     for number, (rgb, labels) in enumerate(bar):
         cv2.imwrite(str(folder / f"{number:06d}.png"), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
         clip.labels[_digest(rgb)] = (number, labels)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from pathlib import Path
@@ -18,8 +19,7 @@ class NodeProcess:
         program = Path(get_package_prefix("icl_mesh_ros"), "lib", "icl_mesh_ros", name)
         arguments = ["--ros-args"]
         for key, value in parameters.items():
-            text = str(value).lower() if isinstance(value, bool) else str(value)
-            arguments += ["-p", f"{key}:={text}"]
+            arguments += ["-p", f"{key}:={json.dumps(value)}"]  # JSON is YAML: types are kept
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             self._process = subprocess.Popen(

@@ -24,7 +24,7 @@ from icl_mesh_ros.camera_info import camera_from_info
 from icl_mesh_ros.msg import Human
 
 START_TIMEOUT_S = 120.0  # importing PyTorch and loading weights, on a slow machine
-ANSWER_TIMEOUT_S = 20.0  # without any answer
+ANSWER_TIMEOUT_S = 30.0  # without any image or answer
 
 
 class Session:
@@ -46,14 +46,18 @@ class Session:
             "rate": options.rate,
             "calibration": self._clip.calibration,
             "wait_for_subscribers": 2,  # mesh_node and this recorder
+            "lockstep": True,  # every image of a file is answered, however slow the machine
         }
         fov = {"assumed_fov_deg": options.assumed_fov_deg}
         print(f"starting mesh_node and camera_node (ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']})")
         with NodeProcess("mesh_node", model | fov, logs / "mesh_node.log") as mesh_node:
             self._spin(
-                lambda: self._recorder.ready, START_TIMEOUT_S, "mesh_node's start", mesh_node
+                lambda: self._recorder.ready, START_TIMEOUT_S, "the body model of mesh_node", mesh_node
             )
             with NodeProcess("camera_node", camera | fov, logs / "camera_node.log") as camera_node:
+                self._spin(
+                    lambda: self._recorder.images > 0, START_TIMEOUT_S, "an image", camera_node
+                )
                 self._watch(camera_node, mesh_node)
         if not self._shots:
             raise RuntimeError(
@@ -82,10 +86,10 @@ class Session:
         end = time.monotonic() + timeout_s
         while not done():
             process.check()
+            if process.ended() is not None:  # what it sent last may still be on its way
+                end = min(end, time.monotonic() + 1.0)
             if time.monotonic() > end:
-                raise RuntimeError(
-                    f"gave up waiting for {what} after {timeout_s:g} s:\n{process.last_lines()}"
-                )
+                raise RuntimeError(f"{what} did not come in time:\n{process.last_lines()}")
             rclpy.spin_once(self._recorder, timeout_sec=0.1)
 
     def _on_shot(self, shot: Shot) -> None:
@@ -112,7 +116,7 @@ class Session:
 
         body = BodyModel.load(self._options.body)
         overlays = []
-        for jpeg, shot in tqdm(self._shots, desc="drawing overlays", unit="frame"):
+        for jpeg, shot in tqdm(self._shots, desc="drawing overlays", unit="frame", disable=None):
             bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
             rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
             camera, _ = camera_from_info(

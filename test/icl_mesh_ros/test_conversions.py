@@ -1,0 +1,117 @@
+"""Images against arrays made by hand, and what is said of images that cannot be used."""
+
+from __future__ import annotations
+
+import sys
+
+import cv2
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Time
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+
+from icl_mesh_ros.conversions import image_from_rgb, rgb_from_compressed, rgb_from_image
+
+RGB = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+ALPHA = np.full((2, 3, 1), 255, dtype=np.uint8)
+GRAY = np.array([[0, 100, 255], [1, 2, 3]], dtype=np.uint8)
+PIXELS = {
+    "rgb8": RGB,
+    "bgr8": RGB[..., ::-1],
+    "rgba8": np.concatenate((RGB, ALPHA), axis=2),
+    "bgra8": np.concatenate((RGB[..., ::-1], ALPHA), axis=2),
+    "mono8": GRAY[..., None],
+}
+
+
+def message_of(pixels: np.ndarray, encoding: str, padding: int = 0) -> Image:
+    height, width, channels = pixels.shape
+    rows = np.ascontiguousarray(pixels).reshape(height, width * channels)
+    rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=77)
+    return Image(
+        height=height, width=width, encoding=encoding, step=rows.shape[1], data=rows.tobytes()
+    )
+
+
+@pytest.mark.parametrize("padding", [0, 5])
+@pytest.mark.parametrize("encoding", PIXELS)
+def test_every_direct_encoding_gives_the_same_rgb(encoding, padding):
+    expected = np.repeat(GRAY[..., None], 3, axis=2) if encoding == "mono8" else RGB
+    rgb = rgb_from_image(message_of(PIXELS[encoding], encoding, padding), "/image")
+    np.testing.assert_array_equal(rgb, expected)
+    assert rgb.dtype == np.uint8
+
+
+def test_rgb8_is_not_copied():
+    message = message_of(RGB, "rgb8")
+    assert np.shares_memory(
+        rgb_from_image(message, "/image"), np.frombuffer(message.data, np.uint8)
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"width": 0}, r"'/cam/image' has no pixels \(0x2\).*camera driver"),
+        ({"height": 0, "data": b""}, r"'/cam/image' has no pixels \(3x0\).*camera driver"),
+        (
+            {"step": 8},
+            r"'/cam/image' has 18 bytes of data, but step 8 x height 2 = 16.*camera driver",
+        ),
+        ({"data": b"\0" * 17}, r"17 bytes of data, but step 9 x height 2 = 18"),
+        ({"step": 8, "data": b"\0" * 16}, r"step 8, but a row of 3 rgb8 pixels takes 9 bytes"),
+    ],
+)
+def test_an_image_that_contradicts_itself_is_refused(changes, said):
+    message = message_of(RGB, "rgb8")
+    for name, value in changes.items():
+        setattr(message, name, value)
+    with pytest.raises(ValueError, match=said):
+        rgb_from_image(message, "/cam/image")
+
+
+def test_other_encodings_name_cv_bridge_where_it_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv_bridge", None)  # import fails
+    message = message_of(np.zeros((2, 3, 2), np.uint8), "yuv422_yuy2")
+    with pytest.raises(
+        ValueError,
+        match=r"'/image' has encoding 'yuv422_yuy2', which needs cv_bridge.*"
+        r"ros-\$ROS_DISTRO-cv-bridge.*the camera driver should set the encoding to one of rgb8",
+    ):
+        rgb_from_image(message, "/image")
+
+
+def test_other_encodings_go_through_cv_bridge():
+    pytest.importorskip("cv_bridge", reason="apt package ros-<distro>-cv-bridge is not installed")
+    gray = (np.arange(6, dtype=np.uint16) * 10000).reshape(2, 3, 1)
+    message = message_of(gray.view(np.uint8).reshape(2, 3, 2), "mono16")
+    assert rgb_from_image(message, "/image").shape == (2, 3, 3)
+
+
+def test_compressed_images_are_decoded_to_rgb():
+    rgb = np.zeros((16, 24, 3), dtype=np.uint8)
+    rgb[..., 0] = 200  # red
+    data = cv2.imencode(".png", rgb[..., ::-1])[1].tobytes()
+    message = CompressedImage(format="rgb8; png compressed bgr8", data=data)
+    np.testing.assert_array_equal(rgb_from_compressed(message, "/image/compressed"), rgb)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a picture", b"\xff\xd8\xff\xe0 cut off"])
+def test_broken_compressed_images_are_refused(data):
+    message = CompressedImage(format="jpeg", data=data)
+    with pytest.raises(ValueError, match=rf"'/c' \(format 'jpeg', {len(data)} bytes\) cannot be"):
+        rgb_from_compressed(message, "/c")
+
+
+def test_image_from_rgb_is_read_back_under_its_header():
+    header = Header(stamp=Time(sec=5, nanosec=6), frame_id="optical")
+    message = image_from_rgb(RGB[:, ::-1], header)  # a view, not contiguous
+    assert (message.width, message.height, message.step, message.encoding) == (3, 2, 9, "rgb8")
+    assert message.header == header
+    np.testing.assert_array_equal(rgb_from_image(message, "x"), RGB[:, ::-1])
+
+
+def test_image_from_rgb_refuses_other_arrays():
+    with pytest.raises(ValueError, match=r"RGB image \[H, W, 3\] uint8, got \(2, 3, 1\)"):
+        image_from_rgb(GRAY[..., None], Header())
