@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 
@@ -113,6 +114,22 @@ def export_weights(network: IclMeshNetwork, config: TrainingConfig, path: Path) 
             "input_size": config.input_size,
             "body": BodyModel.load(config.body).name,  # not its path: files travel
             "data": "rendered scenes of the default body",
+            "git_revision": git_revision(),
             "licence": "Apache-2.0",
         },
     )
+
+
+def git_revision() -> str:
+    """The checkout's commit, "unknown" outside a checkout; "+" marks uncommitted changes."""
+    try:
+        described = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return described.stdout.strip()
