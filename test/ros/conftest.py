@@ -1,0 +1,172 @@
+"""Nodes as processes of their own, spoken to over DDS.
+
+DDS is kept to this machine and to a domain of this test session. A machine under load is slow:
+the timeouts are long, and no test depends on how long anything takes.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT_S = 90.0
+WORKSPACE = importlib.util.find_spec("rclpy") is not None and (
+    importlib.util.find_spec("icl_mesh_ros.msg") is not None
+)
+collect_ignore_glob = [] if WORKSPACE else ["*"]
+sys.path.insert(0, str(ROOT / "scripts"))  # the demo's NodeProcess
+
+
+def pytest_report_header() -> str | None:
+    if WORKSPACE:
+        return None
+    return "test/ros: left out, no built workspace is sourced (scripts/setup; . scripts/env)"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ros() -> Iterator[None]:
+    """rclpy, in a private domain with room for images in shared memory."""
+    profile = str(ROOT / "config" / "fastdds.xml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        patch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", profile)
+        patch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", profile)
+        patch.setenv("OMP_NUM_THREADS", "1")
+        import rclpy
+
+        rclpy.init()
+        yield
+        rclpy.try_shutdown()
+
+
+@pytest.fixture(scope="session")
+def random_weights(tmp_path_factory) -> Path:
+    """An untrained network that finds somebody everywhere: it exercises the transport only."""
+    import torch
+
+    from icl_mesh.body import BodyModel
+    from icl_mesh.network import build_network
+    from icl_mesh.weights import save_weights
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    metadata = {"input_size": 128, "body": BodyModel.load().name, "threshold": 0.02}
+    save_weights(path, build_network("mobilenet_v2", head_width=0.25), metadata)
+    return path
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a node of the package; every one is ended after the test."""
+    from demo_lib.processes import NodeProcess
+
+    started = []
+
+    def start(name: str, **parameters) -> NodeProcess:
+        process = NodeProcess(name, parameters, tmp_path / f"{name}{len(started)}.log")
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.stop()
+
+
+@pytest.fixture
+def peer(ros) -> Iterator[Peer]:
+    peer = Peer()
+    yield peer
+    peer.node.destroy_node()
+
+
+class Peer:
+    """The test's own node, on the other side of the topics."""
+
+    def __init__(self) -> None:
+        import rclpy
+
+        self.node = rclpy.create_node("test_peer")
+        self.received: dict[str, list] = {}
+
+    def listen(self, kind: type, topic: str, qos: object = 20, **options) -> list:
+        """Subscribe; returns the list that fills while this peer waits for something."""
+        messages: list = []
+        self.node.create_subscription(kind, topic, messages.append, qos, **options)
+        return messages
+
+    def until(self, done: Callable[[], object], what: str, timeout_s: float = TIMEOUT_S) -> None:
+        """Spin until done() is true; fails the test with `what` after the timeout."""
+        import rclpy
+
+        end = time.monotonic() + timeout_s
+        while not done():
+            assert time.monotonic() < end, f"{what}: did not happen in {timeout_s:g} s"
+            rclpy.spin_once(self.node, timeout_sec=0.05)
+
+    def spin_for(self, seconds: float) -> None:
+        import rclpy
+
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            rclpy.spin_once(self.node, timeout_sec=0.05)
+
+
+class MeshPeer(Peer):
+    """Plays camera and planner to a mesh_node."""
+
+    def __init__(self) -> None:
+        from rclpy.qos import DurabilityPolicy, QoSProfile
+        from sensor_msgs.msg import CameraInfo, Image
+
+        from icl_mesh_ros.msg import BodyModel, HumanArray
+
+        super().__init__()
+        self.image = self.node.create_publisher(Image, "image", 10)
+        self.info = self.node.create_publisher(CameraInfo, "camera_info", 10)
+        self.humans = self.listen(HumanArray, "humans")
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.body_models = self.listen(BodyModel, "humans/body_model", latched)
+        self.frame = 0
+
+    def wait_for_node(self) -> None:
+        """Until mesh_node has loaded its weights and its subscriptions are matched."""
+        self.until(lambda: self.body_models, "mesh_node's body model")
+        self.until(self.image.get_subscription_count, "mesh_node subscribes to image")
+        self.until(self.info.get_subscription_count, "mesh_node subscribes to camera_info")
+
+    def picture(self, size: tuple[int, int] = (64, 48)):
+        """A new noise image with a stamp of its own, as rgb8."""
+        from builtin_interfaces.msg import Time
+        from std_msgs.msg import Header
+
+        from icl_mesh_ros.conversions import image_from_rgb
+
+        self.frame += 1
+        rgb = np.random.default_rng(self.frame).integers(0, 256, (size[1], size[0], 3), np.uint8)
+        stamp = Time(sec=1000 + self.frame // 10, nanosec=self.frame % 10 * 100_000_000)
+        return image_from_rgb(rgb, Header(stamp=stamp, frame_id="test_optical_frame"))
+
+    def answer_to(self, image):
+        """Publish an image and wait for its people."""
+        self.image.publish(image)
+        self.until(lambda: self.answer(image) is not None, "people for the image")
+        return self.answer(image)
+
+    def answer(self, image):
+        return next((m for m in self.humans if m.header.stamp == image.header.stamp), None)
+
+
+@pytest.fixture
+def mesh_peer(ros) -> Iterator[MeshPeer]:
+    peer = MeshPeer()
+    yield peer
+    peer.node.destroy_node()

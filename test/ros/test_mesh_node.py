@@ -1,0 +1,193 @@
+"""mesh_node over DDS, with an untrained network: what goes in, what comes out, what is refused."""
+
+from __future__ import annotations
+
+import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.msg import Log
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from visualization_msgs.msg import Marker, MarkerArray
+
+from icl_mesh_ros.conversions import rgb_from_image
+from icl_mesh_ros.msg import Human
+
+K = [60.0, 0.0, 31.5, 0.0, 60.0, 23.5, 0.0, 0.0, 1.0]
+
+
+@pytest.fixture
+def mesh_node(start, mesh_peer, random_weights):
+    node = start("mesh_node", weights=str(random_weights), device="cpu")
+    mesh_peer.wait_for_node()
+    return node
+
+
+def test_image_to_people_markers_overlay_and_diagnostics(mesh_node, mesh_peer):
+    """One node, one story: starting a node per question would take minutes on a slow machine."""
+    peer = mesh_peer
+
+    # No CameraInfo yet: the focal length is assumed and every person says so.
+    image = peer.picture()
+    answer = peer.answer_to(image)
+    assert answer.header == image.header
+    assert (answer.image_width, answer.image_height) == (64, 48)
+    assert answer.weights_version == peer.body_models[0].weights_version
+    assert answer.body_model == peer.body_models[0].name
+    assert len(answer.humans) >= 1
+    assert {human.distance_source for human in answer.humans} == {Human.ASSUMED_FOCAL}
+
+    # All zero means uncalibrated: the same.
+    peer.info.publish(CameraInfo(width=64, height=48))
+    peer.spin_for(0.5)
+    assert peer.answer_to(peer.picture()).humans[0].distance_source == Human.ASSUMED_FOCAL
+
+    # A calibration is used.
+    peer.info.publish(CameraInfo(width=64, height=48, k=K))
+    peer.spin_for(0.5)
+    calibrated = peer.answer_to(peer.picture())
+    assert {human.distance_source for human in calibrated.humans} == {Human.CAMERA_INFO}
+
+    # Markers and overlay exist only while somebody listens. Markers are read as raw bytes: a
+    # Python subscriber needs 0.1 s to make 40,000 Point objects per person.
+    assert peer.node.count_publishers("humans/markers") == 1
+    markers = peer.listen(MarkerArray, "humans/markers", raw=True)
+    overlays = peer.listen(Image, "humans/overlay")
+
+    def both_arrived() -> bool:
+        peer.image.publish(peer.picture())
+        peer.spin_for(0.2)
+        return bool(markers and overlays)
+
+    peer.until(both_arrived, "markers and overlay")
+    assert (overlays[0].width, overlays[0].height, overlays[0].encoding) == (64, 48, "rgb8")
+    assert overlays[0].header.frame_id == "test_optical_frame"
+    assert rgb_from_image(overlays[0], "humans/overlay").std() > 0
+    from rclpy.serialization import deserialize_message
+
+    array = deserialize_message(markers[0], MarkerArray)
+    assert {marker.action for marker in array.markers} == {Marker.ADD}
+    assert len(array.markers[0].points) == len(peer.body_models[0].faces)
+
+    statuses = peer.listen(DiagnosticArray, "/diagnostics")
+    peer.until(lambda: len(statuses) >= 2, "diagnostics")
+    pairs = {pair.key: pair.value for pair in statuses[-1].status[0].values}
+    assert pairs["weights"] == answer.weights_version
+    assert pairs["engine"] == "torch on cpu"
+
+
+def bad_images(peer) -> dict[str, Image]:
+    """By what the error must say of them."""
+    images = {
+        "encoding 'bayer_rggb8', which needs cv_bridge": peer.picture(),
+        "has 9215 bytes of data, but step 192 x height 48 = 9216": peer.picture(),
+        "step 96, but a row of 64 rgb8 pixels takes 192 bytes": peer.picture(),
+        "has no pixels (0x0)": peer.picture(),
+        "is for 64x48 images, the image is 32x24": peer.picture((32, 24)),
+    }
+    encoding, length, step, empty, _ = images.values()
+    encoding.encoding, encoding.step, encoding.width = "bayer_rggb8", 192, 192
+    length.data = length.data[:-1]
+    step.step, step.height = 96, 96
+    empty.width = empty.height = empty.step = 0
+    empty.data = b""
+    return images
+
+
+def test_bad_images_cost_one_error_each_and_the_node_goes_on(mesh_node, mesh_peer):
+    peer = mesh_peer
+    logs = peer.listen(Log, "/rosout", 100)
+    statuses = peer.listen(DiagnosticArray, "/diagnostics")
+    peer.info.publish(CameraInfo(width=64, height=48, k=K))
+    peer.until(lambda: peer.node.count_publishers("/rosout") >= 2, "mesh_node's log")
+    peer.answer_to(peer.picture())
+    for said, image in bad_images(peer).items():
+        peer.image.publish(image)
+        peer.until(
+            lambda said=said: any(said in log.msg and "'/" in log.msg for log in logs),
+            f"an error that says: {said}",
+        )
+        good = peer.picture()
+        assert peer.answer_to(good).header == good.header
+        assert peer.answer(image) is None
+    errors = [log for log in logs if log.level == 40]  # Log.ERROR, a byte in Python
+    assert len(errors) == 5
+    assert all("should" in log.msg for log in errors)  # each says who fixes it
+    assert mesh_node.ended() is None
+    peer.until(
+        lambda: any(s.status[0].level == DiagnosticStatus.ERROR for s in statuses),
+        "an error on /diagnostics",
+    )
+
+
+def test_compressed_images(start, mesh_peer, random_weights):
+    import cv2
+    import numpy as np
+
+    node = start("mesh_node", weights=str(random_weights), image_transport="compressed")
+    peer = mesh_peer
+    peer.until(lambda: peer.body_models, "mesh_node's body model")
+    compressed = peer.node.create_publisher(CompressedImage, "image/compressed", 10)
+    peer.until(compressed.get_subscription_count, "mesh_node subscribes")
+    header = peer.picture().header
+    jpeg = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
+    broken = CompressedImage(header=header, format="jpeg", data=jpeg[:20])
+    image = CompressedImage(header=header, format="jpeg", data=jpeg)
+    compressed.publish(broken)
+    compressed.publish(image)
+    peer.until(lambda: peer.answer(image) is not None, "people for the compressed image")
+    assert (peer.answer(image).image_width, peer.answer(image).image_height) == (64, 48)
+    assert node.ended() is None
+
+
+def test_parameters_change_while_running_and_say_why_not(mesh_node, mesh_peer):
+    from rcl_interfaces.srv import SetParameters
+    from rclpy.parameter import Parameter
+
+    peer = mesh_peer
+    client = peer.node.create_client(SetParameters, "/mesh_node/set_parameters")
+    peer.until(client.service_is_ready, "the parameter service")
+
+    def change(name: str, value: object):
+        message = Parameter(name, value=value).to_parameter_msg()
+        future = client.call_async(SetParameters.Request(parameters=[message]))
+        peer.until(future.done, "the answer")
+        return future.result().results[0]
+
+    assert len(peer.answer_to(peer.picture()).humans) >= 1
+    assert change("detection_threshold", 0.999).successful
+    seen = [h for h in peer.answer_to(peer.picture()).humans if h.tracking_state != Human.OCCLUDED]
+    assert seen == []
+    assert change("publish_vertices", True).successful
+    assert change("detection_threshold", 0.0).successful
+    vertices = peer.answer_to(peer.picture()).humans[0].vertices
+    assert len(vertices) == 3 * peer.body_models[0].vertex_count
+    for name, value, why in (
+        ("detection_threshold", 1.5, "out of range"),
+        ("assumed_fov_deg", 0.0, "out of range"),
+        ("weights", "other.safetensors", "read-only"),
+        ("image_transport", "smoke signals", "read-only"),
+    ):
+        result = change(name, value)
+        assert not result.successful
+        assert why in result.reason
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"weights": "none.safetensors"}, "none.safetensors: no such weights file"),
+        ({"image_transport": "pigeon"}, "image_transport must be one of raw, compressed"),
+    ],
+)
+def test_a_wrong_set_up_ends_with_one_clear_line(start, peer, random_weights, parameters, said):
+    node = start("mesh_node", **{"weights": str(random_weights), **parameters})
+    peer.until(lambda: node.ended() is not None, "mesh_node ends")
+    assert node.ended() == 1
+    assert said in node.last_lines()
+    assert "Traceback" not in node.last_lines(100)
+
+
+def test_ctrl_c_ends_quietly(mesh_node, mesh_peer):
+    mesh_peer.image.publish(mesh_peer.picture())  # it may be at work
+    mesh_node.stop()
+    assert mesh_node.ended() == 0
+    assert "Traceback" not in mesh_node.last_lines(100)
