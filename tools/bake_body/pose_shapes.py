@@ -19,7 +19,7 @@ from icl_mesh.body.layout import PARENTS, POSE_FEATURES
 from icl_mesh.body.model import BodyModel, _forward_kinematics
 
 from .joints import MIRRORED_JOINT
-from .poses import WIDE_LIMITS, random_poses
+from .poses import random_poses, wide_poses
 
 Array = npt.NDArray[np.float64]
 
@@ -30,7 +30,8 @@ SMALLEST = 2e-4  # m; a joint's block that moves a vertex less than this (rms) i
 
 # Joint that twists -> (segment's first joint, last joint, twist at its start, at its end): the skin
 # along a segment takes a growing share of the twist of the joint at its start or end.
-_OWN_TWIST = {16: (16, 18, 0.0), 18: (18, 20, 0.3), 1: (1, 4, 0.0)}
+# (The forearm keeps the elbow's own twist whole: linear offsets would thin it below the elbow.)
+_OWN_TWIST = {16: (16, 18, 0.0), 18: (18, 20, 1.0), 1: (1, 4, 0.0)}
 _END_TWIST = {20: (18, 20)}
 
 
@@ -106,7 +107,7 @@ def _twist(rotation: torch.Tensor, axis: torch.Tensor) -> torch.Tensor:
     return torch.remainder(angle + torch.pi, 2 * torch.pi) - torch.pi
 
 
-def moving_joints(weights: Array, twisted: Array) -> list[list[int]]:
+def moving_joints(weights: Array, twisted: Array) -> list[tuple[int, ...]]:
     """Joints whose rotation bends or twists the skin at each vertex (not merely carries it)."""
     subtree = np.eye(24)
     for joint in range(23, 0, -1):
@@ -122,7 +123,7 @@ def moving_joints(weights: Array, twisted: Array) -> list[list[int]]:
         uneven[:, 20 + side] = np.maximum(uneven[:, 20 + side], forearm)
     order = np.argsort(-uneven, axis=1, kind="stable")[:, :MAX_JOINTS]
     return [
-        [int(joint) for joint in row if uneven[vertex, joint] > 0.02]
+        tuple(sorted(int(joint) for joint in row if uneven[vertex, joint] > 0.02))
         for vertex, row in enumerate(order)
     ]
 
@@ -151,25 +152,27 @@ def sample(target: TwistedSkinning, rotations: torch.Tensor, betas: torch.Tensor
     return PoseData(features.double().numpy(), matrices.numpy(), (wanted - linear).numpy())
 
 
-def fit_vertex(data: PoseData, vertex: int, joints: list[int]) -> Array:
-    """Offsets per feature [3, 207] of one vertex, zero but for its joints' features."""
+def fit_vertices(data: PoseData, vertices: list[int], joints: tuple[int, ...]) -> Array:
+    """Offsets per feature [M, 3, 207] of vertices that the same joints move."""
     columns = np.concatenate([np.arange(9) + 9 * (joint - 1) for joint in joints])
-    features = data.features[:, columns]
-    matrices = data.matrices[:, vertex].astype(np.float64)
-    # lack = M P f: unknown P [3, C] enters as the Kronecker product of M and f.
-    design = (matrices[:, :, :, None] * features[:, None, None, :]).reshape(
-        -1, 3 * features.shape[1]
-    )
-    gram = design.T @ design
-    price = RIDGE * len(features) * (features**2).mean()
-    gram[np.diag_indices_from(gram)] += price
-    solved = np.linalg.solve(gram, design.T @ data.lacks[:, vertex].reshape(-1).astype(np.float64))
-    solved = solved.reshape(3, len(joints), 9)
+    features = data.features[:, columns]  # [S, C]
+    matrices = data.matrices[:, vertices].astype(np.float64).transpose(1, 0, 2, 3)  # [M, S, 3, 3]
+    lacks = data.lacks[:, vertices].astype(np.float64).transpose(1, 0, 2)  # [M, S, 3]
+    count, size = len(vertices), len(columns)
+    # lack = M P f: the normal equations of P [3, C] are sums over samples of (M'M) x (f f').
+    products = (features[:, :, None] * features[:, None]).reshape(len(features), -1)
+    squares = np.einsum("msab,msac->mbcs", matrices, matrices).reshape(count * 9, -1)
+    gram = (squares @ products).reshape(count, 3, 3, size, size).transpose(0, 1, 3, 2, 4)
+    gram = gram.reshape(count, 3 * size, 3 * size)
+    gram += RIDGE * len(features) * (features**2).mean() * np.eye(3 * size)
+    wanted = np.einsum("msab,msa->mbs", matrices, lacks) @ features
+    solved = np.linalg.solve(gram, wanted.reshape(count, -1, 1)).reshape(count, 3, len(joints), 9)
     spread = features.reshape(len(features), len(joints), 9)
-    moved = np.einsum("ajk,sjk->saj", solved, spread)
-    solved[:, np.sqrt((moved**2).sum(1).mean(0)) < SMALLEST] = 0.0
-    offsets = np.zeros((3, POSE_FEATURES))
-    offsets[:, columns] = solved.reshape(3, -1)
+    for place in range(len(joints)):
+        moved = solved[:, :, place] @ spread[:, place].T  # [M, 3, S]
+        solved[np.sqrt((moved**2).sum(1).mean(1)) < SMALLEST, :, place] = 0.0
+    offsets = np.zeros((count, 3, POSE_FEATURES))
+    offsets[:, :, columns] = solved.reshape(count, 3, -1)
     return offsets
 
 
@@ -182,22 +185,29 @@ def mirrored(offsets: Array) -> Array:
 
 
 def fit_pose_shapes(
-    target: TwistedSkinning, mirror: npt.NDArray[np.int64], poses: int = 1000, seed: int = 3
+    target: TwistedSkinning, mirror: npt.NDArray[np.int64], poses: int = 800, seed: int = 3
 ) -> Array:
     """Pose blend shapes [V, 3, 207] of a body, symmetric."""
     generator = np.random.default_rng(seed)
     betas = torch.from_numpy(generator.normal(scale=0.7, size=(poses, 10))).float()
-    data = sample(target, random_poses(poses, generator, joint_limits=WIDE_LIMITS), betas)
+    data = sample(target, wide_poses(poses, generator), betas)
     joints = moving_joints(
         target.body.skinning_weights.double().numpy(), target.weights.double().numpy()
     )
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for vertex in np.flatnonzero(target.body.template[:, 0].numpy() >= 0):
+        if joints[vertex]:
+            groups.setdefault(joints[vertex], []).append(int(vertex))
     directions = np.zeros((len(mirror), 3, POSE_FEATURES))
-    for vertex, twin in enumerate(mirror):
-        if not joints[vertex] or target.body.template[vertex, 0] < 0:
-            continue
-        offsets = fit_vertex(data, vertex, joints[vertex])
-        directions[vertex] = (offsets + mirrored(offsets)) / 2 if twin == vertex else offsets
-        directions[twin] = mirrored(directions[vertex])
+    for moving, members in groups.items():
+        for start in range(0, len(members), 64):
+            chunk = members[start : start + 64]
+            for vertex, offsets in zip(chunk, fit_vertices(data, chunk, moving), strict=True):
+                twin = mirror[vertex]
+                if twin == vertex:
+                    directions[vertex] = (offsets + mirrored(offsets)) / 2
+                else:
+                    directions[vertex], directions[twin] = offsets, mirrored(offsets)
     return directions
 
 

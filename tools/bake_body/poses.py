@@ -23,31 +23,54 @@ LIMITS: dict[int, tuple[tuple[float, float], ...]] = {
     18: ((-60, 60), (-140, 0), (-5, 5)),
     20: ((-50, 50), (-20, 25), (-60, 60)),
 }
-# Wider at the arm, as motion capture has it (its elbows bend about a tilted axis): for fitting pose
-# blend shapes, which must not fail outside everyday poses.
+# Wider at the arm, as motion capture has it (its elbows bend about a tilted axis); x is the twist
+# of a swing-twist decomposition here.
 WIDE_LIMITS: dict[int, tuple[tuple[float, float], ...]] = {
     **LIMITS,
-    16: ((-70, 75), (-100, 30), (-90, 75)),
-    18: ((-40, 40), (-140, 0), (-10, 50)),
+    16: ((-75, 80), (-100, 30), (-90, 75)),
+    18: ((-45, 45), (-140, 0), (-10, 50)),
     20: ((-85, 85), (-20, 25), (-60, 60)),
 }
+ARM = (16, 17, 18, 19, 20, 21)
 LEFT = (1, 4, 7, 10, 13, 16, 18, 20)
 
 
-def random_poses(
+def _rotation_vectors(
     count: int,
     generator: np.random.Generator,
-    reach: float = 1.0,
-    joint_limits: dict[int, tuple[tuple[float, float], ...]] = LIMITS,
+    joint_limits: dict[int, tuple[tuple[float, float], ...]],
+    at_rest: float,
 ) -> torch.Tensor:
-    """Relative rotation matrices [count, 24, 3, 3]; the root keeps still."""
+    """Rotation vectors [count, 24, 3]; each joint stays at rest with probability at_rest."""
     vectors = np.zeros((count, 24, 3))
     for joint, limits in joint_limits.items():
-        low, high = np.radians(np.array(limits) * reach).T
+        low, high = np.radians(np.array(limits)).T
         for side in (0, 1) if joint in LEFT else (0,):
             drawn = generator.uniform(low, high, (count, 3))
-            rest = generator.random((count, 1)) < 0.25  # joints are often at rest
+            rest = generator.random((count, 1)) < at_rest
             drawn = np.where(rest, 0.0, drawn)
             # A reflection in x turns rotation vectors (x, y, z) into (x, -y, -z).
             vectors[:, joint + side] = drawn * ((1, -1, -1) if side else (1, 1, 1))
-    return roma.rotvec_to_rotmat(torch.from_numpy(vectors)).float()
+    return torch.from_numpy(vectors)
+
+
+def random_poses(count: int, generator: np.random.Generator, reach: float = 1.0) -> torch.Tensor:
+    """Relative rotation matrices [count, 24, 3, 3] of everyday poses; the root keeps still."""
+    vectors = reach * _rotation_vectors(count, generator, LIMITS, at_rest=0.25)
+    return roma.rotvec_to_rotmat(vectors).float()
+
+
+def wide_poses(count: int, generator: np.random.Generator) -> torch.Tensor:
+    """Poses [count, 24, 3, 3] to fit to: half of them move few joints, so that each fits alone."""
+    vectors = torch.cat(
+        [
+            _rotation_vectors(count - count // 2, generator, WIDE_LIMITS, at_rest=0.25),
+            _rotation_vectors(count // 2, generator, WIDE_LIMITS, at_rest=0.75),
+        ]
+    )
+    rotations = roma.rotvec_to_rotmat(vectors)
+    along = torch.tensor((1.0, 0.0, 0.0), dtype=vectors.dtype)
+    arm = vectors[:, ARM]
+    twist = roma.rotvec_to_rotmat(arm * along)
+    rotations[:, ARM] = roma.rotvec_to_rotmat(arm * (1 - along)) @ twist
+    return rotations.float()
