@@ -203,7 +203,7 @@ def fit_pose_shapes(
         for start in range(0, len(members), 64):
             chunk = members[start : start + 64]
             for vertex, offsets in zip(chunk, fit_vertices(data, chunk, moving), strict=True):
-                twin = mirror[vertex]
+                twin = int(mirror[vertex])
                 if twin == vertex:
                     directions[vertex] = (offsets + mirrored(offsets)) / 2
                 else:
