@@ -195,9 +195,9 @@ def fit_pose_shapes(
         target.body.skinning_weights.double().numpy(), target.weights.double().numpy()
     )
     groups: dict[tuple[int, ...], list[int]] = {}
-    for vertex in np.flatnonzero(target.body.template[:, 0].numpy() >= 0):
-        if joints[vertex]:
-            groups.setdefault(joints[vertex], []).append(int(vertex))
+    for index in np.flatnonzero(target.body.template[:, 0].numpy() >= 0):
+        if joints[index]:
+            groups.setdefault(joints[index], []).append(int(index))
     directions = np.zeros((len(mirror), 3, POSE_FEATURES))
     for moving, members in groups.items():
         for start in range(0, len(members), 64):
