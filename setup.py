@@ -38,6 +38,7 @@ setup(
         "overlay": ["moderngl>=5.10"],
         "training": TRAINING,
         "smplx": ["smplx>=0.1.28"],
+        "bake": ["anny==0.6.2", "scikit-learn>=1.5"],  # tools/: body and pose prior, made anew
         "test": ["pytest>=8", "smplx>=0.1.28", *TRAINING],
     },
     entry_points={

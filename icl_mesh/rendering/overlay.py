@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from icl_mesh.colors import person_color
 from icl_mesh.rendering.lighting import Lighting
@@ -58,7 +57,7 @@ def draw_overlay(image: Image, people: People, *, alpha: float = 0.8, labels: bo
     opacity = np.zeros(MAX_DRAWN + 1, np.float32)
     meshes = []
     for instance, (row, vertices) in enumerate(
-        zip(order, _vertices(people, order), strict=True), start=1
+        zip(order, people.select(order).mesh_m(), strict=True), start=1
     ):
         color = np.asarray(person_color(int(numbers[row]))) / 255
         material = Material(tint=(float(color[0]), float(color[1]), float(color[2])), gloss=0.06)
@@ -73,18 +72,6 @@ def draw_overlay(image: Image, people: People, *, alpha: float = 0.8, labels: bo
         for row in order[::-1]:
             _draw_label(result, people, int(row), int(numbers[row]))
     return result
-
-
-def _vertices(people: People, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-    """Vertices [N, V, 3] in the camera frame."""
-    if people.vertices_m is not None:
-        return people.vertices_m[rows]
-    device = people.body.template.device
-    with torch.inference_mode():
-        betas = torch.from_numpy(people.betas[rows]).to(device)
-        rotations = torch.from_numpy(people.rotations[rows]).to(device)
-        mesh = people.body(betas, rotations).vertices.cpu().numpy()
-    return np.asarray(mesh + people.translation_m[rows, None], np.float32)
 
 
 def _draw_label(image: Image, people: People, row: int, number: int) -> None:
