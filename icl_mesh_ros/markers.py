@@ -27,6 +27,12 @@ _POINT_MARK = Point(x=-7.125e218, y=3.0625e-197, z=1.9375e241)
 _POINT_BYTES = struct.pack("=ddd", _POINT_MARK.x, _POINT_MARK.y, _POINT_MARK.z)
 
 
+def color_of(person: int, alpha: float) -> ColorRGBA:
+    """The colour of a person's id, the same as in overlays."""
+    red, green, blue = (channel / 255 for channel in person_color(person))
+    return ColorRGBA(r=red, g=green, b=blue, a=alpha)
+
+
 class MeshMarkers:
     """Turns People into the bytes of a MarkerArray, and remembers whom RViz still shows."""
 
@@ -61,8 +67,7 @@ def _mesh_marker(header: Header, person: int, alpha: float, lifetime_s: float) -
     marker = Marker(header=header, ns=NAMESPACE, id=person, action=Marker.ADD)
     marker.type = Marker.TRIANGLE_LIST
     marker.scale.x = marker.scale.y = marker.scale.z = 1.0
-    red, green, blue = (channel / 255 for channel in person_color(person))
-    marker.color = ColorRGBA(r=red, g=green, b=blue, a=alpha)
+    marker.color = color_of(person, alpha)
     nanoseconds = round(lifetime_s * 1e9)
     marker.lifetime = Duration(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
     return marker
