@@ -40,7 +40,12 @@ class Session:
     def run(self) -> int:
         """The exit status."""
         options, logs = self._options, self._out / "logs"
-        model = {"weights": options.weights, "body": options.body, "device": options.device}
+        model = {
+            "weights": options.weights,
+            "body": options.body,
+            "device": options.device,
+            "track_timeout": 5.0,  # s: in lockstep a slow machine leaves long gaps between images
+        }
         camera = {
             "source": self._clip.source,
             "rate": options.rate,
@@ -52,7 +57,10 @@ class Session:
         print(f"starting mesh_node and camera_node (ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']})")
         with NodeProcess("mesh_node", model | fov, logs / "mesh_node.log") as mesh_node:
             self._spin(
-                lambda: self._recorder.ready, START_TIMEOUT_S, "the body model of mesh_node", mesh_node
+                lambda: self._recorder.ready,
+                START_TIMEOUT_S,
+                "the body model of mesh_node",
+                mesh_node,
             )
             with NodeProcess("camera_node", camera | fov, logs / "camera_node.log") as camera_node:
                 self._spin(
@@ -134,7 +142,8 @@ class Session:
 
     def _summary(self, video: Path) -> int:
         humans = [h for _, shot in self._shots for h in shot.humans.humans]
-        sent = self._clip.frames or self._recorder.images
+        cut_short = len(self._shots) >= self._options.frames
+        sent = (None if cut_short else self._clip.frames) or self._recorder.images
         latency = np.median([shot.latency_ms for _, shot in self._shots])
         print()
         print(f"images sent: {sent}, answered: {len(self._shots)}")
