@@ -148,7 +148,11 @@ class MeshNode(Node):
         from icl_mesh.rendering.overlay import draw_overlay
 
         seen = result.tracks.people.select(result.tracks.detected)
-        self._overlay.publish(image_from_rgb(draw_overlay(result.rgb, seen), header))
+        try:
+            overlay = draw_overlay(result.rgb, seen)
+        except RuntimeError as error:  # rendering is not available here
+            raise ValueError(f"no {self._overlay.topic_name}: {error}") from error
+        self._overlay.publish(image_from_rgb(overlay, header))
 
     def _note(self, header: Header, result: FrameResult) -> None:
         """Statistics of a finished frame; where the camera comes from is logged when it changes."""
