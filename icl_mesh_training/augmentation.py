@@ -135,11 +135,12 @@ def jitter_colour(
         offset = rng.uniform(-20, 20)
         ramp = (np.arange(256) / 255.0)[:, None] ** gamma * gain * 255 + offset
         table = np.clip(ramp, 0, 255).astype(np.uint8)
-        image = cv2.LUT(image, table[None])
+        image = np.asarray(cv2.LUT(image, table[None]), np.uint8)
     if rng.random() < config.grey:
-        image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+        image = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
     if rng.random() < config.blur:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.5))
+        image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 1.5)), np.uint8)
     return image
 
 
@@ -147,6 +148,6 @@ def warp(
     image: npt.NDArray[np.uint8], affine: npt.NDArray[np.float64], size: int
 ) -> npt.NDArray[np.uint8]:
     """The square image; outside the picture it is padding, as in the letterbox."""
-    return cv2.warpAffine(
-        image, affine, (size, size), flags=cv2.INTER_LINEAR, borderValue=PAD_VALUE
-    )
+    flags = cv2.INTER_LINEAR
+    warped = cv2.warpAffine(image, affine, (size, size), flags=flags, borderValue=PAD_VALUE)
+    return np.asarray(warped, np.uint8)

@@ -102,7 +102,7 @@ def make_sample(
         share = share * np.clip(after / np.maximum(before, 1), 0, 1)
     state[outside] = OUTSIDE
 
-    root = labels.joints_m[:, 0]
+    root = labels.joints_m[:, 0].astype(np.float64)
     matrices = Rotation.from_rotvec(labels.pose.reshape(-1, 3)).as_matrix()
     return Sample(
         image=warp(jitter_colour(image, config, rng), affine, size),  # padding keeps its grey

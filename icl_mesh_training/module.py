@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 
 from icl_mesh.body import BodyModel
 from icl_mesh.network import IclMeshNetwork
@@ -56,9 +56,10 @@ class TrainingModule(lightning.LightningModule):
         self.log_dict({f"loss/{name}": term for name, term in terms.items()})
         return total
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         config = self.config
-        trunk, heads = [], []
+        trunk: list[torch.nn.Parameter] = []
+        heads: list[torch.nn.Parameter] = []
         for name, parameter in self.network.named_parameters():
             if parameter.requires_grad:
                 from_imagenet = name.startswith("backbone.") and "decoder" not in name

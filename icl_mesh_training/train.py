@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from icl_mesh.body import BodyModel
 from icl_mesh.network import IclMeshNetwork, build_network, load_imagenet_mobilenet
+from icl_mesh.network.mobilenet import MobileNetV2
 from icl_mesh.weights import load_weights, save_weights
 from icl_mesh_training.augmentation import AugmentationConfig
 from icl_mesh_training.batch import Batch, collate
@@ -77,16 +78,19 @@ def make_network(config: TrainingConfig) -> IclMeshNetwork:
         network.train()
     else:
         network = build_network(config.architecture, config.head_width)
-        if config.imagenet is not None:
-            load_imagenet_mobilenet(network.backbone, config.imagenet)
-    if config.freeze_to_stride:
-        if config.architecture != "mobilenet_v2":
-            raise ValueError(
-                f"freeze_to_stride is for mobilenet_v2, the recipe's architecture is "
-                f"{config.architecture}; set it to 0"
-            )
-        network.backbone.freeze_to_stride(config.freeze_to_stride)  # type: ignore[operator]
-    return network.to(memory_format=torch.channels_last)
+    backbone = network.backbone
+    if isinstance(backbone, MobileNetV2):
+        if config.start is None and config.imagenet is not None:
+            load_imagenet_mobilenet(backbone, config.imagenet)
+        if config.freeze_to_stride:
+            backbone.freeze_to_stride(config.freeze_to_stride)
+    elif config.freeze_to_stride or config.imagenet:
+        raise ValueError(
+            f"freeze_to_stride and imagenet are for mobilenet_v2, the recipe's architecture is "
+            f"{network.architecture}; leave them out"
+        )
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 def make_loader(config: TrainingConfig, steps_done: int) -> DataLoader[Batch]:
