@@ -10,6 +10,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
+from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
@@ -51,7 +52,8 @@ class CameraNode(Node):
         self._lockstep = self._declare(
             "lockstep",
             False,
-            "files: publish the next image when humans of the last have arrived, or after 10 s",
+            "files: publish the next image when humans of the last have arrived, or after 10 s; "
+            "the stamps follow the file's own time line, whatever the machine's speed",
         )
         rate = self._declare(
             "rate", 0.0, "Hz; 0: that of the camera or video, 10 Hz for photos", (0.0, 1000.0)
@@ -63,12 +65,14 @@ class CameraNode(Node):
         self._source = open_source(*self._source_parameters())
         self._throttle = Throttle()
         self._published = 0
+        self._started = self.get_clock().now()
         self._asked: tuple[Header, float] | None = None  # lockstep: the image not yet answered
         self._image = self.create_publisher(Image, "image", CAMERA_QOS)
         self._info = self.create_publisher(CameraInfo, "camera_info", CAMERA_QOS)
         if self._lockstep and self._source.is_file:
             self.create_subscription(HumanArray, "humans", self._on_humans, 10)
         rate = rate or self._source.native_rate or DEFAULT_RATE
+        self._period = Duration(nanoseconds=round(1e9 / rate))
         self.create_timer(1 / rate, self._tick)
         self.get_logger().info(f"publishing {self._image.topic_name} at up to {rate:g} Hz")
 
@@ -123,12 +127,19 @@ class CameraNode(Node):
         if rgb is None:
             self._end()
             return
-        header = Header(stamp=self.get_clock().now().to_msg(), frame_id=self._frame_id)
+        header = Header(stamp=self._next_stamp().to_msg(), frame_id=self._frame_id)
         self._info.publish(self._camera_info(rgb.shape[1], rgb.shape[0], header))
         self._image.publish(image_from_rgb(rgb, header))
         self._published += 1
         if self._lockstep and self._source.is_file:
             self._asked = header, time.monotonic() + ANSWER_TIMEOUT_S
+
+    def _next_stamp(self) -> Time:
+        if self._published == 0:
+            self._started = self.get_clock().now()
+        if self._lockstep and self._source.is_file:
+            return self._started + Duration(nanoseconds=self._period.nanoseconds * self._published)
+        return self.get_clock().now()
 
     def _camera_info(self, width: int, height: int, header: Header) -> CameraInfo:
         info = self._calibration

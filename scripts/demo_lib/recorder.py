@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
@@ -26,7 +26,7 @@ WAITING = 40
 
 @dataclass(frozen=True)
 class Shot:
-    """One image with the people found in it. latency_ms: from its stamp to their arrival."""
+    """One image with the people found in it. latency_ms: from its arrival to theirs."""
 
     rgb: npt.NDArray[np.uint8]
     info: CameraInfo | None
@@ -40,7 +40,7 @@ class Recorder(Node):
     def __init__(self, on_shot: Callable[[Shot], None]) -> None:
         super().__init__("demo_recorder")
         self._on_shot = on_shot
-        self._images: OrderedDict[Key, Image] = OrderedDict()
+        self._images: OrderedDict[Key, tuple[Image, float]] = OrderedDict()
         self._infos: OrderedDict[Key, CameraInfo] = OrderedDict()
         self._answers: OrderedDict[Key, tuple[HumanArray, float]] = OrderedDict()
         self.images = 0  # received
@@ -58,24 +58,23 @@ class Recorder(Node):
 
     def _image(self, message: Image) -> None:
         self.images += 1
-        _remember(self._images, message.header, message)
+        _remember(self._images, message.header, (message, time.monotonic()))
         self._pair(_key(message.header))
 
     def _info(self, message: CameraInfo) -> None:
         _remember(self._infos, message.header, message)
 
     def _humans(self, message: HumanArray) -> None:
-        age = self.get_clock().now() - Time.from_msg(message.header.stamp)
-        _remember(self._answers, message.header, (message, age.nanoseconds / 1e6))
+        _remember(self._answers, message.header, (message, time.monotonic()))
         self._pair(_key(message.header))
 
     def _pair(self, key: Key) -> None:
         """Report the image of this stamp once its people are there too, in either order."""
         if key in self._images and key in self._answers:
-            humans, latency_ms = self._answers.pop(key)
-            rgb = rgb_from_image(self._images.pop(key), "image")
+            (image, asked), (humans, answered) = self._images.pop(key), self._answers.pop(key)
             self.shots += 1
-            self._on_shot(Shot(rgb, self._infos.pop(key, None), humans, latency_ms))
+            rgb, info = rgb_from_image(image, "image"), self._infos.pop(key, None)
+            self._on_shot(Shot(rgb, info, humans, max(0.0, (answered - asked) * 1e3)))
 
 
 def _key(header: Header) -> Key:

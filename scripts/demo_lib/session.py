@@ -23,6 +23,7 @@ from icl_mesh.body import BodyModel
 from icl_mesh_ros.camera_info import camera_from_info
 from icl_mesh_ros.msg import Human
 
+RATE = 10.0  # Hz, of the written video where that of the source is not known
 START_TIMEOUT_S = 120.0  # importing PyTorch and loading weights, on a slow machine
 ANSWER_TIMEOUT_S = 30.0  # without any image or answer
 
@@ -40,12 +41,7 @@ class Session:
     def run(self) -> int:
         """The exit status."""
         options, logs = self._options, self._out / "logs"
-        model = {
-            "weights": options.weights,
-            "body": options.body,
-            "device": options.device,
-            "track_timeout": 5.0,  # s: in lockstep a slow machine leaves long gaps between images
-        }
+        model = {"weights": options.weights, "body": options.body, "device": options.device}
         camera = {
             "source": self._clip.source,
             "rate": options.rate,
@@ -137,7 +133,7 @@ class Session:
         messages = [shot.humans for _, shot in self._shots]
         save_people(self._out / "people.npz", messages)
         save_contact_sheet(self._out / "contact_sheet.png", overlays)
-        video = save_video(self._out, overlays, self._options.rate or 10.0)
+        video = save_video(self._out, overlays, self._options.rate or RATE)
         return self._summary(video)
 
     def _summary(self, video: Path) -> int:
@@ -147,7 +143,7 @@ class Session:
         latency = np.median([shot.latency_ms for _, shot in self._shots])
         print()
         print(f"images sent: {sent}, answered: {len(self._shots)}")
-        print(f"latency (stamp to people received): median {latency:.0f} ms")
+        print(f"latency (image received to people received): median {latency:.0f} ms")
         print(f"ids: {', '.join(map(str, sorted({h.id for h in humans}))) or 'none'}")
         for line in self._score.lines():
             print(line)

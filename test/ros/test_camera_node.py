@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -72,13 +74,16 @@ def test_calibration_loop_and_a_broken_photo(start, peer, photos, tmp_path):
 def test_lockstep_waits_for_the_people_of_each_image(start, peer, photos):
     images = peer.listen(Image, "image")
     humans = peer.node.create_publisher(HumanArray, "humans", 10)
-    start("camera_node", source=str(photos), rate=100.0, wait_for_subscribers=1, lockstep=True)
+    start("camera_node", source=str(photos), rate=20.0, wait_for_subscribers=1, lockstep=True)
     for count in range(1, 5):
         peer.until(lambda count=count: len(images) == count, f"image {count}")
         peer.spin_for(0.3)
         assert len(images) == count  # no further one before its people arrive
         peer.until(humans.get_subscription_count, "camera_node listens")
         humans.publish(HumanArray(header=images[-1].header))
+    stamps = [image.header.stamp.sec * 10**9 + image.header.stamp.nanosec for image in images]
+    # The file's own time line, 20 Hz, however long the answers took.
+    assert [after - before for before, after in pairwise(stamps)] == [50_000_000] * 3
 
 
 @pytest.mark.parametrize(
