@@ -8,7 +8,6 @@ from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
 from icl_mesh.rendering import RenderingUnavailableError
-from icl_mesh.weights import default_weights_path
 from icl_mesh_ros.camera_info import info_from_camera
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.msg import Human
@@ -24,7 +23,6 @@ def scene():
         pytest.skip(str(error))
 
 
-@pytest.mark.skipif(not default_weights_path().is_file(), reason="no default weights yet")
 def test_the_people_of_a_photo_are_found_where_they_are(start, mesh_peer, scene):
     rgb, truth = scene
     start("mesh_node")

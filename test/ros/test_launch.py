@@ -14,7 +14,6 @@ from sensor_msgs.msg import Image
 
 from icl_mesh_ros.msg import HumanArray
 
-pytest.importorskip("launch", reason="apt package ros-<distro>-launch is not installed")
 pytest.importorskip("launch_ros", reason="apt package ros-<distro>-launch-ros is not installed")
 
 #: `ros2 launch icl_mesh_ros camera.launch.py ...` without ros2cli.
