@@ -164,9 +164,11 @@ class MeshNode(Node):
             self._statistics.record(f"{stage} (ms)", milliseconds)
         if result.camera_note != self._camera_note:
             self._camera_note = result.camera_note
-            log = self.get_logger()
-            say = log.warning if result.tracks.people.camera.focal_assumed else log.info
-            say(result.camera_note)
+            # Two calls, as rclpy refuses another severity from one line of code.
+            if result.tracks.people.camera.focal_assumed:
+                self.get_logger().warning(result.camera_note)
+            else:
+                self.get_logger().info(result.camera_note)
 
     def _on_error(self, error: Exception) -> None:
         """In the worker thread: the frame is lost, the next one is tried."""
