@@ -12,6 +12,7 @@ from scipy.spatial.transform import Rotation
 from torch.utils.data import Dataset, Sampler
 
 from icl_mesh.camera import weak_perspective_from_root
+from icl_mesh.network import IMAGENET_MEAN, IMAGENET_STD
 from icl_mesh_training.augmentation import (
     AugmentationConfig,
     flip,
@@ -120,6 +121,6 @@ def make_sample(
 
 def images_to_input(images: torch.Tensor) -> torch.Tensor:
     """uint8 [B, S, S, 3] -> ImageNet-normalised float [B, 3, S, S], channels last in memory."""
-    mean = torch.tensor((0.485, 0.456, 0.406), device=images.device) * 255
-    std = torch.tensor((0.229, 0.224, 0.225), device=images.device) * 255
+    mean = torch.tensor(IMAGENET_MEAN, device=images.device) * 255
+    std = torch.tensor(IMAGENET_STD, device=images.device) * 255
     return ((images - mean) / std).permute(0, 3, 1, 2)

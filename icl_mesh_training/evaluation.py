@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from icl_mesh.camera import Camera
 from icl_mesh.estimator import Estimator
 from icl_mesh_training.metrics import (
     MATCH_IOU,
@@ -75,9 +74,7 @@ def evaluate_scenes(
     errors: dict[str, list[float]] = defaultdict(list)
     for path in tqdm(images, desc="scenes", unit="image"):
         labels = SceneLabels.load(path.with_suffix(".npz"))
-        width, height = (int(v) for v in labels.size)
-        fx, fy, cx, cy = (float(v) for v in labels.intrinsics)
-        people = estimator(read_rgb(path), Camera(fx, fy, cx, cy, width, height))
+        people = estimator(read_rgb(path), labels.camera)
         demanded = labels.visible_share >= MIN_VISIBLE
         inside = (labels.occlusion < 4) | ~demanded[:, None]
         rows, columns = count_detections(
