@@ -31,6 +31,7 @@ from icl_mesh_ros.worker import FrameWorker
 
 #: Newest image only: an old one is worth nothing to a robot.
 SENSOR_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+RELIABLE_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED_QOS = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 DIAGNOSTICS_PERIOD_S = 1.0
 #: How long an image waits for a CameraInfo of its size where somebody publishes CameraInfos.
@@ -98,7 +99,9 @@ class MeshNode(Node):
         # Like image_transport, "<topic>/compressed" of the topic that image is remapped to.
         topic = self.resolve_topic_name("image") + ("/compressed" if compressed else "")
         kind = CompressedImage if compressed else Image
-        image = self.create_subscription(kind, topic, self._on_image, SENSOR_QOS)
+        reliable = self._settings.image_reliability == "reliable"
+        qos = RELIABLE_QOS if reliable else SENSOR_QOS
+        image = self.create_subscription(kind, topic, self._on_image, qos)
         info = self.create_subscription(CameraInfo, "camera_info", self._infos.put, SENSOR_QOS)
         return image.topic_name, info.topic_name
 

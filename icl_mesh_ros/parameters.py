@@ -40,6 +40,13 @@ class MeshParameters:
         choices=("raw", "compressed"),
         read_only=True,
     )
+    image_reliability: str = _parameter(
+        "best_effort",
+        "best_effort: the newest image, a lost one is not sent again; reliable: no image is lost "
+        "on the way (the publisher must be reliable too)",
+        choices=("best_effort", "reliable"),
+        read_only=True,
+    )
     detection_threshold: float = _parameter(
         0.0,
         "people with a lower score are left out; 0: the threshold stored with the weights",

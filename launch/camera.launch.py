@@ -48,6 +48,7 @@ ARGUMENTS = [
     ("max_rate", "", "Hz: most images worked on per second; 0: no limit"),
     ("assumed_fov_deg", "", "degrees across the longer side, without a calibration"),
     ("image_transport", "", "raw or compressed"),
+    ("image_reliability", "", "best_effort or reliable"),
 ]
 #: Argument, topic it stands for (its default).
 TOPICS = [
@@ -80,6 +81,7 @@ MESH_PARAMETERS = {
     "max_rate": float,
     "assumed_fov_deg": float,
     "image_transport": str,
+    "image_reliability": str,
 }
 
 
