@@ -9,21 +9,17 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
-from visualization_msgs.msg import MarkerArray
 
 from icl_mesh.estimator import Estimator
 from icl_mesh.tracking import Tracker
 from icl_mesh_ros.camera_info_store import CameraInfoStore
-from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.diagnostics import Statistics
 from icl_mesh_ros.frames import FrameProcessor, FrameResult
-from icl_mesh_ros.markers import MeshMarkers
-from icl_mesh_ros.messages import body_model_message, human_array
-from icl_mesh_ros.msg import BodyModel, HumanArray
+from icl_mesh_ros.outputs import Outputs
 from icl_mesh_ros.parameters import declare_parameters
 from icl_mesh_ros.run import run_node
 from icl_mesh_ros.throttle import Throttle
@@ -32,7 +28,6 @@ from icl_mesh_ros.worker import FrameWorker
 #: Newest image only: an old one is worth nothing to a robot.
 SENSOR_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-LATCHED_QOS = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 DIAGNOSTICS_PERIOD_S = 1.0
 #: How long an image waits for a CameraInfo of its size where somebody publishes CameraInfos.
 INFO_PATIENCE_S = 0.1
@@ -57,11 +52,12 @@ class MeshNode(Node):
         self._throttle = Throttle()
         self._infos = CameraInfoStore()
         self._camera_note = ""
-        self._mesh_markers = MeshMarkers()
         self._worker: FrameWorker[Image | CompressedImage] = FrameWorker(
             self._work, self._on_error, self._min_period_s
         )
-        self._create_publishers()
+        self._outputs = Outputs(self)
+        self._outputs.announce(self._estimator.body, self._estimator.weights_version)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         image_topic, self._info_topic = self._create_subscriptions()
         self._processor = FrameProcessor(
             self._estimator,
@@ -74,7 +70,7 @@ class MeshNode(Node):
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
         self._worker.start()
         self.get_logger().info(
-            f"ready: {image_topic} -> {self._humans.topic_name}; weights "
+            f"ready: {image_topic} -> {self._outputs.humans_topic}; weights "
             f"{self._estimator.weights_version}, body {self._estimator.body.name}, "
             f"{self._estimator.engine.name} on {self._estimator.device}"
         )
@@ -83,15 +79,6 @@ class MeshNode(Node):
         """Stop the worker, then destroy the node."""
         self._worker.stop()
         super().destroy_node()
-
-    def _create_publishers(self) -> None:
-        self._humans = self.create_publisher(HumanArray, "humans", 1)
-        self._markers = self.create_publisher(MarkerArray, "humans/markers", 1)
-        self._overlay = self.create_publisher(Image, "humans/overlay", 1)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
-        self._body_model = self.create_publisher(BodyModel, "humans/body_model", LATCHED_QOS)
-        estimator = self._estimator
-        self._body_model.publish(body_model_message(estimator.body, estimator.weights_version))
 
     def _create_subscriptions(self) -> tuple[str, str]:
         """Subscribe; returns the resolved names of the image and the CameraInfo topic."""
@@ -125,37 +112,11 @@ class MeshNode(Node):
     def _work(self, image: Image | CompressedImage) -> None:
         """In the worker thread: one image, from message to messages."""
         settings = self._settings
-        markers = self._markers.get_subscription_count() > 0
-        overlay = self._overlay.get_subscription_count() > 0
-        vertices = markers or overlay or settings.publish_vertices
         patience = INFO_PATIENCE_S if self.count_publishers(self._info_topic) else 0.0
+        vertices = self._outputs.wants_vertices(settings)
         result = self._processor(image, settings, vertices=vertices, info_patience_s=patience)
-        header = image.header
-        self._humans.publish(
-            human_array(result.tracks, header, with_vertices=settings.publish_vertices)
-        )
-        self._note(header, result)
-        if markers:
-            self._markers.publish(
-                self._mesh_markers.serialized(
-                    result.tracks, header, settings.marker_alpha, settings.marker_lifetime
-                )
-            )
-        else:
-            self._mesh_markers.forget()
-        if overlay:
-            self._publish_overlay(result, header)
-
-    def _publish_overlay(self, result: FrameResult, header: Header) -> None:
-        # Imported here: it needs OpenGL (EGL), which a node without viewers does not.
-        from icl_mesh.rendering.overlay import draw_overlay
-
-        seen = result.tracks.people.select(result.tracks.detected)
-        try:
-            overlay = draw_overlay(result.rgb, seen)
-        except RuntimeError as error:  # rendering is not available here
-            raise ValueError(f"no {self._overlay.topic_name}: {error}") from error
-        self._overlay.publish(image_from_rgb(overlay, header))
+        self._note(image.header, result)
+        self._outputs.publish(result, image.header, settings)
 
     def _note(self, header: Header, result: FrameResult) -> None:
         """Statistics of a finished frame; where the camera comes from is logged when it changes."""

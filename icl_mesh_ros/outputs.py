@@ -1,0 +1,90 @@
+"""Everything that mesh_node publishes about a frame."""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
+
+from icl_mesh.body import BodyModel as Body
+from icl_mesh_ros.conversions import image_from_rgb
+from icl_mesh_ros.frames import FrameResult
+from icl_mesh_ros.markers import MeshMarkers
+from icl_mesh_ros.messages import body_model_message, human_array
+from icl_mesh_ros.msg import BodyModel, HumanArray
+from icl_mesh_ros.parameters import MeshParameters
+
+LATCHED_QOS = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class Outputs:
+    """The publishers of a node that finds people: humans, humans/markers, humans/overlay and
+    humans/body_model. What nobody listens to is neither computed nor sent.
+
+    Made and destroyed in the node's thread; used by one thread at a time.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._humans = node.create_publisher(HumanArray, "humans", 1)
+        self._markers = node.create_publisher(MarkerArray, "humans/markers", 1)
+        self._overlay = node.create_publisher(Image, "humans/overlay", 1)
+        self._body_model = node.create_publisher(BodyModel, "humans/body_model", LATCHED_QOS)
+        self._mesh_markers = MeshMarkers()
+
+    @property
+    def humans_topic(self) -> str:
+        """The resolved name of humans."""
+        return str(self._humans.topic_name)
+
+    def announce(self, body: Body, weights_version: str) -> None:
+        """Publish the latched message about the body; again when body or weights change."""
+        self._body_model.publish(body_model_message(body, weights_version))
+
+    def wants_vertices(self, settings: MeshParameters) -> bool:
+        """Whether publish() needs the meshes of the next frame. Ask before it is worked on."""
+        return (
+            settings.publish_vertices
+            or self._markers.get_subscription_count() > 0
+            or self._overlay.get_subscription_count() > 0
+        )
+
+    def publish(self, result: FrameResult, header: Header, settings: MeshParameters) -> None:
+        """Send one frame under the header of its image.
+
+        The people go out first: a ValueError, raised where an overlay cannot be drawn here, does
+        not cost them.
+        """
+        # Somebody may have come since wants_vertices was asked: served with the next frame.
+        meshes = result.tracks.people.vertices_m is not None
+        self._humans.publish(
+            human_array(result.tracks, header, with_vertices=meshes and settings.publish_vertices)
+        )
+        if meshes and self._markers.get_subscription_count() > 0:
+            self._markers.publish(
+                self._mesh_markers.serialized(
+                    result.tracks, header, settings.marker_alpha, settings.marker_lifetime
+                )
+            )
+        else:
+            self._mesh_markers.forget()
+        if meshes and self._overlay.get_subscription_count() > 0:
+            self._publish_overlay(result, header)
+
+    def destroy(self) -> None:
+        """Take the topics back."""
+        for publisher in (self._humans, self._markers, self._overlay, self._body_model):
+            self._node.destroy_publisher(publisher)
+
+    def _publish_overlay(self, result: FrameResult, header: Header) -> None:
+        # Imported here: it needs OpenGL (EGL), which a node without viewers does not.
+        from icl_mesh.rendering.overlay import draw_overlay
+
+        seen = result.tracks.people.select(result.tracks.detected)
+        try:
+            overlay = draw_overlay(result.rgb, seen)
+        except RuntimeError as error:  # rendering is not available here
+            raise ValueError(f"no {self._overlay.topic_name}: {error}") from error
+        self._overlay.publish(image_from_rgb(overlay, header))
