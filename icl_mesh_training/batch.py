@@ -27,6 +27,11 @@ class Sample:
     weak_camera: npt.NDArray[np.float32]
     inverse_focal: npt.NDArray[np.float32]
     principal: npt.NDArray[np.float32]
+    has_pose: npt.NDArray[np.bool_]
+    has_shape: npt.NDArray[np.bool_]
+    has_joints_3d: npt.NDArray[np.bool_]
+    has_camera: npt.NDArray[np.bool_]
+    joint_labelled: npt.NDArray[np.bool_]
 
 
 @dataclass
@@ -36,10 +41,20 @@ class Batch:
     images uint8 [B, S, S, 3]: RGB. image_index int64 [N]: each person's image.
     joints_2d [N, J, 2]: square coordinates. joint_state uint8 [N, J]: who hides a joint,
     as SceneLabels.occlusion.
-    visible_share [N]: visible part of the silhouette, 0-1. betas [N, 10].
+    visible_share [N]: visible part of the silhouette, 0-1; 1 where it is not known. betas [N, 10].
     rotations [N, J, 3, 3]: joint 0 takes the body to the camera optical frame.
     joints_3d [N, J, 3]: metres from the pelvis, camera axes. weak_camera [N, 3]: (s, tx, ty).
-    inverse_focal [N], principal [N, 2]: see icl_mesh.camera.project_from_weak.
+    inverse_focal [N], principal [N, 2]: see icl_mesh.camera.project_from_weak; always set, from an
+    assumed field of view (or 0: weak perspective) where the camera is not known.
+
+    Label masks (supplementary, Table 2, person by person); what is masked may hold any finite
+    number. has_pose, has_shape, has_camera bool [N]: rotations, betas, weak_camera are labels.
+    has_joints_3d bool [N]: joints_3d is a label for the joints of joint_labelled.
+    joint_labelled bool [N, J]: a label exists for the joint, visible or not; joint_state is
+    meaningful for these alone.
+    A person without any labelled joint marks a region of which nothing is known (a crowd, a box
+    without keypoints): its joints_2d then lie on the corners of its box, joint_state VISIBLE.
+    An image without people in the batch is an image of nobody.
     """
 
     images: torch.Tensor
@@ -53,6 +68,11 @@ class Batch:
     weak_camera: torch.Tensor
     inverse_focal: torch.Tensor
     principal: torch.Tensor
+    has_pose: torch.Tensor
+    has_shape: torch.Tensor
+    has_joints_3d: torch.Tensor
+    has_camera: torch.Tensor
+    joint_labelled: torch.Tensor
 
     def to(self, device: torch.device | str) -> Batch:
         """The batch on another device."""

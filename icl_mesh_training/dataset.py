@@ -116,6 +116,11 @@ def make_sample(
         weak_camera=weak_perspective_from_root(root, camera).astype(np.float32),
         inverse_focal=np.full(people, 1 / camera.focal, np.float32),
         principal=np.tile([camera.px, camera.py], (people, 1)).astype(np.float32),
+        has_pose=np.ones(people, bool),
+        has_shape=np.ones(people, bool),
+        has_joints_3d=np.ones(people, bool),
+        has_camera=np.ones(people, bool),
+        joint_labelled=np.ones((people, 24), bool),
     )
 
 

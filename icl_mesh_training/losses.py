@@ -113,38 +113,61 @@ def shape_loss(predicted: torch.Tensor, target: torch.Tensor, person: torch.Tens
     return masked_mean(torch.where(person, labelled, prior), torch.ones_like(person))
 
 
-def joint_loss(predicted: torch.Tensor, target: torch.Tensor, person: torch.Tensor) -> torch.Tensor:
-    """MPJPE in metres of hip-centred joints [N, J, 3] (hips are joints 1 and 2)."""
+def joint_loss(predicted: torch.Tensor, target: torch.Tensor, joint: torch.Tensor) -> torch.Tensor:
+    """MPJPE in metres of hip-centred joints [N, J, 3] (hips are joints 1 and 2).
+
+    joint bool [N, J]: joints with 3-D labels. People without both hips do not count: nothing else
+    is a centre that all data sets share.
+    """
+    joint = joint & joint[:, 1:3].all(dim=1, keepdim=True)
     predicted = predicted - predicted[:, 1:3].mean(dim=1, keepdim=True)
     target = target - target[:, 1:3].mean(dim=1, keepdim=True)
-    return masked_mean(distance(predicted, target).mean(dim=1), person)
+    return _mean_of_people(distance(predicted, target), joint)
+
+
+def _mean_of_people(values: torch.Tensor, joint: torch.Tensor) -> torch.Tensor:
+    """Mean over people who have any of the mean over their joints, values [N, J]."""
+    weight = joint.to(values.dtype)
+    count = weight.sum(dim=1)
+    return masked_mean((values * weight).sum(dim=1) / count.clamp(min=1), count > 0)
 
 
 def procrustes_joint_loss(
-    predicted: torch.Tensor, target: torch.Tensor, person: torch.Tensor
+    predicted: torch.Tensor, target: torch.Tensor, joint: torch.Tensor
 ) -> torch.Tensor:
     """Joint error in metres after similarity alignment of the prediction (PA-MPJPE) [N, J, 3].
+
+    joint bool [N, J]: joints with 3-D labels; people with fewer than four do not count, since any
+    three points can be aligned to almost nothing.
 
     Rotation and scale of the alignment are constants: the gradient flows through the aligned
     prediction, not through the singular value decomposition, which explodes for flat poses.
     """
+    joint = joint & (joint.sum(dim=1, keepdim=True) >= 4)
     if not len(predicted):
         return predicted.sum()
-    aligned = procrustes_align(predicted, target)
-    return masked_mean(distance(aligned, target).mean(dim=1), person)
+    aligned = procrustes_align(predicted, target, joint)
+    return _mean_of_people(distance(aligned, target), joint)
 
 
-def procrustes_align(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """predicted [N, K, 3] moved onto target by the best rotation, scale and translation."""
-    source = predicted - predicted.mean(dim=1, keepdim=True)
-    center = target.mean(dim=1, keepdim=True)
+def procrustes_align(
+    predicted: torch.Tensor, target: torch.Tensor, joint: torch.Tensor | None = None
+) -> torch.Tensor:
+    """predicted [N, K, 3] moved onto target by the best rotation, scale and translation.
+
+    joint bool [N, K]: points that the alignment uses, all if None.
+    """
+    weight = torch.ones_like(target[..., :1]) if joint is None else joint[..., None].to(target)
+    total = weight.sum(dim=1, keepdim=True).clamp(min=1)
+    source = predicted - (predicted * weight).sum(dim=1, keepdim=True) / total
+    center = (target * weight).sum(dim=1, keepdim=True) / total
     with torch.no_grad():
-        covariance = torch.einsum("nki,nkj->nij", target - center, source)
+        offset = (target - center) * weight
+        covariance = torch.einsum("nki,nkj->nij", offset, source)
         rotation = roma.special_procrustes(covariance)
         rotated = torch.einsum("nij,nkj->nki", rotation, source)
-        scale = (rotated * (target - center)).sum(dim=(1, 2)) / source.square().sum(
-            dim=(1, 2)
-        ).clamp(min=1e-8)
+        spread = (source.square() * weight).sum(dim=(1, 2)).clamp(min=1e-8)
+        scale = (rotated * offset).sum(dim=(1, 2)) / spread
     return scale[:, None, None] * torch.einsum("nij,nkj->nki", rotation, source) + center
 
 

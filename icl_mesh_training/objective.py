@@ -70,7 +70,9 @@ class Objective(torch.nn.Module):
             "center_heatmap": losses.focal_loss(
                 maps.center_heatmap, targets.center_heatmap, targets.center_weight
             ),
-            "joint_heatmap": losses.focal_loss(maps.joint_heatmaps, targets.joint_heatmaps),
+            "joint_heatmap": losses.focal_loss(
+                maps.joint_heatmaps, targets.joint_heatmaps, targets.joint_weight
+            ),
         }
         people = batch.select(targets.kept)
         center, size = targets.center[targets.kept], targets.size[targets.kept]
@@ -96,7 +98,7 @@ class Objective(torch.nn.Module):
         return losses.contrastive_loss(
             network.project_center(at_center),
             network.project_joint(at_joint).view(-1, 24, at_joint.shape[-1]),
-            people.joint_state <= BY_SELF,
+            people.joint_labelled & (people.joint_state <= BY_SELF),
             people.image_index,
         )
 
@@ -117,17 +119,22 @@ class Objective(torch.nn.Module):
         joints = self.body.joints(betas, rotations)
         joints = joints - joints[:, :1]
         joints_2d = project_from_weak(joints, weak, people.inverse_focal, people.principal)
-        every = torch.ones(len(smpl), dtype=torch.bool, device=smpl.device)
+        labelled_3d = people.joint_labelled & people.has_joints_3d[:, None]
         return {
-            "pose": losses.pose_loss(rotations[:, :22], people.rotations[:, :22], every),
-            "shape": losses.shape_loss(betas, people.betas, every),
-            "joints_3d": losses.joint_loss(joints, people.joints_3d, every),
-            "joints_3d_aligned": losses.procrustes_joint_loss(joints, people.joints_3d, every),
+            "pose": losses.pose_loss(rotations[:, :22], people.rotations[:, :22], people.has_pose),
+            "shape": losses.shape_loss(betas, people.betas, people.has_shape),
+            "joints_3d": losses.joint_loss(joints, people.joints_3d, labelled_3d),
+            "joints_3d_aligned": losses.procrustes_joint_loss(
+                joints, people.joints_3d, labelled_3d
+            ),
             "joints_2d": losses.keypoint_loss(
-                joints_2d, people.joints_2d, people.joint_state < OUTSIDE, size
+                joints_2d,
+                people.joints_2d,
+                people.joint_labelled & (people.joint_state < OUTSIDE),
+                size,
             ),
             "pose_prior": self.prior(rotations),
-            "camera": losses.camera_loss(weak, people.weak_camera, every),
+            "camera": losses.camera_loss(weak, people.weak_camera, people.has_camera),
         }
 
     def _with_neighbours(

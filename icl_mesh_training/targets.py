@@ -25,13 +25,15 @@ MIN_OVERLAP = 0.7
 
 class Targets(NamedTuple):
     """center_heatmap [B,1,h,w], joint_heatmaps [B,24,h,w]; center_weight [B,1,h,w] is 0 around
-    people too hidden to demand or forbid; center [N,2] square coordinates; size [N] extent of each
-    person's box in square coordinates; kept bool [N]: people that the network must find.
+    people too hidden to demand or forbid; joint_weight [B,24,h,w] is 0 where a joint may lie that
+    is not labelled; center [N,2] square coordinates; size [N] extent of each person's box in
+    square coordinates; kept bool [N]: people that the network must find.
     """
 
     center_heatmap: torch.Tensor
     joint_heatmaps: torch.Tensor
     center_weight: torch.Tensor
+    joint_weight: torch.Tensor
     center: torch.Tensor
     size: torch.Tensor
     kept: torch.Tensor
@@ -53,12 +55,12 @@ def body_centers(joints: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
     return (joints * weight).sum(1) / weight.sum(1).clamp(min=1)
 
 
-def box_sizes(joints: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
-    """(width, height) [N, 2] of the box of the joints inside the image; 0 where there is none."""
+def boxes(joints: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+    """Box (left, top, right, bottom) [N, 4] of the joints inside the image; zeros if none is."""
     inside = (state < OUTSIDE)[..., None]
     low = torch.where(inside, joints, torch.inf).amin(1)
     high = torch.where(inside, joints, -torch.inf).amax(1)
-    return (high - low).clamp(min=0).nan_to_num(0, 0, 0)
+    return torch.cat((low, high), dim=1).nan_to_num(0, 0, 0)
 
 
 def gaussian_radius(box: torch.Tensor) -> torch.Tensor:
@@ -112,6 +114,43 @@ def gaussian_maps(
     return maps.scatter_reduce_(0, channel[:, None, None].expand_as(bumps), bumps, "amax")
 
 
+def box_maps(box: torch.Tensor, channel: torch.Tensor, channels: int, size: int) -> torch.Tensor:
+    """1 in the cells whose middle lies in a box, else 0.
+
+    box [M, 4] (left, top, right, bottom) in square coordinates, channel int [M]
+    -> [channels, size, size].
+    """
+    middle = torch.arange(size, device=box.device).add(0.5).mul(2 / size).sub(1)
+    x = (middle >= box[:, :1]) & (middle <= box[:, 2:3])
+    y = (middle >= box[:, 1:2]) & (middle <= box[:, 3:])
+    inside = (y[:, :, None] & x[:, None, :]).float()
+    maps = torch.zeros(channels, size, size, device=box.device)
+    return maps.scatter_reduce_(0, channel[:, None, None].expand_as(inside), inside, "amax")
+
+
+def joint_weights(batch: Batch, box: torch.Tensor, joint_heatmaps: torch.Tensor) -> torch.Tensor:
+    """Where the joint heatmap loss counts, [B, 24, h, w]: an unlabelled joint is no negative.
+
+    box [N, 4] in square coordinates. A channel that nobody in the image has labelled does not
+    count at all (method.md, "Targets"). Where only some people have it, the boxes of the others
+    (grown by a fifth: limbs reach out) do not count, save around the labelled joints themselves.
+    """
+    images, joints, _, width = joint_heatmaps.shape
+    labelled = batch.joint_labelled.float()
+    channel = labelled.new_zeros(images, joints).index_add(0, batch.image_index, labelled) > 0
+    people = torch.bincount(batch.image_index, minlength=images)
+    channel |= (people == 0)[:, None]
+    weight = channel.float()[:, :, None, None].expand_as(joint_heatmaps)
+    person, joint = (~batch.joint_labelled).nonzero(as_tuple=True)
+    if not len(person):
+        return weight
+    margin = 0.2 * (box[:, 2:] - box[:, :2])
+    grown = torch.cat((box[:, :2] - margin, box[:, 2:] + margin), dim=1)
+    channel_of = batch.image_index[person] * joints + joint
+    unknown = box_maps(grown[person], channel_of, images * joints, width)
+    return weight * ((unknown.view_as(joint_heatmaps) == 0) | (joint_heatmaps > 0.3))
+
+
 def make_targets(
     batch: Batch, map_size: int, min_visible: float = 0.12, min_size: float = 0.1
 ) -> Targets:
@@ -119,14 +158,22 @@ def make_targets(
 
     People of whom less than min_visible is seen, or fewer than three joints, or who are smaller
     than min_size (square coordinates), are not demanded: the centre loss ignores the surroundings
-    of their centre and no other loss counts them.
+    of their centre and no other loss counts them. The same holds for people without a labelled
+    joint, in all of their box.
     """
     images = len(batch.images)
-    center = body_centers(batch.joints_2d, batch.joint_state)
-    box = box_sizes(batch.joints_2d, batch.joint_state) * (map_size / 2)
+    known = batch.joint_labelled.any(1)
+    state = torch.where(
+        batch.joint_labelled | ~known[:, None],
+        batch.joint_state,
+        torch.full_like(batch.joint_state, OUTSIDE),
+    )
+    center = body_centers(batch.joints_2d, state)
+    corners = boxes(batch.joints_2d, state)
+    box = (corners[:, 2:] - corners[:, :2]) * (map_size / 2)
     radius = gaussian_radius(box)
-    seen_joints = (batch.joint_state <= BY_SELF).sum(1)
-    kept = (batch.visible_share >= min_visible) & (seen_joints >= 3)
+    seen_joints = (state <= BY_SELF).sum(1)
+    kept = known & (batch.visible_share >= min_visible) & (seen_joints >= 3)
     kept &= (center.abs() < 1).all(1)
     size = box.amax(1) * 2 / map_size
     kept &= size >= min_size
@@ -144,9 +191,10 @@ def make_targets(
     hidden = gaussian_maps(
         peak[~kept], sigma[~kept].clamp(min=1.5), batch.image_index[~kept], images, map_size
     )[:, None]
-    center_weight = ((hidden < 0.3) | (center_heatmap > 0.3)).float()
+    region = box_maps(corners[~known], batch.image_index[~known], images, map_size)[:, None]
+    center_weight = (((hidden < 0.3) & (region == 0)) | (center_heatmap > 0.3)).float()
 
-    person, joint = (batch.joint_state == VISIBLE).nonzero(as_tuple=True)
+    person, joint = (batch.joint_labelled & (state == VISIBLE)).nonzero(as_tuple=True)
     joint_heatmaps = gaussian_maps(
         cell_from_square(batch.joints_2d[person, joint], map_size),
         batch.joints_2d.new_ones(len(person)),
@@ -154,4 +202,12 @@ def make_targets(
         images * 24,
         map_size,
     ).view(images, 24, map_size, map_size)
-    return Targets(center_heatmap, joint_heatmaps, center_weight, center, size, kept)
+    return Targets(
+        center_heatmap,
+        joint_heatmaps,
+        center_weight,
+        joint_weights(batch, corners, joint_heatmaps),
+        center,
+        size,
+        kept,
+    )

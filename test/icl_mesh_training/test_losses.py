@@ -84,14 +84,14 @@ def test_alignment_undoes_a_similarity() -> None:
     source = 0.3 * torch.einsum("nij,nkj->nki", rotation, target) + torch.randn(4, 1, 3)
     aligned = losses.procrustes_align(source, target)
     torch.testing.assert_close(aligned, target, atol=1e-5, rtol=0)
-    every = torch.ones(4, dtype=torch.bool)
+    every = torch.ones(4, 24, dtype=torch.bool)
     assert losses.procrustes_joint_loss(source, target, every).item() < 1e-5
 
 
 def test_joint_loss_is_metres_between_hip_centred_joints() -> None:
     target = torch.randn(2, 24, 3)
     moved = target + torch.tensor([5.0, 0, 0])
-    every = torch.ones(2, dtype=torch.bool)
+    every = torch.ones(2, 24, dtype=torch.bool)
     assert losses.joint_loss(moved, target, every).item() < 1e-5
     moved[:, 20] += torch.tensor([0, 0.24, 0])
     assert losses.joint_loss(moved, target, every).item() == pytest.approx(0.01, abs=1e-5)
@@ -112,3 +112,18 @@ def test_shape_loss_without_label_is_the_prior() -> None:
     known = torch.tensor([False])
     assert losses.shape_loss(betas, betas, known).item() == pytest.approx(4 / 20)
     assert losses.shape_loss(betas, betas, ~known).item() == pytest.approx(0, abs=1e-5)
+
+
+def test_unlabelled_3d_joints_and_people_do_not_count() -> None:
+    torch.manual_seed(2)
+    target = torch.randn(3, 24, 3)
+    predicted = target.clone()
+    labelled = torch.ones(3, 24, dtype=torch.bool)
+    labelled[0, 20:], predicted[0, 20:] = False, 9.0
+    labelled[1], predicted[1] = False, 9.0
+    predicted[2, 5, 0] += 0.24
+    assert losses.joint_loss(predicted, target, labelled).item() == pytest.approx(0.005, abs=1e-5)
+    predicted[2] = 2 * target[2] + 1
+    assert losses.procrustes_joint_loss(predicted, target, labelled).item() < 1e-5
+    labelled[2, 2] = False  # without both hips nothing is hip-centred: only person 0 is left
+    assert losses.joint_loss(predicted, target, labelled).item() < 1e-5

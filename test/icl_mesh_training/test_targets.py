@@ -32,6 +32,11 @@ def batch_of(joints: torch.Tensor, state: torch.Tensor, image_index: list[int]) 
         weak_camera=torch.ones(count, 3),
         inverse_focal=torch.zeros(count),
         principal=torch.zeros(count, 2),
+        has_pose=torch.ones(count, dtype=torch.bool),
+        has_shape=torch.ones(count, dtype=torch.bool),
+        has_joints_3d=torch.ones(count, dtype=torch.bool),
+        has_camera=torch.ones(count, dtype=torch.bool),
+        joint_labelled=torch.ones(count, 24, dtype=torch.bool),
     )
 
 
@@ -120,3 +125,49 @@ def test_an_image_without_people() -> None:
     targets = make_targets(batch.select(torch.zeros(1, dtype=torch.bool)), 16)
     assert targets.center_heatmap.shape == (1, 1, 16, 16)
     assert targets.center_heatmap.max() == targets.joint_heatmaps.max() == 0
+
+
+def test_an_unlabelled_joint_is_no_negative() -> None:
+    # Image 0: person 0 in the left half lacks the head, person 1 in the right half has it;
+    # image 1: nobody has the hips.
+    joints = torch.rand(3, 24, 2) * 0.5 - 0.25
+    joints[0, :, 0] -= 0.6
+    joints[1, :, 0] += 0.6
+    state = torch.full((3, 24), VISIBLE, dtype=torch.uint8)
+    batch = batch_of(joints, state, [0, 0, 1])
+    batch.joint_labelled[0, 15] = False
+    batch.joint_labelled[2, [1, 2]] = False
+    targets = make_targets(batch, 32)
+    weight = targets.joint_weight
+    assert (targets.joint_heatmaps[0, 15] == 1).sum() == 1
+    assert targets.joint_heatmaps[1, 1].max() == 0
+    assert weight[1, 1].max() == weight[1, 2].max() == 0
+    assert weight[1, [0, *range(3, 24)]].min() == 1
+    x, y = ((joints[0].mean(0) + 1) / 2 * 32).long().tolist()
+    assert weight[0, 15, y, x] == 0
+    assert weight[0, 15, :, 16:].min() == 1
+    assert weight[0, :15].min() == weight[0, 16:].min() == 1
+
+
+def test_labelled_joints_alone_place_a_person() -> None:
+    joints = torch.rand(1, 24, 2) * 0.4
+    joints[0, 12:] = 77.0  # no labels: any number
+    state = torch.full((1, 24), VISIBLE, dtype=torch.uint8)
+    batch = batch_of(joints, state, [0])
+    batch.joint_labelled[0, 12:] = False
+    targets = make_targets(batch, 128)
+    assert targets.kept.item()
+    torch.testing.assert_close(targets.center[0], joints[0, :3].mean(0), atol=1e-5, rtol=0)
+    assert targets.size.item() <= 0.4
+
+
+def test_people_without_labels_are_a_region_of_which_nothing_is_known() -> None:
+    joints = torch.empty(1, 24, 2)
+    joints[0, ::2], joints[0, 1::2] = torch.tensor([-0.5, -0.5]), torch.tensor([0.25, 0.5])
+    batch = batch_of(joints, torch.full((1, 24), VISIBLE, dtype=torch.uint8), [0])
+    batch.joint_labelled[:] = False
+    targets = make_targets(batch, 16)
+    assert not targets.kept.any()
+    assert targets.center_heatmap.max() == targets.joint_weight.max() == 0
+    assert targets.center_weight[0, 0, 4:12, 4:10].max() == 0
+    assert targets.center_weight[0, 0].sum() == 16 * 16 - 8 * 6

@@ -1,5 +1,6 @@
 """Recipes, objective and the training loop, on scenes small enough for seconds."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,36 @@ def test_every_weighted_term_reaches_the_network(scenes: Path) -> None:
     total.backward()
     missing = [name for name, p in network.named_parameters() if p.grad is None]
     assert missing == []
+
+
+def test_people_without_3d_labels_get_only_2d(scenes: Path) -> None:
+    folder = SceneFolder(scenes, 64, AugmentationConfig.none())
+    batch = collate([folder[0, index] for index in range(4)])
+    for name in ("has_pose", "has_shape", "has_joints_3d", "has_camera"):
+        getattr(batch, name)[:] = False
+    network = build_network("mobilenet_v2", head_width=0.125).eval()
+    objective, maps = (
+        Objective(BodyModel.load(), ObjectiveConfig()),
+        network(images_to_input(batch.images)),
+    )
+    _, terms = objective(network, maps, batch)
+    _, altered = objective(
+        network,
+        maps,
+        replace(
+            batch,
+            rotations=torch.zeros_like(batch.rotations),
+            betas=batch.betas + 5,
+            joints_3d=batch.joints_3d + torch.rand_like(batch.joints_3d),
+            weak_camera=torch.zeros_like(batch.weak_camera),
+        ),
+    )
+    assert terms == altered
+    for name in ("pose", "joints_3d", "joints_3d_aligned", "camera"):
+        assert terms[name].item() == 0, name
+    # Supplementary, Table 2: the others are always active; shape falls back to its prior.
+    for name in ("joints_2d", "pose_prior", "shape", "center_heatmap", "joint_heatmap", "pull"):
+        assert terms[name].item() > 0, name
 
 
 def test_training_resumes_and_its_weights_load(scenes: Path, tmp_path: Path) -> None:
