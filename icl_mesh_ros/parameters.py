@@ -2,50 +2,47 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass
 
-from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.node import Node
 
-
-def _parameter(
-    default: Any,
-    text: str,
-    *,
-    limits: tuple[float, float] | None = None,
-    choices: tuple[str, ...] = (),
-    read_only: bool = False,
-) -> Any:
-    """A field of MeshParameters with what its descriptor says."""
-    described = {"text": text, "limits": limits, "choices": choices, "read_only": read_only}
-    return field(default=default, metadata=described)
+from icl_mesh_ros.parameter_fields import check, declare
+from icl_mesh_ros.parameter_fields import parameter as _parameter
 
 
 @dataclass(frozen=True)
 class MeshParameters:
-    """Parameters of mesh_node. Those that are not read-only take effect with the next frame."""
+    """Parameters of mesh_node. Where nothing else is said, they take effect with the next frame."""
 
+    autostart: bool = _parameter(
+        True,
+        "configure and activate by itself at start; false: a lifecycle manager does (read-only)",
+        read_only=True,
+    )
     weights: str = _parameter(
-        "default", "network weights: 'default' or a .safetensors file", read_only=True
+        "default",
+        "network weights: 'default' or a .safetensors file; set while running, the new ones are "
+        "loaded and tried beside the old ones, which stay where that fails",
     )
     body: str = _parameter(
-        "default", "body model: 'default' or a licensed SMPL file (.pkl, .npz)", read_only=True
+        "default", "body model: 'default' or a licensed SMPL file (.pkl, .npz)", at_configure=True
     )
-    device: str = _parameter("auto", "where the network runs: auto, cpu, cuda, ...", read_only=True)
-    engine: str = _parameter("auto", "what runs the network: auto, torch, ...", read_only=True)
+    device: str = _parameter(
+        "auto", "where the network runs: auto, cpu, cuda, cuda:N", at_configure=True
+    )
+    engine: str = _parameter("auto", "what runs the network: auto, torch, ...", at_configure=True)
     image_transport: str = _parameter(
         "raw",
         "raw: subscribe to image; compressed: to image/compressed",
         choices=("raw", "compressed"),
-        read_only=True,
+        at_configure=True,
     )
     image_reliability: str = _parameter(
         "best_effort",
         "best_effort: the newest image, a lost one is not sent again; reliable: no image is lost "
         "on the way (the publisher must be reliable too)",
         choices=("best_effort", "reliable"),
-        read_only=True,
+        at_configure=True,
     )
     detection_threshold: float = _parameter(
         0.0,
@@ -56,7 +53,7 @@ class MeshParameters:
         1.0,
         "s: how long a person who is no longer seen is predicted (OCCLUDED) and remembered",
         limits=(0.0, 60.0),
-        read_only=True,
+        at_configure=True,
     )
     assumed_fov_deg: float = _parameter(
         60.0,
@@ -73,25 +70,46 @@ class MeshParameters:
         1.0, "s: RViz drops markers that are not renewed; 0: never", limits=(0.0, 3600.0)
     )
 
+    warn_image_gap: float = _parameter(
+        2.0,
+        "s without an image until /diagnostics warns that the camera stands still",
+        limits=(0.0, 3600.0),
+    )
+    error_image_gap: float = _parameter(
+        10.0, "s without an image until /diagnostics calls that an error", limits=(0.0, 3600.0)
+    )
+    warn_result_age: float = _parameter(
+        1.0,
+        "s between the stamp of the newest result's image and now, until /diagnostics warns",
+        limits=(0.0, 3600.0),
+    )
+    error_result_age: float = _parameter(
+        5.0, "s of that age until /diagnostics calls it an error", limits=(0.0, 3600.0)
+    )
+    warn_output_rate: float = _parameter(
+        0.0, "Hz: /diagnostics warns of fewer results than this; 0: never", limits=(0.0, 1000.0)
+    )
+    error_output_rate: float = _parameter(
+        0.0,
+        "Hz: /diagnostics calls fewer results than this an error; 0: never",
+        limits=(0.0, 1000.0),
+    )
+
     def __post_init__(self) -> None:
-        for spec in fields(self):
-            choices, value = spec.metadata["choices"], getattr(self, spec.name)
-            if choices and value not in choices:
-                raise ValueError(f"{spec.name} must be one of {', '.join(choices)}, got '{value}'")
+        check(self)
+        for what in ("image_gap", "result_age"):
+            warn, error = getattr(self, f"warn_{what}"), getattr(self, f"error_{what}")
+            if warn > error:
+                raise ValueError(
+                    f"warn_{what} ({warn:g} s) must not exceed error_{what} ({error:g} s)"
+                )
+        if self.warn_output_rate < self.error_output_rate:
+            raise ValueError(
+                f"warn_output_rate ({self.warn_output_rate:g} Hz) must not be less than "
+                f"error_output_rate ({self.error_output_rate:g} Hz)"
+            )
 
 
 def declare_parameters(node: Node) -> MeshParameters:
     """Declare every parameter on the node, with descriptor and range, and read them."""
-    for spec in fields(MeshParameters):
-        described = spec.metadata
-        descriptor = ParameterDescriptor(
-            description=described["text"], read_only=described["read_only"]
-        )
-        if described["choices"]:
-            descriptor.additional_constraints = "one of " + ", ".join(described["choices"])
-        if described["limits"] is not None:
-            low, high = described["limits"]
-            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-        node.declare_parameter(spec.name, spec.default, descriptor)
-    names = [spec.name for spec in fields(MeshParameters)]
-    return MeshParameters(**{name: node.get_parameter(name).value for name in names})
+    return declare(node, MeshParameters)

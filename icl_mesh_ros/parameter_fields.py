@@ -1,0 +1,83 @@
+"""Fields of a dataclass as ROS parameters: declared with descriptors, checked with reasons."""
+
+from __future__ import annotations
+
+from dataclasses import Field, field, fields
+from typing import Any, TypeVar
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+Parameters = TypeVar("Parameters")
+
+
+def parameter(
+    default: Any,
+    text: str,
+    *,
+    limits: tuple[float, float] | None = None,
+    choices: tuple[str, ...] = (),
+    at_configure: bool = False,
+    read_only: bool = False,
+) -> Any:
+    """A field with what its descriptor says.
+
+    limits: least and largest value. at_configure: read when the node is configured, so it can be
+    set only before. read_only: fixed when the process starts. Others change at any time.
+    """
+    if at_configure:
+        text += "; read at configure: clean up the node before setting it"
+    described = {"limits": limits, "choices": choices, "read_only": read_only}
+    return field(
+        default=default, metadata={"text": text, "at_configure": at_configure, **described}
+    )
+
+
+def check(parameters: Any) -> None:
+    """Raises ValueError, naming parameter, rule and value, for what the descriptors forbid."""
+    for spec in fields(parameters):
+        value = getattr(parameters, spec.name)
+        choices, limits = spec.metadata["choices"], spec.metadata["limits"]
+        if choices and value not in choices:
+            raise ValueError(f"{spec.name} must be one of {', '.join(choices)}, got '{value}'")
+        if limits is not None and not limits[0] <= value <= limits[1]:  # NaN passes rclpy's check
+            raise ValueError(
+                f"{spec.name} must lie between {limits[0]:g} and {limits[1]:g}, got {value:g}"
+            )
+
+
+def declare(node: Node, kind: type[Parameters]) -> Parameters:
+    """Declare every field of the dataclass on the node, and read them all.
+
+    Raises rclpy's ParameterException for a given value of a wrong type or range.
+    """
+    specs: tuple[Field[Any], ...] = fields(kind)  # type: ignore[arg-type]
+    for spec in specs:
+        node.declare_parameter(spec.name, spec.default, _descriptor(spec))
+    return kind(**{spec.name: node.get_parameter(spec.name).value for spec in specs})
+
+
+def fixed_while_configured(old: Any, new: Any) -> list[str]:
+    """Names of the parameters that differ although they are read at configure only."""
+    return [
+        spec.name
+        for spec in fields(old)
+        if spec.metadata["at_configure"] and getattr(old, spec.name) != getattr(new, spec.name)
+    ]
+
+
+def _descriptor(spec: Field[Any]) -> ParameterDescriptor:
+    described = spec.metadata
+    descriptor = ParameterDescriptor(
+        description=described["text"], read_only=described["read_only"]
+    )
+    if described["choices"]:
+        descriptor.additional_constraints = "one of " + ", ".join(described["choices"])
+    if described["limits"] is None:
+        return descriptor
+    low, high = described["limits"]
+    if isinstance(spec.default, float):
+        descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+    else:
+        descriptor.integer_range = [IntegerRange(from_value=int(low), to_value=int(high), step=1)]
+    return descriptor
