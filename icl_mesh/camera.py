@@ -1,4 +1,4 @@
-"""Pinhole cameras in pixels, and the network's camera: weak perspective in a padded square.
+"""Cameras in pixels, and the network's camera: weak perspective in a padded square.
 
 Pixels: as in OpenCV and ROS, integer coordinates are pixel *centres*; an image of width W
 spans [-0.5, W - 0.5]. Frame: the camera optical frame (x right, y down, z forward), metres.
@@ -8,13 +8,16 @@ Square coordinates: the letterboxed square spans [-1, 1] x [-1, 1], edges includ
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from icl_mesh.lens import Lens
 
 #: A point's depth is never taken for less than this share of its root's depth: it keeps the
 #: projection of a body that reaches past the camera finite (and its gradient bounded).
@@ -25,10 +28,11 @@ Array = TypeVar("Array", npt.NDArray[np.float64], torch.Tensor)
 
 @dataclass(frozen=True)
 class Camera:
-    """Pinhole intrinsics without distortion.
+    """Pinhole intrinsics, and the distortion of the lens where the image is not rectified.
 
     fx, fy: focal lengths; cx, cy: principal point; width, height: image size; all in pixels.
     focal_assumed: the focal length is a guess, so distances made with it are guesses too.
+    lens: None for a pinhole. Pixels are those of the image as it is, lens included.
     """
 
     fx: float
@@ -38,6 +42,7 @@ class Camera:
     width: int
     height: int
     focal_assumed: bool = False
+    lens: Lens | None = None
 
     def __post_init__(self) -> None:
         if self.width < 1 or self.height < 1:
@@ -67,17 +72,75 @@ class Camera:
         """The 3x3 matrix K."""
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], dtype=float)
 
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Camera:
+        """The inverse of dataclasses.asdict (which is also what JSON keeps of a camera)."""
+        lens = values.get("lens")
+        if lens is not None:
+            lens = Lens(lens["model"], tuple(lens["coefficients"]))
+        return cls(**{**values, "lens": lens})
+
+    def cropped(self, x: int, y: int, width: int, height: int) -> Camera:
+        """The camera of a region of the image whose first pixel is (x, y)."""
+        return dataclasses.replace(self, cx=self.cx - x, cy=self.cy - y, width=width, height=height)
+
+    def binned(self, x: int, y: int) -> Camera:
+        """The camera of the image after x columns and y rows have become one pixel each.
+
+        A bin of b pixels has its centre (b - 1) / 2 after that of its first one.
+        """
+        return dataclasses.replace(
+            self,
+            fx=self.fx / x,
+            fy=self.fy / y,
+            cx=(self.cx + 0.5) / x - 0.5,
+            cy=(self.cy + 0.5) / y - 0.5,
+            width=self.width // x,
+            height=self.height // y,
+        )
+
+    def undistort(self, px: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Pixels of the image [..., 2] -> where a pinhole of the same K would have them."""
+        px = np.asarray(px, dtype=np.float64)
+        if self.lens is None:
+            return px
+        focal, center = self._focal_and_center
+        return self.lens.undistort((px - center) / focal) * focal + center
+
+    def rays(self, px: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Pixels of the image [..., 2] -> (x / z, y / z) of what they show, [..., 2]."""
+        focal, center = self._focal_and_center
+        return (self.undistort(px) - center) / focal
+
+    def pinhole_equivalent(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Points [..., 3] moved sideways to where a pinhole of the same K images them as this
+        camera images the given ones; a renderer without lenses then draws meshes in place.
+        Points at or behind the camera plane stay.
+        """
+        points = np.array(points, dtype=np.float64)
+        if self.lens is None:
+            return points
+        front = points[..., 2] > 1e-6
+        z = points[front, 2:]
+        points[front, :2] = self.lens.distort(points[front, :2] / z) * z
+        return points
+
+    @property
+    def _focal_and_center(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        return np.array([self.fx, self.fy]), np.array([self.cx, self.cy])
+
+    def _pixels(self, rays: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        focal, center = self._focal_and_center
+        return (rays if self.lens is None else self.lens.distort(rays)) * focal + center
+
     def project(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Points in the camera optical frame [..., 3], m -> pixels [..., 2].
 
         Points at or behind the camera plane have no image: they become NaN.
         """
         points = np.asarray(points, dtype=np.float64)
-        z = np.where(points[..., 2] > 1e-6, points[..., 2], np.nan)
-        return np.stack(
-            (self.fx * points[..., 0] / z + self.cx, self.fy * points[..., 1] / z + self.cy),
-            axis=-1,
-        )
+        z = np.where(points[..., 2:] > 1e-6, points[..., 2:], np.nan)
+        return self._pixels(points[..., :2] / z)
 
     def project_bodies(
         self, points: npt.ArrayLike, root_depth: npt.ArrayLike
@@ -91,8 +154,10 @@ class Camera:
         points = np.asarray(points, dtype=np.float64)
         nearest = MIN_DEPTH_RATIO * np.asarray(root_depth, dtype=np.float64)[:, None]
         inverse = 1 / np.maximum(points[..., 2], nearest)
-        x = self.fx * points[..., 0] * inverse + self.cx
-        return np.stack((x, self.fy * points[..., 1] * inverse + self.cy), axis=-1)
+        if self.lens is None:  # apart: a quarter of the time for the meshes of many people
+            x = self.fx * points[..., 0] * inverse + self.cx
+            return np.stack((x, self.fy * points[..., 1] * inverse + self.cy), axis=-1)
+        return self._pixels(points[..., :2] * inverse[..., None])
 
     def contains(self, px: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
         """Which pixels [..., 2] lie on the image: within [-0.5, width - 0.5] and likewise y."""

@@ -13,13 +13,14 @@ import torch
 import torch.nn.functional as F
 
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import Camera, root_from_weak_perspective
+from icl_mesh.camera import Camera
 from icl_mesh.confidence import VISIBLE_CONFIDENCE, joint_confidence
 from icl_mesh.decoding import PEAK_THRESHOLD, Detections, check_finite, decode_maps
 from icl_mesh.engine import Engine, create_engine, resolve_device
 from icl_mesh.letterbox import Letterbox
 from icl_mesh.network import IclMeshNetwork, NetworkMaps
 from icl_mesh.people import People
+from icl_mesh.placement import place_bodies
 from icl_mesh.preprocessing import preprocess
 from icl_mesh.weights import load_weights
 
@@ -127,7 +128,7 @@ class Estimator:
         clock = _Clock(self.device, times)
         images, letterbox = preprocess(image, self.input_size, self.device)
         camera = camera or Camera.assumed(letterbox.width, letterbox.height)
-        square_camera = letterbox.camera(camera)
+        letterbox.camera(camera)  # refuses a camera of another size before any work is done
         clock.lap("preprocess")
         maps = self.engine(images)
         clock.lap("network")
@@ -142,7 +143,8 @@ class Estimator:
         body_vertices = _numpy(mesh.vertices).astype(np.float64)
         clock.lap("body")
 
-        root = root_from_weak_perspective(_numpy(found.weak).astype(np.float64), square_camera)
+        offsets = body_joints - body_joints[:, :1]
+        root = place_bodies(offsets, _numpy(found.weak), letterbox, camera)
         translation = root - body_joints[:, 0]
         joints = body_joints + translation[:, None]
         joints_px = camera.project_bodies(joints, root[:, 2])

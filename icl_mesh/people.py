@@ -190,7 +190,7 @@ class People:
                 f"{path}: these people are of body model {header['body']!r}, the one given is "
                 f"{body.name!r}"
             )
-        camera = Camera(**header["camera"])
+        camera = Camera.from_dict(header["camera"])
         return cls(**arrays, camera=camera, body=body, weights_version=header["weights_version"])
 
     def save_json(self, path: str | Path) -> None:

@@ -1,0 +1,160 @@
+"""Lens distortion in normalised image coordinates, forwards and back.
+
+Normalised coordinates are (x / z, y / z) of a point in the camera optical frame; K takes them to
+pixels. Models, names and order of coefficients are those of OpenCV and of ROS's CameraInfo.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+
+#: Model -> numbers of coefficients that it may have.
+LENS_MODELS: dict[str, tuple[int, ...]] = {
+    "plumb_bob": (4, 5),  # k1 k2 p1 p2 [k3]
+    "rational_polynomial": (8, 12),  # k1 k2 p1 p2 k3 k4 k5 k6 [s1 s2 s3 s4]
+    "equidistant": (4,),  # k1 k2 k3 k4 over the angle from the axis (Kannala, Brandt 2006)
+}
+#: The image must still move outwards by this share of what it would without distortion: where a
+#: polynomial folds back, points far outside the picture would land inside it.
+LEAST_SLOPE = 0.01
+#: Widest angle from the axis that normalised coordinates are used for.
+WIDEST_RAD = math.radians(89.0)
+_TABLE_ROWS, _TABLE_TURNS = 4096, 16
+_NEWTON_STEPS = 8
+_STEP = 1e-6
+
+
+@dataclass(frozen=True)
+class Lens:
+    """One lens: its model (a key of LENS_MODELS) and its coefficients.
+
+    Inside ``valid_radius`` this is OpenCV's function. Outside, where a polynomial fitted to the
+    picture means nothing, points go on outwards in proportion: every point has an image that is
+    finite and on its own side.
+    """
+
+    model: str
+    coefficients: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if self.model not in LENS_MODELS:
+            raise ValueError(
+                f"lens model must be one of {', '.join(LENS_MODELS)}, got '{self.model}'"
+            )
+        numbers = tuple(float(c) for c in self.coefficients)
+        object.__setattr__(self, "coefficients", numbers)
+        counts = LENS_MODELS[self.model]
+        if len(numbers) not in counts:
+            raise ValueError(
+                f"lens model {self.model} has {' or '.join(map(str, counts))} coefficients, got "
+                f"{len(numbers)}"
+            )
+        if not all(map(math.isfinite, numbers)):
+            raise ValueError(f"lens coefficients must be finite, got {list(numbers)}")
+
+    @classmethod
+    def from_calibration(cls, model: str, coefficients: Sequence[float]) -> Lens | None:
+        """From what a calibration says; None for a lens without distortion (all zero, or none).
+
+        Accepts the other names that drivers use, and trailing zeros. Raises ValueError for a
+        model or a number of coefficients that is not known.
+        """
+        if not any(coefficients):
+            return None
+        name = {"fisheye": "equidistant", "kannala_brandt4": "equidistant"}.get(model, model)
+        numbers = list(coefficients)
+        fits = LENS_MODELS.get(name, ())
+        while fits and len(numbers) > fits[0] and numbers[-1] == 0 and len(numbers) not in fits:
+            numbers.pop()
+        return cls(name, tuple(numbers))
+
+    def distort(self, points: npt.ArrayLike) -> Array:
+        """Where the lens puts points: normalised [..., 2] -> distorted normalised [..., 2]."""
+        points = np.asarray(points, dtype=np.float64)
+        radius = np.linalg.norm(points, axis=-1, keepdims=True)
+        beyond = np.maximum(radius / self.valid_radius, 1.0)
+        return self._polynomial(points / beyond) * beyond
+
+    def undistort(self, points: npt.ArrayLike) -> Array:
+        """The inverse of distort: [..., 2] -> [..., 2]. NaN stays NaN."""
+        points = np.asarray(points, dtype=np.float64)
+        radii, distorted = _radial_table(self)
+        radius = np.linalg.norm(points, axis=-1, keepdims=True)
+        beyond = np.maximum(radius / distorted[-1], 1.0)
+        start = np.interp(radius / beyond, distorted, radii) * beyond
+        guess = points * start / np.maximum(radius, 1e-12)
+        for _ in range(_NEWTON_STEPS):
+            step = np.linalg.solve(self._jacobian(guess), (points - self.distort(guess))[..., None])
+            guess = guess + step.squeeze(-1)
+        return guess
+
+    @property
+    def valid_radius(self) -> float:
+        """Normalised radius up to which the lens moves points outwards, at most tan(89 degrees)."""
+        return float(_radial_table(self)[0][-1])
+
+    def _radial_factor(self, squared: Array) -> Array:
+        k = self.coefficients
+        if self.model == "equidistant":
+            radius = np.sqrt(squared)
+            angle = np.arctan(radius)
+            a2 = angle**2
+            bent = angle * (1 + a2 * (k[0] + a2 * (k[1] + a2 * (k[2] + a2 * k[3]))))
+            return np.asarray(
+                np.where(radius > 1e-8, bent / np.maximum(radius, 1e-8), 1.0), dtype=np.float64
+            )
+        third = k[4] if len(k) > 4 else 0.0
+        factor = 1 + squared * (k[0] + squared * (k[1] + squared * third))
+        if self.model == "rational_polynomial":
+            factor = factor / (1 + squared * (k[5] + squared * (k[6] + squared * k[7])))
+        return np.asarray(factor, dtype=np.float64)
+
+    def _polynomial(self, points: Array) -> Array:
+        """OpenCV's distortion (calib3d, "Detailed description"), which may fold back far out."""
+        squared = (points**2).sum(axis=-1)
+        bent = points * self._radial_factor(squared)[..., None]
+        if self.model == "equidistant":
+            return bent
+        x, y = points[..., 0], points[..., 1]
+        p1, p2 = self.coefficients[2:4]
+        dx = 2 * p1 * x * y + p2 * (squared + 2 * x**2)
+        dy = p1 * (squared + 2 * y**2) + 2 * p2 * x * y
+        if len(self.coefficients) == 12:  # thin prism
+            s1, s2, s3, s4 = self.coefficients[8:]
+            dx, dy = dx + squared * (s1 + s2 * squared), dy + squared * (s3 + s4 * squared)
+        return np.asarray(bent + np.stack((dx, dy), axis=-1), dtype=np.float64)
+
+    def _jacobian(self, points: Array) -> Array:
+        """Derivative of distort [..., 2 (of), 2 (by)], by central differences."""
+        step = _STEP * np.maximum(1.0, np.linalg.norm(points, axis=-1))[..., None]
+        columns = [
+            (self.distort(points + step * axis) - self.distort(points - step * axis)) / (2 * step)
+            for axis in np.eye(2)
+        ]
+        return np.stack(columns, axis=-1)
+
+
+@lru_cache(maxsize=64)  # a camera's messages make an equal lens with every image
+def _radial_table(lens: Lens) -> tuple[Array, Array]:
+    """Radii up to the valid one, in even steps of the angle, and their mean distorted radii."""
+    angles = np.linspace(0, WIDEST_RAD, _TABLE_ROWS)
+    turns = np.linspace(0, 2 * math.pi, _TABLE_TURNS, endpoint=False)
+    outwards = np.stack((np.cos(turns), np.sin(turns)), axis=-1)
+    radii = np.tan(angles)
+    with np.errstate(all="ignore"):  # denominators of the polynomial may vanish far out
+        bent = lens._polynomial(radii[:, None, None] * outwards)  # [rows, turns, 2]
+        distorted = (bent * outwards).sum(axis=-1)
+        # A fisheye lens is even over the angle, the others over the radius.
+        even = angles if lens.model == "equidistant" else radii
+        slope = np.gradient(distorted, even, axis=0).min(axis=1)
+    good = slope > LEAST_SLOPE
+    count = len(radii) if good.all() else max(int(good.argmin()) - 1, 2)
+    return radii[:count], distorted[:count].mean(axis=1)

@@ -1,0 +1,103 @@
+"""Metric places of bodies from the network's camera: closed form, or through a distorting lens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from icl_mesh.camera import (
+    MIN_DEPTH_RATIO,
+    Camera,
+    SquareCamera,
+    root_from_weak_perspective,
+)
+from icl_mesh.letterbox import Letterbox
+
+Array = npt.NDArray[np.float64]
+
+_NEWTON_STEPS = 8
+#: A place that still moves by this share of its distance after the last step is given up.
+_CONVERGED = 1e-3
+_RIDGE = 1e-8
+
+
+def place_bodies(
+    offsets: npt.ArrayLike, weak: npt.ArrayLike, letterbox: Letterbox, camera: Camera
+) -> Array:
+    """Roots (pelvis) of N bodies, [N, 3], m, camera optical frame.
+
+    offsets [N, K, 3]: joints measured from the root, camera axes, m. weak [N, 3]: the network's
+    (s, tx, ty), which place the joints in the image *as it is*.
+
+    Pinhole: z = f / s, and the root's ray. With a lens, s and t mean a body seen through it, whose
+    scale differs from place to place: wanted is the root whose joints, projected through the lens,
+    are best described (least squares over the joints, the network's 2-D loss) by these s and t.
+    It starts from the joints' and the root's undistorted rays. Without distortion both agree.
+    """
+    offsets, weak = np.asarray(offsets, np.float64), np.asarray(weak, np.float64)
+    square = letterbox.camera(camera)
+    pinhole = root_from_weak_perspective(weak, square)
+    if camera.lens is None or len(weak) == 0:
+        return pinhole
+    joints, gradient = _described(offsets, weak, square)
+    first = _from_rays(offsets, camera.rays(letterbox.px_from_square(joints)), pinhole)
+    root = first
+
+    def imbalance(root: Array) -> Array:
+        px = camera.project_bodies(root[:, None] + offsets, root[:, 2])
+        residual = joints - letterbox.square_from_px(px)
+        return np.asarray(np.einsum("nkip,nki->np", gradient, residual))
+
+    step = np.zeros_like(root)
+    for _ in range(_NEWTON_STEPS):
+        step = _newton_step(imbalance, root)
+        # a step never halves or doubles the distance: the image holds no more than that
+        share = np.linalg.norm(step, axis=1) / (0.5 * root[:, 2])
+        root = root + step / np.maximum(share, 1.0)[:, None]
+    settled = np.linalg.norm(step, axis=1) < _CONVERGED * root[:, 2]
+    return np.where(settled[:, None], root, first)
+
+
+def _described(offsets: Array, weak: Array, square: SquareCamera) -> tuple[Array, Array]:
+    """Joints in square coordinates [N, K, 2] as the network's camera has them (see
+    camera.project_from_weak), and their derivative by (log s, tx, ty), [N, K, 2, 3]."""
+    aspect = np.array([square.fx, square.fy]) / square.focal  # pixels need not be square
+    scale, shift = weak[:, None, :1], weak[:, None, 1:]
+    center = np.array([square.px, square.py])
+    z = scale * offsets[..., 2:] / square.focal
+    near = 1 + z <= MIN_DEPTH_RATIO
+    depth = np.where(near, MIN_DEPTH_RATIO, 1 + z)
+    spread = scale * aspect * offsets[..., :2]
+    from_center = (spread + shift - center) / depth
+    gradient = np.zeros((*offsets.shape[:2], 2, 3))
+    gradient[..., 0] = spread / depth - np.where(near, 0.0, z) * from_center / depth
+    gradient[..., 1:] = np.eye(2) / depth[..., None]
+    return center + from_center, gradient
+
+
+def _newton_step(imbalance: Callable[[Array], Array], root: Array) -> Array:
+    """The step [N, 3] that makes imbalance [N, 3] zero to first order (central differences)."""
+    size = 1e-5 * root[:, 2:]
+    columns = [
+        (imbalance(root + size * axis) - imbalance(root - size * axis)) / (2 * size)
+        for axis in np.eye(3)
+    ]
+    slope = np.stack(columns, axis=-1)
+    # A body that no longer moves in the image (far outside it) has no step rather than no answer.
+    return np.asarray(-(np.linalg.pinv(slope) @ imbalance(root)[..., None])[..., 0])
+
+
+def _from_rays(offsets: Array, rays: Array, pinhole: Array) -> Array:
+    """Roots [N, 3] that bring the joints nearest to their rays [N, K, 2]: linear least squares of
+    X + Tx = u (Z + Tz), and likewise y. pinhole [N, 3] decides where all rays are one."""
+    rows = np.zeros((*rays.shape, 3))
+    rows[..., 0, 0] = rows[..., 1, 1] = 1
+    rows[..., 2] = -rays
+    right = rays * offsets[..., 2:] - offsets[..., :2]
+    normal = np.einsum("nkap,nkaq->npq", rows, rows) + _RIDGE * np.eye(3)
+    sides = np.einsum("nkap,nka->np", rows, right) + _RIDGE * pinhole
+    root = np.linalg.solve(normal, sides[..., None])[..., 0]
+    root[:, 2] = np.maximum(root[:, 2], 0.1 * pinhole[:, 2])  # never behind the camera
+    return np.asarray(root)

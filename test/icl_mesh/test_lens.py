@@ -1,0 +1,149 @@
+"""Lens distortion against OpenCV, which ROS's calibrations come from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from icl_mesh.camera import Camera
+from icl_mesh.lens import Lens
+
+LENSES = {
+    "webcam": (Lens("plumb_bob", (0.06, -0.17, 0.0012, -0.0007, 0.09)), 0.8),
+    "wide": (Lens("plumb_bob", (-0.31, 0.11, 0.0008, -0.0011, -0.017)), 1.0),
+    "four numbers": (Lens("plumb_bob", (-0.2, 0.04, 0.0, 0.001)), 0.9),
+    "oak": (Lens("rational_polynomial", (8.1, 2.5, 3e-4, -1e-4, 0.1, 8.4, 5.2, 0.6)), 1.2),
+    "thin prism": (
+        Lens("rational_polynomial", (0.2, 0.1, 0, 1e-3, 0, 0.3, 0, 0, 1e-3, -2e-4, 5e-4, 1e-4)),
+        1.0,
+    ),
+    "fisheye": (Lens("equidistant", (-0.021, 0.012, -0.0061, 0.0009)), 4.0),
+}
+
+
+def opencv_distort(lens: Lens, points: np.ndarray) -> np.ndarray:
+    coefficients = np.array(lens.coefficients, dtype=float)
+    if lens.model == "equidistant":
+        return cv2.fisheye.distortPoints(points[None], np.eye(3), coefficients)[0]
+    rays = np.column_stack((points, np.ones(len(points))))
+    px, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), np.eye(3), coefficients)
+    return px[:, 0]
+
+
+def opencv_undistort(lens: Lens, points: np.ndarray) -> np.ndarray:
+    coefficients = np.array(lens.coefficients, dtype=float)
+    if lens.model == "equidistant":
+        return cv2.fisheye.undistortPoints(points[None], np.eye(3), coefficients)[0]
+    return cv2.undistortPoints(points[:, None], np.eye(3), coefficients)[:, 0]
+
+
+def points_within(lens: Lens, reach: float, count: int = 400) -> np.ndarray:
+    points = np.random.default_rng(0).uniform(-reach, reach, (count, 2))
+    assert reach * np.sqrt(2) < lens.valid_radius
+    return points
+
+
+@pytest.mark.parametrize("name", LENSES)
+def test_distortion_is_opencvs(name):
+    lens, reach = LENSES[name]
+    points = points_within(lens, reach)
+    np.testing.assert_allclose(lens.distort(points), opencv_distort(lens, points), atol=1e-12)
+    np.testing.assert_array_equal(lens.distort([0.0, 0.0]), [0.0, 0.0])
+
+
+@pytest.mark.parametrize("name", LENSES)
+def test_undistortion_inverts_opencvs_distortion(name):
+    lens, reach = LENSES[name]
+    points = points_within(lens, reach)
+    np.testing.assert_allclose(lens.undistort(opencv_distort(lens, points)), points, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", LENSES)
+def test_undistortion_is_opencvs_where_that_converges(name):
+    """OpenCV stops after five rounds of fixed-point iteration: good near the axis only."""
+    lens, reach = LENSES[name]
+    bent = lens.distort(points_within(lens, 0.25 * reach))
+    atol = 1e-6 if name in ("webcam", "four numbers", "thin prism", "fisheye") else 2e-3
+    np.testing.assert_allclose(lens.undistort(bent), opencv_undistort(lens, bent), atol=atol)
+
+
+@pytest.mark.parametrize("name", LENSES)
+def test_points_outside_every_picture_stay_outside(name):
+    """OpenCV's polynomials fold back far out; here each point keeps its side and its order."""
+    lens, _ = LENSES[name]
+    radii = np.geomspace(0.01, 500, 300)
+    for turn in np.linspace(0, 2 * np.pi, 9):
+        outwards = np.array([np.cos(turn), np.sin(turn)])
+        bent = lens.distort(radii[:, None] * outwards) @ outwards
+        assert np.isfinite(bent).all()
+        assert (np.diff(bent) > 0).all()
+        back = lens.undistort(lens.distort(radii[:, None] * outwards))
+        np.testing.assert_allclose(back, radii[:, None] * outwards, rtol=1e-6, atol=1e-9)
+
+
+def test_a_fold_is_where_the_derivative_vanishes():
+    # r (1 - 0.3 r^2) turns round at 1 - 0.9 r^2 = 0; slope 0.01 is reached a little before.
+    lens = Lens("plumb_bob", (-0.3, 0.0, 0.0, 0.0))
+    assert lens.valid_radius == pytest.approx(np.sqrt(0.99 / 0.9), abs=2e-3)
+
+
+def test_lenses_that_cannot_be():
+    with pytest.raises(ValueError, match=r"must be one of plumb_bob, rational.*got 'fish'"):
+        Lens("fish", (0.1,))
+    with pytest.raises(ValueError, match="plumb_bob has 4 or 5 coefficients, got 3"):
+        Lens("plumb_bob", (0.1, 0.0, 0.0))
+    with pytest.raises(ValueError, match="coefficients must be finite"):
+        Lens("equidistant", (float("nan"), 0.0, 0.0, 0.0))
+
+
+def test_what_calibrations_say():
+    assert Lens.from_calibration("plumb_bob", [0.0] * 5) is None
+    assert Lens.from_calibration("", []) is None
+    assert Lens.from_calibration("anything", [0.0]) is None
+    fisheye = Lens.from_calibration("fisheye", [0.1, 0, 0, 0])
+    assert fisheye == Lens("equidistant", (0.1, 0.0, 0.0, 0.0))
+    # OpenCV writes 14 numbers where the sensor might be tilted; most are not
+    fourteen = Lens.from_calibration("rational_polynomial", [0.1] * 8 + [0.0] * 6)
+    assert fourteen == Lens("rational_polynomial", (0.1,) * 8 + (0.0,) * 4)
+    with pytest.raises(ValueError, match="got 14"):
+        Lens.from_calibration("rational_polynomial", [0.1] * 14)
+
+
+CAMERA = Camera(600.0, 610.0, 330.0, 250.0, 640, 480, lens=LENSES["wide"][0])
+
+
+def test_projection_through_a_lens_is_opencvs():
+    points = np.random.default_rng(1).uniform((-0.7, -0.6, 1), (0.7, 0.6, 1.2), (50, 3))
+    distortion = np.array(CAMERA.lens.coefficients)
+    zero = np.zeros(3)
+    expected, _ = cv2.projectPoints(points, zero, zero, CAMERA.matrix, distortion)
+    np.testing.assert_allclose(CAMERA.project(points), expected[:, 0], atol=1e-9)
+    bodies = CAMERA.project_bodies(points[None], points[:1, 2])
+    np.testing.assert_allclose(bodies[0], expected[:, 0], atol=1e-9)
+    straight, _ = cv2.projectPoints(points, zero, zero, CAMERA.matrix, None)
+    np.testing.assert_allclose(CAMERA.undistort(expected[:, 0]), straight[:, 0], atol=1e-8)
+    rays = points[:, :2] / points[:, 2:]
+    np.testing.assert_allclose(CAMERA.rays(expected[:, 0]), rays, atol=1e-10)
+    # A renderer without lenses, given the moved points, draws them at the same pixels.
+    pinhole = dataclasses.replace(CAMERA, lens=None)
+    moved = pinhole.project(CAMERA.pinhole_equivalent(points))
+    np.testing.assert_allclose(moved, expected[:, 0], atol=1e-9)
+    assert np.isnan(CAMERA.project([0.0, 0.1, -1.0])).all()
+
+
+def test_a_region_of_binned_pixels_sees_the_same_rays():
+    """By hand: pixel (u, v) of the result is the middle of 2 x 3 pixels of the sensor."""
+    part = CAMERA.cropped(100, 60, 400, 300).binned(2, 3)
+    assert (part.width, part.height) == (200, 100)
+    for u, v in ((0, 0), (57, 33), (199, 99)):
+        sensor = np.array([100 + 2 * u + 0.5, 60 + 3 * v + 1.0])
+        np.testing.assert_allclose(part.rays([u, v]), CAMERA.rays(sensor), atol=1e-12)
+
+
+def test_a_camera_survives_json():
+    for camera in (CAMERA, dataclasses.replace(CAMERA, lens=None)):
+        assert Camera.from_dict(json.loads(json.dumps(dataclasses.asdict(camera)))) == camera
