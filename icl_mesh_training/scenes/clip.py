@@ -7,26 +7,22 @@ from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from icl_mesh.body import BodyModel
 from icl_mesh.camera import Camera
 from icl_mesh.rendering import Lighting, Renderer
 from icl_mesh_training.scenes.drawing import Scene, draw_scene
+from icl_mesh_training.scenes.gait import CYCLE_M, walking_pose
 from icl_mesh_training.scenes.labels import SceneLabels
 from icl_mesh_training.scenes.layout import turned
-from icl_mesh_training.scenes.limbs import L_SHOULDER, R_SHOULDER
 from icl_mesh_training.scenes.objects import ObjectSampler
 from icl_mesh_training.scenes.people import Person, PersonFactory
-from icl_mesh_training.scenes.pose import ANKLES, HIPS, JOINTS, KNEES, SPINE, Pose
 from icl_mesh_training.scenes.textures import build_textures
 from icl_mesh_training.scenes.view import View, place_view
 
 #: Start and end (x, z) of each person, m: they walk in opposite directions and pass each other
 #: 0.9 m apart in depth, in the middle of the clip.
 _PATHS = (((-1.3, -3.1), (1.3, -2.8)), ((1.6, -3.7), (-1.6, -4.0)))
-#: A person's step cycle (two steps), m.
-_CYCLE_M = 1.25
 
 
 def crossing_clip(
@@ -50,7 +46,7 @@ def crossing_clip(
     rng = np.random.default_rng(seed)
     betas = np.clip(rng.normal(0, 0.8, (2, 10)), -2, 2).astype(np.float32)
     backdrops = ObjectSampler(bank).room(rng, -_PATHS[1][1][1], view)
-    lighting = _room_light(view)
+    lighting = room_light(view)
     with Renderer(bank.images) as renderer:
         for frame in range(frames):
             people = _walkers(factory, betas, frame / (frames - 1))
@@ -65,7 +61,7 @@ def _walkers(factory: PersonFactory, betas: npt.NDArray[np.float32], at: float) 
     for i, (start, end) in enumerate(np.asarray(_PATHS)):
         way = end - start
         walked = at * float(np.linalg.norm(way))
-        pose = walking_pose(2 * math.pi * walked / _CYCLE_M + 2.0 * i)
+        pose = walking_pose(2 * math.pi * walked / CYCLE_M + 2.0 * i)
         poses.append(turned(pose, math.atan2(way[0], way[1])))
         spots.append(start + at * way)
     people = factory.posed(betas, poses)
@@ -74,29 +70,9 @@ def _walkers(factory: PersonFactory, betas: npt.NDArray[np.float32], at: float) 
     return people
 
 
-def walking_pose(phase: float) -> Pose:
-    """One moment of a relaxed walk; phase in rad, 2 pi is two steps."""
-    rotvec = np.zeros((JOINTS, 3))
-    for i, (side, offset) in enumerate(((1, 0.0), (-1, math.pi))):
-        swing, lift = math.sin(phase + offset), max(math.cos(phase + offset), 0.0)
-        rotvec[HIPS[i], 0] = -0.42 * swing - 0.08
-        rotvec[KNEES[i], 0] = 0.12 + 0.75 * lift
-        rotvec[ANKLES[i], 0] = 0.15 * max(-swing, 0.0) - 0.08
-        shoulder = (L_SHOULDER, R_SHOULDER)[i]
-        # arms hang (about z) and swing against the legs (about x, in the hanging frame)
-        rotvec[shoulder] = _compose([0.35 * swing, 0, 0], [0, 0, -1.22 * side])
-        rotvec[(18, 19)[i], 1] = -side * (0.35 - 0.15 * swing)
-    rotvec[SPINE[0], 1] = 0.08 * math.sin(phase)
-    rotvec[SPINE[1], 0] = 0.04
-    return Pose(rotvec)
+def room_light(view: View) -> Lighting:
+    """The light of a room with a lamp above and a window, the same for every view."""
 
-
-def _compose(first: list[float], then: list[float]) -> npt.NDArray[np.float64]:
-    turn = Rotation.from_rotvec(first) * Rotation.from_rotvec(then)
-    return np.asarray(turn.as_rotvec())
-
-
-def _room_light(view: View) -> Lighting:
     def toward(world: list[float]) -> tuple[float, float, float]:
         x, y, z = view.rotation @ np.asarray(world)
         return float(x), float(y), float(z)
