@@ -27,6 +27,8 @@ HEATMAP_BIAS = -2.19
 #: 1.1 ** c0 = 0.9: one metre is 0.45 of the square's side, so a person of 1.7 m spans three
 #: quarters of it. Near the middle of the sizes met, on a logarithmic scale, for full bodies.
 CAMERA_BIAS = (math.log(0.9) / math.log(1.1), 0.0, 0.0)
+#: Cells along the map for which the camera branch's scale is absolute: an input of 256 pixels.
+REFERENCE_CELLS = 32
 #: Upright and facing the camera: the body's y is up and the camera's y is down, so half a turn
 #: about x; its first two columns.
 UPRIGHT_6D = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
@@ -110,10 +112,7 @@ class IclMeshNetwork(nn.Module):
         # Probabilities near 1 need float32; the branches take them in the working precision.
         center = self.center_branch(features).float().sigmoid()
         joints = self.joint_branch(features).float().sigmoid()
-        # tx, ty are learnt as the root's offset from the cell that answers: a convolution finds
-        # "how far from here" more easily than "where in the image".
-        camera = self.camera_branch(features).float()
-        camera = torch.cat((camera[:, :1], camera[:, 1:] + cell_centers(camera)), dim=1)
+        camera = absolute_camera(self.camera_branch(features).float())
         center_hint, joint_hint = center.to(features.dtype), joints.to(features.dtype)
         hints = torch.cat((center_hint, joint_hint), dim=1)
         center_instance = add_sine_encoding(self.center_instance_branch(features, hints))
@@ -135,6 +134,19 @@ class IclMeshNetwork(nn.Module):
     def project_joint(self, features: torch.Tensor) -> torch.Tensor:
         """P_J: joint features [..., 64] -> the common identity space [..., 64]."""
         return self.joint_projector(features)
+
+
+def absolute_camera(camera: torch.Tensor) -> torch.Tensor:
+    """The camera branch's answer in cells [B, 3, h, w] -> camera map in square coordinates.
+
+    A convolution sees sizes and distances in cells and not as shares of the square: what it
+    answers is a scale per REFERENCE_CELLS and the root's offset from the cell that answers. So a
+    person of so many pixels is the same to the network at every input size, and one set of
+    weights serves them all.
+    """
+    unit = REFERENCE_CELLS / camera.shape[-1]
+    scale = camera[:, :1] + math.log(unit) / math.log(1.1)
+    return torch.cat((scale, camera[:, 1:] * unit + cell_centers(camera)), dim=1)
 
 
 def check_images(images: torch.Tensor) -> None:
