@@ -36,6 +36,7 @@ setup(
     ],
     extras_require={
         "overlay": ["moderngl>=5.10"],
+        "bag": ["rosbags>=0.11"],
         "training": TRAINING,
         "smplx": ["smplx>=0.1.28"],
         "bake": ["anny==0.6.2", "scikit-learn>=1.5"],  # tools/: body and pose prior, made anew

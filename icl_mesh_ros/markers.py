@@ -1,30 +1,44 @@
-"""People as RViz triangle meshes (visualization_msgs/MarkerArray), fast enough for every frame."""
+"""People as RViz markers (visualization_msgs/MarkerArray): meshes, skeletons and labels."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import Point
-from rclpy.serialization import serialize_message
 from std_msgs.msg import ColorRGBA, Header
-from visualization_msgs.msg import Marker, MarkerArray
+from visualization_msgs.msg import Marker
 
+from icl_mesh.body import BodyModel
+from icl_mesh.body.reduction import reduced_faces
 from icl_mesh.colors import person_color
 from icl_mesh.tracking import Tracks
+from icl_mesh_ros.marker_bytes import Geometry, serialize_markers
 from icl_mesh_ros.messages import track_ids, vertices_of
 
-NAMESPACE = "humans"
+MESHES, SKELETONS, LABELS = "humans", "skeletons", "labels"
 #: People who are only predicted show through.
 OCCLUDED_OPACITY = 0.4
-#: Values that no field holds by chance: they mark in the bytes where a lifetime and points are.
-_LIFETIME_MARK = Duration(sec=-1928374655, nanosec=4192837465)
-_LIFETIME_BYTES = struct.pack("=iI", _LIFETIME_MARK.sec, _LIFETIME_MARK.nanosec)
-_POINT_MARK = Point(x=-7.125e218, y=3.0625e-197, z=1.9375e241)
-_POINT_BYTES = struct.pack("=ddd", _POINT_MARK.x, _POINT_MARK.y, _POINT_MARK.z)
+BONE_WIDTH_M = 0.03
+LABEL_HEIGHT_M = 0.18
+#: How far above the joint at the base of the skull a label stands, m.
+LABEL_ABOVE_HEAD_M = 0.35
+HEAD = 15
+_GREY = 0.55
+
+
+@dataclass(frozen=True)
+class MarkerStyle:
+    """What is drawn. mesh: "full", "reduced" or "none"; lifetime_s 0: markers stay."""
+
+    mesh: str = "reduced"
+    skeleton: bool = False
+    labels: bool = True
+    alpha: float = 0.9
+    lifetime_s: float = 1.0
 
 
 def color_of(person: int, alpha: float) -> ColorRGBA:
@@ -33,76 +47,100 @@ def color_of(person: int, alpha: float) -> ColorRGBA:
     return ColorRGBA(r=red, g=green, b=blue, a=alpha)
 
 
-class MeshMarkers:
-    """Turns People into the bytes of a MarkerArray, and remembers whom RViz still shows."""
+class HumanMarkers:
+    """Turns tracked people into the bytes of a MarkerArray, and remembers what RViz still shows."""
 
     def __init__(self) -> None:
-        self._shown: set[int] = set()
+        self._shown: set[tuple[str, int]] = set()
+        self._reduced: tuple[BodyModel, npt.NDArray[np.int32]] | None = None
 
-    def serialized(self, tracks: Tracks, header: Header, alpha: float, lifetime_s: float) -> bytes:
-        """CDR bytes of a MarkerArray: a triangle list per person, DELETE for those who left.
+    def serialized(self, tracks: Tracks, header: Header, style: MarkerStyle) -> bytes:
+        """CDR bytes of a MarkerArray: up to three markers per person, each under the person's id
+        in a namespace of its kind, and DELETE for what is no longer there.
 
-        tracks: with vertices_m. header: of their image. Publisher.publish takes the bytes.
+        tracks: with vertices_m where style.mesh asks for a mesh. header: of their image.
+        Publisher.publish takes the bytes.
         """
-        people = tracks.people
-        meshes, ids = vertices_of(people), track_ids(people).tolist()
-        gone = sorted(self._shown - set(ids))
-        self._shown = set(ids)
-        opacity = np.where(tracks.detected, alpha, OCCLUDED_OPACITY * alpha).tolist()
-        markers = [
-            _mesh_marker(header, person, opacity[i], lifetime_s) for i, person in enumerate(ids)
-        ]
-        markers += [
-            Marker(header=header, ns=NAMESPACE, id=person, action=Marker.DELETE) for person in gone
-        ]
-        corners = people.body.faces.ravel()
-        return serialize_with_points(markers, [mesh[corners] for mesh in meshes])
+        ids = track_ids(tracks.people).tolist()
+        opacity = np.where(tracks.detected, style.alpha, OCCLUDED_OPACITY * style.alpha).tolist()
+        drawn: list[tuple[Marker, Geometry | None]] = []
+        for kind in self._kinds(tracks, style):
+            for i, geometry in enumerate(kind.geometries):
+                marker = _marker(header, kind.namespace, ids[i], opacity[i], style.lifetime_s)
+                marker.type = kind.type
+                marker.scale.x = marker.scale.y = marker.scale.z = kind.scale
+                if kind.type == Marker.TEXT_VIEW_FACING:
+                    _fill_label(marker, tracks, i)
+                drawn.append((marker, geometry))
+        now = {(marker.ns, marker.id) for marker, _ in drawn}
+        for namespace, person in sorted(self._shown - now):
+            gone = Marker(header=header, ns=namespace, id=person, action=Marker.DELETE)
+            drawn.append((gone, None))
+        self._shown = now
+        return serialize_markers(drawn)
 
     def forget(self) -> None:
         """Nobody has been listening: whoever listens next starts with an empty scene."""
         self._shown.clear()
 
+    def _kinds(self, tracks: Tracks, style: MarkerStyle) -> Iterator[_Kind]:
+        people = tracks.people
+        if style.mesh != "none":
+            corners = self._faces(people.body, style.mesh).ravel()
+            meshes = [Geometry(mesh[corners]) for mesh in vertices_of(people)]
+            yield _Kind(MESHES, Marker.TRIANGLE_LIST, 1.0, meshes)
+        if style.skeleton:
+            bones = [_bones(tracks, i, style.alpha) for i in range(len(people))]
+            yield _Kind(SKELETONS, Marker.LINE_LIST, BONE_WIDTH_M, bones)
+        if style.labels:
+            nothing: list[Geometry | None] = [None] * len(people)
+            yield _Kind(LABELS, Marker.TEXT_VIEW_FACING, LABEL_HEIGHT_M, nothing)
 
-def _mesh_marker(header: Header, person: int, alpha: float, lifetime_s: float) -> Marker:
-    marker = Marker(header=header, ns=NAMESPACE, id=person, action=Marker.ADD)
-    marker.type = Marker.TRIANGLE_LIST
-    marker.scale.x = marker.scale.y = marker.scale.z = 1.0
+    def _faces(self, body: BodyModel, mesh: str) -> npt.NDArray[np.int32]:
+        if mesh == "full":
+            return body.faces
+        if self._reduced is None or self._reduced[0] is not body:
+            self._reduced = body, reduced_faces(body)
+        return self._reduced[1]
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One kind of marker, with a geometry per person."""
+
+    namespace: str
+    type: int
+    scale: float
+    geometries: list[Geometry] | list[Geometry | None]
+
+
+def _marker(header: Header, namespace: str, person: int, alpha: float, lifetime_s: float) -> Marker:
+    marker = Marker(header=header, ns=namespace, id=person, action=Marker.ADD)
     marker.color = color_of(person, alpha)
     nanoseconds = round(lifetime_s * 1e9)
     marker.lifetime = Duration(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
     return marker
 
 
-def serialize_with_points(
-    markers: Sequence[Marker], points: Sequence[npt.NDArray[np.floating]]
-) -> bytes:
-    """A MarkerArray in CDR whose first ``len(points)`` markers hold these points [P, 3].
+def _fill_label(marker: Marker, tracks: Tracks, row: int) -> None:
+    """Id and distance; "~" before a distance that rests on an assumed focal length."""
+    x, y, z = tracks.people.joints_m[row, HEAD].tolist()
+    marker.pose.position = Point(x=x, y=y - LABEL_ABOVE_HEAD_M, z=z)
+    about = "~" if tracks.people.camera.focal_assumed else ""
+    distance = float(np.linalg.norm(tracks.position_m[row]))
+    hidden = "" if tracks.detected[row] else " (hidden)"
+    marker.text = f"{marker.id}: {about}{distance:.1f} m{hidden}"
 
-    Equal to what rclpy makes of the same markers with Point objects, but for padding, which nobody
-    reads and rclpy leaves unset; and made without the objects:
-    rclpy serialises the markers with one point each, and the others are spliced in. A point takes
-    24 bytes, a multiple of CDR's largest alignment, so that whatever follows keeps its padding.
-    """
-    if any(len(block) == 0 for block in points):
-        raise ValueError("a marker with no points is an error in RViz: send DELETE instead")
-    lifetimes = [marker.lifetime for marker, _ in zip(markers, points, strict=False)]
-    for marker, _ in zip(markers, points, strict=False):
-        marker.lifetime, marker.points = _LIFETIME_MARK, [_POINT_MARK]
-    template = serialize_message(MarkerArray(markers=list(markers)))
-    pieces: list[bytes] = []
-    done = 0
-    for lifetime, block in zip(lifetimes, points, strict=True):
-        # Before the points: lifetime (8 bytes), frame_locked (1, padded to 4), the length of
-        # the sequence (4). Padding bytes hold anything, so only the marks tell where this is.
-        at = template.index(_LIFETIME_BYTES, done)
-        start = template.index(_POINT_BYTES, at)
-        pieces += [
-            template[done:at],
-            struct.pack("=iI", lifetime.sec, lifetime.nanosec),
-            template[at + 8 : at + 12],
-            struct.pack("=I", len(block)),
-            template[at + 16 : start],
-            np.ascontiguousarray(block, dtype=np.float64).tobytes(),
-        ]
-        done = start + len(_POINT_BYTES)
-    return b"".join([*pieces, template[done:]])
+
+def _bones(tracks: Tracks, row: int, alpha: float) -> Geometry:
+    """The skeleton as line segments; joints fade to grey as their confidence falls."""
+    people = tracks.people
+    children = np.arange(1, len(people.body.parents))
+    ends = np.stack((np.asarray(people.body.parents)[1:], children), axis=1).ravel()
+    sure = people.joint_confidence[row, ends, None].astype(np.float64)
+    own = np.array(person_color(int(track_ids(people)[row]))) / 255
+    rgb = sure * own + (1 - sure) * _GREY
+    return Geometry(
+        people.joints_m[row, ends],
+        np.concatenate((rgb, alpha * (0.25 + 0.75 * sure)), axis=1),
+    )

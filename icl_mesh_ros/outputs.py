@@ -11,7 +11,7 @@ from visualization_msgs.msg import MarkerArray
 from icl_mesh.body import BodyModel as Body
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.frames import FrameResult
-from icl_mesh_ros.markers import MeshMarkers
+from icl_mesh_ros.markers import HumanMarkers, MarkerStyle
 from icl_mesh_ros.messages import body_model_message, human_array
 from icl_mesh_ros.msg import BodyModel, HumanArray
 from icl_mesh_ros.parameters import MeshParameters
@@ -32,7 +32,7 @@ class Outputs:
         self._markers = node.create_publisher(MarkerArray, "humans/markers", 1)
         self._overlay = node.create_publisher(Image, "humans/overlay", 1)
         self._body_model = node.create_publisher(BodyModel, "humans/body_model", LATCHED_QOS)
-        self._mesh_markers = MeshMarkers()
+        self._human_markers = HumanMarkers()
 
     @property
     def humans_topic(self) -> str:
@@ -47,7 +47,7 @@ class Outputs:
         """Whether publish() needs the meshes of the next frame. Ask before it is worked on."""
         return (
             settings.publish_vertices
-            or self._markers.get_subscription_count() > 0
+            or (settings.marker_mesh != "none" and self._markers.get_subscription_count() > 0)
             or self._overlay.get_subscription_count() > 0
         )
 
@@ -62,14 +62,11 @@ class Outputs:
         self._humans.publish(
             human_array(result.tracks, header, with_vertices=meshes and settings.publish_vertices)
         )
-        if meshes and self._markers.get_subscription_count() > 0:
-            self._markers.publish(
-                self._mesh_markers.serialized(
-                    result.tracks, header, settings.marker_alpha, settings.marker_lifetime
-                )
-            )
+        style = marker_style(settings)
+        if self._markers.get_subscription_count() > 0 and (meshes or style.mesh == "none"):
+            self._markers.publish(self._human_markers.serialized(result.tracks, header, style))
         else:
-            self._mesh_markers.forget()
+            self._human_markers.forget()
         if meshes and self._overlay.get_subscription_count() > 0:
             self._publish_overlay(result, header)
 
@@ -88,3 +85,14 @@ class Outputs:
         except RuntimeError as error:  # rendering is not available here
             raise ValueError(f"no {self._overlay.topic_name}: {error}") from error
         self._overlay.publish(image_from_rgb(overlay, header))
+
+
+def marker_style(settings: MeshParameters) -> MarkerStyle:
+    """What the parameters say of humans/markers."""
+    return MarkerStyle(
+        mesh=settings.marker_mesh,
+        skeleton=settings.marker_skeleton,
+        labels=settings.marker_labels,
+        alpha=settings.marker_alpha,
+        lifetime_s=settings.marker_lifetime,
+    )

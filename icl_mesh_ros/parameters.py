@@ -65,6 +65,15 @@ class MeshParameters:
         0.0, "Hz: at most so many images are worked on; 0: as many as arrive", limits=(0.0, 1000.0)
     )
     publish_vertices: bool = _parameter(False, "fill Human.vertices (about 90 kB per person)")
+    marker_mesh: str = _parameter(
+        "reduced",
+        "meshes in humans/markers: full, reduced (2500 triangles each, a sixth of the bytes), none",
+        choices=("full", "reduced", "none"),
+    )
+    marker_skeleton: bool = _parameter(
+        False, "skeletons in humans/markers; joints fade as their confidence falls"
+    )
+    marker_labels: bool = _parameter(True, "id and distance above each head in humans/markers")
     marker_alpha: float = _parameter(0.9, "opacity of the markers, 0 to 1", limits=(0.0, 1.0))
     marker_lifetime: float = _parameter(
         1.0, "s: RViz drops markers that are not renewed; 0: never", limits=(0.0, 3600.0)

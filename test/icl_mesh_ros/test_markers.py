@@ -1,4 +1,4 @@
-"""Marker bytes against rclpy's own serialisation of the same markers."""
+"""What RViz is told to draw: meshes, skeletons, labels, and whom to forget."""
 
 from __future__ import annotations
 
@@ -6,91 +6,32 @@ import dataclasses
 
 import numpy as np
 import pytest
-from builtin_interfaces.msg import Duration, Time
-from geometry_msgs.msg import Point
-from rclpy.serialization import deserialize_message, serialize_message
-from rosidl_parser.definition import AbstractSequence, NamespacedType, UnboundedString
+from builtin_interfaces.msg import Time
+from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from icl_mesh_ros.markers import MeshMarkers, serialize_with_points
+from icl_mesh.camera import Camera
+from icl_mesh_ros.markers import HumanMarkers, MarkerStyle
 
 HEADER = Header(stamp=Time(sec=12, nanosec=34), frame_id="camera_optical_frame")
+FULL = MarkerStyle(mesh="full", labels=False, lifetime_s=1.5)
+LABELS = MarkerStyle(mesh="none")
+BONES = MarkerStyle(mesh="none", skeleton=True, labels=False)
 
 
-def read(data: bytes) -> list[Marker]:
+def draw(tracks, style: MarkerStyle = FULL, markers: HumanMarkers | None = None) -> list[Marker]:
+    data = (markers or HumanMarkers()).serialized(tracks, HEADER, style)
     return deserialize_message(data, MarkerArray).markers
 
 
-def cdr_spans(message, at: int = 4) -> tuple[list[tuple[int, int]], int]:
-    """(start, end) of every value of a message in CDR, and where it ends; the rest is padding.
-
-    By the rules of CDR (XCDR1): a value of n bytes starts at a multiple of n after the 4 bytes of
-    encapsulation; strings and sequences are preceded by their length.
-    """
-    spans: list[tuple[int, int]] = []
-
-    def put(size: int, count: int = 1) -> None:
-        nonlocal at
-        if count:
-            at += -(at - 4) % size
-            spans.append((at, at + size * count))
-            at += size * count
-
-    def walk(kind, value) -> None:
-        nonlocal at
-        if isinstance(kind, NamespacedType):
-            for name, inner in zip(
-                value.get_fields_and_field_types(), value.SLOT_TYPES, strict=True
-            ):
-                walk(inner, getattr(value, name))
-        elif isinstance(kind, AbstractSequence):
-            put(4)
-            for item in value:
-                walk(kind.value_type, item)
-        elif isinstance(kind, UnboundedString):
-            put(4)
-            put(1, len(value) + 1)
-        else:
-            put({"double": 8, "float": 4, "boolean": 1, "uint8": 1}.get(kind.typename, 4))
-
-    walk(NamespacedType([], ""), message)
-    return spans, at
-
-
-@pytest.mark.parametrize("frame_id", ["", "a", "ab", "abc", "abcd", "abcde", "abcdef", "abcdefg"])
-def test_bytes_equal_rclpys_own_at_every_alignment(frame_id):
-    """The strings' lengths shift what follows. Padding is left out: rclpy does not set it."""
-    rng = np.random.default_rng(0)
-    blocks = [rng.normal(size=(count, 3)) for count in (3, 1, 6)]
-
-    def markers() -> list[Marker]:
-        header = Header(stamp=Time(sec=1, nanosec=2), frame_id=frame_id)
-        made = [
-            Marker(header=header, ns="n" * i, id=i, type=Marker.TRIANGLE_LIST, text="t" * (3 * i))
-            for i in range(3)
-        ]
-        made[1].lifetime = Duration(sec=3, nanosec=4)
-        return [*made, Marker(header=header, ns="humans", id=9, action=Marker.DELETE)]
-
-    expected = markers()
-    for marker, block in zip(expected, blocks, strict=False):
-        marker.points = [Point(x=x, y=y, z=z) for x, y, z in block.tolist()]
-    message = MarkerArray(markers=expected)
-    rclpys = serialize_message(message)
-    ours = serialize_with_points(markers(), blocks)
-    spans, end = cdr_spans(message)
-    assert len(ours) == len(rclpys)
-    assert len(rclpys) - end in range(4)  # the whole is padded to 4 bytes
-    assert ours[:4] == rclpys[:4]
-    for start, stop in spans:
-        assert ours[start:stop] == rclpys[start:stop], f"bytes {start} to {stop}"
-    assert deserialize_message(ours, MarkerArray) == message
+def points_of(marker: Marker) -> np.ndarray:
+    return np.array([(p.x, p.y, p.z) for p in marker.points])
 
 
 def test_a_person_is_a_triangle_list_of_the_mesh(make_tracks):
     tracks = make_tracks()
-    markers = read(MeshMarkers().serialized(tracks, HEADER, 0.9, 1.5))
+    markers = draw(tracks)
     assert len(markers) == 2
     faces = tracks.people.body.faces
     for i, marker in enumerate(markers):
@@ -100,26 +41,94 @@ def test_a_person_is_a_triangle_list_of_the_mesh(make_tracks):
         assert (marker.scale.x, marker.scale.y, marker.scale.z) == (1.0, 1.0, 1.0)
         assert (marker.lifetime.sec, marker.lifetime.nanosec) == (1, 500_000_000)
         assert marker.color.a == pytest.approx(0.9)
+        assert marker.pose.orientation.w == 1.0
         assert len(marker.colors) == 0  # colours per vertex would turn RViz's lighting off
-        points = np.array([(p.x, p.y, p.z) for p in marker.points])
         corners = tracks.people.vertices_m[i][faces.ravel()]
-        np.testing.assert_array_equal(points, corners.astype(np.float64))
+        np.testing.assert_array_equal(points_of(marker), corners.astype(np.float64))
 
 
-def test_who_left_is_deleted_once(make_tracks):
-    markers = MeshMarkers()
-    markers.serialized(make_tracks(ids=(7, 9)), HEADER, 1.0, 0.0)
-    left = read(markers.serialized(make_tracks(ids=(9,)), HEADER, 1.0, 0.0))
-    assert [(m.id, m.action) for m in left] == [(9, Marker.ADD), (7, Marker.DELETE)]
-    after = read(markers.serialized(make_tracks(ids=(9,)), HEADER, 1.0, 0.0))
-    assert [(m.id, m.action) for m in after] == [(9, Marker.ADD)]
-    assert len(left[1].points) == 0
+def test_the_reduced_mesh_has_a_sixth_of_the_triangles_on_the_same_vertices(make_tracks):
+    tracks = make_tracks()
+    markers = draw(tracks, MarkerStyle(mesh="reduced", labels=False))
+    assert len(markers) == 2
+    for i, marker in enumerate(markers):
+        assert 6000 < len(marker.points) <= 7500
+        own = {tuple(point) for point in tracks.people.vertices_m[i].astype(np.float64).tolist()}
+        assert {tuple(point) for point in points_of(marker).tolist()} <= own
+
+
+def test_bones_join_the_joints_and_fade_with_their_confidence(make_tracks):
+    tracks = make_tracks()
+    tracks.people.joint_confidence[:] = np.linspace(0, 1, 24)
+    markers = draw(tracks, BONES)
+    assert [(m.ns, m.type, m.id) for m in markers] == [
+        ("skeletons", Marker.LINE_LIST, 7),
+        ("skeletons", Marker.LINE_LIST, 9),
+    ]
+    points = points_of(markers[0])
+    assert points.shape == (46, 3)
+    joints = tracks.people.joints_m[0].astype(np.float64)
+    # By SMPL's tree: left hip (1) hangs on the pelvis (0), right hand (23) on right wrist (21).
+    np.testing.assert_array_equal(points[:2], joints[[0, 1]])
+    np.testing.assert_array_equal(points[-2:], joints[[21, 23]])
+    alphas = [color.a for color in markers[0].colors]
+    assert len(alphas) == 46
+    assert alphas[0] < alphas[1] < alphas[-2] < alphas[-1] == pytest.approx(0.9)
+    assert markers[0].scale.x == pytest.approx(0.03)
+
+
+def test_labels_give_id_and_distance_above_the_head(make_tracks):
+    tracks = make_tracks(occluded=True)
+    tracks.position_m[:] = [(0.0, 3.0, 4.0), (0.0, 0.0, 2.04)]
+    markers = draw(tracks, LABELS)
+    assert [m.text for m in markers] == ["7: 5.0 m", "9: 2.0 m (hidden)"]
+    assert {(m.ns, m.type) for m in markers} == {("labels", Marker.TEXT_VIEW_FACING)}
+    head = tracks.people.joints_m[0, 15]
+    place = markers[0].pose.position
+    assert (place.x, place.z) == pytest.approx((head[0], head[2]))
+    assert place.y < head[1]  # y points down
+    guessed = make_tracks(camera=Camera.assumed(640, 480, 60))
+    assert draw(guessed, LABELS)[0].text.startswith("7: ~")
+
+
+def test_who_left_is_deleted_once_in_every_kind(make_tracks):
+    markers = HumanMarkers()
+    style = MarkerStyle(skeleton=True)
+    draw(make_tracks(ids=(7, 9)), style, markers)
+    left = draw(make_tracks(ids=(9,)), style, markers)
+    deleted = [(m.ns, m.id) for m in left if m.action == Marker.DELETE]
+    assert deleted == [("humans", 7), ("labels", 7), ("skeletons", 7)]
+    assert [(m.ns, m.id) for m in left if m.action == Marker.ADD] == [
+        ("humans", 9),
+        ("skeletons", 9),
+        ("labels", 9),
+    ]
+    after = draw(make_tracks(ids=(9,)), style, markers)
+    assert {m.action for m in after} == {Marker.ADD}
+
+
+def test_what_is_switched_off_is_deleted(make_tracks):
+    markers = HumanMarkers()
+    draw(make_tracks(), MarkerStyle(skeleton=True), markers)
+    after = draw(make_tracks(), LABELS, markers)
+    assert [(m.ns, m.id) for m in after if m.action == Marker.DELETE] == [
+        ("humans", 7),
+        ("humans", 9),
+        ("skeletons", 7),
+        ("skeletons", 9),
+    ]
+
+
+def test_a_new_viewer_is_not_told_to_delete(make_tracks):
+    markers = HumanMarkers()
+    draw(make_tracks(ids=(7, 9)), FULL, markers)
+    markers.forget()
+    assert [m.action for m in draw(make_tracks(ids=(9,)), FULL, markers)] == [Marker.ADD]
 
 
 def test_colour_stays_with_the_id_and_differs_between_ids(make_tracks):
     def colors(ids):
-        markers = read(MeshMarkers().serialized(make_tracks(ids=ids), HEADER, 1.0, 0.0))
-        return {m.id: (m.color.r, m.color.g, m.color.b) for m in markers}
+        return {m.id: (m.color.r, m.color.g, m.color.b) for m in draw(make_tracks(ids=ids))}
 
     first, second = colors((1, 2)), colors((2, 3))
     assert first[2] == second[2]
@@ -127,12 +136,12 @@ def test_colour_stays_with_the_id_and_differs_between_ids(make_tracks):
 
 
 def test_a_predicted_person_shows_through(make_tracks):
-    markers = read(MeshMarkers().serialized(make_tracks(occluded=True), HEADER, 1.0, 0.0))
+    markers = draw(make_tracks(occluded=True))
     assert markers[1].color.a < 0.5 < markers[0].color.a
 
 
 def test_nobody_gives_an_empty_array(make_tracks):
-    assert read(MeshMarkers().serialized(make_tracks(ids=()), HEADER, 1.0, 0.0)) == []
+    assert draw(make_tracks(ids=()), MarkerStyle(skeleton=True)) == []
 
 
 def test_people_without_meshes_or_ids_are_refused(make_tracks):
@@ -140,9 +149,4 @@ def test_people_without_meshes_or_ids_are_refused(make_tracks):
     for field, said in (("vertices_m", "vertices=True"), ("track_id", r"tracking\.Tracker")):
         people = dataclasses.replace(tracks.people, **{field: None})
         with pytest.raises(ValueError, match=said):
-            MeshMarkers().serialized(dataclasses.replace(tracks, people=people), HEADER, 1.0, 0.0)
-
-
-def test_a_marker_without_points_is_refused():
-    with pytest.raises(ValueError, match="no points is an error in RViz"):
-        serialize_with_points([Marker()], [np.zeros((0, 3))])
+            draw(dataclasses.replace(tracks, people=people))
