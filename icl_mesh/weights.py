@@ -3,7 +3,8 @@
 A file holds the network's whole state dict. Its metadata (text, all keys present) are: format
 ("icl_mesh"), format_version, name, architecture and head_width (what build_network needs),
 input_size (px), body (name of the body model trained with), threshold (least score of a person),
-data, metrics (JSON), git_revision and licence.
+data, metrics (JSON), git_revision and licence; and, since 0.2, sha256 (of the file's bytes after
+its header, the tensors), by which damage is noticed.
 """
 
 from __future__ import annotations
@@ -71,7 +72,13 @@ def load_weights(path: str | Path = "default") -> tuple[IclMeshNetwork, dict[str
     tensors = load_file(path)
     _check_tensors(path, tensors, network.state_dict())
     network.load_state_dict(tensors)  # copies into float32
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = path.read_bytes()
+    if metadata.get("sha256", _tensors_digest(content)) != _tensors_digest(content):
+        raise ValueError(
+            f"{path}: damaged: its tensors do not have the SHA-256 that its metadata name; copy or "
+            f"download the file again"
+        )
+    digest = hashlib.sha256(content).hexdigest()
     metadata["weights_version"] = f"{metadata['name']}-{digest[:12]}"
     return network.eval(), metadata
 
@@ -79,7 +86,8 @@ def load_weights(path: str | Path = "default") -> tuple[IclMeshNetwork, dict[str
 def _metadata_text(network: IclMeshNetwork, metadata: Mapping[str, Any]) -> dict[str, str]:
     missing = [key for key in _REQUIRED if key not in metadata]
     # What load_weights returned may be saved again: the network's own keys are taken from it.
-    known = {*_REQUIRED, *_OPTIONAL, *network.config, "format_version", "weights_version"}
+    made_here = ("format_version", "weights_version", "sha256")
+    known = {*_REQUIRED, *_OPTIONAL, *network.config, *made_here}
     unknown = sorted(set(metadata) - known)
     if missing or unknown:
         raise ValueError(
@@ -134,10 +142,16 @@ def _with_metadata(data: bytes, text: Mapping[str, str]) -> bytes:
     to a multiple of 8), tensors.
     """
     end = 8 + int.from_bytes(data[:8], "little")
+    text = {**text, "sha256": _tensors_digest(data)}
     header = {"__metadata__": dict(sorted(text.items())), **json.loads(data[8:end])}
     encoded = json.dumps(header, separators=(",", ":")).encode()
     encoded += b" " * (-len(encoded) % 8)
     return len(encoded).to_bytes(8, "little") + encoded + data[end:]
+
+
+def _tensors_digest(data: bytes) -> str:
+    """SHA-256 of safetensors bytes without their header."""
+    return hashlib.sha256(memoryview(data)[8 + int.from_bytes(data[:8], "little") :]).hexdigest()
 
 
 def _write_atomically(path: Path, data: bytes) -> None:

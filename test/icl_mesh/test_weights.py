@@ -65,9 +65,12 @@ def test_all_metadata_come_back_with_their_types(network, tmp_path) -> None:
     }
     save_weights(path, network, given)
     _, metadata = load_weights(path)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    tensors = content[8 + int.from_bytes(content[:8], "little") :]
     assert metadata == {
         **given,
+        "sha256": hashlib.sha256(tensors).hexdigest(),
         "architecture": "mobilenet_v2",
         "head_width": 0.25,
         "format_version": 1,
@@ -80,6 +83,14 @@ def test_loaded_metadata_can_be_saved_again(network, saved, tmp_path) -> None:
     again = tmp_path / "again.safetensors"
     save_weights(again, network, metadata)
     assert load_weights(again)[1] == metadata  # the same bytes, so the same version too
+
+
+def test_a_flipped_bit_is_noticed(saved) -> None:
+    content = bytearray(saved.read_bytes())
+    content[-1000] ^= 1
+    saved.write_bytes(content)
+    with pytest.raises(ValueError, match=r"net\.safetensors: damaged: .* SHA-256"):
+        load_weights(saved)
 
 
 def test_half_size_weights_load_as_float32_within_half_precision(network, tmp_path) -> None:
