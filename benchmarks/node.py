@@ -31,13 +31,14 @@ from icl_mesh_ros.camera_info import info_from_camera
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.frames import FrameProcessor
-from icl_mesh_ros.markers import NAMESPACE, MeshMarkers, color_of
+from icl_mesh_ros.markers import MESHES, HumanMarkers, MarkerStyle, color_of
 from icl_mesh_ros.messages import human_array
 from icl_mesh_ros.parameters import MeshParameters
 
 PEOPLE = (1, 4, 8)
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 FRAME_PERIOD_NS = 33_333_333
+FULL_MESHES = MarkerStyle(mesh="full", labels=False)
 #: Point objects take so long that fewer repetitions must do.
 SLOW_SHARE = 4
 
@@ -84,7 +85,7 @@ class FrameSteps:
         infos.put(info_from_camera(CAMERA, Header()))
         self._processor = FrameProcessor(estimator, Tracker(), infos, "image", "camera_info")
         self._parameters = MeshParameters()
-        self._markers = MeshMarkers()
+        self._markers = HumanMarkers()
         self._stamps = itertools.count(FRAME_PERIOD_NS, FRAME_PERIOD_NS)
         image = image_from_rgb(noise_image(CAMERA.width, CAMERA.height), Header(frame_id="camera"))
         image.encoding = "bgr8"  # what most camera drivers send; rgb8 would need no conversion
@@ -105,7 +106,7 @@ class FrameSteps:
             self._topics.humans.publish(humans)
             watch.lap("publish humans")
             if markers:
-                data = self._markers.serialized(tracks, image.header, 0.9, 1.0)
+                data = self._markers.serialized(tracks, image.header, FULL_MESHES)
                 watch.lap("fill markers")
                 self._topics.markers.publish(data)
                 watch.lap("publish markers")
@@ -140,10 +141,10 @@ class _ReadyEstimator:
 
 def bytes_case(topics: Topics, tracks: Tracks) -> Case:
     """Markers as the node publishes them."""
-    maker, header = MeshMarkers(), Header(frame_id="camera")
+    maker, header = HumanMarkers(), Header(frame_id="camera")
 
     def publish() -> None:
-        topics.markers.publish(maker.serialized(tracks, header, 0.9, 1.0))
+        topics.markers.publish(maker.serialized(tracks, header, FULL_MESHES))
 
     return _after_a_rest(topics, publish)
 
@@ -159,7 +160,7 @@ def objects_case(topics: Topics, tracks: Tracks) -> Case:
     def publish() -> None:
         message = MarkerArray()
         for mesh, person in zip(meshes, ids, strict=True):
-            marker = Marker(header=header, ns=NAMESPACE, id=person, type=Marker.TRIANGLE_LIST)
+            marker = Marker(header=header, ns=MESHES, id=person, type=Marker.TRIANGLE_LIST)
             marker.scale.x = marker.scale.y = marker.scale.z = 1.0
             marker.color, marker.lifetime = color_of(person, 0.9), Duration(sec=1)
             marker.points = [Point(x=x, y=y, z=z) for x, y, z in mesh[corners].tolist()]
