@@ -11,7 +11,14 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r"<version>(.+)</version>", (ROOT / "package.xml").read_text())[1]
 
-TRAINING = ["lightning>=2.4", "moderngl>=5.10", "matplotlib>=3.8", "pyyaml>=6"]
+TRAINING = [
+    "lightning>=2.4",
+    "moderngl>=5.10",
+    "matplotlib>=3.8",
+    "pyyaml>=6",
+    "pycocotools>=2.0.8",
+    "tensorboard>=2.16",
+]
 
 setup(
     name="icl_mesh_ros",
@@ -23,6 +30,13 @@ setup(
     license_files=["LICENSE", "icl_mesh/assets/NOTICE*"],
     packages=find_packages(include=["icl_mesh", "icl_mesh.*", "icl_mesh_training*"]),
     package_data={"icl_mesh": ["assets/*", "py.typed"], "icl_mesh_training": ["assets/*"]},
+    # Where `icl-mesh-train` finds recipes by name; a colcon install puts them there as well.
+    data_files=[
+        (
+            "share/icl_mesh_ros/config/training",
+            [str(path.relative_to(ROOT)) for path in sorted((ROOT / "config/training").glob("*"))],
+        )
+    ],
     python_requires=">=3.10",
     install_requires=[
         "torch>=2.11",
@@ -36,6 +50,9 @@ setup(
     ],
     extras_require={
         "overlay": ["moderngl>=5.10"],
+        "openvino": ["openvino>=2025.0", "onnx>=1.16"],
+        "onnxruntime": ["onnxruntime>=1.20", "onnx>=1.16"],
+        "tensorrt": ["tensorrt>=10.0", "onnx>=1.16"],
         "bag": ["rosbags>=0.11"],
         "training": TRAINING,
         "smplx": ["smplx>=0.1.28"],
