@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -73,20 +74,41 @@ def test_an_image_that_contradicts_itself_is_refused(changes, said):
 
 def test_other_encodings_name_cv_bridge_where_it_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv_bridge", None)  # import fails
-    message = message_of(np.zeros((2, 3, 2), np.uint8), "yuv422_yuy2")
+    message = message_of(np.zeros((2, 3, 2), np.uint8), "nv24")
     with pytest.raises(
         ValueError,
-        match=r"'/image' has encoding 'yuv422_yuy2', which needs cv_bridge.*"
+        match=r"'/image' has encoding 'nv24', which needs cv_bridge.*"
         r"ros-\$ROS_DISTRO-cv-bridge.*the camera driver should set the encoding to one of rgb8",
     ):
         rgb_from_image(message, "/image")
 
 
-def test_other_encodings_go_through_cv_bridge():
-    pytest.importorskip("cv_bridge", reason="apt package ros-<distro>-cv-bridge is not installed")
-    gray = (np.arange(6, dtype=np.uint16) * 10000).reshape(2, 3, 1)
-    message = message_of(gray.view(np.uint8).reshape(2, 3, 2), "mono16")
-    assert rgb_from_image(message, "/image").shape == (2, 3, 3)
+@pytest.mark.parametrize("encoding", ["8UC3", "16UC1", "32FC1"])
+def test_encodings_without_colours_are_refused(encoding):
+    message = message_of(np.zeros((2, 3, 4), np.uint8), encoding)
+    with pytest.raises(ValueError, match=f"'{encoding}', which says nothing of colours.*driver"):
+        rgb_from_image(message, "/image")
+
+
+class FakeBridge:
+    """cv_bridge is not installed here; its interface is known."""
+
+    def imgmsg_to_cv2(self, message, encoding):
+        if message.encoding == "broken":
+            raise RuntimeError("no such conversion")
+        assert encoding == "rgb8"
+        return RGB
+
+
+@pytest.mark.parametrize("encoding", ["nv24", "broken"])
+def test_other_encodings_go_through_cv_bridge(monkeypatch, encoding):
+    monkeypatch.setitem(sys.modules, "cv_bridge", SimpleNamespace(CvBridge=FakeBridge))
+    message = message_of(np.zeros((2, 3, 2), np.uint8), encoding)
+    if encoding == "broken":
+        with pytest.raises(ValueError, match=r"cannot become RGB \(no such conversion\).*driver"):
+            rgb_from_image(message, "/image")
+    else:
+        np.testing.assert_array_equal(rgb_from_image(message, "/image"), RGB)
 
 
 def test_compressed_images_are_decoded_to_rgb():
