@@ -18,7 +18,7 @@ from icl_mesh.camera import Camera
 from icl_mesh_ros.camera_info import info_from_camera, load_calibration
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.msg import HumanArray
-from icl_mesh_ros.run import run_node
+from icl_mesh_ros.run import run_nodes
 from icl_mesh_ros.sources import open_source
 from icl_mesh_ros.throttle import Throttle
 
@@ -166,7 +166,7 @@ class CameraNode(Node):
 
 
 def main() -> int:
-    return run_node(CameraNode, lambda node: node.finished)
+    return run_nodes([CameraNode], finished=lambda nodes: nodes[0].finished)
 
 
 if __name__ == "__main__":

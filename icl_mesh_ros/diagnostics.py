@@ -1,60 +1,86 @@
-"""Counts of one node's work, and their summary as a diagnostic status."""
+"""Counts and times of a node's work over the last seconds, and since it became active."""
 
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+
+@dataclass
+class _Period:
+    """Between two summaries."""
+
+    started: float
+    seconds: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+    values: dict[str, list[float]] = field(default_factory=dict)
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """rates: counts per second, over the window; recent: counts of the last period alone, and
+    totals: since the start; medians: of the window's values; error: the last of the last period.
+    """
+
+    rates: dict[str, float]
+    recent: Counter[str]
+    totals: Counter[str]
+    medians: dict[str, float]
+    error: str
 
 
 class Statistics:
-    """What happened since the last summary. Thread-safe."""
+    """What happened, counted by name. Thread-safe.
 
-    def __init__(self) -> None:
+    One period ends with each summary; rates and medians are over the last `window` periods, so
+    that a rate of a few Hz does not jump between whole numbers.
+    """
+
+    def __init__(self, window: int = 5, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
-        self._counts: dict[str, int] = defaultdict(int)
-        self._values: dict[str, list[float]] = defaultdict(list)
-        self._last_error = ""
+        self._totals: Counter[str] = Counter()
+        self._past: deque[_Period] = deque(maxlen=window)
+        self._period = _Period(clock())
 
     def count(self, name: str) -> None:
         with self._lock:
-            self._counts[name] += 1
+            self._period.counts[name] += 1
+            self._totals[name] += 1
 
     def record(self, name: str, value: float) -> None:
         """A value of which the summary gives the median."""
         with self._lock:
-            self._values[name].append(value)
+            self._period.values.setdefault(name, []).append(value)
 
     def error(self, text: str) -> None:
+        """A frame that failed, and why."""
+        self.count("failed")
         with self._lock:
-            self._counts["failed"] += 1
-            self._last_error = text
+            self._period.error = text
 
-    def summary(self, period_s: float, name: str, facts: dict[str, str]) -> DiagnosticStatus:
-        """The status of the last period_s seconds; starts a new period.
-
-        facts: fixed key-value pairs to add, such as the weights version.
-        """
+    def summary(self) -> Summary:
+        """Ends the period."""
         with self._lock:
-            counts, values, error = self._counts, self._values, self._last_error
-            self._counts, self._values, self._last_error = defaultdict(int), defaultdict(list), ""
-        received, done = counts["received"], counts["done"]
-        if error:
-            level, text = DiagnosticStatus.ERROR, error
-        elif received == 0:
-            level, text = DiagnosticStatus.WARN, "no images arrive"
-        else:
-            level, text = DiagnosticStatus.OK, f"{done / period_s:.1f} images/s"
-        pairs = {
-            "input rate (Hz)": f"{received / period_s:.2f}",
-            "output rate (Hz)": f"{done / period_s:.2f}",
-            "dropped images": str(counts["dropped"]),
-            "failed images": str(counts["failed"]),
-            **{f"{key}, median": f"{np.median(list_):.2f}" for key, list_ in values.items()},
-            **facts,
-        }
-        status = DiagnosticStatus(level=level, name=name, message=text, hardware_id="")
-        status.values = [KeyValue(key=key, value=value) for key, value in pairs.items()]
-        return status
+            now, period = self._clock(), self._period
+            period.seconds = now - period.started
+            self._period = _Period(now)
+            self._past.append(period)
+            past, totals = list(self._past), self._totals.copy()
+        seconds = max(sum(one.seconds for one in past), 1e-9)
+        counts = sum((one.counts for one in past), Counter())
+        names = dict.fromkeys(name for one in past for name in one.values)
+        gathered = {name: [v for one in past for v in one.values.get(name, [])] for name in names}
+        return Summary(
+            rates={name: count / seconds for name, count in counts.items()},
+            recent=period.counts,
+            totals=totals,
+            medians={name: float(np.median(values)) for name, values in gathered.items()},
+            error=period.error,
+        )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CompressedImage, Image
 
-from icl_mesh.estimator import Estimator
+from icl_mesh.people import People
 from icl_mesh.tracking import Tracker, Tracks
 from icl_mesh_ros.camera_info import camera_from_info
 from icl_mesh_ros.camera_info_store import CameraInfoStore
@@ -32,14 +33,16 @@ class FrameProcessor:
 
     def __init__(
         self,
-        estimator: Estimator,
+        estimator: Callable[..., People],
         tracker: Tracker,
         infos: CameraInfoStore,
         image_topic: str,
         info_topic: str,
     ) -> None:
-        """infos: filled by another thread. The topics are named in errors."""
-        self._estimator, self._tracker, self._infos = estimator, tracker, infos
+        """estimator: an Estimator, or what answers like one; it may be replaced between frames.
+        infos: filled by another thread. The topics are named in errors.
+        """
+        self.estimator, self._tracker, self._infos = estimator, tracker, infos
         self._image_topic, self._info_topic = image_topic, info_topic
 
     def __call__(
@@ -67,7 +70,7 @@ class FrameProcessor:
             rectified=parameters.rectified,
             topic=self._info_topic,
         )
-        people = self._estimator(
+        people = self.estimator(
             rgb,
             camera,
             vertices=vertices,

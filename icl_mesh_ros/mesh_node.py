@@ -2,108 +2,226 @@
 
 from __future__ import annotations
 
-import traceback
-from dataclasses import replace
+import threading
+from dataclasses import dataclass, replace
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.node import Node
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.time import Time
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_msgs.msg import Header
+from sensor_msgs.msg import CompressedImage, Image
 
-from icl_mesh.estimator import Estimator
 from icl_mesh.tracking import Tracker
 from icl_mesh_ros.camera_info_store import CameraInfoStore
-from icl_mesh_ros.diagnostics import Statistics
-from icl_mesh_ros.frames import FrameProcessor, FrameResult
+from icl_mesh_ros.frames import FrameProcessor
+from icl_mesh_ros.health import status
+from icl_mesh_ros.inputs import INFO_TOPIC, Inputs, image_topic
+from icl_mesh_ros.managed_node import ManagedNode
+from icl_mesh_ros.model_store import ModelStore, SharedModel, device_memory_mb, release_memory
+from icl_mesh_ros.monitor import Monitor
 from icl_mesh_ros.outputs import Outputs
-from icl_mesh_ros.parameters import declare_parameters
-from icl_mesh_ros.run import run_node
-from icl_mesh_ros.throttle import Throttle
+from icl_mesh_ros.parameter_fields import fixed_while_configured
+from icl_mesh_ros.parameters import MeshParameters, declare_parameters
+from icl_mesh_ros.run import run_nodes
+from icl_mesh_ros.srv import UpdateModel
 from icl_mesh_ros.worker import FrameWorker
 
-#: Newest image only: an old one is worth nothing to a robot.
-SENSOR_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-RELIABLE_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 DIAGNOSTICS_PERIOD_S = 1.0
 #: How long an image waits for a CameraInfo of its size where somebody publishes CameraInfos.
 INFO_PATIENCE_S = 0.1
+#: How long a transition waits for the image at work.
+FRAME_PATIENCE_S = 30.0
+#: Executor threads per node: one for the images, one for requests, which may load a model.
+THREADS_PER_NODE = 2
 
 
-class MeshNode(Node):
+@dataclass
+class _Loaded:
+    """What the node holds from configure to cleanup."""
+
+    model: SharedModel
+    processor: FrameProcessor
+    outputs: Outputs
+
+
+@dataclass(frozen=True)
+class _Active:
+    """What it holds from activate to deactivate."""
+
+    monitor: Monitor
+    inputs: Inputs
+
+
+class MeshNode(ManagedNode):
     """Subscribes to image and camera_info; publishes humans, humans/markers, humans/overlay,
-    humans/body_model and /diagnostics.
+    humans/body_model and /diagnostics; serves ~/update_model.
 
     Callbacks only leave the newest image in a mailbox; one worker thread owns the network.
-    Raises ValueError or FileNotFoundError for parameters, weights or a body that do not fit.
+    Requests (transitions, parameters, model updates) run one after the other in a callback group
+    of their own, beside the images: spin with THREADS_PER_NODE threads per node.
+
+    Several may live in one process, each in a namespace of its own; with one ModelStore they
+    share the models that they have in common.
+    Raises ValueError or OSError for parameters, weights or a body that do not fit; without the
+    parameter autostart, configure fails with them.
     """
 
-    def __init__(self) -> None:
-        super().__init__("mesh_node")
-        self._settings = declare_parameters(self)
-        settings = self._settings
-        self._estimator = Estimator.load(
-            settings.weights, settings.body, device=settings.device, engine=settings.engine
+    def __init__(
+        self,
+        *,
+        namespace: str | None = None,
+        models: ModelStore | None = None,
+        cli_args: list[str] | None = None,
+        parameter_overrides: list[Parameter] | None = None,
+    ) -> None:
+        """cli_args: more ROS arguments, for this node alone; the process's own count too."""
+        super().__init__(
+            "mesh_node",
+            namespace=namespace,
+            cli_args=cli_args,
+            parameter_overrides=parameter_overrides,
         )
-        self._statistics = Statistics()
-        self._throttle = Throttle()
+        self._settings = declare_parameters(self)
+        self._models = models or ModelStore()
+        self._loaded: _Loaded | None = None
+        self._active: _Active | None = None
+        self._frame_lock = threading.Lock()  # held while an image is worked on
         self._infos = CameraInfoStore()
-        self._camera_note = ""
         self._worker: FrameWorker[Image | CompressedImage] = FrameWorker(
             self._work, self._on_error, self._min_period_s
         )
-        self._outputs = Outputs(self)
-        self._outputs.announce(self._estimator.body, self._estimator.weights_version)
+        self._stream_group = MutuallyExclusiveCallbackGroup()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
-        image_topic, self._info_topic = self._create_subscriptions()
-        self._processor = FrameProcessor(
-            self._estimator,
-            Tracker(max_age_s=settings.track_timeout),
-            self._infos,
-            image_topic,
-            self._info_topic,
+        self.create_timer(
+            DIAGNOSTICS_PERIOD_S,
+            self._publish_diagnostics,
+            callback_group=self._stream_group,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),  # also while simulated time stands
         )
+        self.create_service(UpdateModel, "~/update_model", self._on_update_model)
         self.add_on_set_parameters_callback(self._on_set_parameters)
-        self.create_timer(DIAGNOSTICS_PERIOD_S, self._publish_diagnostics)
         self._worker.start()
-        self.get_logger().info(
-            f"ready: {image_topic} -> {self._outputs.humans_topic}; weights "
-            f"{self._estimator.weights_version}, body {self._estimator.body.name}, "
-            f"{self._estimator.engine.name} on {self._estimator.device}"
-        )
+        if self._settings.autostart:
+            try:
+                self.start()
+            except Exception:
+                self.destroy_node()
+                raise
 
     def destroy_node(self) -> None:
         """Stop the worker, then destroy the node."""
         self._worker.stop()
+        self._loaded = self._active = None
         super().destroy_node()
 
-    def _create_subscriptions(self) -> tuple[str, str]:
-        """Subscribe; returns the resolved names of the image and the CameraInfo topic."""
-        compressed = self._settings.image_transport == "compressed"
-        # Like image_transport, "<topic>/compressed" of the topic that image is remapped to.
-        topic = self.resolve_topic_name("image") + ("/compressed" if compressed else "")
-        kind = CompressedImage if compressed else Image
-        reliable = self._settings.image_reliability == "reliable"
-        qos = RELIABLE_QOS if reliable else SENSOR_QOS
-        image = self.create_subscription(kind, topic, self._on_image, qos)
-        info = self.create_subscription(CameraInfo, "camera_info", self._infos.put, SENSOR_QOS)
-        return image.topic_name, info.topic_name
+    # --- transitions -----------------------------------------------------------------------------
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
-        self._statistics.count("received")
-        if self._worker.mailbox.put(message):
-            self._statistics.count("dropped")
+    def configure(self) -> None:
+        """Load weights and body; announce the body."""
+        settings = self._settings
+        model = self._load_model(settings)
+        processor = FrameProcessor(
+            model,
+            Tracker(max_age_s=settings.track_timeout),
+            self._infos,
+            image_topic(self, self._settings),
+            self.resolve_topic_name(INFO_TOPIC),
+        )
+        self._loaded = _Loaded(model, processor, Outputs(self))
+        self._announce(self._loaded)
+
+    def activate(self) -> None:
+        """Subscribe."""
+        topic = image_topic(self, self._settings)
+        inputs = Inputs(self, self._settings, self._infos, self._on_image, self._stream_group)
+        self._active = _Active(Monitor(self, topic), inputs)
+        if self._loaded is not None:
+            self.get_logger().info(f"active on {topic}; {self._loaded.model.description}")
+
+    def deactivate(self) -> None:
+        """Unsubscribe, when the image at work is done."""
+        self._lock_frames()
+        try:
+            active, self._active = self._active, None
+        finally:
+            self._frame_lock.release()
+        if active is not None:
+            active.inputs.destroy()
+
+    def cleanup(self) -> None:
+        """Give back the topics, the model and its memory."""
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            device = loaded.model.device
+            loaded.outputs.destroy()
+            del loaded
+            release_memory(device)
+
+    # --- model -----------------------------------------------------------------------------------
+
+    def _load_model(self, settings: MeshParameters) -> SharedModel:
+        return self._models.load(settings.weights, settings.body, settings.device, settings.engine)
+
+    def _change_model(self, loaded: _Loaded, settings: MeshParameters) -> None:
+        """Load beside the one in use, then change over between two images."""
+        old = loaded.model.weights_version
+        try:
+            model = self._load_model(settings)
+        except (ValueError, OSError) as error:
+            self.get_logger().warning(f"weights stay {old}: {error}")
+            raise
+        if model is loaded.model:
+            return
+        self._lock_frames()
+        try:
+            loaded.model = loaded.processor.estimator = model
+            self._announce(loaded)
+        finally:
+            self._frame_lock.release()
+        release_memory(model.device)
+        self.get_logger().info(f"weights {old} -> {model.weights_version}")
+
+    def _announce(self, loaded: _Loaded) -> None:
+        loaded.outputs.announce(loaded.model.body, loaded.model.weights_version)
+
+    def _on_update_model(
+        self, request: UpdateModel.Request, response: UpdateModel.Response
+    ) -> UpdateModel.Response:
+        if self._loaded is None:
+            response.message = "not configured: set the parameter weights, then configure"
+            return response
+        old = self._loaded.model.weights_version
+        result = self.set_parameters([Parameter("weights", value=request.weights)])[0]
+        new = response.weights_version = self._loaded.model.weights_version
+        response.success = result.successful
+        response.message = f"{old} -> {new}" if result.successful else result.reason
+        return response
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         known = {p.name: p.value for p in changes if hasattr(self._settings, p.name)}
         try:
-            self._settings = replace(self._settings, **known)
-        except ValueError as error:
+            settings = replace(self._settings, **known)
+            if self._loaded is not None:
+                if fixed := fixed_while_configured(self._settings, settings):
+                    raise ValueError(
+                        f"{', '.join(fixed)} cannot change while the node is configured: clean it "
+                        "up first, or restart it"
+                    )
+                if "weights" in known:
+                    self._change_model(self._loaded, settings)
+        except (ValueError, OSError) as error:
             return SetParametersResult(successful=False, reason=str(error))
+        self._settings = settings
         return SetParametersResult(successful=True)
+
+    # --- images ----------------------------------------------------------------------------------
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        if (active := self._active) is not None:
+            dropped = self._worker.mailbox.put(message)
+            active.monitor.image_arrived(message.header, dropped)
 
     def _min_period_s(self) -> float:
         rate = self._settings.max_rate
@@ -111,55 +229,53 @@ class MeshNode(Node):
 
     def _work(self, image: Image | CompressedImage) -> None:
         """In the worker thread: one image, from message to messages."""
-        settings = self._settings
-        patience = INFO_PATIENCE_S if self.count_publishers(self._info_topic) else 0.0
-        vertices = self._outputs.wants_vertices(settings)
-        result = self._processor(image, settings, vertices=vertices, info_patience_s=patience)
-        self._note(image.header, result)
-        self._outputs.publish(result, image.header, settings)
-
-    def _note(self, header: Header, result: FrameResult) -> None:
-        """Statistics of a finished frame; where the camera comes from is logged when it changes."""
-        self._statistics.count("done")
-        age = self.get_clock().now() - Time.from_msg(header.stamp)
-        self._statistics.record("age of the image (ms)", age.nanoseconds / 1e6)
-        self._statistics.record("people", int(result.tracks.detected.sum()))
-        for stage, milliseconds in result.times_ms.items():
-            self._statistics.record(f"{stage} (ms)", milliseconds)
-        if result.camera_note != self._camera_note:
-            self._camera_note = result.camera_note
-            # Two calls, as rclpy refuses another severity from one line of code.
-            if result.tracks.people.camera.focal_assumed:
-                self.get_logger().warning(result.camera_note)
-            else:
-                self.get_logger().info(result.camera_note)
+        with self._frame_lock:
+            loaded, active, settings = self._loaded, self._active, self._settings
+            if loaded is None or active is None:  # deactivated since the image came
+                return
+            patience = INFO_PATIENCE_S if self.count_publishers(INFO_TOPIC) else 0.0
+            vertices = loaded.outputs.wants_vertices(settings)
+            result = loaded.processor(image, settings, vertices=vertices, info_patience_s=patience)
+            active.monitor.frame_done(image.header, result)
+            loaded.outputs.publish(result, image.header, settings)
 
     def _on_error(self, error: Exception) -> None:
         """In the worker thread: the frame is lost, the next one is tried."""
-        if not self.context.ok():  # Ctrl-C came while the frame was worked on
-            return
-        expected = isinstance(error, ValueError)
-        text = str(error) if expected else "".join(traceback.format_exception(error)).rstrip()
-        self._statistics.error(str(error))
-        if (line := self._throttle(text)) is not None:
-            self.get_logger().error(line)
+        # Without a context, Ctrl-C came while the frame was worked on.
+        if self.context.ok() and (active := self._active) is not None:
+            active.monitor.frame_failed(error)
+
+    def _lock_frames(self) -> None:
+        """Wait until no image is at work, and hold the next one back until the release."""
+        if not self._frame_lock.acquire(timeout=FRAME_PATIENCE_S):
+            raise TimeoutError(f"an image is still worked on after {FRAME_PATIENCE_S:g} s")
+
+    # --- diagnostics -----------------------------------------------------------------------------
 
     def _publish_diagnostics(self) -> None:
-        estimator = self._estimator
-        facts = {
-            "weights": estimator.weights_version,
-            "body": estimator.body.name,
-            "engine": f"{estimator.engine.name} on {estimator.device}",
-        }
+        loaded, active = self._loaded, self._active
+        state = "active" if active else "inactive" if loaded else "unconfigured"
+        facts = {"state": state}
+        if loaded is not None:
+            model = loaded.model
+            facts |= {
+                "weights": model.weights_version,
+                "body": model.body.name,
+                "engine": model.engine_text,
+                "device memory (MB)": f"{device_memory_mb(model.device):.0f}",
+            }
         message = DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()
-        name = f"{self.get_fully_qualified_name()}: people"
-        message.status = [self._statistics.summary(DIAGNOSTICS_PERIOD_S, name, facts)]
+        if active is not None:
+            message.status = [active.monitor.status(self._settings, facts)]
+        else:
+            name = f"{self.get_fully_qualified_name()}: people"
+            message.status = [status(name, image_topic(self, self._settings), [], state, facts)]
         self._diagnostics.publish(message)
 
 
 def main() -> int:
-    return run_node(MeshNode)
+    return run_nodes([MeshNode], threads=THREADS_PER_NODE)
 
 
 if __name__ == "__main__":

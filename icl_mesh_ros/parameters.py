@@ -112,7 +112,7 @@ class MeshParameters:
                 raise ValueError(
                     f"warn_{what} ({warn:g} s) must not exceed error_{what} ({error:g} s)"
                 )
-        if self.warn_output_rate < self.error_output_rate:
+        if 0 < self.warn_output_rate < self.error_output_rate:
             raise ValueError(
                 f"warn_output_rate ({self.warn_output_rate:g} Hz) must not be less than "
                 f"error_output_rate ({self.error_output_rate:g} Hz)"

@@ -1,47 +1,84 @@
-"""Start, spin and end a node: one clear line for a wrong set-up, no traceback for Ctrl-C."""
+"""Start, spin and end nodes: one clear line for a wrong set-up, no traceback for Ctrl-C."""
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Callable
-from typing import TypeVar
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import (
+    ExternalShutdownException,
+    MultiThreadedExecutor,
+    SingleThreadedExecutor,
+)
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.task import Future
 
-AnyNode = TypeVar("AnyNode", bound=Node)
+#: A process that was asked to end, but hangs in some library, ends after so long all the same.
+LAST_MOMENT_S = 1.7
+_END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run_node(
-    make: Callable[[], AnyNode], finished: Callable[[AnyNode], Future] | None = None
+def run_nodes(
+    makes: Sequence[Callable[[], Node]],
+    *,
+    threads: int = 1,
+    finished: Callable[[Sequence[Any]], Future] | None = None,
 ) -> int:
-    """Make a node and spin it until SIGINT, SIGTERM or the future of ``finished(node)``.
+    """Make nodes and spin them in `threads` threads until SIGINT, SIGTERM or the future of
+    ``finished(nodes)``. For the main thread of a process that does nothing else.
 
-    Returns the exit status: 1 where the node could not be made because of what the user gave it
+    Returns the exit status: 1 where a node could not be made because of what the user gave it
     (ValueError, OSError, a parameter of a wrong type or range), else 0.
     """
+    for number in _END_SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    _end_in_time()
     rclpy.init()
-    node: AnyNode | None = None
+    nodes: list[Node] = []
     try:
-        node = make()
+        for make in makes:
+            nodes.append(make())
+        executor = SingleThreadedExecutor() if threads == 1 else MultiThreadedExecutor(threads)
+        for node in nodes:
+            executor.add_node(node)
         if finished is None:
-            rclpy.spin(node)
+            executor.spin()
         else:
-            rclpy.spin_until_future_complete(node, finished(node))
+            executor.spin_until_future_complete(finished(nodes))
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (ValueError, OSError, ParameterException) as error:
-        if node is not None:
+        if len(nodes) == len(makes):
             raise
         get_logger("icl_mesh_ros").fatal(str(error))
         return 1
     finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not break the clean end
-        if node is not None:
+        for number in _END_SIGNALS:  # a second Ctrl-C must not break the clean end
+            signal.signal(number, signal.SIG_IGN)
+        for node in nodes:
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _end_in_time() -> None:
+    """See to it that SIGINT and SIGTERM end the process in LAST_MOMENT_S also where no Python
+    code runs in the main thread: a model that is being compiled or loaded, say."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+    def watch() -> None:
+        while os.read(reading, 1)[0] not in _END_SIGNALS:
+            pass
+        time.sleep(LAST_MOMENT_S)
+        os._exit(0)
+
+    threading.Thread(target=watch, name="end-in-time", daemon=True).start()

@@ -22,15 +22,16 @@ class Throttle:
         self._said: dict[str, tuple[float, int]] = {}
         self._lock = threading.Lock()
 
-    def __call__(self, text: str) -> str | None:
-        """The text to log now, or None."""
-        now = self._clock()
+    def __call__(self, text: str, kind: str = "") -> str | None:
+        """The text to log now, or None. kind: texts of one kind count as the same, where they
+        hold numbers that change."""
+        now, key = self._clock(), kind or text
         with self._lock:
-            last, held = self._said.get(text, (None, 0))
+            last, held = self._said.get(key, (None, 0))
             if last is not None and now - last < self._period_s:
-                self._said[text] = (last, held + 1)
+                self._said[key] = (last, held + 1)
                 return None
             if len(self._said) >= self._MAX_TEXTS:
                 self._said.clear()
-            self._said[text] = (now, 0)
+            self._said[key] = (now, 0)
         return f"{text} (and {held} times since)" if held else text

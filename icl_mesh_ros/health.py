@@ -1,0 +1,125 @@
+"""Is the node well? Measurements held against thresholds, as a diagnostic status."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from icl_mesh_ros.diagnostics import Summary
+from icl_mesh_ros.parameters import MeshParameters
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+#: Level and what is wrong.
+Problem = tuple[bytes, str]
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The images of an active node. publishers: names of the nodes that publish the topic.
+
+    gap_s: since the last image. result_age_s: since the stamp of the newest result's image, None
+    where the clock cannot tell; clock_stands: no /clock has come, though use_sim_time is set.
+    """
+
+    topic: str
+    publishers: list[str]
+    gap_s: float
+    result_age_s: float | None
+    clock_stands: bool = False
+    oddities: dict[str, str] = field(default_factory=dict)
+
+
+def problems(stream: Stream, work: Summary, limits: MeshParameters) -> list[Problem]:
+    """What is wrong, in words for the operator; nothing where all is well."""
+    found: list[Problem] = [(WARN, text) for text in stream.oddities.values()]
+    if len(stream.publishers) > 1:
+        names = ", ".join(stream.publishers)
+        found.append(
+            (
+                WARN,
+                f"{len(stream.publishers)} publishers on '{stream.topic}' ({names}): their people "
+                "get mixed up; remap all but one",
+            )
+        )
+    if stream.clock_stands:
+        found.append((WARN, "use_sim_time is set, but nothing arrives on /clock"))
+    if level := _above(stream.gap_s, limits.warn_image_gap, limits.error_image_gap):
+        found.append((level, silence(stream)))
+    else:
+        found += _lateness(stream, limits)
+    rate = work.rates.get("done", 0.0)
+    if level := _above(-rate, -limits.warn_output_rate, -limits.error_output_rate):
+        wanted = limits.error_output_rate if level == ERROR else limits.warn_output_rate
+        found.append((level, f"{rate:.2f} results/s, fewer than {wanted:g}"))
+    if work.recent["failed"]:
+        level = WARN if work.recent["done"] else ERROR
+        found.append((level, f"{work.recent['failed']} images failed: {work.error}"))
+    return found
+
+
+def silence(stream: Stream) -> str:
+    """No image arrives: since when, and what may be the cause."""
+    text = f"no image on '{stream.topic}' for {stream.gap_s:.1f} s: "
+    if not stream.publishers:
+        return text + "nobody publishes it; start the camera driver, or remap the topic"
+    return text + (
+        f"{', '.join(stream.publishers)} stands still, or publishes with another QoS (parameter "
+        "image_reliability), or its images are lost on the way"
+    )
+
+
+def status(
+    name: str, hardware_id: str, found: list[Problem], fine: str, pairs: dict[str, str]
+) -> DiagnosticStatus:
+    """The worst level, everything that was found (or `fine`), and the numbers."""
+    worst_first = sorted(found, key=lambda problem: problem[0], reverse=True)
+    message = DiagnosticStatus(
+        level=max((level for level, _ in found), default=OK),
+        name=name,
+        hardware_id=hardware_id,
+        message="; ".join(text for _, text in worst_first) or fine,
+    )
+    message.values = [KeyValue(key=key, value=value) for key, value in pairs.items()]
+    return message
+
+
+def numbers(stream: Stream, work: Summary) -> dict[str, str]:
+    """The measurements as key-value pairs, named with their units."""
+    age = stream.result_age_s
+    return {
+        "input rate (Hz)": f"{work.rates.get('received', 0.0):.2f}",
+        "output rate (Hz)": f"{work.rates.get('done', 0.0):.2f}",
+        "dropped images": str(work.recent["dropped"]),
+        "dropped images, total": str(work.totals["dropped"]),
+        "failed images": str(work.recent["failed"]),
+        "failed images, total": str(work.totals["failed"]),
+        "images, total": str(work.totals["received"]),
+        "results, total": str(work.totals["done"]),
+        "time since the last image (s)": f"{stream.gap_s:.2f}",
+        "age of the newest result (s)": "unknown" if age is None else f"{age:.3f}",
+        **{f"{name}, median": f"{value:.2f}" for name, value in work.medians.items()},
+    }
+
+
+def _lateness(stream: Stream, limits: MeshParameters) -> list[Problem]:
+    age = stream.result_age_s
+    if age is None:
+        return []
+    if age < -limits.warn_result_age:
+        text = f"the newest image is stamped {-age:.1f} s ahead of this node's clock: "
+        return [(WARN, text + "set both machines by NTP, or use_sim_time as the publisher does")]
+    if level := _above(age, limits.warn_result_age, limits.error_result_age):
+        text = f"the newest result is {age:.1f} s old"
+        if age > 3600:
+            text += ": does the camera use another clock (use_sim_time)?"
+        return [(level, text)]
+    return []
+
+
+def _above(value: float, warn: float, error: float) -> bytes | None:
+    """The level of a value that must stay under its thresholds."""
+    if value > error:
+        return ERROR
+    return WARN if value > warn else None

@@ -1,0 +1,57 @@
+"""Everything that mesh_node subscribes to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from icl_mesh_ros.camera_info_store import CameraInfoStore
+from icl_mesh_ros.parameters import MeshParameters
+
+#: Newest image only: an old one is worth nothing to a robot.
+SENSOR_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+RELIABLE_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+
+INFO_TOPIC = "camera_info"
+
+
+def image_topic(node: Node, settings: MeshParameters) -> str:
+    """The resolved name: like image_transport, "<topic>/compressed" of what image is mapped to."""
+    topic = node.resolve_topic_name("image")
+    compressed = settings.image_transport == "compressed"
+    return str(node.resolve_topic_name(f"{topic}/compressed") if compressed else topic)
+
+
+class Inputs:
+    """The subscriptions of a node that finds people: image (or image/compressed), camera_info."""
+
+    def __init__(
+        self,
+        node: Node,
+        settings: MeshParameters,
+        infos: CameraInfoStore,
+        on_image: Callable[[Image | CompressedImage], None],
+        group: CallbackGroup,
+    ) -> None:
+        """infos is filled with the camera_info messages; group: of all callbacks."""
+        self._node = node
+        reliable = settings.image_reliability == "reliable"
+        qos = RELIABLE_QOS if reliable else SENSOR_QOS
+        kind = CompressedImage if settings.image_transport == "compressed" else Image
+        self._subscriptions = [
+            node.create_subscription(
+                CameraInfo, INFO_TOPIC, infos.put, SENSOR_QOS, callback_group=group
+            ),
+            node.create_subscription(
+                kind, image_topic(node, settings), on_image, qos, callback_group=group
+            ),
+        ]
+
+    def destroy(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)

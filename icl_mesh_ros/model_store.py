@@ -1,0 +1,117 @@
+"""The models of a process: loaded once for all nodes that use the same, tried before use."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+import torch
+
+from icl_mesh.body import BodyModel
+from icl_mesh.camera import Camera
+from icl_mesh.estimator import Estimator
+from icl_mesh.people import People
+from icl_mesh.weights import default_weights_path
+
+#: A score that any network reaches somewhere: the smoke test is to find somebody.
+_LEAST_SCORE = 1e-6
+
+
+class SharedModel:
+    """An estimator that several threads may call: one image at a time, the others wait."""
+
+    def __init__(self, estimator: Estimator) -> None:
+        self._estimator = estimator
+        self._lock = threading.Lock()
+
+    def __call__(self, *arguments: Any, **options: Any) -> People:
+        """As Estimator's."""
+        with self._lock:
+            return self._estimator(*arguments, **options)
+
+    @property
+    def weights_version(self) -> str:
+        return self._estimator.weights_version
+
+    @property
+    def body(self) -> BodyModel:
+        return self._estimator.body
+
+    @property
+    def device(self) -> torch.device:
+        return self._estimator.device
+
+    @property
+    def description(self) -> str:
+        estimator = self._estimator
+        return (
+            f"weights {estimator.weights_version}, body {estimator.body.name}, {self.engine_text}"
+        )
+
+    @property
+    def engine_text(self) -> str:
+        return f"{self._estimator.engine.name} on {self.device}"
+
+
+class ModelStore:
+    """Gives the nodes of one process their models. A model lives as long as a node holds it.
+
+    Thread-safe; a second load waits for the first.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._models: WeakValueDictionary[tuple[object, ...], SharedModel] = WeakValueDictionary()
+
+    def load(self, weights: str, body: str, device: str, engine: str) -> SharedModel:
+        """The model for these parameters of Estimator.load, new or already in use.
+
+        A file that has changed since makes a new model. Raises FileNotFoundError, or ValueError
+        for files that do not fit, a network whose numbers are not finite, a device that cannot
+        hold it.
+        """
+        with self._lock:
+            key = (_identity(weights), body, device, engine)
+            model = self._models.get(key)
+            if model is None:
+                try:
+                    estimator = Estimator.load(weights, body, device=device, engine=engine)
+                    _try(estimator)
+                except RuntimeError as error:
+                    raise ValueError(f"weights '{weights}' do not work: {error}") from error
+                model = self._models[key] = SharedModel(estimator)
+            return model
+
+
+def release_memory(device: torch.device) -> None:
+    """Give memory of models that nobody holds any more back to the device."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def device_memory_mb(device: torch.device) -> float:
+    """MB in use: on CUDA by tensors of this process, else by the whole process (resident)."""
+    if device.type == "cuda":
+        return torch.cuda.memory_allocated(device) / 1e6
+    status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    return int(status.split("VmRSS:")[1].split()[0]) * 1024 / 1e6
+
+
+def _identity(weights: str) -> tuple[object, ...]:
+    """What tells one state of a weights file from another. FileNotFoundError is load's to raise."""
+    path = default_weights_path() if weights == "default" else Path(weights)
+    if not path.exists():
+        return (weights,)
+    status = path.stat()
+    return (path.resolve(), status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _try(estimator: Estimator) -> None:
+    """Estimate on noise, with meshes. Also pays for what the first image would wait for."""
+    image = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    estimator(image, Camera.assumed(320, 240), vertices=True, threshold=_LEAST_SCORE)

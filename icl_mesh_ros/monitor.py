@@ -1,0 +1,96 @@
+"""Watches an active mesh_node: counts, notices what is wrong, logs it (throttled), reports it."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.node import Node
+from rclpy.time import Time
+from std_msgs.msg import Header
+
+from icl_mesh_ros.diagnostics import Statistics
+from icl_mesh_ros.frames import FrameResult
+from icl_mesh_ros.health import Stream, numbers, problems, silence, status
+from icl_mesh_ros.managed_node import reason
+from icl_mesh_ros.parameters import MeshParameters
+from icl_mesh_ros.stream_watch import StreamWatch
+from icl_mesh_ros.throttle import Throttle
+
+
+class Monitor:
+    """From one activation to the next deactivation. Thread-safe."""
+
+    def __init__(self, node: Node, image_topic: str) -> None:
+        self._node, self._topic = node, image_topic
+        self._statistics = Statistics()
+        self._watch = StreamWatch(image_topic)
+        self._throttle = Throttle(period_s=5.0)
+        self._camera_note = ""
+        self._newest_stamp: Time | None = None
+        self._still = False
+
+    def image_arrived(self, header: Header, dropped: bool) -> None:
+        """dropped: an older image was given up for it."""
+        self._statistics.count("received")
+        if dropped:
+            self._statistics.count("dropped")
+        gap_s = self._watch.see(header)
+        if self._still:
+            self._still = False
+            self._node.get_logger().info(f"images on '{self._topic}' again, after {gap_s:.1f} s")
+
+    def frame_done(self, header: Header, result: FrameResult) -> None:
+        """Where the camera comes from is logged when it changes."""
+        statistics = self._statistics
+        statistics.count("done")
+        statistics.record("people", int(result.tracks.detected.sum()))
+        for stage, milliseconds in result.times_ms.items():
+            statistics.record(f"{stage} (ms)", milliseconds)
+        stamp = Time.from_msg(header.stamp)
+        self._newest_stamp = stamp if stamp.nanoseconds else None
+        if result.camera_note == self._camera_note:
+            return
+        self._camera_note = result.camera_note
+        # Two calls, as rclpy refuses another severity from one line of code.
+        if result.tracks.people.camera.focal_assumed:
+            self._node.get_logger().warning(result.camera_note)
+        else:
+            self._node.get_logger().info(result.camera_note)
+
+    def frame_failed(self, error: Exception) -> None:
+        self._statistics.error(str(error))
+        if (line := self._throttle(reason(error))) is not None:
+            self._node.get_logger().error(line)
+
+    def status(self, limits: MeshParameters, facts: dict[str, str]) -> DiagnosticStatus:
+        """What /diagnostics says, with facts; call it once per second."""
+        work, stream = self._statistics.summary(), self._stream()
+        if stream.gap_s > limits.warn_image_gap and not self._still:
+            self._still = True
+            self._node.get_logger().warning(silence(stream))
+        for kind, text in stream.oddities.items():
+            if (line := self._throttle(text, kind)) is not None:
+                self._node.get_logger().warning(line)
+        fine = f"{work.rates.get('done', 0.0):.1f} results/s"
+        return status(
+            f"{self._node.get_fully_qualified_name()}: people",
+            self._topic,
+            problems(stream, work, limits),
+            fine,
+            {**numbers(stream, work), "camera": self._camera_note or "no image yet", **facts},
+        )
+
+    def _stream(self) -> Stream:
+        now = self._node.get_clock().now()
+        stamp = self._newest_stamp
+        age_s = None
+        if stamp is not None and now.nanoseconds > 0:
+            age_s = (now - stamp).nanoseconds * 1e-9
+        publishers = self._node.get_publishers_info_by_topic(self._topic)
+        return Stream(
+            topic=self._topic,
+            publishers=[f"{one.node_namespace.rstrip('/')}/{one.node_name}" for one in publishers],
+            gap_s=self._watch.gap_s(),
+            result_age_s=age_s,
+            clock_stands=now.nanoseconds == 0,
+            oddities=self._watch.take_oddities(),
+        )

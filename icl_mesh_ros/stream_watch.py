@@ -1,0 +1,60 @@
+"""What is odd about a stream of images: no stamps, stamps that go back, gaps, several sources."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from rclpy.time import Time
+from std_msgs.msg import Header
+
+
+class StreamWatch:
+    """Looks at the header of every image that arrives. Thread-safe."""
+
+    def __init__(self, topic: str, clock: Callable[[], float] = time.monotonic) -> None:
+        """topic: named in what is said. clock: seconds, steady; when images arrive."""
+        self._topic, self._clock = topic, clock
+        self._lock = threading.Lock()
+        self._arrived = clock()
+        self._seen = False
+        self._stamp_ns = 0
+        self._frame_id = ""
+        self._oddities: dict[str, str] = {}
+
+    def see(self, header: Header) -> float:
+        """Take in an image that just arrived. Returns the seconds since the one before it (or
+        since the watch was made)."""
+        now, stamp_ns = self._clock(), Time.from_msg(header.stamp).nanoseconds
+        with self._lock:
+            gap_s, self._arrived = now - self._arrived, now
+            if stamp_ns == 0:
+                self._oddities["zero"] = (
+                    f"images on '{self._topic}' carry no stamp (0): the driver should set it; "
+                    "until then the time of arrival counts"
+                )
+            elif self._stamp_ns > stamp_ns:
+                back_s = (self._stamp_ns - stamp_ns) * 1e-9
+                self._oddities["back"] = (
+                    f"stamps on '{self._topic}' went back by {back_s:.3g} s: is a bag played "
+                    "again, or do several cameras publish?"
+                )
+            if self._seen and header.frame_id != self._frame_id:
+                self._oddities["frame"] = (
+                    f"images on '{self._topic}' change between frames '{self._frame_id}' and "
+                    f"'{header.frame_id}': do several cameras publish?"
+                )
+            self._stamp_ns, self._frame_id, self._seen = stamp_ns, header.frame_id, True
+        return gap_s
+
+    def gap_s(self) -> float:
+        """Seconds since the last image; since the watch was made where none has come."""
+        with self._lock:
+            return self._clock() - self._arrived
+
+    def take_oddities(self) -> dict[str, str]:
+        """What was odd since the last call: each kind once, in words."""
+        with self._lock:
+            oddities, self._oddities = self._oddities, {}
+        return oddities
