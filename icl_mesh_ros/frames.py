@@ -10,22 +10,24 @@ import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CompressedImage, Image
 
+from icl_mesh.calibration import camera_from_info
 from icl_mesh.people import People
 from icl_mesh.tracking import Tracker, Tracks
-from icl_mesh_ros.camera_info import camera_from_info
 from icl_mesh_ros.camera_info_store import CameraInfoStore
-from icl_mesh_ros.conversions import rgb_from_compressed, rgb_from_image
+from icl_mesh_ros.conversions import rgb_from_message
 from icl_mesh_ros.parameters import MeshParameters
 
 
 @dataclass(frozen=True)
 class FrameResult:
-    """What became of a frame. times_ms: by stage; camera_note: where the intrinsics come from."""
+    """What became of a frame. times_ms: by stage; camera_note: where the intrinsics come from;
+    warnings: what was left out, and who fixes it, one sentence each."""
 
     rgb: npt.NDArray[np.uint8]
     tracks: Tracks
     camera_note: str
     times_ms: dict[str, float]
+    warnings: tuple[str, ...] = ()
 
 
 class FrameProcessor:
@@ -58,11 +60,10 @@ class FrameProcessor:
         Raises ValueError for messages that cannot be used.
         """
         started = time.perf_counter()
-        convert = rgb_from_image if isinstance(image, Image) else rgb_from_compressed
-        rgb = convert(image, self._image_topic)
+        rgb = rgb_from_message(image, self._image_topic)
         times = {"convert": _milliseconds_since(started)}
         height, width = rgb.shape[:2]
-        camera, note = camera_from_info(
+        camera, note, warning = camera_from_info(
             self._infos.find(width, height, info_patience_s),
             width,
             height,
@@ -81,7 +82,8 @@ class FrameProcessor:
         stamp = image.header.stamp
         tracks = self._tracker.update(people, stamp.sec + stamp.nanosec * 1e-9)
         times["track"] = _milliseconds_since(started)
-        return FrameResult(rgb, tracks, note, times)
+        warnings = tuple(filter(None, (warning,)))
+        return FrameResult(rgb, tracks, note, times, warnings)
 
 
 def _milliseconds_since(start: float) -> float:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -9,8 +12,10 @@ from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
 
 from icl_mesh.camera import Camera
+from icl_mesh.lens import Lens
 from icl_mesh_ros.camera_info import (
     ASSUMED_MODEL,
+    CameraSource,
     camera_from_info,
     info_from_camera,
     load_calibration,
@@ -25,6 +30,12 @@ def info(**fields) -> CameraInfo:
 
 
 def camera_of(message, width=640, height=480, **options) -> tuple[Camera, str]:
+    source = source_of(message, width, height, **options)
+    assert source.warning == ""
+    return source.camera, source.note
+
+
+def source_of(message, width=640, height=480, **options) -> CameraSource:
     return camera_from_info(message, width, height, assumed_fov_deg=90.0, topic="/ci", **options)
 
 
@@ -75,9 +86,53 @@ def test_a_rectified_image_goes_with_p():
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (400.0, 401.0, 300.0, 240.0)
 
 
-def test_distortion_that_is_not_undone_is_said():
-    assert "distortion is not undone" in camera_of(info(d=[0.1, 0.0, 0.0, 0.0, 0.0]))[1]
-    assert "distortion" not in camera_of(info(d=[0.0] * 5))[1]
+WIDE = [-0.31, 0.11, 8e-4, -1e-3, -0.017]
+
+
+@pytest.mark.parametrize(
+    ("model", "d", "lens"),
+    [
+        ("plumb_bob", WIDE, Lens("plumb_bob", tuple(WIDE))),
+        ("rational_polynomial", [0.1] * 8, Lens("rational_polynomial", (0.1,) * 8)),
+        ("equidistant", [0.1, 0.0, 0.0, 0.0], Lens("equidistant", (0.1, 0.0, 0.0, 0.0))),
+        ("fisheye", [0.1, 0.0, 0.0, 0.0], Lens("equidistant", (0.1, 0.0, 0.0, 0.0))),
+        ("plumb_bob", [0.0] * 5, None),
+        ("", [], None),
+    ],
+)
+def test_the_lens_becomes_the_cameras(model, d, lens):
+    camera, note = camera_of(info(distortion_model=model, d=d))
+    assert camera.lens == lens
+    assert ("set 'rectified' if the image is already rectified" in note) == (lens is not None)
+
+
+@pytest.mark.parametrize(
+    ("model", "d", "said"),
+    [
+        ("omni", [0.1] * 5, "must be one of plumb_bob, rational_polynomial, equidistant, got"),
+        ("plumb_bob", [0.1] * 3, "plumb_bob has 4 or 5 coefficients, got 3"),
+    ],
+)
+def test_a_lens_that_is_not_known_costs_accuracy_not_the_frame(model, d, said):
+    source = source_of(info(distortion_model=model, d=d))
+    assert source.camera == Camera(500.0, 505.0, 310.0, 250.0, 640, 480)
+    assert said in source.warning
+    assert "'/ci' is not undone" in source.warning
+    assert "set 'rectified'" in source.warning
+    assert source_of(info(distortion_model=model, d=d), rectified=True).warning == ""
+
+
+def test_roi_binning_and_lens_against_opencv_on_the_whole_sensor():
+    """A point's pixel on the full sensor, by OpenCV, lies in the bin that the camera says."""
+    roi = RegionOfInterest(x_offset=90, y_offset=30, width=480, height=360)
+    message = info(roi=roi, binning_x=2, binning_y=3, distortion_model="plumb_bob", d=WIDE)
+    camera, _ = camera_of(message, 240, 120)
+    points = np.random.default_rng(0).uniform((-0.4, -0.3, 1), (0.4, 0.3, 1.3), (40, 3))
+    zero, k = np.zeros(3), np.array(K).reshape(3, 3)
+    sensor = cv2.projectPoints(points, zero, zero, k, np.array(WIDE))[0][:, 0]
+    # the sensor's columns 90 to 569, two by two; integer coordinates are middles of pixels
+    expected = (sensor + 0.5 - [90, 30]) / [2, 3] - 0.5
+    np.testing.assert_allclose(camera.project(points), expected, atol=1e-9)
 
 
 def test_a_half_filled_matrix_is_refused():
@@ -87,11 +142,13 @@ def test_a_half_filled_matrix_is_refused():
 
 @pytest.mark.parametrize("assumed", [False, True])
 def test_info_from_camera_keeps_everything_and_the_guess(assumed):
-    camera = Camera(500.0, 505.0, 310.0, 250.0, 640, 480, focal_assumed=assumed)
+    lens = None if assumed else Lens("plumb_bob", tuple(WIDE))
+    camera = Camera(500.0, 505.0, 310.0, 250.0, 640, 480, focal_assumed=assumed, lens=lens)
     message = info_from_camera(camera, Header(frame_id="f"))
     assert (message.distortion_model == ASSUMED_MODEL) == assumed
     assert camera_of(message)[0] == camera
-    assert camera_of(message, rectified=True)[0] == camera
+    pinhole = dataclasses.replace(camera, lens=None)
+    assert camera_of(message, rectified=True)[0] == pinhole
 
 
 CALIBRATION = {
