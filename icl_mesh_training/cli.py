@@ -1,20 +1,46 @@
-"""`icl-mesh-train`: render scenes, train, evaluate."""
+"""`icl-mesh-train`: data, scenes, training, evaluation, export."""
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from icl_mesh_training import commands as run
+from icl_mesh_training.data.cli import add_data_command, run_data_command
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line, with one subcommand per step of a model update."""
     top = argparse.ArgumentParser(prog="icl-mesh-train", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True)
+    add_data_command(commands)
+    commands.choices["data"].set_defaults(run=run_data_command)
+    _add_scenes(commands)
+    _add_training(commands)
+    _add_evaluation(commands)
+    _add_export(commands)
+    _add_plots(commands)
+    return top
 
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; 0 on success, 1 after one line that says what is wrong."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(options) or 0
+    except (ValueError, FileNotFoundError, run.TrainingStoppedError) as error:
+        print(f"icl-mesh-train: {error}", file=sys.stderr)
+        return 1
+
+
+Commands = argparse._SubParsersAction  # generic only for type checkers
+
+
+def _add_scenes(commands: Commands[argparse.ArgumentParser]) -> None:
     scenes = commands.add_parser("scenes", help="render labelled training scenes into a folder")
+    scenes.set_defaults(run=run.scenes)
     scenes.add_argument("--out", required=True, type=Path)
     scenes.add_argument("--count", type=int, default=1000)
     scenes.add_argument("--seed", type=int, default=0)
@@ -30,80 +56,108 @@ def parser() -> argparse.ArgumentParser:
         help="part of the files above to use: val is what train never sees",
     )
 
+
+def _add_training(commands: Commands[argparse.ArgumentParser]) -> None:
     train = commands.add_parser("train", help="train by a recipe; resumes where it left off")
-    train.add_argument("recipe", type=Path, help="a YAML file of config/training")
+    train.set_defaults(run=run.train)
+    train.add_argument("recipe", help="a YAML file, or the name of one in config/training")
+    _add_set(train)
     train.add_argument(
+        "--dry-run", action="store_true", help="read everything, make one step, print the plan"
+    )
+
+    finetune = commands.add_parser(
+        "finetune", help="go on from weights with your own photos or scenes (docs/training.md)"
+    )
+    finetune.set_defaults(run=run.finetune)
+    finetune.add_argument("--out", required=True, type=Path, help="folder of the run")
+    finetune.add_argument("--weights", default="default", help="weights to start from")
+    finetune.add_argument(
+        "--coco", type=Path, help="your photos: person_keypoints.json (COCO) and images/"
+    )
+    finetune.add_argument("--scenes", type=Path, help="folder of rendered scenes")
+    finetune.add_argument("--steps", type=int, help="length, in place of the recipe's")
+    finetune.add_argument(
+        "--recipe", default="finetune", help="a YAML file, or a name in config/training"
+    )
+    _add_set(finetune)
+    finetune.add_argument("--dry-run", action="store_true", help="as of train")
+
+    ablation = commands.add_parser(
+        "ablation", help="train variants with the same seed and schedule, compare them"
+    )
+    ablation.set_defaults(run=run.ablation)
+    ablation.add_argument("recipe", help="a YAML file, or the name of one in config/training")
+    ablation.add_argument("--out", required=True, type=Path, help="folder of runs, table and plots")
+    ablation.add_argument(
+        "--benchmark", required=True, type=Path, help="folder of scenes to measure on"
+    )
+    ablation.add_argument("--variants", nargs="+", help="some of the variants (all)")
+    ablation.add_argument("--limit", type=int, help="only the benchmark's first scenes")
+    _add_set(ablation)
+
+
+def _add_set(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "--set", nargs="*", default=[], metavar="NAME=VALUE", help="replace entries of the recipe"
     )
 
-    evaluate = commands.add_parser("evaluate", help="measure weights on scenes or photos")
+
+def _add_evaluation(commands: Commands[argparse.ArgumentParser]) -> None:
+    evaluate = commands.add_parser(
+        "evaluate", help="measure weights on scenes, photos or data sets"
+    )
+    evaluate.set_defaults(run=run.evaluate)
     evaluate.add_argument("--weights", default="default")
     evaluate.add_argument("--device", default="auto")
     evaluate.add_argument("--threshold", type=float, help="detection threshold")
-    evaluate.add_argument("--limit", type=int, help="only the first scenes")
+    evaluate.add_argument("--limit", type=int, help="only the first images of each")
     evaluate.add_argument("--scenes", type=Path, help="folder of rendered scenes")
+    evaluate.add_argument(
+        "--min-visible",
+        type=float,
+        default=0.25,
+        help="scenes: people of whom less is seen are not demanded (0.25)",
+    )
     evaluate.add_argument(
         "--photos", type=Path, help="folder of person_keypoints.json (COCO) and images/"
     )
-    evaluate.add_argument("--json", type=Path, help="write the figures there too")
-    return top
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point; 0 on success, 1 after one line that says what is wrong."""
-    options = parser().parse_args(arguments)
-    try:
-        {"scenes": _scenes, "train": _train, "evaluate": _evaluate}[options.command](options)
-    except (ValueError, FileNotFoundError) as error:
-        print(f"icl-mesh-train: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _scenes(options: argparse.Namespace) -> None:
-    from icl_mesh_training.scenes.generator import SceneAssets
-    from icl_mesh_training.scenes.writing import write_scenes
-
-    assets = SceneAssets(
-        options.mocap, options.backgrounds, options.panoramas, options.makehuman, options.split
+    evaluate.add_argument(
+        "--dataset", help="NAME or NAME:SPLIT, a data set of docs/datasets.md under --root"
     )
-    write_scenes(options.out, options.count, options.seed, assets, processes=options.workers)
+    evaluate.add_argument("--root", type=Path, help="folder of the data sets")
+    evaluate.add_argument("--body", default="default", help="body of the weights")
+    evaluate.add_argument("--json", type=Path, help="write the figures there too")
+    evaluate.add_argument("--out", type=Path, help="folder for JSON, Markdown and plots")
 
 
-def _train(options: argparse.Namespace) -> None:
-    import yaml
-
-    from icl_mesh_training.config import TrainingConfig
-    from icl_mesh_training.train import train
-
-    overrides = {}
-    for entry in options.set:
-        name, found, value = entry.partition("=")
-        if not found:
-            raise ValueError(f"--set takes NAME=VALUE, got '{entry}'")
-        overrides[name] = yaml.safe_load(value)
-    weights = train(TrainingConfig.load(options.recipe, overrides))
-    print(f"weights: {weights}")
+def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:
+    export = commands.add_parser(
+        "export", help="make the weights file of a run; refuses one that fails its smoke test"
+    )
+    export.set_defaults(run=run.export)
+    export.add_argument("source", type=Path, help="output folder of a training, or a checkpoint")
+    export.add_argument("--out", required=True, type=Path, help="the .safetensors file")
+    export.add_argument("--name", help="name in the weights' version; default: the file's")
+    export.add_argument("--licence", help="in place of the recipe's")
+    export.add_argument("--threshold", type=float, help="detection threshold to ship")
+    export.add_argument("--metrics", type=Path, help="JSON of `evaluate`, to travel along")
+    export.add_argument("--half", action="store_true", help="float16: half the size")
 
 
-def _evaluate(options: argparse.Namespace) -> None:
-    from icl_mesh.estimator import Estimator
-    from icl_mesh_training.evaluation import evaluate_photos, evaluate_scenes
-
-    if options.scenes is None and options.photos is None:
-        raise ValueError("nothing to evaluate on: give --scenes, --photos or both")
-    estimator = Estimator.load(options.weights, device=options.device)
-    if options.threshold is not None:
-        estimator.threshold = options.threshold
-    results = {"weights": estimator.weights_version, "threshold": estimator.threshold}
-    if options.scenes is not None:
-        results["scenes"] = evaluate_scenes(estimator, options.scenes, options.limit)
-    if options.photos is not None:
-        results["photos"] = evaluate_photos(estimator, options.photos)
-    text = json.dumps(results, indent=2)
-    print(text)
-    if options.json is not None:
-        options.json.write_text(text + "\n", encoding="utf-8")
+def _add_plots(commands: Commands[argparse.ArgumentParser]) -> None:
+    plot = commands.add_parser("plot", help="figures of the paper's supplementary")
+    kinds = plot.add_subparsers(dest="kind", required=True)
+    curve = kinds.add_parser("contrastive", help="Figure 2: the contrastive loss of runs")
+    curve.set_defaults(run=run.plot_contrastive)
+    curve.add_argument("runs", nargs="+", type=Path, help="output folders of trainings")
+    heatmaps = kinds.add_parser("heatmaps", help="Figure 1: truth above, prediction below")
+    heatmaps.set_defaults(run=run.plot_heatmaps)
+    heatmaps.add_argument("scenes", type=Path, help="folder of rendered scenes")
+    heatmaps.add_argument("--weights", default="default")
+    heatmaps.add_argument("--index", type=int, help="number of the scene; default: most crowded")
+    for kind in (curve, heatmaps):
+        kind.add_argument("--out", required=True, type=Path, help="the picture (.png)")
 
 
 if __name__ == "__main__":

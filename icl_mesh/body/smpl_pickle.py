@@ -130,8 +130,10 @@ def plain(value: object) -> object:
     return value.dense() if isinstance(value, _Record) else value
 
 
-def read_smpl_pickle(path: Path, names: Collection[str]) -> dict[str, object]:
+def read_smpl_pickle(path: Path, names: Collection[str] | None) -> dict[Any, Any]:
     """The named entries of the dictionary in a SMPL .pkl, chumpy's and scipy's arrays as numpy's.
+
+    names None takes all entries: other files of arrays (data sets' labels) are read so too.
 
     Raises pickle.UnpicklingError for what no SMPL file needs, ValueError for no dictionary.
     """
@@ -139,4 +141,5 @@ def read_smpl_pickle(path: Path, names: Collection[str]) -> dict[str, object]:
         content = _SmplUnpickler(stream, encoding="latin1").load()
     if not isinstance(content, dict):
         raise ValueError(f"it holds a {type(content).__name__}, not a dictionary")
-    return {name: plain(content[name]) for name in names if name in content}
+    chosen = content if names is None else [name for name in names if name in content]
+    return {name: plain(content[name]) for name in chosen}

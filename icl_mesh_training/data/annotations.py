@@ -1,0 +1,224 @@
+"""The labels of one data set in one form, whatever layout they were published in.
+
+Letters: I images, P people of all images (those of one image stand together), K points of the data
+set's convention, J = 24 SMPL joints.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from icl_mesh.camera import Camera
+from icl_mesh.lens import Lens
+from icl_mesh_training.data.conventions import CONVENTIONS, Convention
+from icl_mesh_training.data.visibility import UNLABELLED
+
+
+@dataclass
+class People:
+    """Labels of people; NaN is "no label" in every float array.
+
+    keypoints_px [P, K, 2]: pixels, pixel centres at integers. state u8 [P, K]: VISIBLE, BY_OBJECT
+    or UNLABELLED. keypoints_m [P, K, 3]: camera optical frame, metres. box_px [P, 4]: left, top,
+    width, height. pose [P, 24, 3]: rotation vectors of SMPL's joints, joint 0 takes the body to the
+    camera frame. betas [P, 10]: SMPL's. gender [P]: n, f or m, the SMPL model that betas are of.
+    """
+
+    keypoints_px: npt.NDArray[np.float32]
+    state: npt.NDArray[np.uint8]
+    keypoints_m: npt.NDArray[np.float32]
+    box_px: npt.NDArray[np.float32]
+    pose: npt.NDArray[np.float32]
+    betas: npt.NDArray[np.float32]
+    gender: npt.NDArray[np.str_]
+
+    @classmethod
+    def unlabelled(cls, count: int, points: int) -> People:
+        """People of whom nothing is known yet; readers fill in what their data set has."""
+
+        def nan(*shape: int) -> npt.NDArray[np.float32]:
+            return np.full((count, *shape), np.nan, np.float32)
+
+        return cls(
+            keypoints_px=nan(points, 2),
+            state=np.full((count, points), UNLABELLED, np.uint8),
+            keypoints_m=nan(points, 3),
+            box_px=nan(4),
+            pose=nan(24, 3),
+            betas=nan(10),
+            gender=np.full(count, "n"),
+        )
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    def select(self, chosen: slice | npt.NDArray[np.int64]) -> People:
+        """Some of the people."""
+        return People(*(getattr(self, f.name)[chosen] for f in fields(self)))
+
+    @property
+    def has_label(self) -> npt.NDArray[np.bool_]:
+        """[P]: people with a labelled point; the others are regions of which nothing is known."""
+        return np.asarray(np.any(self.state < UNLABELLED, axis=1))
+
+    @property
+    def has_3d(self) -> npt.NDArray[np.bool_]:
+        """[P]: people with points in metres."""
+        return np.asarray(np.any(np.isfinite(self.keypoints_m).all(axis=2), axis=1))
+
+    @property
+    def has_pose(self) -> npt.NDArray[np.bool_]:
+        """[P]: people with SMPL rotations."""
+        return np.asarray(np.isfinite(self.pose).all(axis=(1, 2)))
+
+    @property
+    def has_betas(self) -> npt.NDArray[np.bool_]:
+        """[P]: people with SMPL betas."""
+        return np.asarray(np.isfinite(self.betas).all(axis=1))
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image with its people.
+
+    size: width and height in px, where the labels say it. intrinsics: fx, fy, cx, cy in px, where
+    the data set knows them. lens: its distortion, None for a pinhole.
+    """
+
+    path: Path
+    size: tuple[int, int] | None
+    intrinsics: tuple[float, float, float, float] | None
+    lens: Lens | None
+    people: People
+
+    def camera(self, width: int, height: int) -> Camera | None:
+        """The camera of the image as it is on disk, None where it is not known."""
+        if self.intrinsics is None:
+            return None
+        return Camera(*self.intrinsics, width, height, lens=self.lens)
+
+
+@dataclass
+class Annotations:
+    """All labels of one data set.
+
+    dataset: its name in DATASETS. convention: key of CONVENTIONS. source: the file or folder that
+    the labels came from. images [I]: paths. size int [I, 2]: width, height, 0 where unknown.
+    intrinsics [I, 4]: fx, fy, cx, cy in px, NaN where unknown. distortion [I, 5]: k1, k2, p1,
+    p2, k3 of OpenCV's model, NaN for none. first int [I + 1]: image i has the
+    people first[i]:first[i + 1]. faults: image index -> what is wrong with its labels.
+    missing: files without which the data set has fewer labels than it could have.
+    """
+
+    dataset: str
+    convention: str
+    source: Path
+    images: list[Path]
+    size: npt.NDArray[np.int32]
+    intrinsics: npt.NDArray[np.float64]
+    distortion: npt.NDArray[np.float64]
+    first: npt.NDArray[np.int64]
+    people: People
+    faults: dict[int, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    @classmethod
+    def gather(
+        cls,
+        *,
+        dataset: str,
+        convention: str,
+        source: Path,
+        images: list[Path],
+        image_of_person: npt.ArrayLike,
+        people: People,
+        size: npt.ArrayLike | None = None,
+        intrinsics: npt.ArrayLike | None = None,
+        distortion: npt.ArrayLike | None = None,
+        faults: dict[int, str] | None = None,
+    ) -> Annotations:
+        """Sorts people by their image and finds labels that are no numbers.
+
+        image_of_person [P]: index into images.
+        """
+        count = len(images)
+        owner = np.asarray(image_of_person, np.int64).reshape(-1)
+        order = np.argsort(owner, kind="stable")
+        found = {
+            int(owner[p]): f"{images[owner[p]]}: {text}" for p, text in _faults(people).items()
+        }
+        return cls(
+            dataset=dataset,
+            convention=convention,
+            source=source,
+            images=images,
+            size=np.zeros((count, 2), np.int32) if size is None else np.asarray(size, np.int32),
+            intrinsics=np.full((count, 4), np.nan)
+            if intrinsics is None
+            else np.asarray(intrinsics, np.float64),
+            distortion=np.full((count, 5), np.nan)
+            if distortion is None
+            else np.asarray(distortion, np.float64),
+            first=np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=count)))),
+            people=people.select(order),
+            faults={n: f"{text} (labels: {source})" for n, text in found.items()} | (faults or {}),
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> ImageRecord:
+        width, height = (int(v) for v in self.size[index])
+        fx, fy, cx, cy = (float(v) for v in self.intrinsics[index])
+        lens = self.distortion[index]
+        chosen = slice(int(self.first[index]), int(self.first[index + 1]))
+        return ImageRecord(
+            self.images[index],
+            (width, height) if width > 0 and height > 0 else None,
+            (fx, fy, cx, cy) if np.isfinite(self.intrinsics[index]).all() else None,
+            Lens("plumb_bob", tuple(lens)) if np.isfinite(lens).all() else None,
+            self.people.select(chosen),
+        )
+
+    @property
+    def points(self) -> Convention:
+        """The data set's joint convention."""
+        return CONVENTIONS[self.convention]
+
+    def subset(self, indices: npt.NDArray[np.int64]) -> Annotations:
+        """The same labels of some of the images, in the order given."""
+        counts = np.diff(self.first)[indices]
+        people = np.concatenate(
+            [np.arange(self.first[i], self.first[i + 1]) for i in indices] or [np.zeros(0, int)]
+        )
+        return Annotations(
+            dataset=self.dataset,
+            convention=self.convention,
+            source=self.source,
+            images=[self.images[i] for i in indices],
+            size=self.size[indices],
+            intrinsics=self.intrinsics[indices],
+            distortion=self.distortion[indices],
+            first=np.concatenate(([0], np.cumsum(counts))),
+            people=self.people.select(people.astype(np.int64)),
+            faults={n: self.faults[i] for n, i in enumerate(indices) if i in self.faults},
+            missing=self.missing,
+        )
+
+
+def _faults(people: People) -> dict[int, str]:
+    """Person -> which of its labels hold NaN or infinite values."""
+    lost = (people.state < UNLABELLED) & ~np.isfinite(people.keypoints_px).all(axis=2)
+    faults = {int(p): "a labelled keypoint is NaN or infinite" for p in np.flatnonzero(lost.any(1))}
+    for name in ("keypoints_m", "pose", "betas"):
+        values = getattr(people, name).reshape(len(people), -1)
+        # No label is NaN throughout (3-D points: each point by itself).
+        groups = values.reshape(len(people), -1, 3) if name == "keypoints_m" else values[:, None]
+        part = np.isnan(groups).any(-1) & ~np.isnan(groups).all(-1)
+        broken = part.any(1) | np.isinf(values).any(1)
+        faults |= {int(p): f"{name} holds NaN or infinite values" for p in np.flatnonzero(broken)}
+    return faults

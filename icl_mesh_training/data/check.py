@@ -1,0 +1,142 @@
+"""Look through a data set before training: what is there, what is missing, what is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from icl_mesh_training.data.annotations import Annotations
+from icl_mesh_training.data.catalogue import DATASETS, dataset_info, read_dataset
+from icl_mesh_training.data.files import image_size, read_image
+from icl_mesh_training.data.images import BrokenSampleError, visible_people
+from icl_mesh_training.data.visibility import UNLABELLED
+
+#: Messages of one kind that a report shows; the rest is counted.
+SHOWN = 10
+
+
+@dataclass
+class Report:
+    """What was found of one data set. missing, broken: one message each, with the path."""
+
+    name: str
+    split: str
+    images: int = 0
+    people: int = 0
+    regions: int = 0
+    keypoints: int = 0
+    people_3d: int = 0
+    people_pose: int = 0
+    images_without_people: int = 0
+    missing: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Nothing is missing or broken."""
+        return not self.missing and not self.broken
+
+    def lines(self) -> Iterator[str]:
+        """The report as text."""
+        info = DATASETS[self.name]
+        yield f"{self.name} ({info.title}, split {self.split})"
+        if self.images:
+            yield (
+                f"  {self.images} images, {self.people} labelled people, {self.keypoints} labelled "
+                f"keypoints, {self.people_3d} people in 3-D, {self.people_pose} with SMPL pose"
+            )
+            yield f"  losses: {', '.join(sorted(info.losses))}"
+        if self.regions:
+            yield f"  {self.regions} people or crowds known by their box alone: masked in training"
+        if self.images_without_people:
+            yield f"  {self.images_without_people} images without a labelled person: left out"
+        for kind, messages in (("missing", self.missing), ("broken", self.broken)):
+            yield from (f"  {kind}: {message}" for message in messages[:SHOWN])
+            if len(messages) > SHOWN:
+                yield f"  {kind}: {len(messages) - SHOWN} more"
+        if self.ok:
+            yield "  nothing is missing or broken"
+
+
+def present(root: Path) -> list[str]:
+    """Data sets of which there is a folder under root."""
+    found = [name for name, info in DATASETS.items() if (root / info.folder).is_dir()]
+    if (root / "person_keypoints.json").is_file() and "coco" not in found:
+        found.append("coco")
+    return found
+
+
+def default_split(name: str, root: Path) -> str:
+    """The split that a check looks at: a user's own folder, or the table's first."""
+    if name == "coco" and (root / "person_keypoints.json").is_file():
+        return "folder"
+    return dataset_info(name).splits[0]
+
+
+def check_dataset(name: str, root: Path, split: str | None = None, quick: bool = False) -> Report:
+    """Read all labels and, unless quick, decode every image (quick: only their headers).
+
+    Never raises for what is wrong with the data set; ValueError for a name or split that is not in
+    the table.
+    """
+    info = dataset_info(name)
+    split = default_split(name, root) if split is None else split
+    if split not in info.splits:
+        raise ValueError(
+            f"data set '{name}' has no split '{split}'; it has {', '.join(info.splits)}"
+        )
+    report = Report(name, split)
+    try:
+        annotations = read_dataset(name, root, split)
+    except FileNotFoundError as error:
+        report.missing.append(str(error))
+        return report
+    except ValueError as error:
+        report.broken.append(str(error))
+        return report
+    people = annotations.people
+    report.images = len(annotations)
+    report.people = int(people.has_label.sum())
+    report.regions = len(people) - report.people
+    report.keypoints = int((people.state < UNLABELLED).sum())
+    report.people_3d, report.people_pose = int(people.has_3d.sum()), int(people.has_pose.sum())
+    report.missing += annotations.missing
+    report.broken += annotations.faults.values()
+    _check_images(annotations, report, quick)
+    return report
+
+
+def _check_images(annotations: Annotations, report: Report, quick: bool) -> None:
+    """Every image: is it there, can it be read, does it fit its labels."""
+    owners = np.add.reduceat(
+        np.append(annotations.people.has_label, False), annotations.first[:-1]
+    ) * (np.diff(annotations.first) > 0)
+
+    def fault(index: int) -> str | None:
+        record = annotations[index]
+        try:
+            if quick:
+                width, height = image_size(record.path)
+            else:
+                height, width = read_image(record.path, record.size).shape[:2]
+            if owners[index] and index not in annotations.faults:
+                visible_people(record, width, height)
+        except FileNotFoundError as error:
+            return f"missing {error}"
+        except (BrokenSampleError, ValueError) as error:
+            return f"broken {error}"
+        return None
+
+    report.images_without_people = int((owners == 0).sum())
+    title = f"{report.name} {report.split}"
+    with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
+        found = pool.map(fault, range(len(annotations)))
+        for message in tqdm(found, total=len(annotations), desc=title, unit="image"):
+            if message is not None:
+                kind, _, text = message.partition(" ")
+                (report.missing if kind == "missing" else report.broken).append(text)

@@ -1,0 +1,105 @@
+"""COCO person keypoints, and data sets in the same layout: CrowdPose, OCHuman, a user's own.
+
+COCO's pixel coordinates call the corner of the image (0, 0) and the middle of the first pixel
+(0.5, 0.5), but keypoints are whole numbers that annotators set on pixels; they are taken as they
+are, as pixel centres, as by all users of the data set.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from icl_mesh_training.data.annotations import Annotations, People
+from icl_mesh_training.data.conventions import CONVENTIONS
+from icl_mesh_training.data.files import entries, existing, read_json
+from icl_mesh_training.data.visibility import UNLABELLED, VISIBILITY_RULES
+
+
+def read_coco(
+    dataset: str, source: Path, images: Path, convention: str = "coco17"
+) -> tuple[Annotations, list[int]]:
+    """COCO keypoint JSON and the folder of its images; also each person's annotation id.
+
+    A person without keypoints, and a crowd, is kept by its box: a region of which nothing is known.
+    """
+    content = read_json(source, "the label file")
+    existing(images, "the folder of images")
+    points = CONVENTIONS[convention].names
+    records, found = entries(content, "images", source), entries(content, "annotations", source)
+    index_of: dict[Any, int] = {}
+    paths, sizes = [], []
+    for number, record in enumerate(records):
+        if "id" not in record or not isinstance(record.get("file_name"), str):
+            raise ValueError(f"{source}: images[{number}] has no 'id' or no 'file_name'")
+        index_of[record["id"]] = number
+        paths.append(images / record["file_name"])
+        sizes.append((int(record.get("width") or 0), int(record.get("height") or 0)))
+
+    _check_points(content, points, source)
+    people = People.unlabelled(len(found), len(points))
+    owner, ids, faults, kept = [], [], {}, []
+    for number, annotation in enumerate(found):
+        name = f"{source}: annotation {annotation.get('id', f'number {number}')}"
+        image = index_of.get(annotation.get("image_id"))
+        if image is None:
+            raise ValueError(
+                f"{name} is of image {annotation.get('image_id')}, which is not among the images"
+            )
+        try:
+            keypoints = _numbers(annotation.get("keypoints") or [0] * 3 * len(points), "keypoints")
+            box = _numbers(annotation.get("bbox"), "bbox")
+            if keypoints.shape != (3 * len(points),):
+                raise ValueError(f"keypoints are {keypoints.size} numbers, not {3 * len(points)}")
+            if box.shape != (4,):
+                raise ValueError(f"bbox is {box.size} numbers, not 4")
+        except ValueError as error:
+            faults[image] = f"{name} (image {paths[image]}): {error}"
+            continue
+        keypoints = keypoints.reshape(-1, 3)
+        state = VISIBILITY_RULES[dataset](keypoints[:, 2])
+        if annotation.get("iscrowd"):
+            state[:] = UNLABELLED
+        people.state[number] = state
+        people.keypoints_px[number] = np.where(
+            state[:, None] < UNLABELLED, keypoints[:, :2], np.nan
+        )
+        people.box_px[number] = box
+        owner.append(image)
+        ids.append(int(annotation.get("id", number)))
+        kept.append(number)
+    annotations = Annotations.gather(
+        dataset=dataset,
+        convention=convention,
+        source=source,
+        images=paths,
+        image_of_person=owner,
+        people=people.select(np.array(kept, np.int64)),
+        size=sizes,
+        faults=faults,
+    )
+    return annotations, [ids[i] for i in np.argsort(np.array(owner, int), kind="stable")]
+
+
+def _numbers(value: object, name: str) -> np.ndarray:
+    """A flat list of finite numbers. Raises ValueError where it is something else."""
+    try:
+        numbers = np.asarray(value, np.float64).reshape(-1)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} are not numbers") from None
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{name} hold NaN or infinite values")
+    return numbers
+
+
+def _check_points(content: dict[str, Any], points: tuple[str, ...], source: Path) -> None:
+    """Refuses a file whose own list of keypoints has another length (another convention)."""
+    for category in content.get("categories") or []:
+        names = category.get("keypoints")
+        if names is not None and len(names) != len(points):
+            raise ValueError(
+                f"{source}: its category '{category.get('name')}' has {len(names)} keypoints, this "
+                f"data set has {len(points)} ({', '.join(points)})"
+            )

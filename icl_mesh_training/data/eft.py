@@ -1,0 +1,92 @@
+"""EFT pseudo-labels: SMPL pose and shape for people of COCO, MPII and LSP Extended.
+
+Joo et al. 2021, "Exemplar Fine-Tuning for 3D Human Model Fitting Towards In-the-Wild 3D Human Pose
+Estimation". One JSON a data set: "data" lists fits with parm_pose (24x3x3; the root turns the body
+to the camera), parm_shape (10), bbox_center, bbox_scale (of 200 px), imageName and, for COCO,
+annotId. Fits are of SMPL's neutral model.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.transform import Rotation
+
+from icl_mesh_training.data.annotations import Annotations
+from icl_mesh_training.data.files import entries, read_json
+
+#: A fit belongs to a person whose middle lies within this share of the fit's box of its middle.
+MATCH_DISTANCE = 0.5
+
+
+def attach_eft(annotations: Annotations, source: Path, annotation_ids: list[int] | None) -> int:
+    """Fill in pose and betas of the people that a fit belongs to; returns how many.
+
+    annotation_ids: each person's id, where fits name it (COCO). Elsewhere fits and people of an
+    image are paired by the distance of their middles, one to one.
+    Raises ValueError naming the fit that is not as published.
+    """
+    fits = entries(read_json(source, "EFT's file of fits"), "data", source)
+    if annotation_ids is not None:
+        person_of = {name: person for person, name in enumerate(annotation_ids)}
+        pairs = [(fit, person_of.get(fit.get("annotId", -1))) for fit in fits]
+    else:
+        pairs = _pair_by_place(annotations, fits)
+    count = 0
+    for fit, person in pairs:
+        if person is None:
+            continue  # of a person or an image that this split does not have
+        name = f"{source}: the fit of {fit.get('imageName')} (annotId {fit.get('annotId')})"
+        if str(fit.get("smpltype", "smpl")).lower() != "smpl":
+            raise ValueError(f"{name} is of {fit['smpltype']}, not of SMPL")
+        try:
+            pose = np.asarray(fit["parm_pose"], np.float64).reshape(24, 3, 3)
+            betas = np.asarray(fit["parm_shape"], np.float64).reshape(10)
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(f"{name} has no parm_pose (24x3x3) and parm_shape (10)") from None
+        if not (np.isfinite(pose).all() and np.isfinite(betas).all()):
+            _fault(annotations, person, f"{name} holds NaN or infinite values")
+            continue
+        annotations.people.pose[person] = Rotation.from_matrix(pose).as_rotvec()
+        annotations.people.betas[person] = betas
+        count += 1
+    return count
+
+
+def _fault(annotations: Annotations, person: int, message: str) -> None:
+    image = int(np.searchsorted(annotations.first, person, side="right")) - 1
+    annotations.faults[image] = message
+
+
+def _pair_by_place(
+    annotations: Annotations, fits: list[dict[str, Any]]
+) -> list[tuple[dict[str, Any], int | None]]:
+    """Fits of an image with its people, by the least total distance of their middles."""
+    image_of = {path.name: index for index, path in enumerate(annotations.images)}
+    grouped: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for fit in fits:
+        image = image_of.get(Path(str(fit.get("imageName", ""))).name)
+        if image is not None:
+            grouped[image].append(fit)
+    pairs: list[tuple[dict[str, Any], int | None]] = []
+    for image, own in grouped.items():
+        first, last = int(annotations.first[image]), int(annotations.first[image + 1])
+        if first == last:
+            continue
+        keypoints = annotations.people.keypoints_px[first:last]
+        middles = (np.nanmin(keypoints, axis=1) + np.nanmax(keypoints, axis=1)) / 2
+        centers = np.array([fit["bbox_center"] for fit in own], np.float64).reshape(-1, 2)
+        sides = np.array([200 * float(fit["bbox_scale"]) for fit in own])
+        distance = np.linalg.norm(centers[:, None] - middles[None], axis=-1) / sides[:, None]
+        distance = np.where(np.isfinite(distance), distance, 1e6)
+        rows, columns = linear_sum_assignment(distance)
+        pairs += [
+            (own[row], first + int(column))
+            for row, column in zip(rows, columns, strict=True)
+            if distance[row, column] < MATCH_DISTANCE
+        ]
+    return pairs

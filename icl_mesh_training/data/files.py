@@ -1,0 +1,124 @@
+"""Opening the files of data sets: each error names the file and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from icl_mesh.body.smpl_pickle import read_smpl_pickle
+
+
+def existing(path: Path, what: str) -> Path:
+    """The path itself. Raises FileNotFoundError where nothing is there."""
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}: {what} is not there; docs/datasets.md says where to get it"
+        )
+    return path
+
+
+def first_existing(folder: Path, names: tuple[str, ...], what: str) -> Path:
+    """The first of several names a published file goes by."""
+    for name in names:
+        if (folder / name).exists():
+            return folder / name
+    raise FileNotFoundError(
+        f"{folder}: {what} is not there (looked for {', '.join(names)}); docs/datasets.md says "
+        "where to get it"
+    )
+
+
+def read_json(path: Path, what: str) -> Any:
+    """The content of a JSON file. Raises ValueError where it is no JSON, with the line."""
+    try:
+        return json.loads(existing(path, what).read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(
+            f"{path}: not valid JSON (line {error.lineno}: {error.msg}); download it again"
+        ) from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not a text file; download it again") from None
+
+
+def entries(content: Any, key: str, path: Path) -> list[dict[str, Any]]:
+    """A list of objects in a JSON file. Raises ValueError naming the key where there is none."""
+    found = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise ValueError(f"{path}: has no list of objects called '{key}'; is it the right file?")
+    return found
+
+
+def read_npz(path: Path, required: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of an .npz. Raises ValueError where some are missing or it cannot be read."""
+    existing(path, "the label file")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError, KeyError) as error:
+        raise ValueError(f"{path}: not a readable .npz ({error}); make it again") from None
+    missing = sorted(set(required) - set(arrays))
+    if missing:
+        raise ValueError(f"{path}: lacks {', '.join(missing)}; is it the right file?")
+    return arrays
+
+
+def read_mat(path: Path, name: str) -> npt.NDArray[np.float64]:
+    """One array of a MATLAB file."""
+    import scipy.io
+
+    existing(path, "the label file")
+    try:
+        content = scipy.io.loadmat(path)
+    except (ValueError, TypeError, OSError, scipy.io.matlab.MatReadError) as error:
+        raise ValueError(f"{path}: not a readable MATLAB file ({error})") from None
+    if name not in content:
+        raise ValueError(f"{path}: lacks '{name}'; is it the right file?")
+    return np.asarray(content[name], np.float64)
+
+
+def read_pickle(path: Path, what: str) -> dict[Any, Any]:
+    """The dictionary of a .pkl of arrays, read without running anything that it holds."""
+    existing(path, what)
+    try:
+        return read_smpl_pickle(path, None)
+    except (pickle.UnpicklingError, EOFError, ValueError, AttributeError, IndexError) as error:
+        raise ValueError(f"{path}: not read ({error}); download it again") from None
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height in px, from the file's header alone."""
+    existing(path, "the image")
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (UnidentifiedImageError, OSError) as error:
+        raise ValueError(f"{path}: not a readable image ({error})") from None
+
+
+def read_image(path: Path, size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
+    """RGB uint8 [H, W, 3]. Raises for a missing, truncated or unreadable image.
+
+    size: width and height that the labels were made for. The labels' frame wins over the camera's
+    rotation flag (EXIF): the image is turned by it only where that makes the sizes agree.
+    """
+    existing(path, "the image")
+    try:
+        with Image.open(path) as image:
+            if size is not None and image.size != size:
+                image = ImageOps.exif_transpose(image)  # noqa: PLW2901
+            # PIL, not cv2: cv2 fills the lost part of a truncated JPEG with grey and says nothing.
+            pixels = np.asarray(image.convert("RGB"), np.uint8)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"{path}: not a readable image ({error}); get it again") from None
+    if size is not None and (pixels.shape[1], pixels.shape[0]) != size:
+        raise ValueError(
+            f"{path}: is {pixels.shape[1]}x{pixels.shape[0]} px, its labels are for "
+            f"{size[0]}x{size[1]}; get the image the labels were made for"
+        )
+    return pixels

@@ -1,0 +1,113 @@
+"""Labelled images of a data set as training samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from icl_mesh.body import BodyModel
+from icl_mesh_training.augmentation import AugmentationConfig
+from icl_mesh_training.batch import Sample
+from icl_mesh_training.data.annotations import Annotations, ImageRecord
+from icl_mesh_training.data.catalogue import dataset_info, read_dataset
+from icl_mesh_training.data.files import read_image
+from icl_mesh_training.data.samples import make_sample
+from icl_mesh_training.data.visibility import UNLABELLED
+
+
+class BrokenSampleError(ValueError):
+    """An image or its labels cannot be trained on; the message names the path and the reason."""
+
+
+class LabelledImages(Dataset[Sample]):
+    """A data set's images with people; items are asked for by (pass, index), as of SceneFolder.
+
+    size: side of the network's square. body: the SMPL body that the network is trained for; None
+    for the default body, of which SMPL's betas are no labels. Images without a labelled person are
+    left out (without_people counts them).
+    """
+
+    def __init__(
+        self,
+        annotations: Annotations,
+        size: int,
+        augmentation: AugmentationConfig,
+        body: BodyModel | None = None,
+        seed: int = 0,
+    ) -> None:
+        labelled = annotations.people.has_label
+        seen = np.concatenate(([0], np.cumsum(labelled)))
+        wanted = seen[annotations.first[1:]] > seen[annotations.first[:-1]]
+        wanted[list(annotations.faults)] = True  # to be counted as broken, not to vanish
+        self.without_people = int((~wanted).sum())
+        if not wanted.any():
+            raise ValueError(f"{annotations.source}: none of its images has a labelled person")
+        self.annotations = annotations.subset(np.flatnonzero(wanted))
+        self.losses = dataset_info(annotations.dataset).losses
+        self.size, self.augmentation, self.body, self.seed = size, augmentation, body, seed
+
+    def __len__(self) -> int:
+        return len(self.annotations)
+
+    def __getitem__(self, item: tuple[int, int]) -> Sample:
+        epoch, index = item
+        if index in self.annotations.faults:
+            raise BrokenSampleError(self.annotations.faults[index])
+        record = self.annotations[index]
+        try:
+            image = read_image(record.path, record.size)
+        except (ValueError, FileNotFoundError) as error:
+            raise BrokenSampleError(str(error)) from None
+        record = visible_people(record, image.shape[1], image.shape[0])
+        rng = np.random.default_rng((self.seed, epoch, index))
+        return make_sample(
+            image,
+            record,
+            convention=self.annotations.points,
+            losses=self.losses,
+            size=self.size,
+            config=self.augmentation,
+            rng=rng,
+            body=self.body,
+        )
+
+
+def open_dataset(
+    name: str,
+    root: str | Path,
+    split: str | None = None,
+    *,
+    size: int,
+    augmentation: AugmentationConfig,
+    body: BodyModel | None = None,
+    seed: int = 0,
+) -> LabelledImages:
+    """A data set of DATASETS under root as samples; see read_dataset and LabelledImages."""
+    return LabelledImages(read_dataset(name, root, split), size, augmentation, body, seed)
+
+
+def visible_people(record: ImageRecord, width: int, height: int) -> ImageRecord:
+    """The record without people who are nowhere in the image, or of whom nothing at all is known.
+
+    Motion capture knows people whom the camera does not see: they are left out. Where people were
+    labelled in the image itself, one who is outside it is an error. Raises BrokenSampleError for
+    that, and where nobody with a label is left.
+    """
+    people = record.people
+    pixels = people.keypoints_px
+    inside = ((pixels > -0.5) & (pixels < np.array([width, height]) - 0.5)).all(axis=2)
+    absent = people.has_label & ~(inside & (people.state < UNLABELLED)).any(axis=1)
+    wrong = np.flatnonzero(absent & ~people.has_3d)
+    if len(wrong):
+        raise BrokenSampleError(
+            f"{record.path}: person {wrong[0]} lies outside the {width}x{height} px image; its "
+            "labels belong to another image or size"
+        )
+    nowhere = ~people.has_label & np.isnan(people.box_px).any(axis=1)
+    kept = people.select(np.flatnonzero(~absent & ~nowhere))
+    if not kept.has_label.any():
+        raise BrokenSampleError(f"{record.path}: an empty sample, nobody is labelled in the image")
+    return replace(record, people=kept)

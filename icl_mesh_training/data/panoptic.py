@@ -1,0 +1,110 @@
+"""CMU Panoptic: several people in a dome of cameras, with 19 points each in 3-D.
+
+Joo et al. 2015. Lengths in the files are centimetres, world frame; camera = R x + t.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from icl_mesh_training.data.annotations import Annotations, People
+from icl_mesh_training.data.files import entries, existing, read_json
+from icl_mesh_training.data.visibility import UNLABELLED, VISIBILITY_RULES
+
+#: HD cameras that published comparisons use (since Zanfir et al. 2018).
+CAMERAS = ("00_16", "00_30")
+_POINTS = 19
+
+
+def read_panoptic(folder: Path, cameras: tuple[str, ...] = CAMERAS) -> Annotations:
+    """<sequence>/{calibration_<sequence>.json, hdPose3d_stage1_coco19/, hdImgs/00_16/}, as the
+    panoptic-toolbox's scripts lay them out; frames are those whose images were extracted.
+    """
+    places = sorted(place.parent for place in existing(folder, "the folder").glob("*/hdPose3d_*19"))
+    if not places:
+        raise FileNotFoundError(
+            f"{folder}: no sequence (a folder with hdPose3d_stage1_coco19) there; "
+            "docs/datasets.md says where to get it"
+        )
+    images: list[Path] = []
+    intrinsics, lenses, sizes, owner, parts = [], [], [], [], []
+    faults: dict[int, str] = {}
+    for place in places:
+        calibration = place / f"calibration_{place.name}.json"
+        known = {
+            c.get("name"): c
+            for c in entries(read_json(calibration, "the calibration"), "cameras", calibration)
+        }
+        for name in cameras:
+            if name not in known:
+                raise ValueError(f"{calibration}: has no camera {name}")
+            found = sorted((place / "hdImgs" / name).glob(f"{name}_*.jpg"))
+            if not found:
+                raise FileNotFoundError(
+                    f"{place / 'hdImgs' / name}: no images of camera {name}; extract them with "
+                    "panoptic-toolbox's hdImgsExtractor.sh"
+                )
+            matrix = np.asarray(known[name]["K"], np.float64)
+            for path in tqdm(found, desc=f"{place.name} {name}", unit="frame", leave=False):
+                frame = path.stem.rpartition("_")[2]
+                scene = place / "hdPose3d_stage1_coco19" / f"body3DScene_{frame}.json"
+                if not scene.is_file():
+                    continue  # the dome records before and after anybody is reconstructed
+                try:
+                    people = _people(scene, known[name])
+                except ValueError as error:
+                    faults[len(images)] = str(error)
+                    people = People.unlabelled(0, _POINTS)
+                owner += [len(images)] * len(people)
+                parts.append(people)
+                images.append(path)
+                intrinsics.append((matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]))
+                lenses.append(known[name]["distCoef"])
+                sizes.append(known[name].get("resolution") or (0, 0))
+    if not images:
+        raise FileNotFoundError(f"{folder}: no image has a body3DScene_<frame>.json of its frame")
+    people = People(
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0]))
+    )
+    return Annotations.gather(
+        dataset="panoptic",
+        convention="panoptic19",
+        source=folder,
+        images=images,
+        image_of_person=owner,
+        people=people,
+        size=sizes,
+        intrinsics=intrinsics,
+        distortion=lenses,
+        faults=faults,
+    )
+
+
+def _people(scene: Path, camera: dict[str, Any]) -> People:
+    """The people of one frame as one camera sees them."""
+    bodies = entries(read_json(scene, "the frame"), "bodies", scene)
+    people = People.unlabelled(len(bodies), _POINTS)
+    matrix, lens = np.asarray(camera["K"], np.float64), np.asarray(camera["distCoef"], np.float64)
+    turn = np.asarray(camera["R"], np.float64)
+    shift = np.asarray(camera["t"], np.float64).reshape(3)
+    for number, body in enumerate(bodies):
+        joints = np.asarray(body.get("joints19", ()), np.float64)
+        if joints.size != 4 * _POINTS or not np.isfinite(joints).all():
+            raise ValueError(
+                f"{scene}: body {body.get('id')} has no joints19 of {4 * _POINTS} finite numbers"
+            )
+        joints = joints.reshape(_POINTS, 4)
+        state = VISIBILITY_RULES["panoptic"](joints[:, 3])
+        points = joints[:, :3] @ turn.T + shift
+        state[points[:, 2] <= 0] = UNLABELLED  # behind the camera
+        known = (state < UNLABELLED)[:, None]
+        pixels = cv2.projectPoints(points[:, None], np.zeros(3), np.zeros(3), matrix, lens)[0]
+        people.state[number] = state
+        people.keypoints_px[number] = np.where(known, pixels[:, 0], np.nan)
+        people.keypoints_m[number] = np.where(known, points / 100, np.nan)
+    return people

@@ -1,0 +1,161 @@
+"""One labelled image -> one augmented, letterboxed sample with its label masks.
+
+Letters: N people, K points of the data set, J = 24 SMPL joints.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.spatial.transform import Rotation
+
+from icl_mesh.body import BodyModel
+from icl_mesh.camera import Camera, weak_perspective_from_root
+from icl_mesh_training.augmentation import (
+    AugmentationConfig,
+    flip,
+    jitter_colour,
+    moved_camera,
+    roll_people,
+    square_affine,
+    warp,
+)
+from icl_mesh_training.batch import Sample
+from icl_mesh_training.data.annotations import ImageRecord, People
+from icl_mesh_training.data.conventions import Convention
+from icl_mesh_training.data.visibility import UNLABELLED
+from icl_mesh_training.scenes.labels import OUTSIDE, VISIBLE, SceneLabels
+
+_HIPS = [1, 2]
+
+
+def make_sample(
+    image: npt.NDArray[np.uint8],
+    record: ImageRecord,
+    *,
+    convention: Convention,
+    losses: frozenset[str],
+    size: int,
+    config: AugmentationConfig,
+    rng: np.random.Generator,
+    body: BodyModel | None,
+) -> Sample:
+    """RGB image [H, W, 3] with its record -> sample of a square of `size` px.
+
+    losses: the data set's row of Table 2. body: the SMPL body whose betas the network learns, or
+    None. Where intrinsics are not known the sample carries those that the estimator assumes, and
+    has_camera is False. People without a labelled joint keep the corners of their box (batch.py).
+    """
+    people = record.people
+    count = len(people)
+    height, width = image.shape[:2]
+    known = record.camera(width, height)
+    labels = _scene(people, convention, known or Camera.assumed(width, height), body)
+    region = ~people.has_label
+    has_camera = np.isfinite(labels.joints_m[:, 0]).all(1) & (known is not None)
+    has_camera &= labels.joints_m[:, 0, 2] > 0
+
+    if rng.random() < config.flip:
+        image, labels = flip(image, labels)
+    affine, roll = square_affine(labels, size, config, rng)
+    labels = roll_people(labels, roll)
+    camera = moved_camera(labels, affine, size)
+
+    px = labels.joints_px.reshape(-1, 2).astype(np.float64) @ affine[:, :2].T + affine[:, 2]
+    joints = (2 * (px + 0.5) / size - 1).reshape(count, 24, 2)
+    state = labels.occlusion.astype(np.uint8)
+    labelled = state < UNLABELLED
+    state[(np.abs(joints) >= 1).any(-1) | ~labelled] = OUTSIDE
+    _keep_regions(joints, state, region)
+
+    points = labels.joints_m.astype(np.float64)
+    hips = points[:, _HIPS].mean(axis=1)
+    # Losses are hip-centred or aligned: any origin serves, the pelvis where it is labelled.
+    root = np.where(np.isfinite(points[:, :1]), points[:, :1], hips[:, None])
+    points = points - root
+    in_space = np.isfinite(points).all(axis=2)
+    complete = (in_space | ~labelled).all(axis=1) & (in_space & labelled).any(axis=1)
+    has_joints = np.asarray(complete, bool)
+    has_joints &= {"joints_3d", "joints_3d_aligned"} <= losses
+    weak = np.tile([1.0, 0.0, 0.0], (count, 1))
+    if has_camera.any():
+        weak[has_camera] = weak_perspective_from_root(root[has_camera, 0], camera)
+    rotations = Rotation.from_rotvec(labels.pose.reshape(-1, 3)).as_matrix()
+    neutral = people.gender == "n"
+    return Sample(
+        image=warp(jitter_colour(image, config, rng), affine, size),
+        joints_2d=np.clip(joints, -8, 8).astype(np.float32),
+        joint_state=state,
+        visible_share=np.ones(count, np.float32),
+        betas=np.nan_to_num(labels.betas).astype(np.float32),
+        rotations=rotations.reshape(count, 24, 3, 3).astype(np.float32),
+        joints_3d=np.nan_to_num(points).astype(np.float32),
+        weak_camera=weak.astype(np.float32),
+        inverse_focal=np.full(count, 1 / camera.focal, np.float32),
+        principal=np.tile([camera.px, camera.py], (count, 1)).astype(np.float32),
+        has_pose=people.has_pose & ("pose" in losses),
+        has_shape=people.has_betas & neutral & (body is not None) & ("shape" in losses),
+        has_joints_3d=has_joints,
+        has_camera=has_camera,
+        joint_labelled=labelled,
+    )
+
+
+def _scene(
+    people: People, convention: Convention, camera: Camera, body: BodyModel | None
+) -> SceneLabels:
+    """The labels in the form that augmentation moves; UNLABELLED stands among the states."""
+    count = len(people)
+    pixels, state = convention.to_smpl(people.keypoints_px, people.state)
+    metres, _ = convention.to_smpl(people.keypoints_m, people.state)
+    for person in range(count):
+        if (state[person] == UNLABELLED).all():
+            left, top, width, height = people.box_px[person]
+            corners = [(left + x, top + y) for x in (0, width - 1) for y in (0, height - 1)]
+            pixels[person] = np.array(corners * 6)
+        else:
+            # Any place inside the person does: crops may look at it, no loss does.
+            lost = state[person] == UNLABELLED
+            pixels[person, lost] = np.nanmean(pixels[person], axis=0)
+    pose = np.nan_to_num(people.pose)
+    if body is not None:
+        fitted = people.has_pose & people.has_betas & (people.gender == "n")
+        metres[fitted] = _body_joints(body, people.betas[fitted], pose[fitted], metres[fitted, 0])
+    return SceneLabels(
+        size=np.array([camera.width, camera.height], np.int32),
+        intrinsics=np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float32),
+        betas=people.betas,
+        pose=pose,
+        translation=np.zeros((count, 3), np.float32),
+        joints_m=metres.astype(np.float32),
+        joints_px=pixels.astype(np.float32),
+        occlusion=state,
+        visible_share=np.ones(count, np.float32),
+    )
+
+
+def _body_joints(
+    body: BodyModel,
+    betas: npt.NDArray[np.float32],
+    pose: npt.NDArray[np.float32],
+    pelvis: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """SMPL joints [N, 24, 3] of fits, at the labelled pelvis, at the origin where there is none."""
+    matrices = Rotation.from_rotvec(pose.reshape(-1, 3)).as_matrix().reshape(-1, 24, 3, 3)
+    with torch.no_grad():
+        joints = body.joints(torch.from_numpy(betas), torch.from_numpy(matrices).float())
+    points = joints.numpy().astype(np.float64)
+    return points - points[:, :1] + np.nan_to_num(pelvis)[:, None]
+
+
+def _keep_regions(
+    joints: npt.NDArray[np.float64], state: npt.NDArray[np.uint8], region: npt.NDArray[np.bool_]
+) -> None:
+    """Regions of which nothing is known: corners of their box's part in the square, as VISIBLE."""
+    for person in np.flatnonzero(region):
+        low, high = joints[person].min(axis=0), joints[person].max(axis=0)
+        if (high > -1).all() and (low < 1).all():
+            edge = 1 - 1e-6
+            joints[person] = np.clip(joints[person], -edge, edge)
+            state[person] = VISIBLE
