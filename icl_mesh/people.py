@@ -35,8 +35,9 @@ _FIELDS: dict[str, tuple[tuple[int | str, ...], type[np.generic]]] = {
     "embedding": ((64,), np.float32),
     "vertices_m": (("V", 3), np.float32),
     "track_id": ((), np.int64),
+    "distance_from_depth": ((), np.bool_),
 }
-_OPTIONAL = ("vertices_m", "track_id")
+_OPTIONAL = ("vertices_m", "track_id", "distance_from_depth")
 
 
 @dataclass
@@ -54,6 +55,8 @@ class People:
     joint_visible, that it is high enough. weak_camera [N, 3]: (s, tx, ty) in the network's
     square. embedding [N, 64]: identity, unit length; equal people have a cosine near 1.
     vertices_m [N, V, 3] and track_id int64 [N]: None where not asked for or not tracked.
+    distance_from_depth bool [N]: whose distance a depth image gave (icl_mesh.depth), instead of
+    their size in the image; nobody's where it is left out.
     camera: the one used; its focal_assumed says that distances are guesses.
     """
 
@@ -74,8 +77,11 @@ class People:
     weights_version: str
     vertices_m: FloatArray | None = None
     track_id: npt.NDArray[np.int64] | None = None
+    distance_from_depth: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
+        if self.distance_from_depth is None:
+            self.distance_from_depth = np.zeros(len(self.score), dtype=np.bool_)
         for name, (shape, kind) in _FIELDS.items():
             value = getattr(self, name)
             if value is None and name in _OPTIONAL:

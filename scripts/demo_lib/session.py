@@ -123,12 +123,12 @@ class Session:
         for jpeg, shot in tqdm(self._shots, desc="drawing overlays", unit="frame", disable=None):
             bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
             rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-            camera, _ = camera_from_info(
+            camera = camera_from_info(
                 shot.info,
                 rgb.shape[1],
                 rgb.shape[0],
                 assumed_fov_deg=self._options.assumed_fov_deg,
-            )
+            ).camera
             overlays.append(draw_overlay(rgb, seen_people(shot.humans, camera, body)))
         messages = [shot.humans for _, shot in self._shots]
         save_people(self._out / "people.npz", messages)
