@@ -19,7 +19,7 @@ from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.health import status
 from icl_mesh_ros.inputs import INFO_TOPIC, Inputs, image_topic
 from icl_mesh_ros.managed_node import ManagedNode
-from icl_mesh_ros.model_store import ModelStore, SharedModel, device_memory_mb, release_memory
+from icl_mesh_ros.model_store import ModelStore, SharedModel, memory_mb, release_memory
 from icl_mesh_ros.monitor import Monitor
 from icl_mesh_ros.outputs import Outputs
 from icl_mesh_ros.parameter_fields import fixed_while_configured
@@ -262,8 +262,9 @@ class MeshNode(ManagedNode):
                 "weights": model.weights_version,
                 "body": model.body.name,
                 "engine": model.engine_text,
-                "device memory (MB)": f"{device_memory_mb(model.device):.0f}",
             }
+        device = loaded.model.device if loaded is not None else None
+        facts |= {name: f"{size:.0f}" for name, size in memory_mb(device).items()}
         message = DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()
         if active is not None:

@@ -35,7 +35,7 @@ class FrameWorker(Generic[Item]):
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self, timeout_s: float = 1.5) -> bool:
+    def stop(self, timeout_s: float = 1.0) -> bool:
         """Stop after the item at work. Returns whether that ended in time."""
         self.mailbox.close()
         self._thread.join(timeout_s)

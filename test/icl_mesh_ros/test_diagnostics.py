@@ -131,5 +131,5 @@ def test_frames_that_all_fail_are_an_error_and_the_worst_comes_first():
 def test_thresholds_must_be_in_order(what):
     with pytest.raises(ValueError, match=f"warn_{what} .7 s. must not exceed error_{what} .6 s."):
         MeshParameters(**{f"warn_{what}": 7.0, f"error_{what}": 6.0})
-    with pytest.raises(ValueError, match="warn_output_rate .1 Hz. must not be less than"):
+    with pytest.raises(ValueError, match=r"warn_output_rate .1 Hz. must not be less"):
         MeshParameters(warn_output_rate=1.0, error_output_rate=2.0)
