@@ -9,19 +9,23 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from icl_mesh.body import BodyModel as Body
+from icl_mesh.tracking import Tracks
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.frames import FrameResult
 from icl_mesh_ros.markers import HumanMarkers, MarkerStyle
 from icl_mesh_ros.messages import body_model_message, human_array
 from icl_mesh_ros.msg import BodyModel, HumanArray
 from icl_mesh_ros.parameters import MeshParameters
+from icl_mesh_ros.rep155 import BodyTopics
+from icl_mesh_ros.transforms import TransformPublisher, body_transforms
 
 LATCHED_QOS = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Outputs:
     """The publishers of a node that finds people: humans, humans/markers, humans/overlay and
-    humans/body_model. What nobody listens to is neither computed nor sent.
+    humans/body_model; /tf and humans/bodies/... where the parameters ask for them. What nobody
+    listens to is neither computed nor sent.
 
     Made and destroyed in the node's thread; used by one thread at a time.
     """
@@ -33,6 +37,9 @@ class Outputs:
         self._overlay = node.create_publisher(Image, "humans/overlay", 1)
         self._body_model = node.create_publisher(BodyModel, "humans/body_model", LATCHED_QOS)
         self._human_markers = HumanMarkers()
+        # Made when the parameters first ask for them.
+        self._transforms: TransformPublisher | None = None
+        self._bodies: BodyTopics | None = None
 
     @property
     def humans_topic(self) -> str:
@@ -47,6 +54,7 @@ class Outputs:
         """Whether publish() needs the meshes of the next frame. Ask before it is worked on."""
         return (
             settings.publish_vertices
+            or settings.rep155
             or (settings.marker_mesh != "none" and self._markers.get_subscription_count() > 0)
             or self._overlay.get_subscription_count() > 0
         )
@@ -62,6 +70,8 @@ class Outputs:
         self._humans.publish(
             human_array(result.tracks, header, with_vertices=meshes and settings.publish_vertices)
         )
+        self._publish_frames(result.tracks, header, settings)
+        self._publish_bodies(result, header, settings)
         style = marker_style(settings)
         if self._markers.get_subscription_count() > 0 and (meshes or style.mesh == "none"):
             self._markers.publish(self._human_markers.serialized(result.tracks, header, style))
@@ -74,6 +84,24 @@ class Outputs:
         """Take the topics back."""
         for publisher in (self._humans, self._markers, self._overlay, self._body_model):
             self._node.destroy_publisher(publisher)
+        for topics in (self._transforms, self._bodies):
+            if topics is not None:
+                topics.destroy()
+
+    def _publish_frames(self, tracks: Tracks, header: Header, settings: MeshParameters) -> None:
+        if settings.publish_tf or settings.rep155:
+            self._transforms = self._transforms or TransformPublisher(self._node)
+            self._transforms.publish(body_transforms(tracks, header, settings.body_id_prefix))
+
+    def _publish_bodies(
+        self, result: FrameResult, header: Header, settings: MeshParameters
+    ) -> None:
+        if settings.rep155:
+            self._bodies = self._bodies or BodyTopics(self._node)
+            self._bodies.publish(result.tracks, result.rgb, header, settings.body_id_prefix)
+        elif self._bodies is not None:  # switched off: nobody must take old ids for present ones
+            self._bodies.destroy()
+            self._bodies = None
 
     def _publish_overlay(self, result: FrameResult, header: Header) -> None:
         # Imported here: it needs OpenGL (EGL), which a node without viewers does not.

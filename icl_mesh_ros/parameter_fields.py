@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import Field, field, fields
 from typing import Any, TypeVar
 
@@ -17,17 +18,19 @@ def parameter(
     *,
     limits: tuple[float, float] | None = None,
     choices: tuple[str, ...] = (),
+    pattern: str = "",
     at_configure: bool = False,
     read_only: bool = False,
 ) -> Any:
     """A field with what its descriptor says.
 
-    limits: least and largest value. at_configure: read when the node is configured, so it can be
-    set only before. read_only: fixed when the process starts. Others change at any time.
+    limits: least and largest value. pattern: regular expression of the whole text. at_configure:
+    read when the node is configured, so it can be set only before. read_only: fixed when the
+    process starts. Others change at any time.
     """
     if at_configure:
         text += "; read at configure: clean up the node before setting it"
-    described = {"limits": limits, "choices": choices, "read_only": read_only}
+    described = {"limits": limits, "choices": choices, "pattern": pattern, "read_only": read_only}
     return field(
         default=default, metadata={"text": text, "at_configure": at_configure, **described}
     )
@@ -40,6 +43,8 @@ def check(parameters: Any) -> None:
         choices, limits = spec.metadata["choices"], spec.metadata["limits"]
         if choices and value not in choices:
             raise ValueError(f"{spec.name} must be one of {', '.join(choices)}, got '{value}'")
+        if (pattern := spec.metadata["pattern"]) and not re.fullmatch(pattern, value):
+            raise ValueError(f"{spec.name} must match {pattern}, got '{value}'")
         if limits is not None and not limits[0] <= value <= limits[1]:  # NaN passes rclpy's check
             raise ValueError(
                 f"{spec.name} must lie between {limits[0]:g} and {limits[1]:g}, got {value:g}"
@@ -73,6 +78,8 @@ def _descriptor(spec: Field[Any]) -> ParameterDescriptor:
     )
     if described["choices"]:
         descriptor.additional_constraints = "one of " + ", ".join(described["choices"])
+    if described["pattern"]:
+        descriptor.additional_constraints = "must match " + described["pattern"]
     if described["limits"] is None:
         return descriptor
     low, high = described["limits"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rclpy.node import Node
 
+from icl_mesh_ros.optional_packages import require
 from icl_mesh_ros.parameter_fields import check, declare
 from icl_mesh_ros.parameter_fields import parameter as _parameter
 
@@ -78,6 +79,21 @@ class MeshParameters:
     marker_lifetime: float = _parameter(
         1.0, "s: RViz drops markers that are not renewed; 0: never", limits=(0.0, 3600.0)
     )
+    publish_tf: bool = _parameter(
+        False,
+        "a TF frame body_<id> per person under the image's frame, with REP-155's axes (needs the "
+        "package tf2_msgs)",
+    )
+    rep155: bool = _parameter(
+        False,
+        "REP-155 (ROS4HRI): humans/bodies/tracked, topics per body, and the frames of publish_tf "
+        "(needs the packages hri_msgs and tf2_msgs)",
+    )
+    body_id_prefix: str = _parameter(
+        "p",
+        "REP-155's body ids are this and the person's id; with several cameras, one for each",
+        pattern="[A-Za-z][A-Za-z0-9_]*",
+    )
 
     warn_image_gap: float = _parameter(
         2.0,
@@ -106,6 +122,10 @@ class MeshParameters:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.rep155:
+            require("hri_msgs", "rep155")
+        if self.publish_tf or self.rep155:
+            require("tf2_msgs", "rep155" if self.rep155 else "publish_tf")
         for what in ("image_gap", "result_age"):
             warn, error = getattr(self, f"warn_{what}"), getattr(self, f"error_{what}")
             if warn > error:

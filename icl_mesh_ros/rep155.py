@@ -1,0 +1,129 @@
+"""People as REP-155 (ROS4HRI, a draft) has them: humans/bodies/tracked and topics per body.
+
+The message types are those that hri_msgs 2 and libhri use in ROS 2.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from icl_mesh.people import People
+from icl_mesh.tracking import Tracks
+from icl_mesh_ros.conversions import image_from_rgb
+from icl_mesh_ros.transforms import body_ids, lasting
+
+#: SMPL joint that speaks for each of OpenPose's 18 points; for eyes, ears and nose the head.
+_SMPL_OF_OPENPOSE = [15, 12, 17, 19, 21, 16, 18, 20, 2, 5, 8, 1, 4, 7, 15, 15, 15, 15]
+
+
+class _Body(NamedTuple):
+    """Publishers of one body."""
+
+    roi: Any
+    skeleton: Any
+    cropped: Any
+
+
+class BodyTopics:
+    """Publishes humans/bodies/tracked, and roi, skeleton2d and cropped under humans/bodies/<id>.
+
+    A body's topics come with its id and go with it. Needs hri_msgs. Names are relative: REP-155's
+    /humans in the root namespace.
+    """
+
+    def __init__(self, node: Node) -> None:
+        from hri_msgs import msg
+
+        self._node, self._msg = node, msg
+        self._tracked = node.create_publisher(msg.IdsList, "humans/bodies/tracked", 1)
+        self._bodies: dict[str, _Body] = {}
+
+    def publish(
+        self, tracks: Tracks, rgb: npt.NDArray[np.uint8], header: Header, prefix: str
+    ) -> None:
+        """Send one image's lasting people. tracks: with vertices_m; rgb: the image [H, W, 3]."""
+        rows = np.flatnonzero(lasting(tracks))
+        people = tracks.people.select(rows)
+        every_id = body_ids(tracks, prefix)
+        ids = [every_id[row] for row in rows.tolist()]
+        for gone in sorted(set(self._bodies) - set(ids)):
+            self._drop(gone)
+        points, sure = _skeletons(people)
+        boxes = _normalised(people.bbox_px.reshape(-1, 2, 2), people)
+        for i, body_id in enumerate(ids):
+            body = self._bodies.get(body_id) or self._open(body_id)
+            body.roi.publish(self._roi(header, boxes[i], float(people.score[i])))
+            body.skeleton.publish(self._skeleton(header, points[i], sure[i]))
+            if body.cropped.get_subscription_count() > 0:
+                body.cropped.publish(image_from_rgb(_crop(rgb, people.bbox_px[i]), header))
+        self._tracked.publish(self._msg.IdsList(header=header, ids=ids))
+
+    def destroy(self) -> None:
+        """Take all topics back."""
+        for body_id in list(self._bodies):
+            self._drop(body_id)
+        self._node.destroy_publisher(self._tracked)
+
+    def _open(self, body_id: str) -> _Body:
+        def publisher(kind: type, name: str) -> Any:
+            return self._node.create_publisher(kind, f"humans/bodies/{body_id}/{name}", 1)
+
+        body = self._bodies[body_id] = _Body(
+            publisher(self._msg.NormalizedRegionOfInterest2D, "roi"),
+            publisher(self._msg.Skeleton2D, "skeleton2d"),
+            publisher(Image, "cropped"),
+        )
+        return body
+
+    def _drop(self, body_id: str) -> None:
+        for publisher in self._bodies.pop(body_id):
+            self._node.destroy_publisher(publisher)
+
+    def _roi(self, header: Header, box: npt.NDArray[np.floating], score: float) -> Any:
+        (xmin, ymin), (xmax, ymax) = box.tolist()
+        return self._msg.NormalizedRegionOfInterest2D(
+            header=header, xmin=xmin, ymin=ymin, xmax=xmax, ymax=ymax, c=score
+        )
+
+    def _skeleton(
+        self, header: Header, points: npt.NDArray[np.floating], sure: npt.NDArray[np.floating]
+    ) -> Any:
+        kind = self._msg.NormalizedPointOfInterest2D
+        return self._msg.Skeleton2D(
+            header=header,
+            skeleton=[
+                kind(x=x, y=y, c=c)
+                for (x, y), c in zip(points.tolist(), sure.tolist(), strict=True)
+            ],
+        )
+
+
+def _skeletons(people: People) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
+    """OpenPose's 18 points [N, 18, 2] in [0, 1] and how surely each is seen [N, 18]."""
+    if len(people) == 0:
+        return np.zeros((0, 18, 2)), np.zeros((0, 18))
+    points = people.keypoints_px("openpose18")
+    inside = people.camera.contains(points)
+    sure = people.joint_confidence[:, _SMPL_OF_OPENPOSE]
+    return _normalised(points, people), np.where(inside, sure, 0.0)
+
+
+def _normalised(points_px: npt.NDArray[np.floating], people: People) -> npt.NDArray[np.floating]:
+    """Pixels [..., 2] -> shares of the image's width and height, clipped to [0, 1]."""
+    # The image reaches half a pixel beyond the centres of its outermost pixels.
+    size = np.array([people.camera.width, people.camera.height])
+    return np.clip((points_px + 0.5) / size, 0.0, 1.0)
+
+
+def _crop(rgb: npt.NDArray[np.uint8], box_px: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+    """The part of the image [H, W, 3] in the box, one pixel at least."""
+    height, width = rgb.shape[:2]
+    left, top = np.clip(np.floor(box_px[:2]), 0, (width - 1, height - 1)).astype(int).tolist()
+    right, bottom = np.clip(np.ceil(box_px[2:]), 0, (width - 1, height - 1)).astype(int).tolist()
+    return np.ascontiguousarray(rgb[top : max(top, bottom) + 1, left : max(left, right) + 1])
