@@ -1,0 +1,164 @@
+"""Distances measured by a registered depth image, in place of those judged from body size.
+
+Registered: pixel (u, v) of the depth image sees what pixel (u, v) of the image sees; its value is
+the depth z in the camera optical frame (REP 118), not the length of the ray.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import weakref
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from icl_mesh.body import BodyModel
+from icl_mesh.camera import Camera
+from icl_mesh.people import People
+from icl_mesh.silhouettes import BodyParts, front_most
+
+Array = npt.NDArray[np.float64]
+
+#: Joints whose parts are the torso: pelvis, spine, collars.
+TORSO_JOINTS = (0, 3, 6, 9, 13, 14)
+#: A part counts as much as its joint is confident, and not at all below this.
+LEAST_CONFIDENCE = 0.1
+#: A distance that the depth image puts farther than this factor from the one judged by size is
+#: not that person's: adults differ by a quarter, the network errs by half at worst.
+PLAUSIBLE_FACTOR = 2.0
+#: How far, as a logarithm, the judged distance is trusted where the depth image offers several.
+PRIOR_LOG_DEVIATION = 0.35
+#: Half width of a cluster of agreeing pixels: an error in the pose, and a sensor's noise per metre.
+CLUSTER_M, CLUSTER_PER_M = 0.10, 0.02
+#: Fewer agreeing pixels, or a smaller share of the torso, measure nobody.
+LEAST_PIXELS, LEAST_SHARE = 12, 0.05
+
+
+@dataclass(frozen=True)
+class DepthImage:
+    """pixels [H, W], any number type, times unit_m: metres. 0, negative, NaN, infinite: nothing."""
+
+    pixels: npt.NDArray[Any]
+    unit_m: float
+
+    def at(self, columns: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Array:
+        """Metres at whole pixels inside the image; NaN where nothing was measured."""
+        depth = self.pixels[rows, columns].astype(np.float64) * self.unit_m
+        return np.where(np.isfinite(depth) & (depth > 0), depth, np.nan)
+
+
+def correct_distances(people: People, depth: DepthImage) -> People:
+    """The people, each moved along the ray of the pelvis to where the depth image shows them.
+
+    Everybody's own torso is looked for at the pixels where the estimated body has it: triangles
+    that face the camera, are not behind somebody who is judged nearer, and belong to joints that
+    are seen. Each tells the pelvis' distance as the depth measured there plus what the estimated
+    body has between that surface and the pelvis. The largest group of pixels that agree decides,
+    by its median, so that holes, noise and what stands in front do not; a group far from the
+    distance judged by size has to be larger. Those who are not measured stay as they are, and
+    ``distance_from_depth`` says who was. Pixel positions stay: they are what the image shows.
+
+    Raises ValueError where the depth image is of another size than the image.
+    """
+    camera = people.camera
+    if depth.pixels.shape != (camera.height, camera.width):
+        height, width = depth.pixels.shape[:2]
+        raise ValueError(
+            f"depth image is {width}x{height}, the image {camera.width}x{camera.height}"
+        )
+    if len(people) == 0:
+        return people
+    meshes = people.mesh_m().astype(np.float64)
+    z = people.position_m[:, 2].astype(np.float64)
+    px = camera.project_bodies(meshes, z)
+    parts = _body_parts(people.body)
+    owner = front_most(parts.silhouettes, px, z, (camera.width, camera.height))
+    moved = np.zeros(len(people))
+    for row, mesh in enumerate(meshes):
+        samples = _torso_samples(parts, mesh, px[row], people.joint_confidence[row], camera)
+        mine = owner.at(samples.columns, samples.rows) == row
+        depths = np.where(mine, depth.at(samples.columns, samples.rows), np.nan)
+        moved[row] = _agreed_distance(depths - (samples.z - z[row]), samples, z[row])
+    found = np.isfinite(moved)
+    step = people.position_m * np.where(found, moved / z - 1, 0.0)[:, None].astype(np.float32)
+    return dataclasses.replace(
+        people,
+        translation_m=people.translation_m + step,
+        joints_m=people.joints_m + step[:, None],
+        vertices_m=None if people.vertices_m is None else people.vertices_m + step[:, None],
+        distance_from_depth=found,
+    )
+
+
+class _Samples(NamedTuple):
+    """Torso triangles that face the camera, S: depth z [S], m, whole pixels inside the image
+    columns, rows [S], and weight [S]: pixels covered times confidence. total: the weight that a
+    torso wholly in view, and surely seen, would have."""
+
+    z: Array
+    columns: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]
+    weight: Array
+    total: float
+
+
+class _Parts(NamedTuple):
+    silhouettes: BodyParts
+    torso_faces: npt.NDArray[np.int64]  # [F, 3]
+    torso_joint: npt.NDArray[np.int64]  # [F]
+
+
+_KNOWN: weakref.WeakKeyDictionary[BodyModel, _Parts] = weakref.WeakKeyDictionary()
+
+
+def _body_parts(body: BodyModel) -> _Parts:
+    if body not in _KNOWN:
+        joint = body.skinning_weights.argmax(dim=1).cpu().numpy()
+        faces = body.faces.astype(np.int64)
+        torso = np.isin(joint[faces], TORSO_JOINTS).all(axis=1)
+        _KNOWN[body] = _Parts(BodyParts(joint), faces[torso], joint[faces[torso, 0]])
+    return _KNOWN[body]
+
+
+def _torso_samples(
+    parts: _Parts, mesh: Array, px: Array, confidence: npt.NDArray[np.float32], camera: Camera
+) -> _Samples:
+    corners = mesh[parts.torso_faces]  # [F, 3, 3]
+    middle = corners.mean(axis=1)
+    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    facing = np.maximum(-(normal * middle).sum(axis=1), 0.0)
+    area = facing / np.maximum(middle[:, 2], 1e-3) ** 3  # pixels covered, but for a factor
+    at = np.rint(px[parts.torso_faces].mean(axis=1)).astype(np.int64)
+    kept = (area > 0) & camera.contains(at)
+    sure = np.where(confidence >= LEAST_CONFIDENCE, confidence, 0.0)[parts.torso_joint]
+    return _Samples(
+        middle[kept, 2], at[kept, 0], at[kept, 1], (area * sure)[kept], float(area.sum())
+    )
+
+
+def _agreed_distance(measured: Array, samples: _Samples, judged: float) -> float:
+    """The pelvis' distance that most weight agrees on; NaN for none.
+
+    measured [S]: pelvis distances by the samples, m, NaN: none. judged: by size, m.
+    """
+    shift = np.abs(np.log(np.maximum(measured, 1e-6) / judged))
+    used = (samples.weight > 0) & (shift <= np.log(PLAUSIBLE_FACTOR))  # NaN compares false
+    if not used.any():
+        return float("nan")
+    order = np.flatnonzero(used)[np.argsort(measured[used])]
+    values = measured[order]
+    cumulative = np.concatenate(([0.0], np.cumsum(samples.weight[order])))
+    half = CLUSTER_M + CLUSTER_PER_M * values
+    low = np.searchsorted(values, values - half)
+    high = np.searchsorted(values, values + half, side="right")
+    agreeing = cumulative[high] - cumulative[low]
+    prior = np.exp(-0.5 * (shift[order] / PRIOR_LOG_DEVIATION) ** 2)
+    best = int((agreeing * prior).argmax())
+    group = order[low[best] : high[best]]
+    pixels = np.unique(np.stack((samples.columns[group], samples.rows[group])), axis=1).shape[1]
+    if pixels < LEAST_PIXELS or agreeing[best] < LEAST_SHARE * samples.total:
+        return float("nan")
+    halfway = (cumulative[low[best]] + cumulative[high[best]]) / 2
+    return float(values[np.searchsorted(cumulative, halfway) - 1])
