@@ -184,6 +184,23 @@ class Annotations:
             self.people.select(chosen),
         )
 
+    def count(self, people: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """How many of the chosen people [P] each image has, [I]."""
+        before = np.concatenate(([0], np.cumsum(people)))
+        return np.asarray(before[self.first[1:]] - before[self.first[:-1]])
+
+    @property
+    def demanded(self) -> npt.NDArray[np.bool_]:
+        """[P]: people with a labelled point whom the camera sees, as far as the labels tell.
+
+        Motion capture also knows people who are nowhere in an image.
+        """
+        size = np.repeat(self.size, np.diff(self.first), axis=0)[:, None]
+        pixels = self.people.keypoints_px
+        inside = ((pixels > -0.5) & (pixels < size - 0.5)).all(axis=2)
+        absent = (size > 0).all(axis=(1, 2)) & ~inside.any(axis=1) & self.people.has_3d
+        return self.people.has_label & ~absent
+
     @property
     def points(self) -> Convention:
         """The data set's joint convention."""

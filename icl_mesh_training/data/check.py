@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from icl_mesh_training.data.annotations import Annotations
@@ -113,9 +112,7 @@ def check_dataset(name: str, root: Path, split: str | None = None, quick: bool =
 
 def _check_images(annotations: Annotations, report: Report, quick: bool) -> None:
     """Every image: is it there, can it be read, does it fit its labels."""
-    owners = np.add.reduceat(
-        np.append(annotations.people.has_label, False), annotations.first[:-1]
-    ) * (np.diff(annotations.first) > 0)
+    people = annotations.count(annotations.demanded)
 
     def fault(index: int) -> str | None:
         record = annotations[index]
@@ -124,7 +121,7 @@ def _check_images(annotations: Annotations, report: Report, quick: bool) -> None
                 width, height = image_size(record.path)
             else:
                 height, width = read_image(record.path, record.size).shape[:2]
-            if owners[index] and index not in annotations.faults:
+            if people[index] and index not in annotations.faults:
                 visible_people(record, width, height)
         except FileNotFoundError as error:
             return f"missing {error}"
@@ -132,7 +129,7 @@ def _check_images(annotations: Annotations, report: Report, quick: bool) -> None
             return f"broken {error}"
         return None
 
-    report.images_without_people = int((owners == 0).sum())
+    report.images_without_people = int((people == 0).sum())
     title = f"{report.name} {report.split}"
     with ThreadPoolExecutor() as pool:  # decoding releases the interpreter's lock
         found = pool.map(fault, range(len(annotations)))

@@ -1,8 +1,6 @@
 """COCO person keypoints, and data sets in the same layout: CrowdPose, OCHuman, a user's own.
 
-COCO's pixel coordinates call the corner of the image (0, 0) and the middle of the first pixel
-(0.5, 0.5), but keypoints are whole numbers that annotators set on pixels; they are taken as they
-are, as pixel centres, as by all users of the data set.
+Keypoints are taken for pixel centres counted from 0, as they are whole numbers in COCO's files.
 """
 
 from __future__ import annotations
@@ -34,6 +32,8 @@ def read_coco(
     for number, record in enumerate(records):
         if "id" not in record or not isinstance(record.get("file_name"), str):
             raise ValueError(f"{source}: images[{number}] has no 'id' or no 'file_name'")
+        if record["id"] in index_of:
+            raise ValueError(f"{source}: two images have the id {record['id']}")
         index_of[record["id"]] = number
         paths.append(images / record["file_name"])
         sizes.append((int(record.get("width") or 0), int(record.get("height") or 0)))

@@ -38,9 +38,7 @@ class LabelledImages(Dataset[Sample]):
         body: BodyModel | None = None,
         seed: int = 0,
     ) -> None:
-        labelled = annotations.people.has_label
-        seen = np.concatenate(([0], np.cumsum(labelled)))
-        wanted = seen[annotations.first[1:]] > seen[annotations.first[:-1]]
+        wanted = annotations.count(annotations.demanded) > 0
         wanted[list(annotations.faults)] = True  # to be counted as broken, not to vanish
         self.without_people = int((~wanted).sum())
         if not wanted.any():
