@@ -15,9 +15,9 @@ from visualization_msgs.msg import Marker
 from icl_mesh.body import BodyModel
 from icl_mesh.body.reduction import reduced_faces
 from icl_mesh.colors import person_color
+from icl_mesh.human_fields import track_ids, vertices_of
 from icl_mesh.tracking import Tracks
 from icl_mesh_ros.marker_bytes import Geometry, serialize_markers
-from icl_mesh_ros.messages import track_ids, vertices_of
 
 MESHES, SKELETONS, LABELS = "humans", "skeletons", "labels"
 #: People who are only predicted show through.

@@ -28,12 +28,13 @@ def human_array(tracks: Tracks, header: Header, *, with_vertices: bool = False) 
     message.weights_version = people.weights_version
     if len(people) == 0:  # SciPy refuses to make no rotations at all
         return message
-    source = Human.ASSUMED_FOCAL if people.camera.focal_assumed else Human.CAMERA_INFO
+    by_size = Human.ASSUMED_FOCAL if people.camera.focal_assumed else Human.CAMERA_INFO
+    sources = np.where(people.distance_from_depth, Human.DEPTH, by_size)
     ids, pose = track_ids(people), people.pose_rotvec
     # x y z w, as geometry_msgs orders them.
     quaternions = Rotation.from_matrix(people.rotations[:, 0]).as_quat()
     for i in range(len(people)):
-        human = Human(distance_source=source)
+        human = Human(distance_source=int(sources[i]))
         human.id = int(ids[i])
         human.tracking_state = int(tracks.state[i])
         human.score = float(people.score[i])

@@ -12,8 +12,8 @@ from rclpy.qos import QoSProfile
 from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 
+from icl_mesh.human_fields import track_ids
 from icl_mesh.tracking import Tracks, TrackState
-from icl_mesh_ros.messages import track_ids
 
 #: As tf2_ros publishes and subscribes: reliable, the last 100.
 TF_QOS = QoSProfile(depth=100)

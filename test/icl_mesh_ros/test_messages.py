@@ -75,6 +75,13 @@ def test_an_assumed_focal_length_is_marked(make_tracks):
     assert {human.distance_source for human in humans} == {Human.ASSUMED_FOCAL}
 
 
+def test_a_measured_distance_is_marked_person_by_person(make_tracks):
+    tracks = make_tracks()
+    tracks.people.distance_from_depth[:] = [False, True]
+    sources = [human.distance_source for human in human_array(tracks, HEADER).humans]
+    assert sources == [Human.CAMERA_INFO, Human.DEPTH]
+
+
 def test_nobody(body):
     people = People.empty(Camera.assumed(64, 48), body, "tests")
     message = transported(human_array(Tracker().update(people, 1.0), HEADER))
