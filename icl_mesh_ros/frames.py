@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 
 from icl_mesh.calibration import camera_from_info
@@ -15,19 +16,22 @@ from icl_mesh.people import People
 from icl_mesh.tracking import Tracker, Tracks
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.conversions import rgb_from_message
+from icl_mesh_ros.depth_correction import with_measured_distances
+from icl_mesh_ros.depth_store import DepthStore
 from icl_mesh_ros.parameters import MeshParameters
 
 
 @dataclass(frozen=True)
 class FrameResult:
     """What became of a frame. times_ms: by stage; camera_note: where the intrinsics come from;
-    warnings: what was left out, and who fixes it, one sentence each."""
+    warnings, errors: what was left out, and who fixes it, one sentence each."""
 
     rgb: npt.NDArray[np.uint8]
     tracks: Tracks
     camera_note: str
     times_ms: dict[str, float]
     warnings: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
 
 
 class FrameProcessor:
@@ -40,12 +44,15 @@ class FrameProcessor:
         infos: CameraInfoStore,
         image_topic: str,
         info_topic: str,
+        *,
+        depths: DepthStore | None = None,
     ) -> None:
         """estimator: an Estimator, or what answers like one; it may be replaced between frames.
-        infos: filled by another thread. The topics are named in errors.
+        infos, depths: filled by another thread. The topics are named in errors.
         """
         self.estimator, self._tracker, self._infos = estimator, tracker, infos
         self._image_topic, self._info_topic = image_topic, info_topic
+        self._depths = depths
 
     def __call__(
         self,
@@ -54,10 +61,13 @@ class FrameProcessor:
         *,
         vertices: bool,
         info_patience_s: float = 0.0,
+        depth_patience_s: float = 0.0,
     ) -> FrameResult:
-        """vertices: with the meshes. info_patience_s: wait so long for a CameraInfo that fits.
+        """vertices: with the meshes. The patiences: wait so long for a CameraInfo of the image's
+        size, and for a depth image of its stamp.
 
-        Raises ValueError for messages that cannot be used.
+        Raises ValueError for an image or a CameraInfo that cannot be used. Without a depth image
+        that can be used, people stay where their size puts them.
         """
         started = time.perf_counter()
         rgb = rgb_from_message(image, self._image_topic)
@@ -74,16 +84,27 @@ class FrameProcessor:
         people = self.estimator(
             rgb,
             camera,
-            vertices=vertices,
+            vertices=vertices or parameters.use_depth,
             threshold=parameters.detection_threshold or None,
             times=times,
         )
+        depth_warning = error = ""
+        if parameters.use_depth and self._depths is not None:
+            started = time.perf_counter()
+            people, depth_warning, error = with_measured_distances(
+                people,
+                self._depths,
+                Time.from_msg(image.header.stamp),
+                parameters.depth_tolerance,
+                depth_patience_s,
+            )
+            times["depth"] = _milliseconds_since(started)
         started = time.perf_counter()
         stamp = image.header.stamp
         tracks = self._tracker.update(people, stamp.sec + stamp.nanosec * 1e-9)
         times["track"] = _milliseconds_since(started)
-        warnings = tuple(filter(None, (warning,)))
-        return FrameResult(rgb, tracks, note, times, warnings)
+        warnings = tuple(filter(None, (warning, depth_warning)))
+        return FrameResult(rgb, tracks, note, times, warnings, tuple(filter(None, (error,))))
 
 
 def _milliseconds_since(start: float) -> float:

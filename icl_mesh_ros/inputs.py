@@ -10,13 +10,14 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from icl_mesh_ros.camera_info_store import CameraInfoStore
+from icl_mesh_ros.depth_store import DepthStore
 from icl_mesh_ros.parameters import MeshParameters
 
 #: Newest image only: an old one is worth nothing to a robot.
 SENSOR_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
-INFO_TOPIC = "camera_info"
+INFO_TOPIC, DEPTH_TOPIC = "camera_info", "depth"
 
 
 def image_topic(node: Node, settings: MeshParameters) -> str:
@@ -27,7 +28,8 @@ def image_topic(node: Node, settings: MeshParameters) -> str:
 
 
 class Inputs:
-    """The subscriptions of a node that finds people: image (or image/compressed), camera_info."""
+    """The subscriptions of a node that finds people: image (or image/compressed), camera_info,
+    and depth where the parameter use_depth asks for it."""
 
     def __init__(
         self,
@@ -36,8 +38,10 @@ class Inputs:
         infos: CameraInfoStore,
         on_image: Callable[[Image | CompressedImage], None],
         group: CallbackGroup,
+        *,
+        depths: DepthStore,
     ) -> None:
-        """infos is filled with the camera_info messages; group: of all callbacks."""
+        """infos and depths are filled with what arrives; group: of all callbacks."""
         self._node = node
         reliable = settings.image_reliability == "reliable"
         qos = RELIABLE_QOS if reliable else SENSOR_QOS
@@ -50,6 +54,11 @@ class Inputs:
                 kind, image_topic(node, settings), on_image, qos, callback_group=group
             ),
         ]
+        if settings.use_depth:  # a few, since image and depth image arrive in any order
+            qos = QoSProfile(depth=5, reliability=qos.reliability)
+            self._subscriptions.append(
+                node.create_subscription(Image, DEPTH_TOPIC, depths.put, qos, callback_group=group)
+            )
 
     def destroy(self) -> None:
         """Unsubscribe."""

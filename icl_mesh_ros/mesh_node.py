@@ -15,9 +15,10 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from icl_mesh.tracking import Tracker
 from icl_mesh_ros.camera_info_store import CameraInfoStore
+from icl_mesh_ros.depth_store import DepthStore
 from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.health import status
-from icl_mesh_ros.inputs import INFO_TOPIC, Inputs, image_topic
+from icl_mesh_ros.inputs import DEPTH_TOPIC, INFO_TOPIC, Inputs, image_topic
 from icl_mesh_ros.managed_node import ManagedNode
 from icl_mesh_ros.model_store import ModelStore, SharedModel, memory_mb, release_memory
 from icl_mesh_ros.monitor import Monitor
@@ -31,6 +32,8 @@ from icl_mesh_ros.worker import FrameWorker
 DIAGNOSTICS_PERIOD_S = 1.0
 #: How long an image waits for a CameraInfo of its size where somebody publishes CameraInfos.
 INFO_PATIENCE_S = 0.1
+#: How long its people wait for a depth image, where somebody publishes those.
+DEPTH_PATIENCE_S = 0.05
 #: How long a transition waits for the image at work.
 FRAME_PATIENCE_S = 30.0
 #: Executor threads per node: one for the images, one for requests, which may load a model.
@@ -89,6 +92,7 @@ class MeshNode(ManagedNode):
         self._active: _Active | None = None
         self._frame_lock = threading.Lock()  # held while an image is worked on
         self._infos = CameraInfoStore()
+        self._depths = DepthStore(self.resolve_topic_name(DEPTH_TOPIC))
         self._worker: FrameWorker[Image | CompressedImage] = FrameWorker(
             self._work, self._on_error, self._min_period_s
         )
@@ -128,6 +132,7 @@ class MeshNode(ManagedNode):
             self._infos,
             image_topic(self, self._settings),
             self.resolve_topic_name(INFO_TOPIC),
+            depths=self._depths,
         )
         self._loaded = _Loaded(model, processor, Outputs(self))
         self._announce(self._loaded)
@@ -135,7 +140,14 @@ class MeshNode(ManagedNode):
     def activate(self) -> None:
         """Subscribe."""
         topic = image_topic(self, self._settings)
-        inputs = Inputs(self, self._settings, self._infos, self._on_image, self._stream_group)
+        inputs = Inputs(
+            self,
+            self._settings,
+            self._infos,
+            self._on_image,
+            self._stream_group,
+            depths=self._depths,
+        )
         self._active = _Active(Monitor(self, topic), inputs)
         if self._loaded is not None:
             self.get_logger().info(f"active on {topic}; {self._loaded.model.description}")
@@ -233,9 +245,13 @@ class MeshNode(ManagedNode):
             loaded, active, settings = self._loaded, self._active, self._settings
             if loaded is None or active is None:  # deactivated since the image came
                 return
-            patience = INFO_PATIENCE_S if self.count_publishers(INFO_TOPIC) else 0.0
-            vertices = loaded.outputs.wants_vertices(settings)
-            result = loaded.processor(image, settings, vertices=vertices, info_patience_s=patience)
+            result = loaded.processor(
+                image,
+                settings,
+                vertices=loaded.outputs.wants_vertices(settings),
+                info_patience_s=INFO_PATIENCE_S if self.count_publishers(INFO_TOPIC) else 0.0,
+                depth_patience_s=DEPTH_PATIENCE_S if self.count_publishers(DEPTH_TOPIC) else 0.0,
+            )
             active.monitor.frame_done(image.header, result)
             loaded.outputs.publish(result, image.header, settings)
 

@@ -45,6 +45,13 @@ class Monitor:
         statistics.record("people", int(result.tracks.detected.sum()))
         for stage, milliseconds in result.times_ms.items():
             statistics.record(f"{stage} (ms)", milliseconds)
+        # Calls apart, as rclpy refuses another severity from one line of code.
+        for text in result.warnings:
+            if (line := self._throttle(text)) is not None:
+                self._node.get_logger().warning(line)
+        for text in result.errors:
+            if (line := self._throttle(text)) is not None:
+                self._node.get_logger().error(line)
         stamp = Time.from_msg(header.stamp)
         self._newest_stamp = stamp if stamp.nanoseconds else None
         if result.camera_note == self._camera_note:

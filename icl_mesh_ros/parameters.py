@@ -45,6 +45,16 @@ class MeshParameters:
         choices=("best_effort", "reliable"),
         at_configure=True,
     )
+    use_depth: bool = _parameter(
+        False,
+        "measure distances in the topic depth: 16UC1 (mm) or 32FC1 (m), registered to the image",
+        at_configure=True,
+    )
+    depth_tolerance: float = _parameter(
+        0.03,
+        "s: a depth image belongs to an image whose stamp differs by no more",
+        limits=(0.0, 1.0),
+    )
     detection_threshold: float = _parameter(
         0.0,
         "people with a lower score are left out; 0: the threshold stored with the weights",

@@ -61,7 +61,8 @@ def draw_overlay(image: Image, people: People, *, alpha: float = 0.8, labels: bo
     ):
         color = np.asarray(person_color(int(numbers[row]))) / 255
         material = Material(tint=(float(color[0]), float(color[1]), float(color[2])), gloss=0.06)
-        meshes.append(RenderMesh(vertices, normals.faces, normals(vertices), instance, (material,)))
+        placed = camera.pinhole_equivalent(vertices).astype(np.float32)  # the lens, if any
+        meshes.append(RenderMesh(placed, normals.faces, normals(vertices), instance, (material,)))
         sure = min(1.0, 2.0 * float(people.joint_confidence[row].mean()))
         opacity[instance] = alpha * (0.45 + 0.55 * sure)
     drawn, _ = _renderer().render(meshes, camera, _LIGHTING, image, maps=True)

@@ -1,0 +1,42 @@
+"""People's distances from the depth image that belongs to their image."""
+
+from __future__ import annotations
+
+from rclpy.time import Time
+
+from icl_mesh.depth import DepthImage, correct_distances
+from icl_mesh.people import People
+from icl_mesh.pixels import depth_from_image
+from icl_mesh_ros.depth_store import DepthStore
+
+_INSTEAD = "until then distances come from body size"
+
+
+def with_measured_distances(
+    people: People, depths: DepthStore, stamp: Time, tolerance_s: float, patience_s: float
+) -> tuple[People, str, str]:
+    """The people with the distances that the depth image of their stamp shows; a warning where
+    there is none, an error where it cannot be used ("": all is well). Then they stay as they are.
+    """
+    message = depths.find(stamp, tolerance_s, patience_s)
+    if message is None:
+        warning = (
+            f"no depth image on '{depths.topic}' within {tolerance_s:g} s of an image's stamp, so "
+            "its distances come from body size: the camera driver should publish depth with the "
+            "image's stamp; or raise depth_tolerance, or set use_depth to false"
+        )
+        return people, warning, ""
+    size = people.camera.width, people.camera.height
+    if (message.width, message.height) != size:
+        return (
+            people,
+            "",
+            f"depth image on '{depths.topic}' is {message.width}x{message.height}, the image "
+            f"{size[0]}x{size[1]}: the camera driver (its option to align depth to colour) or "
+            f"depth_image_proc should register depth to the image; {_INSTEAD}",
+        )
+    try:
+        depth = DepthImage(*depth_from_image(message, depths.topic))
+    except ValueError as error:
+        return people, "", f"{error}; {_INSTEAD}"
+    return correct_distances(people, depth), "", ""
