@@ -69,15 +69,43 @@ def build_parser() -> argparse.ArgumentParser:
     )
     info.set_defaults(run=_info)
     _add_model_options(info)
+
+    export = commands.add_parser(
+        "export",
+        help="write the network as ONNX and check every engine against PyTorch",
+        description="Write the network as ONNX, for machines that cannot convert it themselves, "
+        "and print for every engine that is installed how many people it finds otherwise than "
+        "PyTorch in float32, and how far it moves their joints and places. Exit code 1: an engine "
+        "in f32 differs by more than rounding; 2: nothing could be done.",
+    )
+    export.set_defaults(run=_export)
+    _add_model_options(export, with_engine=False)
+    export.add_argument(
+        "--out",
+        type=Path,
+        help="ONNX file; NAME.onnx beside NAME.safetensors is used from then on (default: none, "
+        "engines keep theirs in the cache folder)",
+    )
+    export.add_argument(
+        "--images", type=Path, help="photos to check with, file or folder (default: rendered)"
+    )
+    export.add_argument("--json", type=Path, help="write the results there too")
     return parser
 
 
-def _add_model_options(parser: argparse.ArgumentParser) -> None:
+def _add_model_options(parser: argparse.ArgumentParser, *, with_engine: bool = True) -> None:
     model = parser.add_argument_group("model")
     model.add_argument("--weights", default="default", help="a weights file (.safetensors)")
     model.add_argument("--body", default="default", help="a licensed SMPL file (.pkl or .npz)")
     model.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
-    model.add_argument("--engine", default="auto", help="what runs the network (default auto)")
+    if not with_engine:
+        return
+    model.add_argument(
+        "--engine",
+        default="auto",
+        help="what runs the network: auto (the fastest installed one), torch, onnxruntime, "
+        "openvino or tensorrt, with a precision where wanted, as in openvino:bf16 (default auto)",
+    )
 
 
 def _threshold(text: str) -> float:
@@ -100,3 +128,16 @@ def _info(options: argparse.Namespace) -> int:
     from icl_mesh.info import print_info
 
     return print_info(options.weights, options.body, options.device, options.engine)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from icl_mesh.export import export
+
+    return export(
+        options.weights,
+        options.body,
+        options.device,
+        out=options.out,
+        images=options.images,
+        report=options.json,
+    )

@@ -16,13 +16,14 @@ from icl_mesh.body import BodyModel
 from icl_mesh.camera import Camera
 from icl_mesh.confidence import VISIBLE_CONFIDENCE, joint_confidence
 from icl_mesh.decoding import PEAK_THRESHOLD, Detections, check_finite, decode_maps
-from icl_mesh.engine import Engine, create_engine, resolve_device
+from icl_mesh.engine import Engine, create_engine, parse_engine, resolve_device
+from icl_mesh.engine.device import on_gpu_or_cpu
 from icl_mesh.letterbox import Letterbox
 from icl_mesh.network import IclMeshNetwork, NetworkMaps
 from icl_mesh.people import People
 from icl_mesh.placement import place_bodies
 from icl_mesh.preprocessing import preprocess
-from icl_mesh.weights import load_weights
+from icl_mesh.weights import default_weights_path, load_weights
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,15 +46,17 @@ class Estimator:
         input_size: int = 512,
         threshold: float = PEAK_THRESHOLD,
         device: str = "auto",
-        engine: str | Engine = "auto",
+        engine: str | Engine = "torch",
         weights_version: str = "unsaved",
         metadata: dict[str, Any] | None = None,
+        onnx_path: Path | None = None,
     ) -> None:
         """input_size: side of the network's square input, a multiple of 32. threshold: least
-        score of a person, in (0, 1]. The network is moved to the device and put into eval mode.
+        score of a person, in (0, 1]. engine, onnx_path: see :meth:`load`. The network is moved to
+        the device and put into eval mode.
         """
         self.engine: Engine = (
-            create_engine(engine, network, resolve_device(device))
+            create_engine(engine, network, resolve_device(device), input_size, onnx_path)
             if isinstance(engine, str)
             else engine
         )
@@ -74,11 +77,16 @@ class Estimator:
     ) -> Estimator:
         """Weights and body from files, or the ones that come with the package ("default").
 
-        device: auto, cpu, cuda or cuda:N. engine: auto or one of icl_mesh.engine.ENGINES.
+        device: auto, cpu, cuda or cuda:N; auto turns to the CPU, with a logged warning, where the
+        GPU's memory does not suffice. engine: auto (the fastest that is installed) or one of
+        icl_mesh.engine.ENGINES, with ":bf16" or ":f16" behind it for less precision. Engines other
+        than torch take NAME.onnx beside NAME.safetensors where `icl-mesh export` left it, and
+        else make it once and keep it in the cache folder (icl_mesh.engine.cache).
         Raises FileNotFoundError or ValueError, with the path and the rule, for files that do
         not fit; a body other than the weights were trained with only gets a logged warning.
         """
-        resolved = resolve_device(device)  # the cheapest check first
+        parse_engine(engine)  # the cheapest checks first
+        resolved = resolve_device(device)
         network, metadata = load_weights(weights)
         model = BodyModel.load(body)
         if metadata["body"] != model.name:
@@ -89,16 +97,24 @@ class Estimator:
                 metadata["body"],
                 model.name,
             )
-        return cls(
-            network,
-            model,
-            input_size=metadata["input_size"],
-            threshold=metadata["threshold"],
-            device=str(resolved),
-            engine=engine,
-            weights_version=metadata["weights_version"],
-            metadata=metadata,
-        )
+        path = default_weights_path() if str(weights) == "default" else Path(weights)
+
+        def make(device: torch.device) -> Estimator:
+            return cls(
+                network,
+                model,
+                input_size=metadata["input_size"],
+                threshold=metadata["threshold"],
+                device=str(device),
+                engine=engine,
+                weights_version=metadata["weights_version"],
+                metadata=metadata,
+                onnx_path=path.with_suffix(".onnx"),
+            )
+
+        if resolved.type == "cpu":
+            return make(resolved)
+        return on_gpu_or_cpu(make, resolved, may_fall_back=device == "auto")
 
     @property
     def device(self) -> torch.device:

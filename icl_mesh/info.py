@@ -11,22 +11,32 @@ import torch
 
 import icl_mesh
 from icl_mesh.body import BodyModel
-from icl_mesh.engine import ENGINES, create_engine, resolve_device
+from icl_mesh.engine import create_engine, installed_engines, parse_engine, resolve_device
+from icl_mesh.engine.cache import cache_folder
 from icl_mesh.weights import default_weights_path, load_weights
 
-_LIBRARIES = ("torch", "numpy", "opencv-python-headless", "safetensors", "moderngl", "trimesh")
+_LIBRARIES = (
+    *("torch", "onnxruntime", "openvino", "tensorrt", "onnx", "numpy", "opencv-python-headless"),
+    *("safetensors", "moderngl", "trimesh"),
+)
 
 
 def print_info(weights: str, body: str, device: str, engine: str) -> int:
     """Print "name: value" lines. Returns 1 if weights or body cannot be loaded, else 0."""
     rows = [("icl_mesh", icl_mesh.__version__), ("python", platform.python_version())]
     rows += [(name, _version(name)) for name in _LIBRARIES]
+    parse_engine(engine)
     chosen = resolve_device(device)
-    rows += [("device", _device_text(chosen)), ("engines installed", ", ".join(ENGINES))]
+    rows += [
+        ("device", _device_text(chosen)),
+        ("engines installed", ", ".join(installed_engines())),
+        ("cache folder", str(cache_folder())),
+    ]
     good = True
     try:
         network, described = load_weights(weights)
-        rows.append(("engine", create_engine(engine, network, chosen).name))
+        used = create_engine(engine, network, chosen, described["input_size"])
+        rows.append(("engine", used.name))
         rows += list(_weights_rows(weights, described))
     except (ValueError, OSError) as error:
         good = False

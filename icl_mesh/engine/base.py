@@ -14,11 +14,14 @@ class Engine(Protocol):
 
     @property
     def name(self) -> str:
-        """The name it is chosen by, such as "torch"."""
+        """Engine and precision, as it is chosen by: "torch:f32"."""
 
     @property
     def device(self) -> torch.device:
         """Where inputs are taken from and maps are left."""
 
     def __call__(self, images: torch.Tensor) -> NetworkMaps:
-        """Normalised images [B, 3, S, S] on `device` -> maps on `device`."""
+        """Normalised images [B, 3, S, S] on `device` -> maps on `device`, float32.
+
+        The maps may be buffers of the engine: they hold until its next call.
+        """

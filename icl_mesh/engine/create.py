@@ -2,25 +2,61 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 
 from icl_mesh.engine.base import Engine
+from icl_mesh.engine.choose import choose_engine
+from icl_mesh.engine.onnx_model import onnx_of
+from icl_mesh.engine.spec import EngineSpec, check_available, parse_engine
 from icl_mesh.engine.torch_engine import TorchEngine
 from icl_mesh.network import IclMeshNetwork
 
-_ENGINES = {"torch": TorchEngine}
-ENGINES = tuple(_ENGINES)
 
+def create_engine(
+    name: str,
+    network: IclMeshNetwork,
+    device: torch.device | str = "cpu",
+    input_size: int = 512,
+    onnx_path: Path | None = None,
+) -> Engine:
+    """The named engine for a network; see :func:`icl_mesh.engine.parse_engine` for names.
 
-def create_engine(name: str, network: IclMeshNetwork, device: torch.device | str = "cpu") -> Engine:
-    """The named engine for a network. "auto" takes the best one for the device: today "torch".
-
-    Raises ValueError for an engine that this installation does not have.
+    input_size: side of its square input, px; torch takes any other as well. onnx_path: an ONNX
+    file of `icl-mesh export` to use where it exists; else one is made, and kept in the cache.
+    Raises ValueError for an engine that is not installed or does not fit the device, and for an
+    ONNX file of another network.
     """
-    if name == "auto":
-        name = "torch"
-    if name not in _ENGINES:
-        raise ValueError(
-            f"engine {name!r} is not available here; choose one of auto, {', '.join(ENGINES)}"
-        )
-    return _ENGINES[name](network, torch.device(device))
+    spec, device = parse_engine(name), torch.device(device)
+
+    def make(chosen: EngineSpec) -> Engine:
+        return _make(chosen, network, device, input_size, onnx_path)
+
+    if spec.name == "auto":
+        return choose_engine(network, device, spec.precision, input_size, make)
+    return make(spec)
+
+
+def _make(
+    spec: EngineSpec,
+    network: IclMeshNetwork,
+    device: torch.device,
+    input_size: int,
+    onnx_path: Path | None,
+) -> Engine:
+    check_available(spec, device.type)
+    if spec.name == "torch":
+        return TorchEngine(network, device, spec.precision)
+    model = onnx_of(network, input_size, onnx_path)
+    if spec.name == "onnxruntime":
+        from icl_mesh.engine.onnxruntime_engine import OnnxRuntimeEngine
+
+        return OnnxRuntimeEngine(model, device)
+    if spec.name == "openvino":
+        from icl_mesh.engine.openvino_engine import OpenVinoEngine
+
+        return OpenVinoEngine(model, device, spec.precision)
+    from icl_mesh.engine.tensorrt_engine import TensorRtEngine
+
+    return TensorRtEngine(model, device, spec.precision)

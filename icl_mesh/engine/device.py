@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
+import numpy as np
 import torch
+
+_LOG = logging.getLogger(__name__)
+
+
+class _Runs(Protocol):
+    def __call__(self, image: np.ndarray, /) -> object: ...
+
+
+Model = TypeVar("Model", bound=_Runs)
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -37,3 +50,27 @@ def resolve_device(name: str = "auto") -> torch.device:
             f"cuda:{count - 1}"
         )
     return torch.device(name)
+
+
+def on_gpu_or_cpu(
+    make: Callable[[torch.device], Model], device: torch.device, *, may_fall_back: bool
+) -> Model:
+    """A model on a CUDA device, run once, so that its memory is known to suffice.
+
+    make: builds the model (an Estimator) on a device. may_fall_back: where memory runs out, log
+    why and build it on the CPU; else raise ValueError.
+    """
+    try:
+        model = make(device)
+        model(np.zeros((480, 640, 3), np.uint8))
+        return model
+    except torch.OutOfMemoryError as error:
+        reason = f"{device} has too little free memory for the network ({error})".splitlines()[0]
+    if not may_fall_back:
+        raise ValueError(
+            f"{reason}: end other programs that use the GPU, take smaller weights, or use device "
+            f"cpu (device auto would have)"
+        )
+    torch.cuda.empty_cache()
+    _LOG.warning("%s: the CPU is used", reason)
+    return make(torch.device("cpu"))

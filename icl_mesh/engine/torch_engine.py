@@ -1,4 +1,4 @@
-"""The reference engine: the network in PyTorch, in float32."""
+"""PyTorch: the reference in float32, and lower precisions and CUDA graphs on top of it."""
 
 from __future__ import annotations
 
@@ -6,22 +6,66 @@ import torch
 
 from icl_mesh.network import IclMeshNetwork, NetworkMaps
 
+_TYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
+#: Runs before a CUDA graph is recorded: they choose algorithms and allocate.
+_WARM_UPS = 3
+
 
 class TorchEngine:
     """Runs the network where its parameters are moved: the given device.
 
     The network itself is used, not a copy: it is put into evaluation mode (batch normalisation
-    by its running statistics) and moved.
+    by its running statistics) and moved. On CUDA each input shape is recorded once as a graph and
+    replayed: at batch 1 the launches of its hundreds of kernels cost more than their work.
     """
 
-    name = "torch"
-
-    def __init__(self, network: IclMeshNetwork, device: torch.device) -> None:
+    def __init__(
+        self, network: IclMeshNetwork, device: torch.device, precision: str = "f32"
+    ) -> None:
+        """precision: "f32"; "bf16", "f16": convolutions in it, maps are float32 still."""
+        self.name = f"torch:{precision}"
         self.device = device
+        self._type = _TYPES[precision]
         # Channels last is the layout in which preprocessing leaves the image, and the faster one.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.to(device).eval()
+        self._graphs: dict[tuple[int, ...], _Graph] = {}
 
     @torch.inference_mode()
     def __call__(self, images: torch.Tensor) -> NetworkMaps:
-        return self.network(images)
+        if self.device.type == "cuda":
+            shape = tuple(images.shape)
+            if shape not in self._graphs:
+                self._graphs[shape] = _Graph(self, images)
+            return self._graphs[shape](images)
+        return self.eager(images)
+
+    def eager(self, images: torch.Tensor) -> NetworkMaps:
+        """One kernel after the other."""
+        if self._type == torch.float32:
+            return self.network(images)
+        # A graph must not hold on to the casts of another one.
+        with torch.autocast(self.device.type, self._type, cache_enabled=False):
+            return self.network(images)
+
+
+class _Graph:
+    """The network's kernels for one input shape, recorded; input and maps are fixed buffers."""
+
+    def __init__(self, engine: TorchEngine, images: torch.Tensor) -> None:
+        self._images = images.clone(memory_format=torch.channels_last)
+        with torch.cuda.device(engine.device):
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(_WARM_UPS):
+                    engine.eager(self._images)
+            torch.cuda.current_stream().wait_stream(side)
+            self._graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self._graph):
+                self._maps = engine.eager(self._images)
+
+    def __call__(self, images: torch.Tensor) -> NetworkMaps:
+        self._images.copy_(images)
+        self._graph.replay()
+        return self._maps

@@ -14,6 +14,7 @@ import trimesh
 
 import icl_mesh
 from icl_mesh.cli import main
+from icl_mesh.engine import installed_engines
 from icl_mesh.network import build_network
 from icl_mesh.people import People
 from icl_mesh.predict import find_images, output_names, read_image
@@ -119,7 +120,7 @@ def test_intrinsics_are_for_one_image_size(weights, photo, tmp_path, capsys) -> 
         (("--fx", "-5"), "positive focal lengths, got fx=-5.0"),
         (("--fov-deg", "200"), r"fov_deg must lie in \[1, 179\], got 200"),
         (("--device", "tpu"), "device must be auto, cpu, cuda or cuda:N, got 'tpu'"),
-        (("--engine", "onnx"), "engine 'onnx' is not available here"),
+        (("--engine", "onnx"), "engine must be auto or one of torch, .* got 'onnx'"),
         (("--weights", "/no/such/file"), "/no/such/file: no such weights file"),
         (("--body", "/no/such/file"), "/no/such/file"),
     ],
@@ -168,13 +169,14 @@ def test_images_are_read_as_rgb(tmp_path) -> None:
 
 
 def test_info(weights, capsys) -> None:
-    assert main(["info", "--weights", str(weights), "--device", "cpu"]) == 0
+    assert main(["info", "--weights", str(weights), "--device", "cpu", "--engine", "torch"]) == 0
     text = capsys.readouterr().out
     rows = dict(re.findall(r"^ *([\w -]+): +(.*)$", text, flags=re.M))
     assert rows["icl_mesh"] == icl_mesh.__version__
     assert rows["torch"] == torch.__version__
     assert rows["device"].startswith("cpu (")
-    assert rows["engine"] == rows["engines installed"] == "torch"
+    assert rows["engine"] == "torch:f32"
+    assert rows["engines installed"].split(", ") == list(installed_engines())
     assert rows["weights"] == str(weights)
     assert rows["architecture"] == "mobilenet_v2"
     assert rows["input_size"] == "256"
@@ -204,3 +206,26 @@ def test_as_a_module_in_its_own_process() -> None:
     assert done.stderr.strip() == (
         "icl-mesh: error: device must be auto, cpu, cuda or cuda:N, got 'x'"
     )
+
+
+def test_export_writes_onnx_and_checks_the_engines(
+    weights, photo, tmp_path, capsys, monkeypatch
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    monkeypatch.setenv("ICL_MESH_CACHE", str(tmp_path / "cache"))
+    out, report = tmp_path / "model.onnx", tmp_path / "report.json"
+    arguments = ["export", "--weights", str(weights), "--device", "cpu", "--images", str(photo)]
+    assert main([*arguments, "--out", str(out), "--json", str(report)]) == 0
+    (images,) = onnx.load(out).graph.input
+    shape = [d.dim_param or d.dim_value for d in images.type.tensor_type.shape.dim]
+    assert shape == ["batch", 3, 256, 256]
+    rows = {row["engine"]: row for row in json.loads(report.read_text())["engines"]}
+    assert {"torch:f32", "torch:bf16"} <= set(rows)
+    assert rows["torch:f32"]["people"] > 0 and rows["torch:f32"]["joints_mm"] == [0, 0, 0]
+    for engine, row in rows.items():
+        if engine.endswith(":f32"):
+            assert row["missing"] == row["added"] == 0 and row["joints_mm"][2] < 1
+    text = capsys.readouterr().out
+    assert f"to be found by itself it must lie at {weights.with_suffix('.onnx')}" in text
+    assert main([*arguments, "--out", str(tmp_path / "model.pt")]) == 2
+    assert "--out must name a file that ends in .onnx" in capsys.readouterr().err

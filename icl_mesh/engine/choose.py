@@ -1,0 +1,149 @@
+"""engine="auto": the fastest installed engine that gives the same maps as PyTorch in float32."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import platform
+import time
+from collections.abc import Callable
+from importlib import metadata
+
+import numpy as np
+import torch
+
+from icl_mesh.engine.base import Engine
+from icl_mesh.engine.cache import network_key, read_cached, write_cached
+from icl_mesh.engine.onnx_model import EXPORT_VERSION
+from icl_mesh.engine.spec import EngineSpec, candidates
+from icl_mesh.network import IclMeshNetwork, NetworkMaps
+
+_LOG = logging.getLogger(__name__)
+
+#: Largest difference of a map's value from torch:f32, as a share of max(1, the map's largest
+#: value). In f32 only the order of sums differs; lower precisions are asked for knowingly, and
+#: the limit only catches an engine that is broken (their cost in mm: icl_mesh.engine.accuracy).
+TOLERANCES = {"f32": 2e-3, "bf16": 0.25, "f16": 0.25}
+_WARM_UPS, _RUNS = 2, 5
+
+
+def choose_engine(
+    network: IclMeshNetwork,
+    device: torch.device,
+    precision: str,
+    input_size: int,
+    make: Callable[[EngineSpec], Engine],
+) -> Engine:
+    """The fastest engine for this network on this machine; measured once, then remembered.
+
+    make: builds an engine. What fails to build or to agree is left out, with a logged warning.
+    The network runs on its device as torch:f32 for comparison.
+    """
+    specs = candidates(precision, device.type)
+    if not specs:
+        raise ValueError(
+            f"no engine has precision {precision} on {device.type}: choose another precision"
+        )
+    if len(specs) == 1:
+        return make(specs[0])
+    name = _record_name(network, device, input_size, specs)
+    remembered = _remembered(name)
+    if remembered is not None:
+        try:
+            return make(remembered)
+        except (ImportError, RuntimeError, ValueError) as error:
+            _LOG.warning("engine %s no longer works (%s): choosing anew", remembered, error)
+    images = _test_image(input_size).to(device)
+    reference = make(EngineSpec("torch", "f32"))
+    expected = NetworkMaps(*(values.clone() for values in reference(images)))
+    good = {}
+    for spec in specs:
+        try:
+            engine = make(spec)
+            difference = map_difference(engine(images), expected)
+        except (ImportError, RuntimeError, ValueError) as error:
+            _LOG.warning("engine %s is left out: %s", spec, error)
+            continue
+        if difference <= TOLERANCES[precision]:
+            good[spec] = engine
+        else:
+            _LOG.warning(
+                "engine %s is left out: its maps differ from torch:f32 by %.2g (at most %.2g)",
+                spec,
+                difference,
+                TOLERANCES[precision],
+            )
+    if not good:
+        return reference
+    times = _median_ms(good, images)
+    best = min(times, key=times.__getitem__)
+    record = {"engine": best.name, "precision": best.precision}
+    write_cached(name, json.dumps({**record, "ms": {str(s): t for s, t in times.items()}}).encode())
+    return good[best]
+
+
+def map_difference(maps: NetworkMaps, expected: NetworkMaps) -> float:
+    """Largest difference of any value, as a share of max(1, the largest value of its map); infinite
+    where a value is not finite."""
+    shares = [
+        (a - b).abs().max() / b.abs().max().clamp(min=1)
+        for a, b in zip(maps, expected, strict=True)
+    ]
+    largest = float(torch.stack(shares).max())
+    return largest if np.isfinite(largest) else float("inf")
+
+
+def _test_image(size: int) -> torch.Tensor:
+    """Noise of several scales, which excites filters of all sizes; the same everywhere."""
+    generator = torch.Generator().manual_seed(0)
+    image = torch.zeros(1, 3, size, size)
+    for cells in (4, 16, size):
+        noise = torch.randn(1, 3, cells, cells, generator=generator)
+        image += torch.nn.functional.interpolate(noise, size=(size, size), mode="nearest")
+    return image.contiguous(memory_format=torch.channels_last)
+
+
+def _median_ms(engines: dict[EngineSpec, Engine], images: torch.Tensor) -> dict[EngineSpec, float]:
+    """Median time of a call, all engines in turns, so that a busy machine is unfair to none."""
+    times: dict[EngineSpec, list[float]] = {spec: [] for spec in engines}
+    for _ in range(_WARM_UPS + _RUNS):
+        for spec, engine in engines.items():
+            start = time.perf_counter()
+            engine(images)
+            if images.is_cuda:
+                torch.cuda.synchronize(images.device)
+            times[spec].append((time.perf_counter() - start) * 1e3)
+    return {spec: float(np.median(values[_WARM_UPS:])) for spec, values in times.items()}
+
+
+def _remembered(name: str) -> EngineSpec | None:
+    data = read_cached(name)
+    if data is None:
+        return None
+    try:
+        record = json.loads(data)
+        return EngineSpec(str(record["engine"]), str(record["precision"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _record_name(
+    network: IclMeshNetwork, device: torch.device, input_size: int, specs: list[EngineSpec]
+) -> str:
+    """Of everything that the choice depends on."""
+    versions = [(spec.name, metadata.version(spec.name)) for spec in specs if _is_listed(spec.name)]
+    machine = [platform.node(), platform.machine(), torch.get_num_threads()]
+    if device.type == "cuda":
+        machine.append(torch.cuda.get_device_name(device))
+    facts = [network_key(network), input_size, str(device), specs, versions, machine]
+    digest = hashlib.sha256(repr((EXPORT_VERSION, facts)).encode()).hexdigest()
+    return f"engine-{digest[:32]}.json"
+
+
+def _is_listed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:  # onnxruntime-gpu goes by another name
+        return False
+    return True

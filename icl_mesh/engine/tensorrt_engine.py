@@ -1,0 +1,83 @@
+"""TensorRT: the network on an NVIDIA GPU. Written to its documentation; not yet run on a GPU."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import torch
+
+from icl_mesh.engine.cache import read_cached, write_cached
+from icl_mesh.engine.onnx_model import INPUT
+from icl_mesh.network import NetworkMaps
+
+#: Images per call that plans are made for: at least, at best, at most.
+BATCHES = (1, 1, 16)
+
+
+class TensorRtEngine:
+    """Runs a plan that TensorRT builds from the ONNX model; kept in the cache, since it takes
+    minutes. Plans fit one GPU type and one TensorRT version.
+
+    precision: "f32" (without TF32) or "f16".
+    """
+
+    def __init__(self, model: bytes, device: torch.device, precision: str) -> None:
+        """Raises ValueError for a model that TensorRT refuses."""
+        import tensorrt
+
+        self.name = f"tensorrt:{precision}"
+        self.device = device
+        logger = tensorrt.Logger(tensorrt.Logger.WARNING)
+        gpu = torch.cuda.get_device_name(device)
+        key = hashlib.sha256(model + f"{tensorrt.__version__} {gpu} {precision}".encode())
+        name = f"{key.hexdigest()[:32]}.plan"
+        with torch.cuda.device(device):
+            plan = read_cached(name)
+            engine = None
+            if plan is not None:
+                engine = tensorrt.Runtime(logger).deserialize_cuda_engine(plan)
+            if engine is None:
+                plan = _build(tensorrt, logger, model, precision)
+                engine = tensorrt.Runtime(logger).deserialize_cuda_engine(plan)
+                write_cached(name, plan)
+            self._engine = engine
+            self._context = engine.create_execution_context()
+
+    def __call__(self, images: torch.Tensor) -> NetworkMaps:
+        images = images.float().contiguous()
+        self._context.set_input_shape(INPUT, tuple(images.shape))
+        self._context.set_tensor_address(INPUT, images.data_ptr())
+        maps = []
+        for name in NetworkMaps._fields:
+            shape = tuple(self._context.get_tensor_shape(name))
+            values = torch.empty(shape, dtype=torch.float32, device=self.device)
+            self._context.set_tensor_address(name, values.data_ptr())
+            maps.append(values)
+        with torch.cuda.device(self.device):
+            self._context.execute_async_v3(torch.cuda.current_stream().cuda_stream)
+        return NetworkMaps(*maps)
+
+
+def _build(tensorrt: Any, logger: Any, model: bytes, precision: str) -> bytes:
+    builder = tensorrt.Builder(logger)
+    network = builder.create_network(0)
+    parser = tensorrt.OnnxParser(network, logger)
+    if not parser.parse(model):
+        reasons = "; ".join(str(parser.get_error(i)) for i in range(parser.num_errors))
+        raise ValueError(f"TensorRT {tensorrt.__version__} cannot read the network: {reasons}")
+    config = builder.create_builder_config()
+    config.clear_flag(tensorrt.BuilderFlag.TF32)
+    if precision == "f16":
+        config.set_flag(tensorrt.BuilderFlag.FP16)
+    profile = builder.create_optimization_profile()
+    shape = tuple(network.get_input(0).shape)[1:]
+    profile.set_shape(INPUT, *((batch, *shape) for batch in BATCHES))
+    config.add_optimization_profile(profile)
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise ValueError(
+            f"TensorRT {tensorrt.__version__} could not build the network for this GPU: use engine "
+            f"torch"
+        )
+    return bytes(plan)

@@ -1,0 +1,139 @@
+"""What `icl-mesh export` does: write the network as ONNX, and check every engine against PyTorch.
+
+The check is the one that users feel: the same images through the whole estimator, and how far
+people's joints move, in millimetres, from those of PyTorch in float32.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from icl_mesh.engine.accuracy import Accuracy, compare
+from icl_mesh.engine.cache import write_atomically
+from icl_mesh.engine.device import resolve_device
+from icl_mesh.engine.onnx_model import onnx_of
+from icl_mesh.engine.spec import PRECISIONS, candidates
+from icl_mesh.estimator import Estimator
+from icl_mesh.predict import find_images, read_image
+from icl_mesh.weights import default_weights_path
+
+#: In f32 engines only add up in another order: more than this is a fault, mm.
+F32_LIMIT_MM = 1.0
+
+
+def export(
+    weights: str,
+    body: str,
+    device: str,
+    *,
+    out: Path | None = None,
+    images: Path | None = None,
+    report: Path | None = None,
+) -> int:
+    """Write ONNX, print one line per engine and precision. Returns 1 if an engine in f32 finds
+    other people or moves joints by more than F32_LIMIT_MM, else 0.
+
+    out: where to write; a file beside the weights with the same stem is what Estimator.load takes.
+    images: a file or folder; None renders people. report: JSON with the table.
+    Raises ValueError or OSError for files that do not fit, and where no image shows anybody.
+    """
+    kind = resolve_device(device)
+    reference = Estimator.load(weights, body, str(kind), "torch:f32")
+    if out is not None:
+        if out.suffix != ".onnx":
+            raise ValueError(f"--out must name a file that ends in .onnx, got {out}")
+        data = onnx_of(reference.network, reference.input_size)
+        write_atomically(out, data)
+        print(f"{out}: {len(data) / 1e6:.1f} MB, images [B, 3, S, S] with S {reference.input_size}")
+        if out.resolve() != beside(weights).resolve():
+            print(f"to be found by itself it must lie at {beside(weights)}")
+    pictures = list(_pictures(images, reference))
+    rows, good = [], True
+    for precision in PRECISIONS:
+        for spec in candidates(precision, kind.type):
+            engine = str(spec)
+            try:
+                estimator = Estimator.load(weights, body, str(kind), engine)
+            except ValueError as error:  # a CPU without bf16
+                print(f"{engine}: {error}")
+                continue
+            accuracy = compare(estimator, reference, pictures)
+            if accuracy.people == 0:
+                raise ValueError(
+                    f"nobody was found in {len(pictures)} images: give --images of people, or "
+                    f"weights that are trained"
+                )
+            print(_line(engine, accuracy))
+            rows.append(_row(engine, accuracy))
+            good &= precision != "f32" or is_equal(accuracy)
+    if report is not None:
+        facts = {"weights": reference.weights_version, "images": len(pictures), "engines": rows}
+        report.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    return 0 if good else 1
+
+
+def beside(weights: str) -> Path:
+    """Where Estimator.load looks for the ONNX file of these weights."""
+    path = default_weights_path() if weights == "default" else Path(weights)
+    return path.with_suffix(".onnx")
+
+
+def is_equal(accuracy: Accuracy) -> bool:
+    """Whether an engine finds the same people, with joints within F32_LIMIT_MM."""
+    moved = np.concatenate(([0.0], accuracy.joints_mm))
+    return accuracy.missing == accuracy.added == 0 and bool(moved.max() <= F32_LIMIT_MM)
+
+
+def _pictures(images: Path | None, reference: Estimator) -> Iterator[npt.NDArray[np.uint8]]:
+    if images is None:
+        try:
+            from icl_mesh.engine.scenes import rendered_people
+            from icl_mesh.rendering import RenderingUnavailableError
+        except ImportError as error:
+            raise ValueError(
+                f"people cannot be rendered here ({error}): give --images, a folder of photos"
+            ) from None
+        try:
+            yield from rendered_people(reference.body)
+        except RenderingUnavailableError as error:
+            raise ValueError(f"{error}; or give --images, a folder of photos") from None
+    else:
+        for path in find_images(images):
+            yield read_image(path)
+
+
+def _statistics(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+    if len(values) == 0:
+        return (0.0, 0.0, 0.0)
+    return float(np.median(values)), float(np.percentile(values, 95)), float(values.max())
+
+
+def _line(engine: str, accuracy: Accuracy) -> str:
+    parts: Sequence[tuple[str, npt.NDArray[np.float64]]] = (
+        ("joints", accuracy.joints_mm),
+        ("places", accuracy.places_mm),
+    )
+    text = "; ".join(
+        "{} moved by {:.3g} / {:.3g} / {:.3g} mm".format(name, *_statistics(values))
+        for name, values in parts
+    )
+    return (
+        f"{engine:<16} {accuracy.people} people, {accuracy.missing} missing, {accuracy.added} "
+        f"added; {text} (median / 95 % / most)"
+    )
+
+
+def _row(engine: str, accuracy: Accuracy) -> dict[str, object]:
+    return {
+        "engine": engine,
+        "people": accuracy.people,
+        "missing": accuracy.missing,
+        "added": accuracy.added,
+        "joints_mm": _statistics(accuracy.joints_mm),
+        "places_mm": _statistics(accuracy.places_mm),
+    }

@@ -1,0 +1,249 @@
+"""Engines give the maps of PyTorch in float32; what does not fit is one clear error."""
+
+import json
+import logging
+
+import pytest
+import torch
+
+from icl_mesh.engine import create_engine, device, installed_engines, parse_engine, spec
+from icl_mesh.engine.cache import cache_folder, network_key
+from icl_mesh.engine.choose import choose_engine, map_difference
+from icl_mesh.engine.onnx_model import export_onnx
+from icl_mesh.estimator import Estimator
+from icl_mesh.network import NetworkMaps, build_network
+from icl_mesh.weights import save_weights
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    network = build_network("mobilenet_v2", head_width=0.125)
+    for module in network.modules():  # statistics as after training, which engines fold away
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.2)
+            module.running_var.uniform_(0.5, 2)
+    return network.eval()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("ICL_MESH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def images():
+    return torch.randn(3, 3, SIZE, SIZE, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_engines_agree_with_torch_for_any_batch(network, images, name, cache) -> None:
+    pytest.importorskip(name)
+    pytest.importorskip("onnx")
+    with torch.inference_mode():
+        expected = network(images)
+    engine = create_engine(name, network, "cpu", SIZE)
+    assert engine.name == f"{name}:f32" and engine.device == torch.device("cpu")
+    for batch in (1, 3):
+        maps = engine(images[:batch])
+        assert maps._fields == NetworkMaps._fields
+        for found, wanted in zip(maps, expected, strict=True):
+            scale = max(1.0, float(wanted.abs().max()))
+            torch.testing.assert_close(found / scale, wanted[:batch] / scale, rtol=0, atol=2e-5)
+    # channels last, as preprocessing leaves images
+    again = engine(images.contiguous(memory_format=torch.channels_last))
+    assert map_difference(again, expected) < 2e-5
+    assert [path.suffix for path in cache.iterdir()] == [".onnx"]
+
+
+def test_the_converted_network_is_kept_and_read_again(network, images, monkeypatch) -> None:
+    pytest.importorskip("openvino")
+    first = create_engine("openvino", network, "cpu", SIZE)(images)
+    monkeypatch.setattr("icl_mesh.engine.onnx_model.export_onnx", None)  # must not be needed
+    again = create_engine("openvino", network, "cpu", SIZE)(images)
+    assert map_difference(again, first) == 0
+    other = build_network("mobilenet_v2", head_width=0.125).eval()
+    assert network_key(other) != network_key(network)
+    with pytest.raises(TypeError, match="'NoneType' object is not callable"):
+        create_engine("openvino", other, "cpu", SIZE)
+
+
+def test_a_cache_that_cannot_be_written_costs_time_only(
+    network, images, monkeypatch, tmp_path, caplog
+) -> None:
+    pytest.importorskip("openvino")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ICL_MESH_CACHE", str(tmp_path / "file" / "cache"))
+    create_engine("openvino", network, "cpu", SIZE)(images)
+    assert "cannot write to the cache folder" in caplog.text
+    assert "set ICL_MESH_CACHE to a folder that can be written" in caplog.text
+
+
+def test_where_the_cache_lies(monkeypatch, tmp_path) -> None:
+    assert cache_folder() == tmp_path / "cache"
+    monkeypatch.delenv("ICL_MESH_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
+    assert str(cache_folder()) == "/somewhere/icl_mesh"
+
+
+def test_lower_precision_is_only_what_is_asked_for(network, images) -> None:
+    with torch.inference_mode():
+        expected = network(images)
+    assert map_difference(create_engine("torch", network)(images), expected) < 1e-5
+    engine = create_engine("torch:bf16", network)
+    maps = engine(images)
+    assert engine.name == "torch:bf16"
+    assert all(values.dtype == torch.float32 for values in maps)
+    assert 1e-4 < map_difference(maps, expected) < 0.25
+
+
+@pytest.mark.parametrize(
+    ("name", "on", "error"),
+    [
+        ("onnx", "cpu", "engine must be auto or one of torch, .*; got 'onnx'"),
+        ("torch:int8", "cpu", r"with a precision \(f32, bf16, f16\).*; got 'torch:int8'"),
+        ("torch:", "cpu", "got 'torch:'"),
+        ("torch:f16", "cpu", "engine 'torch' on cpu has precision f32 and bf16, not f16"),
+        ("openvino", "cuda", "engine 'openvino' runs on cpu, not on cuda"),
+        ("auto:f16", "cpu", "no engine has precision f16 on cpu"),
+    ],
+)
+def test_engines_that_do_not_fit(network, monkeypatch, name, on, error) -> None:
+    monkeypatch.setattr(spec, "is_installed", lambda engine: True)
+    with pytest.raises(ValueError, match=error):
+        create_engine(name, network, on)
+
+
+def test_an_engine_that_is_not_installed(network, monkeypatch) -> None:
+    monkeypatch.setitem(spec._PACKAGES, "tensorrt", (("no_such_package",), "pip install tensorrt"))
+    assert "tensorrt" not in installed_engines() and "torch" in installed_engines()
+    with pytest.raises(
+        ValueError,
+        match=r"engine 'tensorrt' is not installed \(missing: no_such_package\): pip install "
+        r"tensorrt, or choose one that is here \(torch",
+    ):
+        create_engine("tensorrt", network, "cuda")
+
+
+def test_a_missing_engine_stops_before_weights_are_read() -> None:
+    with pytest.raises(ValueError, match="got 'fast'"):
+        Estimator.load("/no/such/file", engine="fast")
+
+
+class _Fake:
+    """An engine with maps that are off by `error` and takes `calls` as its time."""
+
+    def __init__(self, network, error, steps, clock):
+        self.network, self.error, self.steps, self.clock = network, error, steps, clock
+
+    def __call__(self, images):
+        self.clock[0] += self.steps
+        with torch.inference_mode():
+            maps = self.network(images)
+        return maps._replace(camera=maps.camera + self.error)
+
+
+@pytest.fixture
+def choose(network, monkeypatch):
+    """({name: (error, time)}) -> name of the chosen engine, and how many were built."""
+    clock = [0.0]
+    monkeypatch.setattr("icl_mesh.engine.choose.time.perf_counter", lambda: clock[0])
+
+    def run(engines):
+        monkeypatch.setattr(
+            "icl_mesh.engine.choose.candidates",
+            lambda precision, kind: [spec.EngineSpec(name, precision) for name in engines],
+        )
+        built = []
+
+        def make(chosen):
+            built.append(chosen.name)
+            error, steps = engines[chosen.name]
+            if error is None:
+                raise RuntimeError("its library is broken")
+            fake = _Fake(network, error, steps, clock)
+            fake.spec = chosen.name
+            return fake
+
+        chosen = choose_engine(network, torch.device("cpu"), "f32", SIZE, make)
+        return chosen.spec, len(built)
+
+    return run
+
+
+def test_auto_takes_the_fastest_that_agrees_and_remembers_it(choose, caplog, cache) -> None:
+    engines = {
+        "torch": (0.0, 5.0),
+        "onnxruntime": (1e-4, 3.0),
+        "openvino": (1.0, 1.0),  # fast and wrong
+        "tensorrt": (None, 1.0),  # does not start
+    }
+    with caplog.at_level(logging.WARNING):
+        assert choose(engines) == ("onnxruntime", 5)
+    assert "engine openvino:f32 is left out: its maps differ from torch:f32 by" in caplog.text
+    assert "engine tensorrt:f32 is left out: its library is broken" in caplog.text
+    assert choose(engines) == ("onnxruntime", 1)  # from the record
+    (record,) = cache.glob("engine-*.json")
+    assert json.loads(record.read_text())["engine"] == "onnxruntime"
+    record.write_text("{}")  # damaged: chosen anew
+    assert choose(engines) == ("onnxruntime", 5)
+
+
+def test_auto_with_torch_alone(choose) -> None:
+    assert choose({"torch": (0.0, 1.0)}) == ("torch", 1)
+
+
+def test_maps_that_are_not_finite_never_agree(network, images) -> None:
+    with torch.inference_mode():
+        maps = network(images)
+    broken = maps._replace(smpl=torch.full_like(maps.smpl, torch.nan))
+    assert map_difference(broken, maps) == float("inf")
+
+
+def test_an_onnx_file_beside_the_weights(network, tmp_path, images) -> None:
+    pytest.importorskip("openvino")
+    path = tmp_path / "net.safetensors"
+    save_weights(path, network, {"input_size": SIZE, "body": "icl_default_body"})
+    beside = path.with_suffix(".onnx")
+    beside.write_bytes(export_onnx(network, SIZE))
+    assert Estimator.load(path, device="cpu", engine="openvino").engine.name == "openvino:f32"
+    assert not cache_folder().exists()  # the file was enough
+
+    other = build_network("mobilenet_v2", head_width=0.125).eval()
+    beside.write_bytes(export_onnx(other, SIZE))
+    with pytest.raises(ValueError, match=r"net\.onnx holds another network, not the weights besid"):
+        Estimator.load(path, device="cpu", engine="openvino")
+    beside.write_bytes(export_onnx(network, 128))
+    with pytest.raises(ValueError, match=r"net\.onnx holds input size 128, .* at input size 64"):
+        Estimator.load(path, device="cpu", engine="openvino")
+    beside.write_bytes(b"no model")
+    with pytest.raises(ValueError, match=r"net\.onnx: not an ONNX file, or broken|another network"):
+        Estimator.load(path, device="cpu", engine="openvino")
+
+
+class _Hungry:
+    """Stands in for an estimator on a GPU without memory."""
+
+    def __init__(self, device):
+        self.device = device
+
+    def __call__(self, image):
+        if self.device.type == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+
+def test_a_gpu_without_memory(caplog) -> None:
+    gpu = torch.device("cuda:0")
+    chosen = device.on_gpu_or_cpu(_Hungry, gpu, may_fall_back=True)
+    assert chosen.device.type == "cpu"
+    assert "cuda:0 has too little free memory for the network (CUDA out of memory" in caplog.text
+    with pytest.raises(ValueError, match=r"too little free memory .* or use device cpu"):
+        device.on_gpu_or_cpu(_Hungry, gpu, may_fall_back=False)
+
+
+def test_names(network) -> None:
+    assert parse_engine("openvino") == ("openvino", "f32")
+    assert str(parse_engine("auto:bf16")) == "auto:bf16"
