@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 
-ROOT = Path(__file__).resolve().parents[1]
+from icl_mesh_training.provenance import git_revision
 
 
 def describe_machine() -> dict[str, str | int | float]:
@@ -40,18 +39,3 @@ def processor_name() -> str:
                 flags = value
     known = [flag for flag in ("avx2", "avx512f", "amx_bf16") if flag in flags.split()]
     return f"{name} ({', '.join(known)})" if known else name
-
-
-def git_revision() -> str:
-    """Commit of the checkout, "+changes" where files differ from it."""
-    try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty=+changes"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "not a git checkout"
-    return described.stdout.strip()

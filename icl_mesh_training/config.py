@@ -9,21 +9,48 @@ from typing import Any
 import yaml
 
 from icl_mesh.network import BACKBONES
+from icl_mesh_training.augmentation import AugmentationConfig
 from icl_mesh_training.objective import PAPER_WEIGHTS
+from icl_mesh_training.sources import source_errors
+
+CHOICES = {
+    "architecture": BACKBONES,
+    "optimizer": ("adam", "adamw"),
+    "schedule": ("cosine", "step"),
+}
+_ABOVE_ZERO = (
+    *("steps", "batch_size", "accumulate", "learning_rate", "gradient_clip", "temperature"),
+    *("checkpoint_minutes", "checkpoint_steps", "log_steps"),
+)
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """One training run. Times in steps (batches); learning rates are those of AdamW.
+    """One training run. Times in optimiser steps.
 
-    scenes: folder of rendered scenes. imagenet: .npz that initialises the mobilenet_v2 trunk.
-    start: weights (.safetensors) to start from instead. freeze_to_stride: trunk frozen down to
-    this stride; 0 trains all of it. body: "default" or a body file. resume continues from
-    `output`/last.ckpt where there is one.
+    output: folder of the run; it resumes from `output`/last.ckpt where there is one.
+    Data: `scenes`, a folder of rendered scenes, or `data`, a list of sources, each a mapping with
+    name (see icl_mesh_training.sources), root and probability. augmentation: entries of
+    AugmentationConfig to replace.
+    Network: architecture and head_width as build_network takes them. imagenet: file that
+    initialises the trunk (mobilenet_v2: .npz of folded convolutions, else a state dict). start:
+    weights (.safetensors, or "default") to start from. freeze_to_stride: trunk frozen down to this
+    stride; 0 trains all of it. freeze_batch_norm: statistics stay those of the start: for data
+    sets too small to estimate them. body: "default" or a body file.
+    Length: steps, or, where it is above 0, epochs (passes over as many images as the sources hold
+    together). A step sees batch_size images on each process, accumulate times.
+    Rates: schedule cosine falls from learning_rate to its share final_learning_rate; step
+    multiplies it by decay_factor after each of decay_epochs. backbone_learning_rate: for the
+    trunk, learning_rate if left out.
+    ema_decay: of the averaged weights that are exported; 0 exports the last ones.
+    neighbours, projector, temperature, weights: see ObjectiveConfig.
+    licence: of the weights that come out.
     """
 
-    scenes: str
     output: str
+    scenes: str | None = None
+    data: list[dict[str, Any]] = field(default_factory=list)
+    augmentation: dict[str, Any] = field(default_factory=dict)
     architecture: str = "mobilenet_v2"
     head_width: float = 0.5
     input_size: int = 256
@@ -31,21 +58,39 @@ class TrainingConfig:
     imagenet: str | None = None
     start: str | None = None
     freeze_to_stride: int = 0
+    freeze_batch_norm: bool = False
     steps: int = 10_000
+    epochs: int = 0
     warmup_steps: int = 200
     batch_size: int = 16
+    accumulate: int = 1
+    optimizer: str = "adamw"
     learning_rate: float = 1e-3
-    backbone_learning_rate: float = 3e-4
-    final_learning_rate: float = 0.02
+    backbone_learning_rate: float | None = None
     weight_decay: float = 1e-4
+    schedule: str = "cosine"
+    final_learning_rate: float = 0.02
+    decay_epochs: list[int] = field(default_factory=list)
+    decay_factor: float = 0.1
     gradient_clip: float = 1.0
     ema_decay: float = 0.998
     precision: str = "bf16-mixed"
     workers: int = 2
     checkpoint_minutes: float = 3.0
+    checkpoint_steps: int | None = None
+    log_steps: int = 20
     neighbours: int = 0
+    projector: bool = True
+    temperature: float = 0.1
     weights: dict[str, float] = field(default_factory=dict)
+    licence: str = "Apache-2.0"
     seed: int = 0
+
+    @property
+    def sources(self) -> list[dict[str, Any]]:
+        """The data sources, `scenes` among them."""
+        scenes = [{"name": "scenes", "root": self.scenes}] if self.scenes else []
+        return scenes + self.data
 
     @classmethod
     def load(cls, path: str | Path, overrides: dict[str, Any] | None = None) -> TrainingConfig:
@@ -53,13 +98,19 @@ class TrainingConfig:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such recipe; those shipped are in config/training")
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        try:
+            entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
         if not isinstance(entries, dict):
             raise ValueError(f"{path}: a recipe is a mapping of names to values")
-        entries |= {k: v for k, v in (overrides or {}).items() if v is not None}
-        errors = _errors(entries)
-        if errors:
-            raise ValueError(f"{path}: " + "; ".join(errors))
+        return cls.checked(entries | (overrides or {}), str(path))
+
+    @classmethod
+    def checked(cls, entries: dict[str, Any], origin: str) -> TrainingConfig:
+        """A recipe from a mapping; one ValueError, opened by origin, lists all that is wrong."""
+        if errors := _errors(entries):
+            raise ValueError(f"{origin}: " + "; ".join(errors))
         return cls(**entries)
 
 
@@ -72,33 +123,56 @@ def _errors(entries: dict[str, Any]) -> list[str]:
         for name, f in known.items()
         if f.default is MISSING and f.default_factory is MISSING and name not in entries
     ]
-    for name, value in entries.items():
-        if name in known and not _fits(value, str(known[name].type)):
-            errors.append(f"'{name}' must be {known[name].type}, got {value!r}")
-    if entries.get("architecture", "mobilenet_v2") not in BACKBONES:
-        errors.append(f"'architecture' must be one of {BACKBONES}, got {entries['architecture']!r}")
-    size = entries.get("input_size", 256)
-    if isinstance(size, int) and (size <= 0 or size % 32):
+    unfit = {
+        name: value
+        for name, value in entries.items()
+        if name in known and not _fits(value, str(known[name].type))
+    }
+    errors += [f"'{name}' must be {known[name].type}, got {v!r}" for name, v in unfit.items()]
+    good = {name: value for name, value in entries.items() if name not in unfit}
+    for name, choices in CHOICES.items():
+        if name in good and good[name] not in choices:
+            errors.append(f"'{name}' must be one of {choices}, got {good[name]!r}")
+    size = good.get("input_size", 256)
+    if size <= 0 or size % 32:
         errors.append(f"'input_size' must be a multiple of 32, got {size}")
-    for name in ("steps", "batch_size", "learning_rate", "gradient_clip", "checkpoint_minutes"):
-        value = entries.get(name, 1)
-        if isinstance(value, (int, float)) and value <= 0:
+    for name in _ABOVE_ZERO:
+        if (value := good.get(name)) is not None and value <= 0:
             errors.append(f"'{name}' must be above 0, got {value}")
-    weights = entries.get("weights", {})
-    if isinstance(weights, dict):
-        unknown = sorted(set(weights) - set(PAPER_WEIGHTS))
-        errors += [f"unknown loss '{name}' in 'weights'" for name in unknown]
+    for name, names in (
+        ("weights", set(PAPER_WEIGHTS)),
+        ("augmentation", {f.name for f in fields(AugmentationConfig)}),
+    ):
+        what = "loss" if name == "weights" else "entry"
+        errors += [
+            f"unknown {what} '{entry}' in '{name}'; known: {', '.join(sorted(names))}"
+            for entry in sorted(set(good.get(name, {})) - names)
+        ]
+    if good.get("decay_epochs") and not good.get("epochs"):
+        errors.append("'decay_epochs' counts epochs: give 'epochs' too")
+    if good.get("imagenet") and good.get("start"):
+        errors.append("'imagenet' and 'start' both give the first weights: leave one out")
+    if "scenes" not in unfit and "data" not in unfit:
+        if not good.get("scenes") and not good.get("data"):
+            errors.append("nothing to train on: give 'scenes' (a folder) or 'data' (a list)")
+        errors += source_errors(good.get("data", []))
     return errors
 
 
 def _fits(value: object, declared: str) -> bool:
     """Whether a YAML value has the declared type; an int is a float too, a bool is neither."""
+    if declared.endswith(" | None"):
+        return value is None or _fits(value, declared.removesuffix(" | None"))
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
     checks = {
         "str": isinstance(value, str),
-        "str | None": value is None or isinstance(value, str),
-        "int": isinstance(value, int) and not isinstance(value, bool),
-        "float": isinstance(value, (int, float)) and not isinstance(value, bool),
+        "bool": isinstance(value, bool),
+        "int": number and isinstance(value, int),
+        "float": number,
+        "dict[str, Any]": isinstance(value, dict),
         "dict[str, float]": isinstance(value, dict)
         and all(_fits(v, "float") for v in value.values()),
+        "list[int]": isinstance(value, list) and all(_fits(v, "int") for v in value),
+        "list[dict[str, Any]]": isinstance(value, list) and all(isinstance(v, dict) for v in value),
     }
     return checks[declared]

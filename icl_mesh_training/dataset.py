@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from icl_mesh.camera import weak_perspective_from_root
 from icl_mesh.network import IMAGENET_MEAN, IMAGENET_STD
@@ -58,21 +57,6 @@ class SceneFolder(Dataset[Sample]):
         labels = SceneLabels.load(path.with_suffix(".npz"))
         rng = np.random.default_rng((self.seed, epoch, index))
         return make_sample(image, labels, self.size, self.augmentation, rng)
-
-
-class EndlessSampler(Sampler[tuple[int, int]]):
-    """Shuffled (pass, index) pairs for ever, from any position on: `start` items are skipped."""
-
-    def __init__(self, length: int, seed: int, start: int = 0) -> None:
-        self.length, self.seed, self.start = length, seed, start
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        epoch, skipped = divmod(self.start, self.length)
-        while True:
-            order = np.random.default_rng((self.seed, epoch)).permutation(self.length)
-            for index in order[skipped:]:
-                yield epoch, int(index)
-            epoch, skipped = epoch + 1, 0
 
 
 def make_sample(

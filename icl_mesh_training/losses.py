@@ -87,6 +87,60 @@ def contrastive_loss(
     return push + anchor, pull + anchor
 
 
+def cross_person_push(
+    center: torch.Tensor,
+    joint: torch.Tensor,
+    joint_labelled: torch.Tensor,
+    image_index: torch.Tensor,
+) -> torch.Tensor:
+    """Push of a person's joints away from other people's centres: what the paper's loss lacks.
+
+    Arguments as in contrastive_loss. Per image of two people or more the mean over ordered pairs
+    (n, m) and the labelled joints k of m of ``1 + cos(c_n, j_mk)``; the mean over such images. Off
+    in the paper recipe.
+    """
+    center = functional.normalize(center.float(), dim=-1)
+    joint = functional.normalize(joint.float(), dim=-1)
+    images = int(image_index.max()) + 1 if len(image_index) else 0
+    other = image_index[:, None] == image_index[None, :]
+    other &= ~torch.eye(len(center), dtype=torch.bool, device=center.device)
+    pushed = other[:, :, None] & joint_labelled[None]
+    agreement = torch.einsum("nc,mkc->nmk", center, joint)
+    values = _mean_of_image_means(
+        (1 + agreement)[pushed], image_index[pushed.nonzero()[:, 0]], images
+    )
+    return values + 0 * (center.sum() + joint.sum())
+
+
+def infonce_loss(
+    center: torch.Tensor,
+    joint: torch.Tensor,
+    joint_labelled: torch.Tensor,
+    image_index: torch.Tensor,
+    temperature: float,
+) -> torch.Tensor:
+    """Temperature form of the contrastive loss (InfoNCE; van den Oord et al. 2018, eq. 4).
+
+    Arguments as in contrastive_loss. Every labelled joint chooses its own person among the centres
+    of its image: cross entropy of ``cos(c_m, j_nk) / temperature`` over m. Mean over the joints of
+    a person, the people of an image, the images. Replaces push and pull where it is on; off in the
+    paper recipe.
+    """
+    center = functional.normalize(center.float(), dim=-1)
+    joint = functional.normalize(joint.float(), dim=-1)
+    images = int(image_index.max()) + 1 if len(image_index) else 0
+    logits = torch.einsum("mc,nkc->nkm", center, joint) / temperature
+    same = image_index[:, None] == image_index[None, :]
+    logits = logits.masked_fill(~same[:, None, :], -torch.inf)
+    own = logits.diagonal(dim1=0, dim2=2).T  # [N, K]
+    labelled = joint_labelled.to(center.dtype)
+    count = labelled.sum(dim=1)
+    person = ((logits.logsumexp(dim=2) - own) * labelled).sum(dim=1) / count.clamp(min=1)
+    seen = count > 0
+    loss = _mean_of_image_means(person[seen], image_index[seen], images)
+    return loss + 0 * (center.sum() + joint.sum())
+
+
 def _mean_of_image_means(
     values: torch.Tensor, image_index: torch.Tensor, images: int
 ) -> torch.Tensor:

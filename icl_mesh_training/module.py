@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
-import math
+from pathlib import Path
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from safetensors.torch import save_file
 
 from icl_mesh.body import BodyModel
 from icl_mesh.network import IclMeshNetwork
-from icl_mesh_training.batch import Batch
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.dataset import images_to_input
+from icl_mesh_training.errors import TrainingStoppedError
+from icl_mesh_training.loading import BrokenSamples, LoadedBatch
 from icl_mesh_training.objective import Objective, ObjectiveConfig
+from icl_mesh_training.schedule import Schedule
 
 
 class TrainingModule(lightning.LightningModule):
     """Trains `network` on batches of labelled people.
 
-    The networks's weights are the only state: the body and the prior are constants.
+    The network's weights are the only state: the body and the prior are constants. output: where
+    evidence of broken samples and of losses that are not finite is left.
     """
 
-    def __init__(self, network: IclMeshNetwork, body: BodyModel, config: TrainingConfig) -> None:
+    def __init__(
+        self,
+        network: IclMeshNetwork,
+        body: BodyModel,
+        config: TrainingConfig,
+        schedule: Schedule,
+        output: Path,
+    ) -> None:
         super().__init__()
         self.network = network
         self.config = config
+        self.schedule = schedule
+        self.output = output
         # In a list, so that the body's constants are not written into every checkpoint.
-        self._objective = [Objective(body, ObjectiveConfig(config.weights, config.neighbours))]
+        self._objective = [Objective(body, objective_config(config))]
+        self._broken: BrokenSamples | None = None
 
     @property
     def objective(self) -> Objective:
@@ -36,25 +51,53 @@ class TrainingModule(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         self.objective.to(self.device)
+        self._broken = BrokenSamples(self.output / f"broken_samples_{self.global_rank}.txt")
+
+    def on_train_epoch_start(self) -> None:
+        if self.config.freeze_batch_norm:
+            for module in self.network.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.eval()
 
     def transfer_batch_to_device(
-        self, batch: Batch, device: torch.device, dataloader_idx: int
-    ) -> Batch:
-        return batch.to(device)
+        self, batch: LoadedBatch, device: torch.device, dataloader_idx: int
+    ) -> LoadedBatch:
+        return LoadedBatch(batch.batch.to(device), batch.broken)
 
-    def training_step(self, batch: Batch, batch_index: int) -> torch.Tensor:
+    def on_train_batch_start(self, batch: LoadedBatch, batch_index: int) -> None:
+        # What a step draws depends on its number alone, so that a resumed run draws the same.
+        words = (self.config.seed, self.global_step, batch_index % self.config.accumulate)
+        state = np.random.SeedSequence((*words, self.global_rank)).generate_state(1)
+        torch.manual_seed(int(state[0]))
+
+    def training_step(self, loaded: LoadedBatch, batch_index: int) -> torch.Tensor:
+        batch = loaded.batch
+        if self._broken is not None:
+            self._broken.count(loaded)
         maps = self.network(images_to_input(batch.images))
         # Rotations, projections and logarithms lose too much in bf16.
         with torch.autocast(self.device.type, enabled=False):
             total, terms = self.objective(self.network, maps, batch)
         if not torch.isfinite(total):
-            bad = [name for name, term in terms.items() if not torch.isfinite(term)]
-            raise RuntimeError(
-                f"step {self.global_step}: the loss is not finite ({', '.join(bad)})"
-            )
-        self.log("loss", total.detach(), prog_bar=True)
-        self.log_dict({f"loss/{name}": term for name, term in terms.items()})
+            self._stop(loaded, terms)
+        several = self.trainer.world_size > 1
+        size = len(batch.images)
+        self.log("loss", total.detach(), prog_bar=True, sync_dist=several, batch_size=size)
+        named = {f"loss/{name}": term for name, term in terms.items()}
+        self.log_dict(named, sync_dist=several, batch_size=size)
         return total
+
+    def _stop(self, loaded: LoadedBatch, terms: dict[str, torch.Tensor]) -> None:
+        """Save the batch behind a loss that is not finite, and stop."""
+        bad = [name for name, term in terms.items() if not torch.isfinite(term)]
+        path = self.output / f"not_finite_{self.global_step:07d}_{self.global_rank}.safetensors"
+        tensors = {name: value.cpu().contiguous() for name, value in vars(loaded.batch).items()}
+        save_file(tensors, path, {"step": str(self.global_step), "terms": ", ".join(bad)})
+        raise TrainingStoppedError(
+            f"step {self.global_step}: the loss is not finite ({', '.join(bad)}); the batch is "
+            f"in {path}. Labels that are wrong show there; otherwise lower learning_rate, or "
+            f"train with precision=32-true from the last checkpoint"
+        )
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         config = self.config
@@ -64,24 +107,18 @@ class TrainingModule(lightning.LightningModule):
             if parameter.requires_grad:
                 from_imagenet = name.startswith("backbone.") and "decoder" not in name
                 (trunk if from_imagenet else heads).append(parameter)
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": heads, "lr": config.learning_rate},
-                {"params": trunk, "lr": config.backbone_learning_rate},
-            ],
-            weight_decay=config.weight_decay,
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+        rate = config.learning_rate
+        trunk_rate = config.backbone_learning_rate
+        groups = [
+            {"params": heads, "lr": rate},
+            {"params": trunk, "lr": rate if trunk_rate is None else trunk_rate},
+        ]
+        optimizer = kind(groups, weight_decay=config.weight_decay)
+        decay = torch.optim.lr_scheduler.LambdaLR(optimizer, self.schedule.rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
 
-    def _rate(self, step: int) -> float:
-        """Linear warm-up, then a cosine down to final_learning_rate of the start."""
-        config = self.config
-        if step < config.warmup_steps:
-            return (step + 1) / config.warmup_steps
-        done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-        low = config.final_learning_rate
-        return low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+def objective_config(config: TrainingConfig) -> ObjectiveConfig:
+    """A recipe's loss terms and switches."""
+    return ObjectiveConfig(config.weights, config.neighbours, config.projector, config.temperature)

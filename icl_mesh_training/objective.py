@@ -16,7 +16,8 @@ from icl_mesh_training.pose_prior import PosePrior
 from icl_mesh_training.scenes.labels import BY_SELF, OUTSIDE
 from icl_mesh_training.targets import make_targets
 
-#: Weights of the public configuration (method.md, "Losses"); camera is ours, off in the paper.
+#: Weights of the public configuration (method.md, "Losses"). Ours, and off in the paper: camera,
+#: cross_push, and infonce, which is meant to replace push and pull.
 PAPER_WEIGHTS = {
     "center_heatmap": 160.0,
     "joint_heatmap": 50.0,
@@ -29,6 +30,8 @@ PAPER_WEIGHTS = {
     "joints_2d": 400.0,
     "pose_prior": 1.6,
     "camera": 0.0,
+    "cross_push": 0.0,
+    "infonce": 0.0,
 }
 #: A term is rescaled to this where it exceeds it.
 LOSS_CAP = 1000.0
@@ -40,10 +43,14 @@ class ObjectiveConfig:
 
     neighbours: parameters are also trained at this many randomly drawn cells next to each centre
     (0 in the paper): peaks at test time are often one cell off.
+    projector: compare centre and joint features after P_C and P_J; False is the ablation of the
+    supplementary's Table 3. temperature: of infonce.
     """
 
     weights: dict[str, float] = field(default_factory=dict)
     neighbours: int = 0
+    projector: bool = True
+    temperature: float = 0.1
 
     def __post_init__(self) -> None:
         unknown = sorted(set(self.weights) - set(PAPER_WEIGHTS))
@@ -60,6 +67,8 @@ class Objective(torch.nn.Module):
         self.prior = PosePrior.load()
         self.weights = {**PAPER_WEIGHTS, **config.weights}
         self.neighbours = config.neighbours
+        self.projector = config.projector
+        self.temperature = config.temperature
 
     def forward(
         self, network: IclMeshNetwork, maps: NetworkMaps, batch: Batch
@@ -76,7 +85,7 @@ class Objective(torch.nn.Module):
         }
         people = batch.select(targets.kept)
         center, size = targets.center[targets.kept], targets.size[targets.kept]
-        terms["push"], terms["pull"] = self._contrastive_terms(network, maps, people, center)
+        terms |= self._contrastive_terms(network, maps, people, center)
         terms |= self._parameter_terms(maps, people, center, size)
         total = maps.smpl.new_zeros((), dtype=torch.float32)
         for name, term in terms.items():
@@ -86,21 +95,30 @@ class Objective(torch.nn.Module):
 
     def _contrastive_terms(
         self, network: IclMeshNetwork, maps: NetworkMaps, people: Batch, center: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> dict[str, torch.Tensor]:
         size = maps.center_instance.shape[-1]
         center_cell = cell_from_square(center, size)
         joint_cell = cell_from_square(people.joints_2d, size)
         at_center = sample_at(maps.center_instance, people.image_index, center_cell)
         image_of_joint = people.image_index[:, None].expand(joint_cell.shape[:2]).flatten()
         at_joint = sample_at(maps.joint_instance, image_of_joint, joint_cell.flatten(0, 1))
+        if self.projector:
+            at_center, at_joint = network.project_center(at_center), network.project_joint(at_joint)
         # Only joints under the person's own pixels: at a joint hidden by somebody else the image
         # shows that somebody, whose feature must not be pulled here.
-        return losses.contrastive_loss(
-            network.project_center(at_center),
-            network.project_joint(at_joint).view(-1, 24, at_joint.shape[-1]),
+        features = (
+            at_center,
+            at_joint.view(-1, 24, at_joint.shape[-1]),
             people.joint_labelled & (people.joint_state <= BY_SELF),
             people.image_index,
         )
+        push, pull = losses.contrastive_loss(*features)
+        return {
+            "push": push,
+            "pull": pull,
+            "cross_push": losses.cross_person_push(*features),
+            "infonce": losses.infonce_loss(*features, self.temperature),
+        }
 
     def _parameter_terms(
         self, maps: NetworkMaps, people: Batch, center: torch.Tensor, size: torch.Tensor

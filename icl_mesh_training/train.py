@@ -3,72 +3,162 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
+import os
+import pickle
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
 import yaml
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import CSVLogger
-from torch.utils.data import DataLoader
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from icl_mesh.body import BodyModel
 from icl_mesh.network import IclMeshNetwork, build_network, load_imagenet_mobilenet
 from icl_mesh.network.mobilenet import MobileNetV2
-from icl_mesh.weights import load_weights, save_weights
+from icl_mesh.weights import load_weights
 from icl_mesh_training.augmentation import AugmentationConfig
-from icl_mesh_training.batch import Batch, collate
 from icl_mesh_training.config import TrainingConfig
-from icl_mesh_training.dataset import EndlessSampler, SceneFolder
+from icl_mesh_training.export import export_network
+from icl_mesh_training.loading import SampleSource, make_loader
 from icl_mesh_training.module import TrainingModule
+from icl_mesh_training.schedule import Schedule
+from icl_mesh_training.sources import mix, open_source
 
 CHECKPOINT = "last.ckpt"
 
 
 def train(config: TrainingConfig) -> Path:
-    """Train, resuming from the output folder's last checkpoint; returns the weights' path."""
-    lightning.seed_everything(config.seed)
+    """Train, resuming from the output folder's last checkpoint; returns the weights' path.
+
+    Under torchrun it is one of the processes. Raises TrainingStoppedError where the run cannot go
+    on, with what to look at.
+    """
+    lightning.seed_everything(config.seed, workers=True, verbose=False)
+    processes = world_size()
+    source = mix(config.sources, open_data(config), config.seed)
+    schedule = Schedule.of(config, len(source), processes)
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
-    recipe = yaml.safe_dump(dataclasses.asdict(config), sort_keys=False)
-    (output / "recipe.yaml").write_text(recipe, encoding="utf-8")
+    network, body = make_network(config), BodyModel.load(config.body)
+    module = TrainingModule(network, body, config, schedule, output)
     checkpoint = output / CHECKPOINT
-    module = TrainingModule(make_network(config), BodyModel.load(config.body), config)
-    done = 0
-    if checkpoint.is_file():
-        done = torch.load(checkpoint, map_location="cpu", weights_only=True)["global_step"]
-    trainer = lightning.Trainer(
-        max_steps=config.steps,
-        max_epochs=-1,
-        precision=config.precision,  # type: ignore[arg-type]  # checked by Lightning
-        gradient_clip_val=config.gradient_clip,
-        default_root_dir=output,
-        logger=CSVLogger(output, name="log", version=f"from_{done:06d}"),
-        callbacks=[
-            EMAWeightAveraging(decay=config.ema_decay),
-            ModelCheckpoint(
-                dirpath=output,
-                filename=CHECKPOINT.removesuffix(".ckpt"),
-                train_time_interval=timedelta(minutes=config.checkpoint_minutes),
-                enable_version_counter=False,
-            ),
-            TQDMProgressBar(refresh_rate=20),
-        ],
-        log_every_n_steps=20,
-        enable_model_summary=False,
+    done = steps_done(checkpoint)
+    trainer = make_trainer(config, schedule, output, done)
+    if trainer.is_global_zero:
+        recipe = yaml.safe_dump(dataclasses.asdict(config), sort_keys=False)
+        (output / "recipe.yaml").write_text(recipe, encoding="utf-8")
+    loader = make_loader(
+        source,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        start=done * config.accumulate * config.batch_size * processes,
+        workers=config.workers,
+        rank=trainer.global_rank,
+        processes=processes,
     )
-    trainer.fit(
-        module,
-        make_loader(config, done),
-        ckpt_path=checkpoint if done else None,
-        weights_only=True,
-    )
+    trainer.fit(module, loader, ckpt_path=checkpoint if done else None, weights_only=True)
     weights = output / "weights.safetensors"
-    export_weights(module.network, config, weights)
+    if trainer.is_global_zero:
+        export_network(network, config, weights, steps=trainer.global_step)
     trainer.save_checkpoint(checkpoint)
     return weights
+
+
+def open_data(config: TrainingConfig) -> list[SampleSource]:
+    """The recipe's sources, each with its labels read."""
+    augmentation = AugmentationConfig(**config.augmentation)
+    # SMPL's betas and poses label an SMPL body; of the default body they are no labels.
+    body = None if config.body == "default" else BodyModel.load(config.body)
+    return [
+        open_source(entry, config.input_size, augmentation, config.seed, body)
+        for entry in config.sources
+    ]
+
+
+def steps_done(checkpoint: Path) -> int:
+    """Steps of the run so far, 0 without a checkpoint."""
+    if not checkpoint.is_file():
+        return 0
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+    return int(state["global_step"])
+
+
+def world_size() -> int:
+    """Processes of this training: torchrun says so in the environment, otherwise one."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def make_trainer(
+    config: TrainingConfig, schedule: Schedule, output: Path, done: int
+) -> lightning.Trainer:
+    """Lightning's loop with this package's checkpoints, averages and logs.
+
+    One process on one device; under torchrun as many as it starts, on as many machines.
+    """
+    processes = world_size()
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    several: dict[str, Any] = {"strategy": "ddp"} if processes > 1 else {}
+    version = f"from_{done:06d}"
+    return lightning.Trainer(
+        max_steps=schedule.steps,
+        max_epochs=-1,
+        devices=local,
+        num_nodes=processes // local,
+        **several,
+        use_distributed_sampler=False,  # EndlessSampler splits the data itself
+        precision=config.precision,  # type: ignore[arg-type]  # checked by Lightning
+        gradient_clip_val=config.gradient_clip,  # applied to unscaled gradients
+        accumulate_grad_batches=config.accumulate,
+        default_root_dir=output,
+        logger=[
+            CSVLogger(output, name="log", version=version),
+            TensorBoardLogger(output, name="tensorboard", version=version),
+        ],
+        callbacks=[
+            *([EMAWeightAveraging(decay=config.ema_decay)] if config.ema_decay else []),
+            LastCheckpoint(config, output),
+            TQDMProgressBar(refresh_rate=20),
+        ],
+        log_every_n_steps=config.log_steps,
+        enable_model_summary=False,
+    )
+
+
+class LastCheckpoint(ModelCheckpoint):
+    """`last.ckpt` every so many minutes or steps, after whole steps only.
+
+    Lightning writes it beside and renames it: a kill leaves the last one or the one before.
+    """
+
+    def __init__(self, config: TrainingConfig, output: Path) -> None:
+        every: dict[str, Any] = (
+            {"every_n_train_steps": config.checkpoint_steps}
+            if config.checkpoint_steps
+            else {"train_time_interval": timedelta(minutes=config.checkpoint_minutes)}
+        )
+        super().__init__(
+            dirpath=output,
+            filename=CHECKPOINT.removesuffix(".ckpt"),
+            enable_version_counter=False,
+            **every,
+        )
+        self.accumulate = config.accumulate
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        if (batch_idx + 1) % self.accumulate == 0:
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
 
 def make_network(config: TrainingConfig) -> IclMeshNetwork:
@@ -76,64 +166,53 @@ def make_network(config: TrainingConfig) -> IclMeshNetwork:
     if config.start is not None:
         network, _ = load_weights(config.start)
         network.train()
+        found = network.architecture, network.head_width
+        if found != (config.architecture, config.head_width):
+            raise ValueError(
+                f"start {config.start} is {found[0]} with head_width {found[1]}, the recipe says "
+                f"{config.architecture} with {config.head_width}: make them agree"
+            )
     else:
         network = build_network(config.architecture, config.head_width)
     backbone = network.backbone
-    if isinstance(backbone, MobileNetV2):
-        if config.start is None and config.imagenet is not None:
+    if config.imagenet is not None:
+        if isinstance(backbone, MobileNetV2):
             load_imagenet_mobilenet(backbone, config.imagenet)
-        if config.freeze_to_stride:
-            backbone.freeze_to_stride(config.freeze_to_stride)
-    elif config.freeze_to_stride or config.imagenet:
-        raise ValueError(
-            f"freeze_to_stride and imagenet are for mobilenet_v2, the recipe's architecture is "
-            f"{network.architecture}; leave them out"
-        )
+        else:
+            load_trunk(backbone, Path(config.imagenet))
+    if config.freeze_to_stride:
+        if not isinstance(backbone, MobileNetV2):
+            raise ValueError(
+                f"freeze_to_stride is for mobilenet_v2, the recipe's architecture is "
+                f"{network.architecture}; leave it out"
+            )
+        backbone.freeze_to_stride(config.freeze_to_stride)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 
 
-def make_loader(config: TrainingConfig, steps_done: int) -> DataLoader[Batch]:
-    """Endless batches, from where a run of steps_done steps left off."""
-    scenes = SceneFolder(config.scenes, config.input_size, AugmentationConfig(), config.seed)
-    sampler = EndlessSampler(len(scenes), config.seed, steps_done * config.batch_size)
-    return DataLoader(
-        scenes,  # type: ignore[arg-type]  # collate makes samples a Batch
-        batch_size=config.batch_size,
-        sampler=sampler,
-        num_workers=config.workers,
-        collate_fn=collate,
-        drop_last=True,
-        persistent_workers=config.workers > 0,
-    )
+def load_trunk(backbone: torch.nn.Module, path: Path) -> None:
+    """Copy a published state dict (.pth, .safetensors) into a backbone of the same names.
 
-
-def export_weights(network: IclMeshNetwork, config: TrainingConfig, path: Path) -> None:
-    """The network as a weights file that the estimator loads, with how it was made."""
-    save_weights(
-        path,
-        network,
-        {
-            "name": path.stem,
-            "input_size": config.input_size,
-            "body": BodyModel.load(config.body).name,  # not its path: files travel
-            "data": "rendered scenes of the default body",
-            "git_revision": git_revision(),
-            "licence": "Apache-2.0",
-        },
-    )
-
-
-def git_revision() -> str:
-    """The checkout's commit, "unknown" outside a checkout; "+" marks uncommitted changes."""
+    What the file has beyond the backbone (the classifier) is left; what the backbone has beyond
+    the file (the layers up to stride 4) keeps its start. Raises FileNotFoundError, or ValueError
+    for a file that fits less than nine tenths of the backbone's tensors.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no ImageNet weights file at {path}")
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=12", "--dirty=+", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
+        found = (
+            load_file(path)
+            if path.suffix == ".safetensors"
+            else torch.load(path, map_location="cpu", weights_only=True)
         )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return described.stdout.strip()
+        found = found.get("state_dict", found)
+    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, AttributeError) as e:
+        raise ValueError(f"{path} is not a state dict of plain tensors: {e}") from None
+    own = backbone.state_dict()
+    fitting = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
+    if len(fitting) < 0.9 * len(own):
+        raise ValueError(
+            f"{path} fits {len(fitting)} of the backbone's {len(own)} tensors: another network's"
+        )
+    backbone.load_state_dict(fitting, strict=False)

@@ -10,7 +10,8 @@ from icl_mesh.body import BodyModel
 from icl_mesh.camera import project_from_weak
 from icl_mesh_training.augmentation import AugmentationConfig
 from icl_mesh_training.batch import Batch, collate
-from icl_mesh_training.dataset import EndlessSampler, SceneFolder, images_to_input
+from icl_mesh_training.dataset import SceneFolder, images_to_input
+from icl_mesh_training.loading import EndlessSampler
 from icl_mesh_training.scenes.labels import OUTSIDE, SceneLabels
 
 ALWAYS = AugmentationConfig(flip=1, roll=1, crop=1)

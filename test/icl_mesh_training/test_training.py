@@ -144,13 +144,17 @@ def test_shipped_recipes_are_valid(path: Path) -> None:
 def test_a_wrong_recipe_lists_all_its_errors(tmp_path: Path) -> None:
     recipe = tmp_path / "wrong.yaml"
     recipe.write_text(
-        "scenes: a\nepochs: 3\narchitecture: vgg\ninput_size: 100\nsteps: many\n"
-        "weights: {pushy: 1.0}\n"
+        "scenes: a\nepoch: 3\narchitecture: vgg\ninput_size: 100\nsteps: many\n"
+        "weights: {pushy: 1.0}\ndata: [{name: h36n, root: x}, {name: coco, split: trane}]\n"
     )
     with pytest.raises(ValueError, match=r"wrong\.yaml") as error:
         TrainingConfig.load(recipe)
     text = str(error.value)
-    for part in ("'epochs'", "'output' is missing", "vgg", "100", "'steps'", "'pushy'"):
+    for part in (
+        *("'epoch'", "'output' is missing", "vgg", "100", "'steps'", "'pushy'"),
+        *("'data' 1: unknown data set 'h36n'; known are scenes, h36m", "'data' 2: 'root'"),
+        "coco has no split 'trane'",
+    ):
         assert part in text
 
 

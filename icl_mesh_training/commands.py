@@ -1,0 +1,147 @@
+"""What the subcommands of `icl-mesh-train` do; heavy imports wait for the command."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from icl_mesh_training.errors import TrainingStoppedError
+
+__all__ = ["TrainingStoppedError"]
+
+
+def scenes(options: argparse.Namespace) -> None:
+    """`scenes`"""
+    from icl_mesh_training.scenes.generator import SceneAssets
+    from icl_mesh_training.scenes.writing import write_scenes
+
+    assets = SceneAssets(
+        options.mocap, options.backgrounds, options.panoramas, options.makehuman, options.split
+    )
+    write_scenes(options.out, options.count, options.seed, assets, processes=options.workers)
+
+
+def train(options: argparse.Namespace) -> None:
+    """`train`"""
+    from icl_mesh_training.config import TrainingConfig
+    from icl_mesh_training.recipes import find_recipe
+
+    recipe = find_recipe(options.recipe)
+    _run(TrainingConfig.load(recipe, _overrides(options.set)), options.dry_run)
+
+
+def finetune(options: argparse.Namespace) -> None:
+    """`finetune`"""
+    from icl_mesh_training.finetune import finetune_config
+
+    config = finetune_config(
+        options.out,
+        weights=options.weights,
+        coco=options.coco,
+        scenes=options.scenes,
+        recipe=options.recipe,
+        overrides=_overrides(options.set) | ({"steps": options.steps} if options.steps else {}),
+    )
+    _run(config, options.dry_run)
+
+
+def _run(config: Any, dry: bool) -> None:
+    if dry:
+        from icl_mesh_training.dry_run import dry_run
+
+        print(dry_run(config))
+        return
+    from icl_mesh_training.train import train as run_training
+
+    print(f"weights: {run_training(config)}")
+
+
+def ablation(options: argparse.Namespace) -> None:
+    """`ablation`"""
+    from icl_mesh_training.ablation import run_ablation
+    from icl_mesh_training.config import TrainingConfig
+    from icl_mesh_training.recipes import find_recipe
+
+    overrides = _overrides(options.set) | {"output": str(options.out)}
+    config = TrainingConfig.load(find_recipe(options.recipe), overrides)
+    print(run_ablation(config, options.out, options.benchmark, options.variants, options.limit))
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """`evaluate`"""
+    if options.scenes is None and options.photos is None and options.dataset is None:
+        raise ValueError("nothing to evaluate on: give --scenes, --photos or --dataset")
+    if options.dataset is not None and options.root is None:
+        raise ValueError("--dataset needs --root, the folder of the data sets")
+    from icl_mesh.estimator import Estimator
+    from icl_mesh_training import evaluation
+    from icl_mesh_training.report import write_report
+
+    estimator = Estimator.load(options.weights, options.body, device=options.device)
+    if options.threshold is not None:
+        estimator.threshold = options.threshold
+    results: dict[str, Any] = {
+        "weights": estimator.weights_version,
+        "threshold": estimator.threshold,
+    }
+    if options.scenes is not None:
+        results["scenes"] = evaluation.evaluate_scenes(
+            estimator, options.scenes, options.limit, options.min_visible
+        )
+    if options.photos is not None:
+        results["photos"] = evaluation.evaluate_photos(estimator, options.photos, options.limit)
+    if options.dataset is not None:
+        name, _, split = options.dataset.partition(":")
+        results[name] = evaluation.evaluate_dataset(
+            estimator, name, options.root, split or None, options.limit
+        )
+    text = json.dumps(results, indent=2)
+    print(text)
+    if options.json is not None:
+        options.json.write_text(text + "\n", encoding="utf-8")
+    if options.out is not None:
+        write_report(results, options.out)
+
+
+def export(options: argparse.Namespace) -> None:
+    """`export`"""
+    from icl_mesh_training.export import export_run
+
+    export_run(
+        options.source,
+        options.out,
+        name=options.name,
+        licence=options.licence,
+        threshold=options.threshold,
+        metrics=options.metrics,
+        half=options.half,
+    )
+    print(f"weights: {options.out}")
+
+
+def plot_contrastive(options: argparse.Namespace) -> None:
+    """`plot contrastive`"""
+    from icl_mesh_training.plots import plot_contrastive as plot
+
+    plot({run.name: run for run in options.runs}, options.out)
+
+
+def plot_heatmaps(options: argparse.Namespace) -> None:
+    """`plot heatmaps`"""
+    from icl_mesh_training.heatmap_figure import plot_heatmaps as plot
+
+    plot(options.weights, options.scenes, options.out, options.index)
+
+
+def _overrides(entries: list[str]) -> dict[str, Any]:
+    """NAME=VALUE strings, values as in YAML."""
+    import yaml
+
+    overrides = {}
+    for entry in entries:
+        name, found, value = entry.partition("=")
+        if not found:
+            raise ValueError(f"--set takes NAME=VALUE, got '{entry}'")
+        overrides[name] = yaml.safe_load(value)
+    return overrides
