@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-#: Slots of an instance: skin (or a whole object), lower garment, upper garment, shoes, hair.
-SLOTS = ("skin", "lower", "upper", "shoes", "hair")
+#: Slots of an instance: skin (or a whole object), lower garment, upper garment, shoes, hair, and
+#: strands: hair as a mesh of its own.
+SLOTS = ("skin", "lower", "upper", "shoes", "hair", "strands")
 TABLE_WIDTH = 3 * len(SLOTS) + 1
 
 #: ``layer`` of a material without texture, and of one that is not drawn at all.
@@ -24,7 +25,8 @@ class Material:
     multiplied with texture and vertex colour. scale, offset: of the texture coordinates.
     recolour: 0 keeps the texture's colours, 1 takes only its brightness. gloss: strength of the
     highlight. planar: texture coordinates from the rest pose's x and y instead of uv.
-    lit: 1 shaded, 0 drawn as it is; -a: only catches shadows, of darkness a.
+    lit: 1 shaded, 0 drawn as it is; -a: only catches shadows, of darkness a. cutout: nothing is
+    drawn where the texture's alpha is below a half.
     """
 
     layer: int = NO_TEXTURE
@@ -35,11 +37,12 @@ class Material:
     gloss: float = 0.0
     planar: float = 0.0
     lit: float = 1.0
+    cutout: bool = False
 
     def row(self) -> list[float]:
-        """The 12 values of this slot in the table."""
+        """The 12 values of this slot in the table; a layer's fraction says that it cuts."""
         return [
-            float(self.layer),
+            self.layer + (0.25 if self.cutout else 0.0),
             *self.tint,
             *self.scale,
             *self.offset,

@@ -43,7 +43,8 @@ class Rendering:
 class Renderer:
     """Draws meshes over a background with any pinhole camera.
 
-    textures: RGB u8 [L, size, size, 3], kept on the device; materials name them by index.
+    textures: RGB or RGBA u8 [L, size, size, 3 or 4], kept on the device; materials name them by
+    index.
     samples: multisampling of the image. Use it from the thread that made it.
     """
 
@@ -70,14 +71,14 @@ class Renderer:
         self._shadow_target = ctx.framebuffer(depth_attachment=self._shadow_depth)
         if textures is None:
             textures = np.full((1, 1, 1, 3), 255, dtype=np.uint8)
-        if textures.ndim != 4 or textures.shape[3] != 3 or textures.dtype != np.uint8:
+        if textures.ndim != 4 or textures.shape[3] not in (3, 4) or textures.dtype != np.uint8:
             raise ValueError(
-                "textures must be RGB u8 of shape [layers, height, width, 3], got "
+                "textures must be RGB or RGBA u8 of shape [layers, height, width, 3 or 4], got "
                 f"{textures.dtype} {textures.shape}"
             )
-        layers, height, width = textures.shape[:3]
+        layers, height, width, channels = textures.shape
         self._textures = ctx.texture_array(
-            (width, height, layers), 3, np.ascontiguousarray(textures).data, alignment=1
+            (width, height, layers), channels, np.ascontiguousarray(textures).data, alignment=1
         )
         self._textures.build_mipmaps()
         self._textures.filter = (moderngl.LINEAR_MIPMAP_NEAREST, moderngl.LINEAR)
@@ -248,6 +249,7 @@ class Renderer:
     ) -> npt.NDArray[np.float32]:
         target.use()
         if arrays:
+            set_uniform(self._index, "textures", 0)
             set_uniform(self._index, "table", 1)
             set_uniform(self._index, "tiled", tiled)
             set_uniform(self._index, "clip_from_camera", clip_matrix(camera).T)

@@ -3,7 +3,7 @@
 All geometry is in the camera optical frame (x right, y down, z forward), metres. The image is
 rendered upside down in OpenGL's sense, so that rows are read back from top to bottom.
 
-``table`` holds one row per instance: 5 material slots of 3 texels each, then one texel with the
+``table`` holds one row per instance: 6 material slots of 3 texels each, then one texel with the
 instance's tile transform (see materials.py for the layout).
 """
 
@@ -42,14 +42,15 @@ void main() {
     light_position = light_from_camera * vec4(in_position, 1.0);
     gl_Position = clip_from_camera * vec4(in_position, 1.0);
     if (tiled) {
-        vec4 tile = texelFetch(table, ivec2(15, instance), 0);
+        vec4 tile = texelFetch(table, ivec2(18, instance), 0);
         gl_Position.xy = gl_Position.xy * tile.xy + tile.zw * gl_Position.w;
     }
 }
 """
 
 # The slot of a fragment is the last one whose coverage is positive: hems run smoothly through
-# triangles. 0 skin (or the whole mesh), 1 lower garment, 2 upper garment, 3 shoes, 4 hair.
+# triangles. 0 skin (or the whole mesh), 1 lower garment, 2 upper garment, 3 shoes, 4 hair, 5
+# strands (coverage.w of 2, a mesh of its own).
 SLOT = """
 int slot_of(vec4 coverage) {
     int slot = 0;
@@ -57,6 +58,7 @@ int slot_of(vec4 coverage) {
     if (coverage.y > 0.0) slot = 2;
     if (coverage.z > 0.0) slot = 3;
     if (coverage.w > 0.0) slot = 4;
+    if (coverage.w > 1.5) slot = 5;
     return slot;
 }
 """
@@ -103,7 +105,9 @@ void main() {
     if (a.x < -1.5) discard;
     vec2 at = mix(uv, rest.xy, c.z) * b.xy + b.zw;
     vec3 albedo = a.yzw * color;
-    vec3 texel = texture(textures, vec3(at, max(a.x, 0.0))).rgb;
+    vec4 colour = texture(textures, vec3(at, max(floor(a.x), 0.0)));
+    if (fract(a.x) > 0.1 && colour.a < 0.5) discard;
+    vec3 texel = colour.rgb;
     if (a.x > -0.5) {
         float gray = dot(texel, vec3(0.3, 0.59, 0.11));
         albedo *= mix(texel, vec3(1.6 * gray), c.x);
@@ -145,7 +149,9 @@ INDEX_FRAGMENT = (
     """
 #version 330
 uniform sampler2D table;
+uniform sampler2DArray textures;
 in vec3 position;
+in vec2 uv;
 in vec4 coverage;
 flat in int instance;
 out vec2 fragment;
@@ -153,7 +159,13 @@ out vec2 fragment;
     + SLOT
     + """
 void main() {
-    if (texelFetch(table, ivec2(3 * slot_of(coverage), instance), 0).x < -1.5) discard;
+    int slot = slot_of(coverage);
+    float layer = texelFetch(table, ivec2(3 * slot, instance), 0).x;
+    if (layer < -1.5) discard;
+    if (fract(layer) > 0.1) {
+        vec4 b = texelFetch(table, ivec2(3 * slot + 1, instance), 0);
+        if (texture(textures, vec3(uv * b.xy + b.zw, floor(layer))).a < 0.5) discard;
+    }
     fragment = vec2(float(instance), position.z);
 }
 """

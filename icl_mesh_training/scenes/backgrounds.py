@@ -40,7 +40,7 @@ class Backgrounds:
             image = self._panorama(rng, view)
         else:
             image = self._procedural(rng, size)
-        if rng.random() < 0.35:
+        if rng.random() < 0.25:
             self._clutter(rng, image)
         if rng.random() < 0.3:  # out of focus
             image = np.asarray(cv2.GaussianBlur(image, (0, 0), rng.uniform(0.5, 2.8)), np.uint8)
@@ -50,20 +50,35 @@ class Backgrounds:
         return np.ascontiguousarray(image)
 
     def _photo(self, rng: np.random.Generator, size: tuple[int, int]) -> Image:
+        """A piece of a photo; sometimes of two, one beside or below the other."""
+        image = self._crop(rng, size)
+        if rng.random() < 0.22:
+            other, (width, height) = self._crop(rng, size), size
+            if rng.random() < 0.6:  # other ground
+                ends = height * rng.uniform(0.45, 0.8) + rng.normal(0, 6, 2)
+                mask = np.arange(height)[:, None] > np.linspace(ends[0], ends[1], width)
+            else:
+                ends = width * rng.uniform(0.2, 0.8) + rng.normal(0, 12, 2)
+                mask = np.arange(width)[None] > np.linspace(ends[0], ends[1], height)[:, None]
+            image = np.where(mask[..., None], other, image)
+        if rng.random() < 0.15:  # other hues
+            hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
+            hsv[..., 0] = (hsv[..., 0].astype(int) + int(rng.integers(180))) % 180
+            image = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.uint8)
+        return image
+
+    def _crop(self, rng: np.random.Generator, size: tuple[int, int]) -> Image:
         photo = self._photos[int(rng.integers(len(self._photos)))]
         height, width = photo.shape[:2]
         largest = min(width / size[0], height / size[1])
-        scale = largest * rng.uniform(0.45, 1.0)
+        scale = largest * (rng.uniform(0.2, 0.45) if rng.random() < 0.25 else rng.uniform(0.45, 1))
         crop_w, crop_h = max(2, int(size[0] * scale)), max(2, int(size[1] * scale))
         x, y = int(rng.integers(width - crop_w + 1)), int(rng.integers(height - crop_h + 1))
         crop = photo[y : y + crop_h, x : x + crop_w]
         if rng.random() < 0.5:
             crop = crop[:, ::-1]
-        image = cv2.resize(np.ascontiguousarray(crop), size, interpolation=cv2.INTER_AREA)
-        if rng.random() < 0.15:  # other hues
-            hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
-            hsv[..., 0] = (hsv[..., 0].astype(int) + int(rng.integers(180))) % 180
-            image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
+        shrinking = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
+        image = cv2.resize(np.ascontiguousarray(crop), size, interpolation=shrinking)
         return np.asarray(image, np.uint8)
 
     def _panorama(self, rng: np.random.Generator, view: View) -> Image:
@@ -103,7 +118,7 @@ class Backgrounds:
         return image
 
     def _texture(self, rng: np.random.Generator, kinds: Sequence[str]) -> Image:
-        return self._bank.images[self._bank.pick(rng, str(rng.choice(list(kinds))))]
+        return self._bank.images[self._bank.pick(rng, str(rng.choice(list(kinds))))][..., :3]
 
     def _clutter(self, rng: np.random.Generator, image: Image, count: int | None = None) -> None:
         """Draw textured polygons and ellipses over ``image``, in place."""
@@ -124,13 +139,14 @@ class Backgrounds:
             if rng.random() < 0.7:
                 texture = self._texture(rng, ("surface", "cloth"))
                 part = int(rng.integers(len(texture) // 8, len(texture)))
-                fill = cv2.resize(texture[:part, :part], (mask.shape[1], mask.shape[0]))
+                piece = np.ascontiguousarray(texture[:part, :part])
+                fill = cv2.resize(piece, (mask.shape[1], mask.shape[0]))
             else:
                 fill = np.broadcast_to(
                     np.clip(patterns.random_color(rng), 0, 255).astype(np.uint8), (*mask.shape, 3)
                 )
             view = image[low[1] : high[1], low[0] : high[0]]
-            alpha = (mask.astype(np.float32) / 255)[..., None] * rng.uniform(0.6, 1.0)
+            alpha = (mask.astype(np.float32) / 255)[..., None] * rng.uniform(0.85, 1.0)
             view[:] = (view * (1 - alpha) + fill * alpha).astype(np.uint8)
 
 

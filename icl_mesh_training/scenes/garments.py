@@ -7,6 +7,7 @@ garment, 1 upper garment, 2 shoes, 3 hair (coverage of icl_mesh.rendering.mesh.R
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 NOT_WORN = -1.0
+_HAIR_SHARES = {"bald": 0.06, "short": 0.38, "full": 0.2, "long": 0.24, "hat": 0.12}
 
 
 @dataclass
@@ -55,17 +57,24 @@ class Wardrobe:
             (self._side - self._shoulder_x) / (self._wrist_x - self._shoulder_x), 0, 1
         )
 
-    def sample(self, rng: np.random.Generator, allow_skirt: bool = True) -> Outfit:
-        """One random outfit."""
+    def sample(
+        self,
+        rng: np.random.Generator,
+        allow_skirt: bool = True,
+        replaced: Collection[str] = (),
+    ) -> Outfit:
+        """One random outfit; replaced: what a mesh of its own covers ("suit", "shoes", "hair",
+        "hat"). Below a mesh of hair the scalp has hair too."""
         count = len(self.template)
         outfit = Outfit(
             np.full((count, 4), NOT_WORN, np.float32),
             np.zeros(count, np.float32),
             np.ones((count, 3), np.float32),
         )
-        waist = self._lower(rng, outfit, allow_skirt)
-        self._upper(rng, outfit, waist)
-        if rng.random() < 0.9:
+        if "suit" not in replaced:
+            waist = self._lower(rng, outfit, allow_skirt)
+            self._upper(rng, outfit, waist)
+        if "shoes" not in replaced and rng.random() < 0.9:
             height = rng.choice([-0.025, 0.0, 0.06, 0.2], p=[0.35, 0.4, 0.17, 0.08])
             self._wear(
                 rng,
@@ -75,7 +84,10 @@ class Wardrobe:
                 offset=0.012,
                 wrinkle=0.001,
             )
-        self._hair(rng, outfit)
+        if "hair" in replaced or "hat" in replaced:
+            self._hair(rng, outfit, "scalp")
+        else:
+            self._hair(rng, outfit)
         return outfit
 
     def _lower(self, rng: np.random.Generator, outfit: Outfit, allow_skirt: bool) -> float:
@@ -151,9 +163,10 @@ class Wardrobe:
             part = upper & (self.template[:, 1] > self._neck[1] - rng.uniform(0.08, 0.3))
         outfit.color[part] = rng.uniform(0.25, 1.9) * rng.uniform(0.75, 1.25, 3)
 
-    def _hair(self, rng: np.random.Generator, outfit: Outfit) -> None:
+    def _hair(self, rng: np.random.Generator, outfit: Outfit, kind: str | None = None) -> None:
         _, y, z = self.template.T
-        kind = rng.choice(["bald", "short", "full", "long", "hat"], p=[0.06, 0.38, 0.2, 0.24, 0.12])
+        if kind is None:
+            kind = str(rng.choice(list(_HAIR_SHARES), p=list(_HAIR_SHARES.values())))
         if kind == "bald":
             return
         back = np.clip((self._face_z - z) / (self._face_z - self._nape_z), 0, 1)
@@ -162,7 +175,9 @@ class Wardrobe:
         line = front_y + (nape_y - front_y) * back ** rng.uniform(0.6, 1.3)
         wave = np.sin(rng.uniform(30, 80) * self.template[:, 0] + rng.uniform(0, 6))
         line += rng.uniform(0.0, 0.012) * wave + 0.25 * self._side * rng.uniform(-1, 1)
-        thick = {"short": 0.011, "full": 0.034, "long": 0.022, "hat": 0.018}[str(kind)]
+        if kind == "scalp":  # well behind the hairline of any mesh
+            line = self._top - 0.02 + (self._head[1] + 0.06 - self._top) * back
+        thick = {"scalp": 0.0, "short": 0.011, "full": 0.034, "long": 0.022, "hat": 0.018}[kind]
         thick *= rng.uniform(0.7, 1.5)
         if kind == "hat":
             outfit.hat = True

@@ -12,7 +12,10 @@ import numpy.typing as npt
 
 from icl_mesh.rendering import Renderer
 from icl_mesh_training.scenes.backgrounds import Backgrounds, load_panoramas, load_photos
+from icl_mesh_training.scenes.closet import Closet
+from icl_mesh_training.scenes.decoys import Decoys
 from icl_mesh_training.scenes.drawing import Scene, draw_scene, soften_edges
+from icl_mesh_training.scenes.faces import paint_faces
 from icl_mesh_training.scenes.finishing import finish
 from icl_mesh_training.scenes.labels import SceneLabels
 from icl_mesh_training.scenes.layout import LayoutSampler
@@ -36,7 +39,8 @@ class SceneAssets:
     """Folders that the user brings; without them everything is procedural.
 
     mocap: .npz of motion capture; backgrounds: photos without people; panoramas: .hdr files;
-    makehuman: MakeHuman textures (skins, clothes, hair). split: see textures.split_files.
+    makehuman: MakeHuman assets (textures; clothes and hair as .mhclo). split: which files of
+    backgrounds and panoramas, see textures.split_files.
     """
 
     mocap: Path | None = None
@@ -61,7 +65,7 @@ class SceneGenerator:
         *,
         seed: int = 0,
         long_side: int = 384,
-        max_people: int = 8,
+        max_people: int = 10,
         texture_size: int = 512,
     ) -> None:
         if not 1 <= max_people <= MAX_PEOPLE:
@@ -74,9 +78,11 @@ class SceneGenerator:
         panoramas = load_panoramas(assets.panoramas, assets.split) if assets.panoramas else []
         bank = build_textures(seed, assets.makehuman, photos, texture_size)
         mocap = MocapPoses(assets.mocap) if assets.mocap else None
-        self._factory = PersonFactory(body, bank)
+        paint_faces(bank, body, seed)
+        closet = Closet(body, assets.makehuman, bank.named) if assets.makehuman else None
+        self._factory = PersonFactory(body, bank, closet)
         self._layouts = LayoutSampler(self._factory, mocap, max_people)
-        self._objects = ObjectSampler(bank)
+        self._objects = ObjectSampler(bank, Decoys(self._factory, bank))
         self._backgrounds = Backgrounds(bank, photos, panoramas)
         self._renderer = Renderer(bank.images, samples=0)
 

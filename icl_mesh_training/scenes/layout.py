@@ -26,10 +26,14 @@ from icl_mesh_training.scenes.view import (
 MIN_GAP_M = 0.42
 #: Every vertex of a body lies at least this far in front of the camera plane, m.
 MIN_DEPTH_M = 0.15
-#: Size of the main person, standing, as a share of the image height (log-uniform).
-SIZE_RANGE = (0.17, 2.3)
+#: Scenes without anybody.
+EMPTY_SHARE = 0.12
+#: Size of the main person, standing, as a share of the image height (log-uniform): share of
+#: scenes, least, most. "upright": wholly visible, standing or walking, mostly facing the camera or
+#: away from it; "close": heads and half bodies; "any": the rest.
+_SHOTS = {"upright": (0.3, 0.5, 0.95), "close": (0.25, 1.1, 3.4), "any": (0.45, 0.16, 1.5)}
 #: How people stand together: share of scenes, least and most people.
-_MODES = {"alone": (0.34, 1, 1), "few": (0.36, 2, 3), "crowd": (0.18, 4, 8), "row": (0.12, 3, 6)}
+_MODES = {"alone": (0.3, 1, 1), "few": (0.34, 2, 3), "crowd": (0.22, 4, 10), "row": (0.14, 3, 6)}
 
 
 @dataclass
@@ -49,18 +53,20 @@ class LayoutSampler:
         self._factory, self._mocap = factory, mocap
         self._everyday = EverydayPoses(factory.rest_joints)
         self._max_people = max_people
-        self._mocap_share = 0.32 if mocap else 0.0  # pairs bring it to 0.4
+        self._mocap_share = 0.25 if mocap else 0.0  # pairs bring it to a third
 
     def sample(self, rng: np.random.Generator, long_side: int) -> Layout:
         """One scene without objects and looks."""
         camera = sample_camera(rng, long_side)
-        if rng.random() < 0.08:
+        if rng.random() < EMPTY_SHARE:
             pitch = rng.normal(0.1, 0.25)
             view = place_view(camera, rng.uniform(0.5, 2.5), pitch, sample_roll(rng))
             return Layout(view, [])
+        shot = str(rng.choice(list(_SHOTS), p=[share for share, _, _ in _SHOTS.values()]))
+        upright = shot == "upright"
         pair = (
             self._pair(rng, self._mocap)
-            if self._mocap and self._max_people > 1 and rng.random() < 0.14
+            if self._mocap and self._max_people > 1 and not upright and rng.random() < 0.17
             else []
         )
         mode = str(rng.choice(list(_MODES), p=[share for share, _, _ in _MODES.values()]))
@@ -69,8 +75,9 @@ class LayoutSampler:
         if mode == "crowd" and self._max_people > most:
             count = int(rng.integers(least, self._max_people + 1))
         singles = max(0 if pair else 1, count - len(pair))
-        people = pair + self._factory.bodies(rng, [self._pose(rng) for _ in range(singles)])
-        view, distance, across = self._aim(rng, people[0], camera)
+        poses = [self._pose(rng, upright) for _ in range(singles)]
+        people = pair + self._factory.bodies(rng, poses)
+        view, distance, across = self._aim(rng, people[0], camera, shot)
         anchor = np.array([across, 0.0, -distance])
         for person in pair or people[:1]:
             person.shift(anchor)
@@ -88,12 +95,21 @@ class LayoutSampler:
                 person.shift([0, rng.uniform(-0.3, 0.5), 0])
         return Layout(view, [p for p in placed if self._is_in_view(view, p)])
 
-    def _pose(self, rng: np.random.Generator) -> Pose:
+    def _pose(self, rng: np.random.Generator, upright: bool = False) -> Pose:
+        if upright and rng.random() < 0.85:
+            pose = self._everyday.sample(rng, upright=True)
+            facing = rng.normal(0 if rng.random() < 0.65 else math.pi, 0.5)
+            return turned(pose, facing, rng.normal(0, 0.04, 2))
         if self._mocap and rng.random() < self._mocap_share:
             pose = self._mocap.sample(rng)
         else:
             pose = self._everyday.sample(rng)
-        facing = rng.normal(0, 0.6) if rng.random() < 0.3 else rng.uniform(-math.pi, math.pi)
+        kind = rng.random()
+        facing = (
+            rng.normal(0, 0.5) if kind < 0.33
+            else rng.normal(math.pi, 0.5) if kind < 0.45
+            else rng.uniform(-math.pi, math.pi)
+        )  # fmt: skip
         return turned(pose, facing, rng.normal(0, 0.05, 2))
 
     def _pair(self, rng: np.random.Generator, mocap: MocapPoses) -> list[Person]:
@@ -112,12 +128,15 @@ class LayoutSampler:
         return people
 
     def _aim(
-        self, rng: np.random.Generator, main: Person, camera: Camera
+        self, rng: np.random.Generator, main: Person, camera: Camera, shot: str
     ) -> tuple[View, float, float]:
         """A view in which the main person has a chosen size and place; its distance and x, m."""
-        size = math.exp(rng.uniform(math.log(SIZE_RANGE[0]), math.log(SIZE_RANGE[1])))
-        distance = max(0.75, camera.fy * 1.68 / (size * camera.height))
+        _, least, most = _SHOTS[shot]
+        size = math.exp(rng.uniform(math.log(least), math.log(most)))
+        distance = max(0.6, camera.fy * 1.68 / (size * camera.height))
         low, high = (0.38, 0.72) if size < 1 else (0.45, 1.0)
+        if shot == "upright":
+            low, high = 0.45, 0.55
         aim_height = float(np.clip(rng.uniform(low, high), 0.05, 0.95)) * main.height
         kind = rng.random()
         height = (
@@ -129,8 +148,10 @@ class LayoutSampler:
         height = float(np.clip(height, aim_height - steepest, aim_height + steepest))
         # a body smaller than the image is mostly kept inside it
         spread = max(0.12, 0.42 - 0.4 * size) if size < 1 else 0.2
+        if shot == "upright":
+            spread = max(0.0, 0.5 - 0.52 * size)
         row = camera.height * (0.5 + rng.uniform(-spread, spread))
-        column = camera.width * (0.5 + rng.uniform(-0.34, 0.34))
+        column = camera.width * (0.5 + rng.uniform(-0.36, 0.36))
         pitch = pitch_towards(camera, height, aim_height, distance, row)
         pitch = float(np.clip(pitch, -0.7, 1.1))
         view = place_view(camera, max(height, 0.15), pitch, sample_roll(rng))

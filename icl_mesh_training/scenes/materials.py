@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 
 from icl_mesh.rendering import Material
 from icl_mesh_training.scenes import patterns
+from icl_mesh_training.scenes.closet import Piece, cloth_material, hair_tint
 from icl_mesh_training.scenes.garments import Outfit
 from icl_mesh_training.scenes.textures import TextureBank
 
@@ -24,9 +28,11 @@ class PersonMaterials:
         self._bank = bank
         self._skin_kind = "skin" if has_uv and len(bank.kinds["skin"]) else "plain_skin"
 
-    def sample(self, rng: np.random.Generator, outfit: Outfit) -> tuple[Material, ...]:
-        """Materials by slot: skin, lower, upper, shoes, hair."""
-        kind = self._skin_kind if rng.random() < 0.92 else "plain_skin"
+    def sample(
+        self, rng: np.random.Generator, outfit: Outfit, worn: Mapping[str, Piece]
+    ) -> tuple[Material, ...]:
+        """Materials by slot: skin, lower, upper, shoes, hair, strands. worn: meshes by kind."""
+        kind = self._skin_kind if rng.random() < 0.97 else "plain_skin"
         tone = np.exp(rng.normal(0, 0.14)) * (1 + rng.normal(0, 0.04, 3))
         skin = Material(self._bank.pick(rng, kind), _color(tone), gloss=rng.uniform(0, 0.12))
         lower, upper = self.cloth(rng), self.cloth(rng)
@@ -45,7 +51,22 @@ class PersonMaterials:
                 (rng.random(), rng.random()),
                 gloss=rng.uniform(0, 0.1),
             )
-        return skin, lower, upper, shoes, hair
+        if "suit" in worn:
+            lower = cloth_material(rng, worn["suit"], lower)
+            # parts of one texture sheet, each in colours of its own or together
+            together = rng.random() < 0.4
+            upper = lower if together else cloth_material(rng, worn["suit"], upper)
+        if "shoes" in worn:
+            shoes = cloth_material(rng, worn["shoes"], shoes)
+        strands = hair
+        if "hat" in worn:
+            strands = replace(self.cloth(rng), planar=0.0)
+        elif "hair" in worn:
+            piece, tint = worn["hair"], hair_tint(rng)
+            layer = self._bank.pick(rng, "hair") if piece.layer is None else piece.layer
+            strands = Material(layer, tint, recolour=1.0, cutout=piece.see_through)
+            hair = replace(hair, tint=tint, recolour=1.0)
+        return skin, lower, upper, shoes, hair, strands
 
     def cloth(self, rng: np.random.Generator, dark: bool = False) -> Material:
         """A random fabric."""

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from icl_mesh.rendering import Material
 from icl_mesh_training.scenes import props
+from icl_mesh_training.scenes.decoys import Decoys
 from icl_mesh_training.scenes.layout import Layout
 from icl_mesh_training.scenes.materials import object_material
 from icl_mesh_training.scenes.people import Person
@@ -17,15 +18,17 @@ from icl_mesh_training.scenes.props import Solid
 from icl_mesh_training.scenes.textures import TextureBank
 from icl_mesh_training.scenes.view import View
 
+#: Height of floors, m: feet stand on 0, and soles lie below them.
+FLOOR_Y = -0.035
 #: One thing: parts that share an instance id and a material.
 Thing = tuple[list[Solid], Material]
 
 
 class ObjectSampler:
-    """Adds things to a layout; all in the world frame."""
+    """Adds things to a layout; all in the world frame. decoys: for things like people, or none."""
 
-    def __init__(self, bank: TextureBank) -> None:
-        self._bank = bank
+    def __init__(self, bank: TextureBank, decoys: Decoys | None = None) -> None:
+        self._bank, self._decoys = bank, decoys
 
     def things(self, rng: np.random.Generator, layout: Layout) -> list[Thing]:
         """Objects that can hide people or mislead."""
@@ -35,10 +38,12 @@ class ObjectSampler:
                 things.append((self._seat(rng, person), self._material(rng)))
             if rng.random() < 0.13:
                 things.append(([self._held(rng, person)], self._material(rng)))
-            if rng.random() < 0.17:
+            if rng.random() < 0.24:
                 parts = self._occluder(rng, layout, person)
                 if parts:
                     things.append((parts, self._material(rng)))
+        if self._decoys and rng.random() < (0.09 if layout.people else 0.6):
+            things += self._decoys.sample(rng, layout.view)
         clutter = rng.integers(1, 6) if rng.random() < (0.35 if layout.people else 0.8) else 0
         for _ in range(int(clutter)):
             things.append((self._clutter(rng, layout), self._material(rng)))
@@ -152,9 +157,9 @@ class ObjectSampler:
         """A floor, walls and a ceiling around everything up to ``far`` m from the camera."""
         back, wide = far + rng.uniform(0.6, 4.0), rng.uniform(1.0, 4.0) + 0.7 * far
         tall = max(rng.uniform(2.3, 3.5), float(view.position[1]) + 0.5)
-        floor = [[-wide, -0.012, 2], [wide, -0.012, 2], [wide, -0.012, -back]]
+        floor = [[-wide, FLOOR_Y, 2], [wide, FLOOR_Y, 2], [wide, FLOOR_Y, -back]]
         corners = [
-            [*floor, [-wide, -0.012, -back]],
+            [*floor, [-wide, FLOOR_Y, -back]],
             [[-wide, -0.1, -back], [wide, -0.1, -back], [wide, tall, -back], [-wide, tall, -back]],
             [[-wide, -0.1, 2], [-wide, -0.1, -back], [-wide, tall, -back], [-wide, tall, 2]],
             [[wide, -0.1, -back], [wide, -0.1, 2], [wide, tall, 2], [wide, tall, -back]],
@@ -177,7 +182,7 @@ class ObjectSampler:
     @staticmethod
     def shadow_floor(rng: np.random.Generator) -> Thing:
         """An invisible floor that only shows shadows, for photo backgrounds."""
-        corners = [[-30, -0.012, 3], [30, -0.012, 3], [30, -0.012, -50], [-30, -0.012, -50]]
+        corners = [[-30, FLOOR_Y, 3], [30, FLOOR_Y, 3], [30, FLOOR_Y, -50], [-30, FLOOR_Y, -50]]
         return [props.panel(corners, (1, 1))], Material(lit=-float(rng.uniform(0.25, 0.7)))
 
 

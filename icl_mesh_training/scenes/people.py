@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy.spatial.transform import Rotation
 
 from icl_mesh.rendering import Material, NormalOperator, RenderMesh
-from icl_mesh.rotation import matrix_from_rotvec
 from icl_mesh_training.scenes import drapes
+from icl_mesh_training.scenes.closet import Closet, Piece, outside_faces, put_on, slots
+from icl_mesh_training.scenes.fitting import CLEARANCE_M
 from icl_mesh_training.scenes.garments import Outfit, Wardrobe
 from icl_mesh_training.scenes.materials import PersonMaterials
 from icl_mesh_training.scenes.pose import Pose
 from icl_mesh_training.scenes.props import Solid
+from icl_mesh_training.scenes.rig import Rig
 from icl_mesh_training.scenes.textures import TextureBank
 from icl_mesh_training.scenes.view import View
 
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
     from icl_mesh.body import BodyModel
 
 FloatArray = npt.NDArray[np.float32]
+#: Hair below the head keeps at least this far from the skin, m.
+OVER_CLOTHES_M = 0.022
 
 
 @dataclass
 class Person:
     """One body in the world frame. rotvec: [24, 3], joint 0 takes the body to the world.
-    vertices: [V, 3] m; joints: [24, 3] m; rest_root: pelvis of the T-pose, m."""
+    vertices: [V, 3] m; joints: [24, 3] m; rest_root: pelvis of the T-pose, m. moved, transforms:
+    see rig.Posed, before any shift; ``shifted``: by how much it was moved since, m."""
 
     betas: FloatArray
     rotvec: npt.NDArray[np.float64]
@@ -37,12 +41,16 @@ class Person:
     joints: FloatArray
     rest_root: FloatArray
     pose: Pose
+    moved: FloatArray
+    transforms: FloatArray
+    shifted: FloatArray
 
     def shift(self, by: npt.ArrayLike) -> None:
         """Move in the world, m."""
         by = np.asarray(by, dtype=np.float32)
         self.vertices = self.vertices + by
         self.joints = self.joints + by
+        self.shifted = self.shifted + by
 
     @property
     def height(self) -> float:
@@ -53,11 +61,10 @@ class Person:
 class PersonFactory:
     """Poses and dresses bodies."""
 
-    def __init__(self, body: BodyModel, bank: TextureBank) -> None:
-        self._body = body
-        rest = body(torch.zeros(1, 10), torch.eye(3).expand(1, 24, 3, 3))
-        self._template = rest.vertices[0].numpy()
-        self.rest_joints = rest.joints[0].numpy()
+    def __init__(self, body: BodyModel, bank: TextureBank, closet: Closet | None = None) -> None:
+        self._body, self.rig, self.closet = body, Rig(body), closet
+        rest = self.rig.pose(np.zeros((1, 10), np.float32), np.zeros((1, 24, 3)))
+        self._template, self.rest_joints = rest.vertices[0], rest.joints[0]
         self._normals = NormalOperator(body.faces, body.vertex_count)
         # rows of the vertex buffer: a vertex on a texture seam has several
         self._row_vertex: npt.NDArray[np.integer] = np.arange(body.vertex_count)
@@ -87,16 +94,22 @@ class PersonFactory:
     def posed(self, betas: FloatArray, poses: list[Pose]) -> list[Person]:
         """Bodies with given betas [N, 10], lowest vertex at y = 0, pelvis at x = z = 0."""
         rotvec = np.stack([p.rotvec for p in poses])
-        with torch.inference_mode():
-            rotations = matrix_from_rotvec(torch.from_numpy(rotvec).float())
-            rest = self._body.rest_joints(torch.from_numpy(betas))[:, 0].numpy()
-            mesh = self._body(torch.from_numpy(betas), rotations)
-            vertices, joints = mesh.vertices.numpy(), mesh.joints.numpy()
+        posed = self.rig.pose(betas, rotvec)
         people = []
         for i, pose in enumerate(poses):
-            person = Person(betas[i], rotvec[i], vertices[i], joints[i], rest[i], pose)
+            person = Person(
+                betas[i],
+                rotvec[i],
+                posed.vertices[i],
+                posed.joints[i],
+                posed.rest_joints[i, 0],
+                pose,
+                posed.moved[i],
+                posed.transforms[i],
+                np.zeros(3, np.float32),
+            )
             root = person.joints[0]
-            person.shift([-root[0], -float(vertices[i, :, 1].min()), -root[2]])
+            person.shift([-root[0], -float(posed.vertices[i, :, 1].min()), -root[2]])
             people.append(person)
         return people
 
@@ -105,15 +118,18 @@ class PersonFactory:
     ) -> list[RenderMesh]:
         """The person's meshes in the camera frame, with random clothes, hair and skin."""
         skirt_allowed = not person.pose.lying
-        outfit = self._wardrobe.sample(rng, skirt_allowed)
-        normals = self._normals(person.vertices)
-        worn = person.vertices + normals * outfit.offset[:, None]
-        normals = self._normals(worn)
-        rows, materials = self._row_vertex, self._materials.sample(rng, outfit)
+        worn = self._choose(rng)
+        outfit = self._wardrobe.sample(rng, skirt_allowed, replaced=set(worn))
+        skin_normals = self._normals(person.vertices)
+        surface, normals = person.vertices, skin_normals
+        if outfit.offset.any():
+            surface = person.vertices + normals * outfit.offset[:, None]
+            normals = self._normals(surface)
+        rows, materials = self._row_vertex, self._materials.sample(rng, outfit, worn)
         meshes = [
             RenderMesh(
-                view.to_camera(worn)[rows].astype(np.float32),
-                self._row_faces,
+                view.to_camera(surface)[rows].astype(np.float32),
+                self._seen_faces(worn),
                 (normals @ view.rotation.T.astype(np.float32))[rows],
                 instance,
                 materials,
@@ -123,9 +139,66 @@ class PersonFactory:
                 outfit.color[rows],
             )
         ]
+        for kind, piece in worn.items():
+            mesh = self._worn_mesh(
+                person, kind, piece, skin_normals,
+                view=view, instance=instance, materials=materials,
+            )  # fmt: skip
+            if kind == "shoes" and "suit" in worn:
+                mesh.faces = outside_faces(piece.garment, worn["suit"].garment)
+            meshes.append(mesh)
         for slot, solid in self._drapes(rng, person, outfit):
             meshes.append(drape_mesh(solid, view, instance, materials, slot))
         return meshes
+
+    def _choose(self, rng: np.random.Generator) -> dict[str, Piece]:
+        """Pieces of the closet by kind; what is missing is worn as a region of the skin."""
+        if self.closet is None:
+            return {}
+        chances = {"suit": 0.6, "shoes": 0.6, "hair": 0.7}
+        wanted = [kind for kind, chance in chances.items() if rng.random() < chance]
+        if rng.random() < 0.05:
+            wanted = [kind for kind in wanted if kind != "hair"] + ["hat"]
+        pieces = {kind: self.closet.pick(rng, kind) for kind in wanted}
+        return {kind: piece for kind, piece in pieces.items() if piece is not None}
+
+    def _seen_faces(self, worn: dict[str, Piece]) -> npt.NDArray[np.int32]:
+        hidden = np.zeros(len(self._template), bool)
+        for piece in worn.values():
+            hidden |= piece.garment.hides
+        if not hidden.any():
+            return self._row_faces
+        return self._row_faces[~hidden[self._row_vertex][self._row_faces].all(axis=1)]
+
+    def _worn_mesh(
+        self,
+        person: Person,
+        kind: str,
+        piece: Piece,
+        normals: FloatArray,
+        *,
+        view: View,
+        instance: int,
+        materials: tuple[Material, ...],
+    ) -> RenderMesh:
+        garment = piece.garment
+        skin = person.vertices - person.shifted
+        clearance: FloatArray | float = CLEARANCE_M
+        if kind == "hair":  # hair that hangs over the shoulders lies on clothes
+            clearance = np.where(garment.weights[:, 15] < 0.5, OVER_CLOTHES_M, CLEARANCE_M)
+        at = put_on(garment, person.moved, person.transforms, skin, normals, clearance=clearance)
+        at = at + person.shifted
+        rows = garment.row_vertex
+        return RenderMesh(
+            view.to_camera(at)[rows].astype(np.float32),
+            garment.row_faces,
+            (garment.normals(at) @ view.rotation.T.astype(np.float32))[rows],
+            instance,
+            materials,
+            garment.uv,
+            garment.rest[rows],
+            slots(piece, kind)[rows],
+        )
 
     def _drapes(
         self, rng: np.random.Generator, person: Person, outfit: Outfit

@@ -38,11 +38,15 @@ class EverydayPoses:
         total = sum(w for w, _ in self._legs)
         self._leg_shares = [w / total for w, _ in self._legs]
 
-    def sample(self, rng: np.random.Generator) -> Pose:
-        """One random pose, hips level except where it lies or bends."""
+    def sample(self, rng: np.random.Generator, upright: bool = False) -> Pose:
+        """One random pose, hips level except where it lies or bends. upright: stand or walk,
+        trunk straight."""
         pose = Pose(np.zeros((JOINTS, 3)))
-        self._legs[rng.choice(len(self._legs), p=self._leg_shares)][1](rng, pose)
-        _trunk(rng, pose)
+        if upright:
+            (legs.stand if rng.random() < 0.7 else legs.walk)(rng, pose)
+        else:
+            self._legs[rng.choice(len(self._legs), p=self._leg_shares)][1](rng, pose)
+        _trunk(rng, pose, upright)
         self._arms(rng, pose)
         pose.rotvec += rng.normal(0, 0.035, pose.rotvec.shape) * _JITTER[:, None]
         return pose
@@ -152,9 +156,9 @@ def _arm_shares(pose: Pose) -> FloatArray:
     return np.asarray(shares / shares.sum())
 
 
-def _trunk(rng: np.random.Generator, pose: Pose) -> None:
+def _trunk(rng: np.random.Generator, pose: Pose, upright: bool = False) -> None:
     flex = rng.normal(0.06, 0.12)
-    if not pose.lying and rng.random() < 0.15:  # bending over something
+    if not pose.lying and not upright and rng.random() < 0.15:  # bending over something
         flex = rng.uniform(0.3, 1.0)
         if not pose.seated:
             pitch = rng.uniform(0.0, 0.6)

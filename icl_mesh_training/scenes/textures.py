@@ -18,11 +18,13 @@ IMAGE_ENDINGS = {".jpg", ".jpeg", ".png"}
 
 @dataclass(frozen=True)
 class TextureBank:
-    """images: RGB u8 [L, size, size, 3]; kinds: {kind: layers} for "skin" (laid out in the body's
-    UV coordinates), "plain_skin", "cloth", "hair" and "surface"."""
+    """images: RGBA u8 [L, size, size, 4]; kinds: {kind: layers} for "skin" (laid out in the body's
+    UV coordinates), "plain_skin", "cloth", "hair" and "surface"; named: {file stem: layer} of whole
+    sheets of clothes and hair."""
 
     images: Image
     kinds: dict[str, npt.NDArray[np.int64]]
+    named: dict[str, int]
 
     def pick(self, rng: np.random.Generator, kind: str) -> int:
         """A random layer of one kind."""
@@ -68,20 +70,47 @@ def build_textures(
     clothes = [f for f in files if "clothes" in f.parts]
     hairs = [f for f in files if "hair" in f.parts]
     kinds: dict[str, list[Image]] = {
-        "skin": [_square(read_rgb(f), size) for f in skins if "suit" not in f.name],
+        "skin": [_square(read_rgb(f), size) for f in skins if "suit" not in f.name]
+        or _many(patterns.skin, 8, rng, size),
         "plain_skin": [patterns.skin(rng, size) for _ in range(8)],
         "cloth": _crops(rng, clothes, 5, size) + _many(patterns.cloth, 70, rng, size),
         "hair": _crops(rng, hairs, 2, size) + _many(patterns.hair, 10, rng, size),
         "surface": _many(patterns.surface, 24, rng, size),
     }
     for photo in photos[:40]:
-        kinds["surface"].append(_square(_crop(rng, photo, rng.uniform(0.3, 0.9)), size))
+        for least, most in ((0.1, 0.35), (0.35, 0.9)):
+            kinds["surface"].append(_square(_crop(rng, photo, rng.uniform(least, most)), size))
     layers: dict[str, npt.NDArray[np.int64]] = {}
     images: list[Image] = []
     for kind, pictures in kinds.items():
         layers[kind] = np.arange(len(images), len(images) + len(pictures))
-        images += pictures
-    return TextureBank(np.stack(images), layers)
+        images += [_opaque(picture) for picture in pictures]
+    named = {}
+    for file in clothes:
+        named[file.stem] = len(images)
+        images.append(_opaque(_square(read_rgb(file), size)))
+    for file in hairs:
+        named[file.stem] = len(images)
+        images.append(_strands(file, size))
+    return TextureBank(np.stack(images), layers, named)
+
+
+def _opaque(image: Image) -> Image:
+    return np.dstack((image, np.full(image.shape[:2], 255, np.uint8)))
+
+
+def _strands(file: Path, size: int) -> Image:
+    """A sheet of hair with its alpha, of middling brightness, so that any colour can be given."""
+    image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise ValueError(f"{file} is not an image that can be read: replace or remove it")
+    if image.ndim != 3 or image.shape[2] != 4:
+        return _opaque(_square(read_rgb(file), size))
+    image = np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA))
+    gray = image[..., :3].astype(np.float32).mean(axis=2)
+    mean = float(gray[image[..., 3] > 128].mean()) if (image[..., 3] > 128).any() else 128.0
+    even = np.clip(110 * (gray / max(mean, 1.0)) ** 0.6, 0, 255).astype(np.uint8)
+    return np.dstack((even, even, even, image[..., 3]))
 
 
 def _many(

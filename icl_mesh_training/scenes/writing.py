@@ -23,7 +23,7 @@ def write_scenes(
     assets: SceneAssets | None = None,
     *,
     long_side: int = 384,
-    max_people: int = 8,
+    max_people: int = 10,
     texture_size: int = 512,
     body: str = "default",
     processes: int = 2,

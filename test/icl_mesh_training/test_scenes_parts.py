@@ -140,7 +140,9 @@ def test_assets_of_a_folder_are_used(tmp_path: Path) -> None:
         noise = np.random.default_rng(0).integers(60, 255, (64, 64, 3), dtype=np.uint8)
         cv2.imwrite(str(tmp_path / name), noise)
     with_files, without = build_textures(0, tmp_path, size=16), build_textures(0, size=16)
-    assert len(with_files.kinds["skin"]) == 1 and len(without.kinds["skin"]) == 0
+    assert len(with_files.kinds["skin"]) == 1 and len(without.kinds["skin"]) == 8
+    assert set(with_files.named) == {"y", "z"} and not without.named
+    assert with_files.images[with_files.named["z"], ..., 3].min() == 255
     assert len(with_files.kinds["cloth"]) == len(without.kinds["cloth"]) + 5
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match="holds no images"):
