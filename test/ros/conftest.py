@@ -51,19 +51,36 @@ def ros() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def random_weights(tmp_path_factory) -> Path:
-    """An untrained network that finds somebody everywhere: it exercises the transport only."""
+def make_weights(tmp_path_factory) -> Callable[..., Path]:
+    """Writes weights of untrained networks that find somebody everywhere: they exercise the
+    transport only. spoil: changes the network before it is saved."""
     import torch
 
     from icl_mesh.body import BodyModel
     from icl_mesh.network import build_network
     from icl_mesh.weights import save_weights
 
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    metadata = {"input_size": 128, "body": BodyModel.load().name, "threshold": 0.02}
-    save_weights(path, build_network("mobilenet_v2", head_width=0.25), metadata)
-    return path
+    def make(
+        seed: int = 0,
+        backbone: str = "mobilenet_v2",
+        head_width: float = 0.25,
+        input_size: int = 128,
+        spoil: Callable = lambda network: None,
+    ) -> Path:
+        torch.manual_seed(seed)
+        path = tmp_path_factory.mktemp("weights") / f"random{seed}.safetensors"
+        network = build_network(backbone, head_width=head_width)
+        spoil(network)
+        metadata = {"input_size": input_size, "body": BodyModel.load().name, "threshold": 0.02}
+        save_weights(path, network, metadata)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def random_weights(make_weights) -> Path:
+    return make_weights()
 
 
 @pytest.fixture
@@ -93,11 +110,11 @@ def peer(ros) -> Iterator[Peer]:
 class Peer:
     """The test's own node, on the other side of the topics."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = "") -> None:
         import rclpy
 
-        self.node = rclpy.create_node("test_peer")
-        self.received: dict[str, list] = {}
+        self.node = rclpy.create_node("test_peer", namespace=namespace)
+        self.clients: dict = {}
 
     def listen(self, kind: type, topic: str, qos: object = 20, **options) -> list:
         """Subscribe; returns the list that fills while this peer waits for something."""
@@ -121,17 +138,53 @@ class Peer:
         while time.monotonic() < end:
             rclpy.spin_once(self.node, timeout_sec=0.05)
 
+    def ask(self, kind: type, service: str, **request):
+        """Call a service; returns a future, which is done while this peer waits for something."""
+        client = self.clients.get(service)
+        if client is None:
+            client = self.clients[service] = self.node.create_client(kind, service)
+        self.until(client.service_is_ready, f"the service {service}")
+        return client.call_async(kind.Request(**request))
+
+    def call(self, kind: type, service: str, **request):
+        """Call a service and wait for its response."""
+        future = self.ask(kind, service, **request)
+        self.until(future.done, f"an answer of {service}")
+        return future.result()
+
+    def set_parameter(self, name: str, value: object, node: str = "mesh_node"):
+        """Returns rcl_interfaces/SetParametersResult."""
+        from rcl_interfaces.srv import SetParameters
+        from rclpy.parameter import Parameter
+
+        message = Parameter(name, value=value).to_parameter_msg()
+        service = f"{node}/set_parameters"
+        return self.call(SetParameters, service, parameters=[message]).results[0]
+
+    def transition(self, label: str = "", number: int = 0, node: str = "mesh_node") -> bool:
+        """Ask for a lifecycle transition, by label or number; returns whether it succeeded."""
+        from lifecycle_msgs.msg import Transition
+        from lifecycle_msgs.srv import ChangeState
+
+        wanted = Transition(id=number, label=label)
+        return self.call(ChangeState, f"{node}/change_state", transition=wanted).success
+
+    def state(self, node: str = "mesh_node") -> str:
+        from lifecycle_msgs.srv import GetState
+
+        return self.call(GetState, f"{node}/get_state").current_state.label
+
 
 class MeshPeer(Peer):
-    """Plays camera and planner to a mesh_node."""
+    """Plays camera and planner to a mesh_node, in its namespace."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = "") -> None:
         from rclpy.qos import DurabilityPolicy, QoSProfile
         from sensor_msgs.msg import CameraInfo, Image
 
         from icl_mesh_ros.msg import BodyModel, HumanArray
 
-        super().__init__()
+        super().__init__(namespace)
         self.image = self.node.create_publisher(Image, "image", 10)
         self.info = self.node.create_publisher(CameraInfo, "camera_info", 10)
         self.humans = self.listen(HumanArray, "humans")
@@ -176,7 +229,19 @@ class MeshPeer(Peer):
 
 
 @pytest.fixture
-def mesh_peer(ros) -> Iterator[MeshPeer]:
-    peer = MeshPeer()
-    yield peer
-    peer.node.destroy_node()
+def mesh_peers(ros) -> Iterator[Callable[..., MeshPeer]]:
+    """Makes MeshPeers, one per namespace."""
+    peers: list[MeshPeer] = []
+
+    def make(namespace: str = "") -> MeshPeer:
+        peers.append(MeshPeer(namespace))
+        return peers[-1]
+
+    yield make
+    for peer in peers:
+        peer.node.destroy_node()
+
+
+@pytest.fixture
+def mesh_peer(mesh_peers) -> MeshPeer:
+    return mesh_peers()
