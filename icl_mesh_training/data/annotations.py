@@ -229,6 +229,8 @@ class Annotations:
 
 def _faults(people: People) -> dict[int, str]:
     """Person -> which of its labels hold NaN or infinite values."""
+    if not len(people):
+        return {}
     lost = (people.state < UNLABELLED) & ~np.isfinite(people.keypoints_px).all(axis=2)
     faults = {int(p): "a labelled keypoint is NaN or infinite" for p in np.flatnonzero(lost.any(1))}
     for name in ("keypoints_m", "pose", "betas"):

@@ -53,7 +53,7 @@ def test_muco(write: Any) -> None:
 
 @pytest.mark.parametrize("split", ["train", "lspet"])
 def test_lsp(write: Any, split: str) -> None:
-    """Coordinates count from 1; the third number is "occluded" in LSP, "visible" in LSP Extended."""
+    """Coordinates count from 1; the third one is "occluded" in LSP, "visible" in LSP Extended."""
     points = np.zeros((14, 3))
     points[:, 0], points[:, 1] = np.arange(14) + 1, np.arange(14) + 11
     points[3, 2] = 1
