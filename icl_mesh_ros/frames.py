@@ -62,9 +62,11 @@ class FrameProcessor:
         vertices: bool,
         info_patience_s: float = 0.0,
         depth_patience_s: float = 0.0,
+        arrival_s: float = 0.0,
     ) -> FrameResult:
         """vertices: with the meshes. The patiences: wait so long for a CameraInfo of the image's
-        size, and for a depth image of its stamp.
+        size, and for a depth image of its stamp. arrival_s: the time that counts where the image
+        carries no stamp.
 
         Raises ValueError for an image or a CameraInfo that cannot be used. Without a depth image
         that can be used, people stay where their size puts them.
@@ -101,7 +103,8 @@ class FrameProcessor:
             times["depth"] = _milliseconds_since(started)
         started = time.perf_counter()
         stamp = image.header.stamp
-        tracks = self._tracker.update(people, stamp.sec + stamp.nanosec * 1e-9)
+        stamp_s = stamp.sec + stamp.nanosec * 1e-9 or arrival_s
+        tracks = self._tracker.update(people, stamp_s)
         times["track"] = _milliseconds_since(started)
         warnings = tuple(filter(None, (warning, depth_warning)))
         return FrameResult(rgb, tracks, note, times, warnings, tuple(filter(None, (error,))))

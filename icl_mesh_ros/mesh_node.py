@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, replace
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -251,6 +252,7 @@ class MeshNode(ManagedNode):
                 vertices=loaded.outputs.wants_vertices(settings),
                 info_patience_s=INFO_PATIENCE_S if self.count_publishers(INFO_TOPIC) else 0.0,
                 depth_patience_s=DEPTH_PATIENCE_S if self.count_publishers(DEPTH_TOPIC) else 0.0,
+                arrival_s=time.monotonic(),
             )
             active.monitor.frame_done(image.header, result)
             loaded.outputs.publish(result, image.header, settings)
