@@ -198,7 +198,7 @@ class Annotations:
         size = np.repeat(self.size, np.diff(self.first), axis=0)[:, None]
         pixels = self.people.keypoints_px
         inside = ((pixels > -0.5) & (pixels < size - 0.5)).all(axis=2)
-        absent = (size > 0).all(axis=(1, 2)) & ~inside.any(axis=1) & self.people.has_3d
+        absent = (size > 0).all(axis=(1, 2)) & ~np.any(inside, axis=1) & self.people.has_3d
         return self.people.has_label & ~absent
 
     @property

@@ -1,5 +1,8 @@
 """The tables: joints, visibility, losses."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -35,6 +38,18 @@ def test_training_draws_from_the_data_sets_of_table_2_alone() -> None:
     shares = {name: info.share for name, info in DATASETS.items() if info.share}
     assert set(shares) == set(TABLE_2)
     assert sum(shares.values()) == pytest.approx(1.0)
+
+
+def test_the_documents_table_is_the_codes() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([^|]+) \| `(\w+)` \|(.*)\| ([\w.]+) \|$", text, re.MULTILINE)
+    assert [name for _, name, _, _ in rows] == list(DATASETS)
+    for title, name, marks, share in rows:
+        losses = {
+            loss for loss, mark in zip(LOSSES, marks.split("|"), strict=True) if mark.strip() == "1"
+        }
+        assert (title, losses) == (DATASETS[name].title, DATASETS[name].losses)
+        assert DATASETS[name].share == (0.0 if share == "evaluation" else float(share))
 
 
 @pytest.mark.parametrize("name", CONVENTIONS)
