@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r"<version>(.+)</version>", (ROOT / "package.xml").read_text())[1]
@@ -19,6 +20,19 @@ TRAINING = [
     "pycocotools>=2.0.8",
     "tensorboard>=2.16",
 ]
+
+
+class BuildWithMessages(build_py):
+    """Puts the message definitions, which `icl-mesh bag` reads, beside the package's assets."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            folder = Path(self.build_lib) / "icl_mesh" / "assets" / "msg"
+            self.mkpath(str(folder))
+            for path in sorted((ROOT / "msg").glob("*.msg")):
+                self.copy_file(str(path), str(folder / path.name))
+
 
 setup(
     name="icl_mesh_ros",
@@ -37,6 +51,7 @@ setup(
             [str(path.relative_to(ROOT)) for path in sorted((ROOT / "config/training").glob("*"))],
         )
     ],
+    cmdclass={"build_py": BuildWithMessages},
     python_requires=">=3.10",
     install_requires=[
         "torch>=2.11",

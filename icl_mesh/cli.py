@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import icl_mesh
+from icl_mesh.bag.command import add_command as add_bag_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,6 +64,8 @@ def build_parser() -> argparse.ArgumentParser:
     output.add_argument("--no-npz", action="store_true", help="write no .npz")
     output.add_argument("--no-glb", action="store_true", help="write no meshes")
     output.add_argument("--json", action="store_true", help="write NAME.json too")
+
+    add_bag_command(commands, _add_model_options, _threshold)
 
     info = commands.add_parser(
         "info", help="print versions, device, engine, weights and body that would be used"

@@ -63,7 +63,8 @@ def human_fields(tracks: Tracks, *, with_vertices: bool = False) -> list[dict[st
 def distance_sources(people: People) -> npt.NDArray[np.uint8]:
     """Human.distance_source of everybody [N]."""
     by_size = ASSUMED_FOCAL if people.camera.focal_assumed else CAMERA_INFO
-    return np.where(people.distance_from_depth, DEPTH, by_size).astype(np.uint8)
+    measured = np.asarray(people.distance_from_depth, dtype=np.bool_)
+    return np.where(measured, DEPTH, by_size).astype(np.uint8)
 
 
 def vertices_of(people: People) -> npt.NDArray[np.float32]:

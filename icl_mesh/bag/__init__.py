@@ -1,0 +1,1 @@
+"""rosbag2 files in, people out, without ROS (library rosbags); see `icl-mesh bag --help`."""

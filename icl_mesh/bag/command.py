@@ -1,0 +1,66 @@
+"""The command line of `icl-mesh bag`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    add_model_options: Callable[[argparse.ArgumentParser], None],
+    threshold: Callable[[str], float],
+) -> None:
+    """Add `bag` to the commands of `icl-mesh`."""
+    bag = commands.add_parser(
+        "bag",
+        help="find the people of a rosbag2, without ROS",
+        description="Read the images of a rosbag2 (sqlite3 or mcap), use the CameraInfo beside "
+        "them, and write a bag of people (icl_mesh_ros/HumanArray) with the images' own stamps. "
+        "No image is dropped. Exit code 1: some images failed; 2: nothing could be done.",
+    )
+    bag.set_defaults(run=_convert)
+    bag.add_argument("input", type=Path, help="folder of a rosbag2, or its .mcap or .db3 file")
+    bag.add_argument("out", type=Path, help="folder of the new bag; must not exist")
+    bag.add_argument("--storage", choices=("same", "sqlite3", "mcap"), default="same")
+    bag.add_argument(
+        "--copy", action="store_true", help="copy the messages of the input into the new bag too"
+    )
+    topics = bag.add_argument_group("topics")
+    topics.add_argument("--image-topic", help="default: the only one there is")
+    topics.add_argument("--camera-info-topic", help="default: camera_info beside the image topic")
+    topics.add_argument("--humans-topic", default="/humans", help="default /humans")
+    people = bag.add_argument_group("people")
+    people.add_argument(
+        "--threshold", type=threshold, help="least score of a person (default: the weights' own)"
+    )
+    people.add_argument("--vertices", action="store_true", help="fill Human.vertices")
+    people.add_argument(
+        "--track-timeout",
+        type=float,
+        default=1.0,
+        help="s: how long somebody out of sight is predicted and remembered (default 1)",
+    )
+    people.add_argument(
+        "--fov-deg",
+        type=float,
+        default=60.0,
+        help="assumed across the longer side, degrees, without a calibration (default 60)",
+    )
+    people.add_argument(
+        "--rectified", action="store_true", help="the images are rectified: P of CameraInfo, not K"
+    )
+    add_model_options(bag)
+
+
+def _convert(options: argparse.Namespace) -> int:
+    try:
+        import rosbags  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "icl-mesh bag needs the package rosbags: pip install 'icl_mesh_ros[bag]'"
+        ) from error
+    from icl_mesh.bag.convert import convert
+
+    return convert(options)

@@ -1,0 +1,72 @@
+"""Which topics of a bag are the camera, and which CameraInfo belongs to an image."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from icl_mesh.calibration import image_size_of
+
+if TYPE_CHECKING:
+    from rosbags.highlevel import AnyReader
+    from rosbags.interfaces import Connection
+
+IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+
+
+def image_connections(reader: AnyReader, topic: str | None) -> list[Connection]:
+    """The connections of the image topic that was named, or of the only one there is.
+
+    Raises ValueError, with the bag's image topics, where the choice is not clear.
+    """
+    images = [c for c in reader.connections if c.msgtype in (IMAGE, COMPRESSED)]
+    # Depth images are images too, but nobody is found in them.
+    names = sorted({c.topic for c in images if topic or "depth" not in c.topic})
+    if topic is None and len(names) == 1:
+        topic = names[0]
+    chosen = [c for c in images if c.topic == topic]
+    if not chosen:
+        there = ", ".join(names) or "none"
+        wanted = "say which with --image-topic" if topic is None else f"'{topic}' is not one"
+        raise ValueError(f"image topics in the bag: {there}; {wanted}")
+    return chosen
+
+
+def info_topic_of(image_topic: str) -> str:
+    """Where ROS's camera drivers put the CameraInfo of an image topic: beside it."""
+    return image_topic.removesuffix("/compressed").rpartition("/")[0] + "/camera_info"
+
+
+class CameraInfos:
+    """All CameraInfos of a topic, by the bag's time."""
+
+    def __init__(self, reader: AnyReader, topic: str) -> None:
+        connections = [
+            c for c in reader.connections if c.topic == topic and c.msgtype == CAMERA_INFO
+        ]
+        self.topic = topic
+        self._infos: list[tuple[int, Any]] = []
+        if connections:  # rosbags takes no connections for all of them
+            self._infos = [
+                (time_ns, reader.deserialize(data, connection.msgtype))
+                for connection, time_ns, data in reader.messages(connections=connections)
+            ]
+
+    def __len__(self) -> int:
+        return len(self._infos)
+
+    def find(self, width: int, height: int, time_ns: int) -> Any | None:
+        """The last one for images of this size up to this time, else the first one after it; one
+        of another size where there is no such; None in a bag without."""
+        sizes = ((width, height), (0, 0))
+        fitting = [item for item in self._infos if image_size_of(item[1]) in sizes]
+        return _at(fitting or self._infos, time_ns)
+
+
+def _at(infos: Sequence[tuple[int, Any]], time_ns: int) -> Any | None:
+    if not infos:
+        return None
+    row = bisect.bisect_right(infos, time_ns, key=lambda item: item[0])
+    return infos[max(0, row - 1)][1]
