@@ -1,0 +1,164 @@
+"""Which depth image belongs to an image, and what becomes of people with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import threading
+
+import numpy as np
+import pytest
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from icl_mesh.tracking import Tracker
+from icl_mesh_ros.camera_info_store import CameraInfoStore
+from icl_mesh_ros.conversions import image_from_rgb
+from icl_mesh_ros.depth_store import DepthStore
+from icl_mesh_ros.frames import FrameProcessor
+from icl_mesh_ros.messages import human_array
+from icl_mesh_ros.msg import Human
+from icl_mesh_ros.parameters import MeshParameters
+
+SIZE = (640, 480)
+K = [500.0, 0.0, 319.5, 0.0, 510.0, 239.5, 0.0, 0.0, 1.0]
+
+
+def stamp(seconds: float) -> Time:
+    return Time(nanoseconds=round(seconds * 1e9))
+
+
+def depth_message(seconds: float, metres: float = 2.2, size=SIZE, encoding="16UC1") -> Image:
+    width, height = size
+    data = np.full((height, width), round(metres * 1000), np.uint16)
+    return Image(
+        header=Header(stamp=stamp(seconds).to_msg()),
+        width=width,
+        height=height,
+        encoding=encoding,
+        step=2 * width,
+        data=data.tobytes(),
+    )
+
+
+def test_the_nearest_in_time_within_the_tolerance():
+    store = DepthStore("/depth")
+    assert store.find(stamp(5), 0.03) is None
+    messages = [depth_message(t) for t in (4.93, 4.97, 5.02, 5.06)]
+    for message in messages:
+        store.put(message)
+    assert store.find(stamp(5), 0.03) is messages[2]
+    assert store.find(stamp(4.98), 0.03) is messages[1]
+    assert store.find(stamp(5.2), 0.03) is None
+    assert store.find(stamp(5.2), 0.2) is messages[3]
+
+
+def test_a_late_depth_image_is_waited_for():
+    store, message = DepthStore("/depth"), depth_message(5.0)
+    timer = threading.Timer(0.05, store.put, (message,))
+    timer.start()
+    assert store.find(stamp(5.0), 0.03, patience_s=60.0) is message
+    timer.join()
+
+
+def test_a_newer_depth_image_ends_the_wait():
+    """Depth at half the image's rate: the one missing will not come."""
+    store = DepthStore("/depth")
+    store.put(depth_message(5.1))
+    assert store.find(stamp(5.0), 0.03, patience_s=3600.0) is None
+
+
+def test_time_that_goes_back_forgets_what_was():
+    store = DepthStore("/depth")
+    store.put(depth_message(100.0))
+    first = depth_message(5.0)
+    store.put(first)
+    assert store.find(stamp(100.0), 0.03) is None
+    assert store.find(stamp(5.0), 0.03) is first
+
+
+@pytest.fixture
+def process(make_tracks):
+    """(depth messages, use_depth) -> the result of a frame with two people 2 and 3 m away."""
+
+    def process(*depths: Image, use_depth: bool = True, info: CameraInfo | None = None):
+        infos, store = CameraInfoStore(), DepthStore("/cam/depth")
+        infos.put(info or CameraInfo(width=640, height=480, k=K))
+        for depth in depths:
+            store.put(depth)
+
+        def estimator(rgb, camera, *, vertices, threshold, times):
+            people = make_tracks(camera=camera).people
+            sure = np.full((2, 24), 0.5, np.float32)
+            center = people.joints_px[:, 0]
+            return dataclasses.replace(
+                people, track_id=None, joint_confidence=sure, center_px=center
+            )
+
+        frames = FrameProcessor(estimator, Tracker(), infos, "/image", "/info", depths=store)
+        image = image_from_rgb(np.zeros((480, 640, 3), np.uint8), Header(stamp=stamp(5).to_msg()))
+        return frames(image, MeshParameters(use_depth=use_depth), vertices=False)
+
+    return process
+
+
+def test_people_are_moved_to_where_the_depth_image_shows_them(process):
+    result = process(depth_message(5.01, metres=2.2))
+    people = result.tracks.people
+    assert (result.warnings, result.errors) == ((), ())
+    assert people.distance_from_depth.all()
+    # The surface is at 2.2 m: the pelvis is inside the body, somewhere behind it.
+    assert ((people.position_m[:, 2] > 2.1) & (people.position_m[:, 2] < 2.5)).all()
+    assert result.times_ms["depth"] > 0
+    message = human_array(result.tracks, Header())
+    assert [human.distance_source for human in message.humans] == [Human.DEPTH] * 2
+
+
+def test_some_people_are_measured_and_some_judged(process):
+    """The person at 3 m: 1.2 m is less than half of that, and taken for something else."""
+    result = process(depth_message(5.0, metres=1.2))
+    message = human_array(result.tracks, Header())
+    sources = [human.distance_source for human in message.humans]
+    assert sources == [Human.DEPTH, Human.CAMERA_INFO]
+
+
+@pytest.mark.parametrize(
+    ("depth", "kind", "said"),
+    [
+        (None, "warnings", "no depth image on '/cam/depth' within 0.03 s.*depth_tolerance"),
+        (depth_message(4.9), "warnings", "no depth image on '/cam/depth'"),
+        (
+            depth_message(5.0, size=(320, 240)),
+            "errors",
+            "'/cam/depth' is 320x240, the image 640x480.*should register depth.*body size",
+        ),
+        (
+            depth_message(5.0, encoding="8UC2"),
+            "errors",
+            "'/cam/depth' has encoding '8UC2'.*16UC1.*32FC1.*body size",
+        ),
+    ],
+)
+def test_without_a_usable_depth_image_size_decides_and_it_is_said(process, depth, kind, said):
+    result = process(*([] if depth is None else [depth]))
+    texts = getattr(result, kind)
+    assert len(texts) == len(result.warnings) + len(result.errors) == 1
+    assert re.search(said, texts[0])
+    assert not result.tracks.people.distance_from_depth.any()
+    message = human_array(result.tracks, Header())
+    assert [human.distance_source for human in message.humans] == [Human.CAMERA_INFO] * 2
+
+
+def test_depth_images_are_left_alone_unless_asked_for(process):
+    result = process(depth_message(5.0), use_depth=False)
+    assert not result.tracks.people.distance_from_depth.any()
+    assert (result.warnings, result.errors) == ((), ())
+
+
+def test_a_lens_that_is_not_known_is_warned_of(process):
+    info = CameraInfo(width=640, height=480, k=K, distortion_model="omni", d=[0.1] * 4)
+    result = process(use_depth=False, info=info)
+    assert len(result.warnings) == 1
+    assert "lens distortion on '/info' is not undone" in result.warnings[0]
+    assert len(result.tracks.people) == 2
