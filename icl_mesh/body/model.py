@@ -8,6 +8,7 @@ N people, J = 24 joints, V vertices, K keypoints.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,9 +18,14 @@ from torch import nn
 
 from icl_mesh.body.asset import load_default_body
 from icl_mesh.body.layout import BETA_COUNT, JOINT_COUNT, JOINT_NAMES, PARENTS, BodyArrays
+from icl_mesh.body.outline import outline_vertices
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+
+
+#: Above this share of non-zero entries a matrix product is as fast as going through them.
+MOST_NON_ZERO = 0.3
 
 
 class BodyMesh(NamedTuple):
@@ -29,19 +35,22 @@ class BodyMesh(NamedTuple):
     joints: torch.Tensor
 
 
-def _levels() -> tuple[tuple[list[int], list[int]], ...]:
-    """The tree by depth: (joints, their parents), so that a whole depth is one product."""
-    depth = [0] * JOINT_COUNT
-    for joint in range(1, JOINT_COUNT):
-        depth[joint] = depth[PARENTS[joint]] + 1
-    levels = []
-    for level in range(1, max(depth) + 1):
-        joints = [joint for joint in range(JOINT_COUNT) if depth[joint] == level]
-        levels.append((joints, [PARENTS[joint] for joint in joints]))
-    return tuple(levels)
+class _Surface(NamedTuple):
+    """The buffers that pose some of the vertices."""
+
+    template: torch.Tensor  # [V, 3]
+    shape_directions: torch.Tensor  # [10, 3V]
+    pose_directions: torch.Tensor | None  # [207, 3V], or its transpose in compressed rows
+    skinning_weights: torch.Tensor  # [V, 24]
 
 
-_LEVELS = _levels()
+def _ancestors() -> torch.Tensor:
+    """[4, 25]: of each joint the ancestor 1, 2, 4, 8 steps above; 24, a joint that never moves,
+    above the root. Whole chains are composed by doubling, without a loop over joints."""
+    rows = [[JOINT_COUNT if parent < 0 else parent for parent in PARENTS] + [JOINT_COUNT]]
+    while any(joint != JOINT_COUNT for joint in rows[-1]):
+        rows.append([rows[-1][joint] for joint in rows[-1]])
+    return torch.tensor(rows[:-1])
 
 
 class BodyModel(nn.Module):
@@ -59,6 +68,8 @@ class BodyModel(nn.Module):
     skinning_weights: torch.Tensor
     joint_template: torch.Tensor
     joint_shape_directions: torch.Tensor
+    parent_index: torch.Tensor
+    ancestors: torch.Tensor
 
     def __init__(self, arrays: BodyArrays) -> None:
         super().__init__()
@@ -74,6 +85,8 @@ class BodyModel(nn.Module):
         self.part_names = arrays.part_names
         self.base_vertices = arrays.base_vertices
         self.vertex_count = len(arrays.template)
+        self._sparse_poses: torch.Tensor | None = None
+        self._outline: _Surface | None = None
 
         def keep(name: str, array: npt.NDArray[np.generic] | torch.Tensor | None) -> None:
             tensor = torch.from_numpy(array) if isinstance(array, np.ndarray) else array
@@ -92,6 +105,8 @@ class BodyModel(nn.Module):
         keep("joint_template", np.einsum("js,jsd->jd", weights, arrays.template[indices]))
         directions = np.einsum("js,jsdk->kjd", weights, arrays.shape_directions[indices])
         keep("joint_shape_directions", directions.reshape(BETA_COUNT, -1))
+        keep("parent_index", torch.tensor([max(parent, 0) for parent in PARENTS]))
+        keep("ancestors", _ancestors())
         self.joint_set_names = tuple(arrays.joint_sets)
         for set_name, regressor in arrays.joint_sets.items():
             keep(f"{set_name}_indices", regressor.indices)
@@ -124,7 +139,7 @@ class BodyModel(nn.Module):
         """Posed joints [N, 24, 3] for betas [N, 10] and rotations [N, 24, 3, 3], no vertices."""
         _check(betas, rotations)
         with torch.autocast(betas.device.type, enabled=False):
-            return _forward_kinematics(self.rest_joints(betas.float()), rotations.float())[1]
+            return self._chains(self.rest_joints(betas.float()), rotations.float())[1]
 
     def forward(self, betas: torch.Tensor, rotations: torch.Tensor) -> BodyMesh:
         """Betas [N, 10] and rotation matrices [N, 24, 3, 3] (relative to the parent) to a mesh.
@@ -133,22 +148,75 @@ class BodyModel(nn.Module):
         """
         _check(betas, rotations)
         with torch.autocast(betas.device.type, enabled=False):
-            betas, rotations = betas.float(), rotations.float()
-            count = len(betas)
-            offsets = betas @ self.shape_directions
-            if self.pose_directions is not None:
-                identity = torch.eye(3, device=rotations.device)
-                feature = (rotations[:, 1:] - identity).reshape(count, 9 * (JOINT_COUNT - 1))
-                offsets = offsets + feature @ self.pose_directions
-            unposed = self.template + offsets.unflatten(-1, (-1, 3))  # [N, V, 3]
-            rest = self.rest_joints(betas)
-            world, joints = _forward_kinematics(rest, rotations)
-            shift = joints - (world @ rest[..., None])[..., 0]
-            transforms = torch.cat((world, shift[..., None]), dim=-1)  # [N, 24, 3, 4]
-            blended = self.skinning_weights @ transforms.flatten(2)  # [N, V, 12]
-            blended = blended.unflatten(-1, (3, 4))
-            vertices = (blended[..., :3] @ unposed[..., None])[..., 0] + blended[..., 3]
+            return self._posed(self._surface(), betas.float(), rotations.float())
+
+    def outline(self, betas: torch.Tensor, rotations: torch.Tensor) -> BodyMesh:
+        """As forward, with the few vertices that a box around the mesh needs: those that stick out
+        of their body part, whatever its pose. For inference; the box is the mesh's to a few mm.
+        """
+        _check(betas, rotations)
+        if self._outline is None or self._outline.template.device != self.template.device:
+            self._outline = self._few(outline_vertices(self.template, self.skinning_weights))
+        return self._posed(self._outline, betas.float(), rotations.float())
+
+    def _posed(self, surface: _Surface, betas: torch.Tensor, rotations: torch.Tensor) -> BodyMesh:
+        offsets = betas @ surface.shape_directions
+        if surface.pose_directions is not None:
+            identity = torch.eye(3, device=rotations.device)
+            feature = (rotations[:, 1:] - identity).flatten(1)
+            if surface.pose_directions.layout == torch.sparse_csr:
+                offsets = offsets + (surface.pose_directions @ feature.T).T
+            else:
+                offsets = offsets + feature @ surface.pose_directions
+        unposed = surface.template + offsets.unflatten(-1, (-1, 3))  # [N, V, 3]
+        rest = self.rest_joints(betas)
+        world, joints = self._chains(rest, rotations)
+        shift = joints - (world @ rest[..., None])[..., 0]
+        transforms = torch.cat((world, shift[..., None]), dim=-1)  # [N, 24, 3, 4]
+        blended = surface.skinning_weights @ transforms.flatten(2)  # [N, V, 12]
+        blended = blended.unflatten(-1, (3, 4))
+        vertices = (blended[..., :3] @ unposed[..., None])[..., 0] + blended[..., 3]
         return BodyMesh(vertices, joints)
+
+    def _chains(
+        self, rest: torch.Tensor, rotations: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rest joints [N, 24, 3], relative rotations [N, 24, 3, 3] -> world rotations and joints.
+
+        Each joint's transform starts relative to its parent; every round composes it with that of
+        the joint it is relative to, which doubles the reach.
+        """
+        from_root = torch.arange(JOINT_COUNT, device=rest.device)[:, None] > 0
+        steps = rest - torch.where(from_root, rest[:, self.parent_index], 0)
+        upper = torch.cat((rotations, steps[..., None]), dim=-1)  # [N, 24, 3, 4]
+        still = torch.eye(4, dtype=rest.dtype, device=rest.device).expand(len(rest), 1, 4, 4)
+        lower = still[..., 3:, :].expand(-1, JOINT_COUNT, -1, -1)
+        chains = torch.cat((torch.cat((upper, lower), dim=-2), still), dim=1)  # [N, 25, 4, 4]
+        for above in self.ancestors:
+            chains = chains[:, above] @ chains
+        return chains[:, :JOINT_COUNT, :3, :3], chains[:, :JOINT_COUNT, :3, 3]
+
+    def _surface(self) -> _Surface:
+        poses = self.pose_directions
+        if poses is not None and poses.device.type == "cpu" and not torch.is_grad_enabled():
+            if self._sparse_poses is None:
+                self._sparse_poses = _sparse_if_few(poses)
+            poses = self._sparse_poses
+        return _Surface(self.template, self.shape_directions, poses, self.skinning_weights)
+
+    def _few(self, vertices: torch.Tensor) -> _Surface:
+        def columns(directions: torch.Tensor) -> torch.Tensor:
+            return directions.unflatten(1, (-1, 3))[:, vertices].flatten(1).contiguous()
+
+        poses = None if self.pose_directions is None else columns(self.pose_directions)
+        if poses is not None and poses.device.type == "cpu":
+            poses = _sparse_if_few(poses)
+        return _Surface(
+            self.template[vertices],
+            columns(self.shape_directions),
+            poses,
+            self.skinning_weights[vertices],
+        )
 
     def keypoints(self, vertices: torch.Tensor, joint_set: str) -> torch.Tensor:
         """Keypoints [..., K, 3] of a joint set (``JOINT_SETS``) from posed vertices [..., V, 3]."""
@@ -168,6 +236,15 @@ def _flat(directions: npt.NDArray[np.float32]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(directions.reshape(-1, count).T))
 
 
+def _sparse_if_few(poses: torch.Tensor) -> torch.Tensor:
+    """[207, 3V] -> its transpose by non-zero entries where few are: a tenth of the CPU's time."""
+    if float(torch.count_nonzero(poses)) / poses.numel() > MOST_NON_ZERO:
+        return poses
+    with warnings.catch_warnings():  # "in beta state", once per process
+        warnings.simplefilter("ignore", UserWarning)
+        return poses.T.to_sparse_csr()
+
+
 def _check(betas: torch.Tensor, rotations: torch.Tensor) -> None:
     count = len(betas)
     if betas.shape != (count, BETA_COUNT) or rotations.shape != (count, JOINT_COUNT, 3, 3):
@@ -175,20 +252,3 @@ def _check(betas: torch.Tensor, rotations: torch.Tensor) -> None:
             f"Body: betas have shape {tuple(betas.shape)} and rotations {tuple(rotations.shape)}, "
             "but N people need betas [N, 10] and rotation matrices [N, 24, 3, 3]."
         )
-
-
-def _forward_kinematics(
-    rest: torch.Tensor, rotations: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rest joints [N, 24, 3], relative rotations [N, 24, 3, 3] -> world rotations and joints."""
-    world = [rotations[:, 0]] + [rotations[:, 0]] * (JOINT_COUNT - 1)
-    places = [rest[:, 0]] * JOINT_COUNT
-    for joints, parents in _LEVELS:
-        above = torch.stack([world[parent] for parent in parents], dim=1)
-        offsets = rest[:, joints] - rest[:, parents]
-        moved = (above @ offsets[..., None])[..., 0]
-        turned = above @ rotations[:, joints]
-        for place, (joint, parent) in enumerate(zip(joints, parents, strict=True)):
-            world[joint] = turned[:, place]
-            places[joint] = places[parent] + moved[:, place]
-    return torch.stack(world, dim=1), torch.stack(places, dim=1)

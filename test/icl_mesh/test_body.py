@@ -201,3 +201,46 @@ def test_no_people_and_autocast(body: BodyModel) -> None:
 def test_wrong_shapes(body: BodyModel) -> None:
     with pytest.raises(ValueError, match=r"rotations \(1, 22, 3, 3\), but N people need"):
         body(torch.zeros(1, 10), torch.zeros(1, 22, 3, 3))
+
+
+def test_outline_reaches_as_far_as_the_mesh(body: BodyModel) -> None:
+    betas = torch.randn(100, 10, generator=torch.Generator().manual_seed(2))
+    rotations = random_rotations(100, seed=3)
+    with torch.inference_mode():
+        mesh, few = body(betas, rotations), body.outline(betas, rotations)
+    assert few.vertices.shape[1] < body.vertex_count / 5
+    torch.testing.assert_close(few.joints, mesh.joints)
+    beyond = torch.cat(
+        (
+            mesh.vertices.amax(1) - few.vertices.amax(1),
+            few.vertices.amin(1) - mesh.vertices.amin(1),
+        )
+    )
+    assert beyond.min() > -1e-6  # they are vertices of the mesh
+    assert beyond.mean() < 1e-3 and beyond.quantile(0.99) < 8e-3 and beyond.max() < 0.02  # m
+
+
+def test_sparse_blend_shapes_give_the_same_mesh(body: BodyModel) -> None:
+    betas, rotations = torch.randn(5, 10), random_rotations(5, seed=4)
+    with torch.inference_mode():
+        fast = body(betas, rotations).vertices
+    assert torch.is_grad_enabled()  # dense: training differentiates through it
+    rotations.requires_grad_()
+    dense = body(betas, rotations).vertices
+    torch.testing.assert_close(fast, dense.detach(), rtol=0, atol=1e-6)
+    dense.sum().backward()
+    assert rotations.grad is not None and rotations.grad.isfinite().all()
+
+
+def test_chains_are_the_products_along_the_tree(body: BodyModel) -> None:
+    """Against the definition: a joint's place is its parent's, moved by the parent's rotation."""
+    rotations = random_rotations(3, seed=6, scale=1.0)
+    betas = torch.randn(3, 10, generator=torch.Generator().manual_seed(6))
+    rest, joints = body.rest_joints(betas), body.joints(betas, rotations)
+    turned = [rotations[:, 0]]
+    for joint in range(1, 24):
+        parent = body.parents[joint]
+        step = rest[:, joint] - rest[:, parent]
+        expected = joints[:, parent] + (turned[parent] @ step[..., None])[..., 0]
+        torch.testing.assert_close(joints[:, joint], expected, rtol=0, atol=1e-5)
+        turned.append(turned[parent] @ rotations[:, joint])
