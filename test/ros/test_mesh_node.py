@@ -79,14 +79,14 @@ def test_image_to_people_markers_overlay_and_diagnostics(mesh_node, mesh_peer):
 def bad_images(peer) -> dict[str, Image]:
     """By what the error must say of them."""
     images = {
-        "encoding 'bayer_rggb8', which needs cv_bridge": peer.picture(),
+        "encoding 'nv24', which needs cv_bridge": peer.picture(),
         "has 9215 bytes of data, but step 192 x height 48 = 9216": peer.picture(),
         "step 96, but a row of 64 rgb8 pixels takes 192 bytes": peer.picture(),
         "has no pixels (0x0)": peer.picture(),
         "is for 64x48 images, the image is 32x24": peer.picture((32, 24)),
     }
     encoding, length, step, empty, _ = images.values()
-    encoding.encoding, encoding.step, encoding.width = "bayer_rggb8", 192, 192
+    encoding.encoding, encoding.step, encoding.width = "nv24", 192, 192
     length.data = length.data[:-1]
     step.step, step.height = 96, 96
     empty.width = empty.height = empty.step = 0
