@@ -12,6 +12,8 @@ import torch
 
 from icl_mesh_training.provenance import git_revision
 
+ROOT = Path(__file__).resolve().parents[1]
+
 
 def describe_machine() -> dict[str, str | int | float]:
     """Processor, threads, versions; and the load, which tells whether the machine was idle."""
