@@ -15,6 +15,7 @@ from icl_mesh_training.data.annotations import Annotations
 from icl_mesh_training.data.coco import read_coco
 from icl_mesh_training.data.eft import attach_eft
 from icl_mesh_training.data.files import existing, first_existing
+from icl_mesh_training.data.h36m_json import read_h36m_json
 from icl_mesh_training.data.panoptic import read_panoptic
 from icl_mesh_training.data.pw3d import read_pw3d
 from icl_mesh_training.data.single_person import read_lsp, read_mpii
@@ -51,6 +52,9 @@ class DatasetInfo:
 
 
 def _h36m(root: Path, split: str) -> Annotations:
+    parsed = root / "h36m" / "annotations"
+    if parsed.is_dir():
+        return read_h36m_json(parsed, root / "h36m" / "images", split)
     place = root / "h36m" / "annotation_body3d"
     source = first_existing(
         place, (f"fps50/h36m_{split}.npz", f"fps10/h36m_{split}.npz"), "the label file"

@@ -148,6 +148,54 @@ def test_human36m_with_fits(write: Any) -> None:
     assert people.gender.tolist() == ["n", "n"]
 
 
+def test_human36m_as_parsed_to_json(write: Any) -> None:
+    """World frame to camera frame, points and root rotation; every 5th frame."""
+    turn = Rotation.from_rotvec([0.3, -1.0, 0.4])
+    shift = np.array([100.0, -50.0, 5000.0])
+    world, pose = RNG.uniform(-900, 900, (17, 3)), RNG.normal(0, 0.5, (24, 3))
+    images, annotations = [], []
+    for frame in range(8):
+        name = f"s_01_act_02_subact_01_ca_01/s_01_act_02_subact_01_ca_01_{frame + 1:06d}.jpg"
+        images.append(
+            {"id": frame, "file_name": name, "width": 1000, "height": 1002, "subject": 1,
+             "action_idx": 2, "subaction_idx": 1, "cam_idx": 1, "frame_idx": frame}
+        )  # fmt: skip
+        annotations.append({"id": frame, "image_id": frame, "bbox": [1, 2, 3, 4]})
+    frames = {str(frame): world.tolist() for frame in range(8)}
+    camera = {
+        "R": turn.as_matrix().tolist(),
+        "t": shift.tolist(),
+        "f": [1145, 1143],
+        "c": [512, 515],
+    }
+    fit = {"pose": pose.ravel().tolist(), "shape": [0.5] * 10, "trans": [0, 0, 0]}
+    for subject in (1, 5, 6, 7, 8):
+        stem = f"h36m/annotations/Human36M_subject{subject}"
+        own = images if subject == 1 else []
+        write.json(f"{stem}_data.json", {"images": own, "annotations": annotations})
+        write.json(f"{stem}_camera.json", {"1": camera})
+        write.json(f"{stem}_joint_3d.json", {"2": {"1": frames}})
+        write.json(f"{stem}_smpl_param.json", {"2": {"1": {"5": fit}}})
+    (write.root / "h36m" / "images").mkdir()
+    annotations_read = read_dataset("h36m", write.root)
+    assert [path.stem[-2:] for path in annotations_read.images] == ["01", "06"]
+    assert annotations_read.missing == []
+    people = annotations_read.people
+    assert people.has_pose.tolist() == [False, True]
+    matrix = np.array([[1145.0, 0, 512], [0, 1143, 515], [0, 0, 1]])
+    px = cv2.projectPoints(world, turn.as_rotvec(), shift, matrix, None)[0][:, 0]
+    np.testing.assert_allclose(people.keypoints_px[1], px, atol=0.01)
+    record = annotations_read[1]
+    known = record.camera(1000, 1002)
+    assert known is not None
+    np.testing.assert_allclose(known.project(people.keypoints_m[1]), px, atol=0.01)
+    # The body's axes, turned to the world and then to the camera.
+    root = Rotation.from_rotvec(people.pose[1, 0])
+    expected = turn.apply(Rotation.from_rotvec(pose[0]).apply([0, 1, 0]))
+    np.testing.assert_allclose(root.apply([0, 1, 0]), expected, atol=1e-6)
+    np.testing.assert_allclose(people.pose[1, 1:], pose[1:], rtol=1e-5)
+
+
 def pw3d_sequence(frames: int) -> dict[str, Any]:
     """Two actors; the second is not aligned in frame 0 and not seen in frame 1."""
     turn = Rotation.from_rotvec([[0.1, 2.0, 0.2]] * frames).as_matrix()
