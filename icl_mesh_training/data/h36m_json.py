@@ -72,18 +72,7 @@ def read_h36m_json(annotations: Path, images: Path, split: str) -> Annotations:
         people.keypoints_m[:] = points
         people.keypoints_px[:] = _project(np.array(points), np.array(intrinsics))
         people.box_px[:] = boxes
-    faults: dict[int, str] = {}
-    for number, fit in enumerate(fits):
-        if fit is None:
-            continue
-        try:
-            pose = np.asarray(fit["pose"], np.float64).reshape(24, 3)
-            people.betas[number] = np.asarray(fit["shape"], np.float64).reshape(10)
-        except (KeyError, TypeError, ValueError) as error:
-            faults[number] = f"{paths[number]}: its fit is not as published ({error!r})"
-            continue
-        root = Rotation.from_matrix(turns[number]) * Rotation.from_rotvec(pose[0])
-        people.pose[number] = np.vstack((root.as_rotvec(), pose[1:]))
+    faults = _attach(people, fits, turns, paths)
     result = Annotations.gather(
         dataset="h36m",
         convention="h36m17",
@@ -97,6 +86,25 @@ def read_h36m_json(annotations: Path, images: Path, split: str) -> Annotations:
     )
     result.missing += missing
     return result
+
+
+def _attach(
+    people: People, fits: list[Any], turns: list[npt.NDArray[np.float64]], images: list[Path]
+) -> dict[int, str]:
+    """Fill in pose, root turned to the camera, and betas; returns image -> what is wrong."""
+    faults: dict[int, str] = {}
+    for number, fit in enumerate(fits):
+        if fit is None:
+            continue
+        try:
+            pose = np.asarray(fit["pose"], np.float64).reshape(24, 3)
+            people.betas[number] = np.asarray(fit["shape"], np.float64).reshape(10)
+        except (KeyError, TypeError, ValueError) as error:
+            faults[number] = f"{images[number]}: its fit is not as published ({error!r})"
+            continue
+        root = Rotation.from_matrix(turns[number]) * Rotation.from_rotvec(pose[0])
+        people.pose[number] = np.vstack((root.as_rotvec(), pose[1:]))
+    return faults
 
 
 def _project(
