@@ -56,7 +56,9 @@ def load_model(weights: str = "default") -> Model:
         return Model(network, body, metadata["input_size"], metadata["weights_version"], False)
     recipe = yaml.safe_load(DEFAULT_RECIPE.read_text(encoding="utf-8"))
     torch.manual_seed(0)
-    network = build_network(recipe["architecture"], recipe["head_width"])
+    network = build_network(
+        recipe["architecture"], recipe["head_width"], recipe.get("smpl_width")
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "random.safetensors"
         saved = {"input_size": recipe["input_size"], "body": body.name, "name": "random"}

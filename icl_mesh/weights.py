@@ -1,7 +1,8 @@
 """Weights files: safetensors with metadata that says what they are and where they came from.
 
 A file holds the network's whole state dict. Its metadata (text, all keys present) are: format
-("icl_mesh"), format_version, name, architecture and head_width (what build_network needs),
+("icl_mesh"), format_version, name, architecture, head_width and, since 0.2, smpl_width (what
+build_network needs; files without smpl_width have head_width there too),
 input_size (px), body (name of the body model trained with), threshold (least score of a person),
 data, metrics (JSON), git_revision and licence; and, since 0.2, sha256 (of the file's bytes after
 its header, the tensors), by which damage is noticed.
@@ -44,7 +45,7 @@ def save_weights(
     """Write the network's weights, all or nothing: a broken run leaves no broken file.
 
     metadata: input_size and body are needed; name (short, default the architecture), threshold,
-    data, metrics (a dict), git_revision and licence are welcome; architecture and head_width are
+    data, metrics (a dict), git_revision and licence are welcome; architecture and widths are
     taken from the network. half: store matrices and kernels in float16, at half the size;
     statistics and biases, which may leave its range, stay in float32.
     Raises ValueError for missing or unknown metadata.
@@ -68,7 +69,8 @@ def load_weights(path: str | Path = "default") -> tuple[IclMeshNetwork, dict[str
     """
     path = _existing(path)
     metadata = _read_metadata(path)
-    network = build_network(metadata["architecture"], metadata["head_width"])
+    widths = metadata["head_width"], metadata["smpl_width"]
+    network = build_network(metadata["architecture"], *widths)
     tensors = load_file(path)
     _check_tensors(path, tensors, network.state_dict())
     network.load_state_dict(tensors)  # copies into float32
@@ -113,11 +115,13 @@ def _metadata_text(network: IclMeshNetwork, metadata: Mapping[str, Any]) -> dict
 def _typed_metadata(text: Mapping[str, str]) -> dict[str, Any]:
     """Metadata with their own types; raises ValueError naming the first bad value."""
     values: dict[str, Any] = dict(text)
-    for key, kind in (("head_width", float), ("input_size", int), ("threshold", float)):
+    values.setdefault("smpl_width", text["head_width"])
+    numbers = {"head_width": float, "smpl_width": float, "input_size": int, "threshold": float}
+    for key, kind in numbers.items():
         try:
-            values[key] = kind(text[key])
+            values[key] = kind(values[key])
         except ValueError:
-            raise ValueError(f"{key} must be a number, got {text[key]!r}") from None
+            raise ValueError(f"{key} must be a number, got {values[key]!r}") from None
     if values["architecture"] not in BACKBONES:
         known = ", ".join(BACKBONES)
         raise ValueError(f"architecture {text['architecture']!r} is unknown; known are {known}")

@@ -138,7 +138,7 @@ def load_checkpoint(checkpoint: Path, config: TrainingConfig) -> tuple[IclMeshNe
         steps = int(state["global_step"])
     except (RuntimeError, KeyError, EOFError, ValueError, TypeError) as error:
         raise ValueError(f"{checkpoint}: not a checkpoint of a training: {error}") from None
-    network = build_network(config.architecture, config.head_width)
+    network = build_network(config.architecture, config.head_width, config.smpl_width)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:

@@ -44,6 +44,7 @@ def finetune_config(
         "start": weights,
         "architecture": network.architecture,
         "head_width": network.head_width,
+        "smpl_width": network.smpl_width,
         "input_size": metadata["input_size"],
     }
     return TrainingConfig.load(find_recipe(recipe), entries | (overrides or {}))

@@ -28,6 +28,7 @@ from icl_mesh_training.loading import SampleSource, make_loader
 from icl_mesh_training.module import TrainingModule
 from icl_mesh_training.schedule import Schedule
 from icl_mesh_training.sources import mix, open_source
+from icl_mesh_training.widening import widen_smpl_branch
 
 CHECKPOINT = "last.ckpt"
 
@@ -35,8 +36,9 @@ CHECKPOINT = "last.ckpt"
 def train(config: TrainingConfig) -> Path:
     """Train, resuming from the output folder's last checkpoint; returns the weights' path.
 
-    Under torchrun it is one of the processes. Raises TrainingStoppedError where the run cannot go
-    on, with what to look at.
+    A run that is finished is left alone. Weights of a run without projector are for the ablation
+    alone: what is returned then is its checkpoint. Under torchrun it is one of the processes.
+    Raises TrainingStoppedError where the run cannot go on, with what to look at.
     """
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     processes = world_size()
@@ -48,6 +50,9 @@ def train(config: TrainingConfig) -> Path:
     module = TrainingModule(network, body, config, schedule, output)
     checkpoint = output / CHECKPOINT
     done = steps_done(checkpoint)
+    weights = output / "weights.safetensors" if config.projector else checkpoint
+    if done >= schedule.steps and weights.is_file():
+        return weights
     trainer = make_trainer(config, schedule, output, done)
     if trainer.is_global_zero:
         recipe = yaml.safe_dump(dataclasses.asdict(config), sort_keys=False)
@@ -62,8 +67,7 @@ def train(config: TrainingConfig) -> Path:
         processes=processes,
     )
     trainer.fit(module, loader, ckpt_path=checkpoint if done else None, weights_only=True)
-    weights = output / "weights.safetensors"
-    if trainer.is_global_zero:
+    if trainer.is_global_zero and config.projector:
         export_network(network, config, weights, steps=trainer.global_step)
     trainer.save_checkpoint(checkpoint)
     return weights
@@ -165,6 +169,8 @@ def make_network(config: TrainingConfig) -> IclMeshNetwork:
     """The recipe's network with its starting weights."""
     if config.start is not None:
         network, _ = load_weights(config.start)
+        if config.smpl_width is not None and config.smpl_width > network.smpl_width:
+            network = widen_smpl_branch(network, config.smpl_width)
         network.train()
         found = network.architecture, network.head_width
         if found != (config.architecture, config.head_width):
@@ -173,7 +179,7 @@ def make_network(config: TrainingConfig) -> IclMeshNetwork:
                 f"{config.architecture} with {config.head_width}: make them agree"
             )
     else:
-        network = build_network(config.architecture, config.head_width)
+        network = build_network(config.architecture, config.head_width, config.smpl_width)
     backbone = network.backbone
     if config.imagenet is not None:
         if isinstance(backbone, MobileNetV2):
@@ -201,7 +207,7 @@ def load_trunk(backbone: torch.nn.Module, path: Path) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"no ImageNet weights file at {path}")
     try:
-        found = (
+        found: dict[str, Any] = (
             load_file(path)
             if path.suffix == ".safetensors"
             else torch.load(path, map_location="cpu", weights_only=True)

@@ -17,14 +17,21 @@ _BACKBONES: dict[str, type[nn.Module]] = {
 BACKBONES = tuple(_BACKBONES)
 
 
-def build_network(name: str, head_width: float = 1.0) -> IclMeshNetwork:
+def build_network(
+    name: str, head_width: float = 1.0, smpl_width: float | None = None
+) -> IclMeshNetwork:
     """A network with random weights, in training mode.
 
     name: one of BACKBONES. head_width: scales the branches' hidden channels (64 and 128 in
     Table 1), between 0.125 and 2, rounded to multiples of 8; the maps keep their channels.
+    smpl_width: the same for the SMPL branch alone, head_width if left out: pose is learnt by far
+    the slowest, and a light network is best widened there.
     """
     if name not in _BACKBONES:
         raise ValueError(f"unknown backbone {name!r}; known are {', '.join(BACKBONES)}")
     if not 0.125 <= head_width <= 2:
         raise ValueError(f"head_width must lie in [0.125, 2], got {head_width}")
-    return IclMeshNetwork(_BACKBONES[name](), name, float(head_width))
+    smpl_width = head_width if smpl_width is None else smpl_width
+    if not 0.125 <= smpl_width <= 2:
+        raise ValueError(f"smpl_width must lie in [0.125, 2], got {smpl_width}")
+    return IclMeshNetwork(_BACKBONES[name](), name, float(head_width), float(smpl_width))

@@ -63,19 +63,26 @@ class IclMeshNetwork(nn.Module):
     Use :func:`icl_mesh.network.build_network` to make one by name.
     """
 
-    def __init__(self, backbone: nn.Module, architecture: str, head_width: float = 1.0) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        architecture: str,
+        head_width: float = 1.0,
+        smpl_width: float | None = None,
+    ) -> None:
         super().__init__()
         self.architecture = architecture
         self.head_width = head_width
+        self.smpl_width = head_width if smpl_width is None else smpl_width
         self.backbone = backbone
         channels = int(backbone.out_channels) + 2  # type: ignore[arg-type]  # + coordinates
-        hidden = max(8, 8 * round(64 * head_width / 8))  # multiples of 8 run best everywhere
+        hidden = hidden_channels(head_width)
         self.center_branch = plain_branch(channels, hidden, 1)
         self.joint_branch = plain_branch(channels, hidden, JOINTS)
         self.camera_branch = plain_branch(channels, hidden, CAMERA_CHANNELS)
         self.center_instance_branch = InstanceBranch(channels, hidden)
         self.joint_instance_branch = InstanceBranch(channels, hidden)
-        self.smpl_branch = SmplBranch(channels, hidden)
+        self.smpl_branch = SmplBranch(channels, hidden_channels(self.smpl_width))
         self.center_projector = projector()
         self.joint_projector = projector()
         self._start_near_rest()
@@ -97,7 +104,11 @@ class IclMeshNetwork(nn.Module):
     @property
     def config(self) -> dict[str, str | float]:
         """What build_network needs to make this network again; stored with the weights."""
-        return {"architecture": self.architecture, "head_width": self.head_width}
+        return {
+            "architecture": self.architecture,
+            "head_width": self.head_width,
+            "smpl_width": self.smpl_width,
+        }
 
     def forward(self, images: torch.Tensor) -> NetworkMaps:
         """images [B, 3, S, S], RGB, ImageNet-normalised, S a multiple of 32 -> maps.
@@ -134,6 +145,11 @@ class IclMeshNetwork(nn.Module):
     def project_joint(self, features: torch.Tensor) -> torch.Tensor:
         """P_J: joint features [..., 64] -> the common identity space [..., 64]."""
         return self.joint_projector(features)
+
+
+def hidden_channels(width: float) -> int:
+    """Table 1's 64 channels, scaled; multiples of 8 run best everywhere."""
+    return max(8, 8 * round(64 * width / 8))
 
 
 def absolute_camera(camera: torch.Tensor) -> torch.Tensor:

@@ -148,7 +148,11 @@ def test_heatmaps_are_told_to_the_instance_branches() -> None:
 
 def test_config_makes_the_network_again() -> None:
     net = build_network("mobilenet_v2", head_width=0.5)
-    assert net.config == {"architecture": "mobilenet_v2", "head_width": 0.5}
+    assert net.config == {
+        "architecture": "mobilenet_v2",
+        "head_width": 0.5,
+        "smpl_width": 0.5,
+    }
     again = build_network(str(net.config["architecture"]), float(net.config["head_width"]))
     again.load_state_dict(net.state_dict(), strict=True)
 

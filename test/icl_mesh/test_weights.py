@@ -41,7 +41,7 @@ def resaved(path, *, drop=(), metadata=None, **tensors):
 def test_weights_come_back_exactly_and_ready_to_use(network, saved) -> None:
     loaded, metadata = load_weights(saved)
     assert not loaded.training
-    assert loaded.config == {"architecture": "mobilenet_v2", "head_width": 0.25}
+    assert loaded.config == network.config
     expected = network.state_dict()
     assert set(loaded.state_dict()) == set(expected)
     for key, value in loaded.state_dict().items():
@@ -49,6 +49,22 @@ def test_weights_come_back_exactly_and_ready_to_use(network, saved) -> None:
     assert metadata["input_size"] == 256
     assert metadata["threshold"] == 0.2
     assert metadata["licence"] == "not stated"
+
+
+def test_a_wider_smpl_branch_and_files_from_before_there_was_one(tmp_path) -> None:
+    wide = build_network("mobilenet_v2", head_width=0.25, smpl_width=0.5)
+    path = tmp_path / "wide.safetensors"
+    save_weights(path, wide, {"input_size": 256, "body": "default"})
+    loaded, metadata = load_weights(path)
+    assert loaded.smpl_width == metadata["smpl_width"] == 0.5
+
+    narrow = build_network("mobilenet_v2", head_width=0.25)
+    metadata = {"format": "icl_mesh", "format_version": "1", "architecture": "mobilenet_v2"}
+    metadata |= {"head_width": "0.25", "input_size": "256", "body": "x", "name": "old"}
+    metadata |= {"threshold": "0.2", "data": "", "metrics": "{}", "git_revision": "", "licence": ""}
+    save_file(dict(narrow.state_dict()), path, metadata=metadata)
+    loaded, _ = load_weights(path)
+    assert loaded.smpl_width == 0.25
 
 
 def test_all_metadata_come_back_with_their_types(network, tmp_path) -> None:
@@ -73,6 +89,7 @@ def test_all_metadata_come_back_with_their_types(network, tmp_path) -> None:
         "sha256": hashlib.sha256(tensors).hexdigest(),
         "architecture": "mobilenet_v2",
         "head_width": 0.25,
+        "smpl_width": 0.25,
         "format_version": 1,
         "weights_version": f"small-{digest[:12]}",
     }
