@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -77,10 +77,10 @@ class People:
     weights_version: str
     vertices_m: FloatArray | None = None
     track_id: npt.NDArray[np.int64] | None = None
-    distance_from_depth: npt.NDArray[np.bool_] | None = None
+    distance_from_depth: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
     def __post_init__(self) -> None:
-        if self.distance_from_depth is None:
+        if self.distance_from_depth.size == 0:
             self.distance_from_depth = np.zeros(len(self.score), dtype=np.bool_)
         for name, (shape, kind) in _FIELDS.items():
             value = getattr(self, name)
