@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from scipy.spatial.transform import Rotation
@@ -22,6 +21,7 @@ from icl_mesh_training.augmentation import (
     warp,
 )
 from icl_mesh_training.batch import Sample
+from icl_mesh_training.data.files import read_image
 from icl_mesh_training.scenes.labels import OUTSIDE, SceneLabels
 
 
@@ -50,10 +50,7 @@ class SceneFolder(Dataset[Sample]):
     def __getitem__(self, item: tuple[int, int]) -> Sample:
         epoch, index = item
         path = self.images[index]
-        data = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if data is None:
-            raise ValueError(f"{path}: not a readable image; delete it and render the scene again")
-        image = cv2.cvtColor(data, cv2.COLOR_BGR2RGB)
+        image = read_image(path)
         labels = SceneLabels.load(path.with_suffix(".npz"))
         rng = np.random.default_rng((self.seed, epoch, index))
         return make_sample(image, labels, self.size, self.augmentation, rng)

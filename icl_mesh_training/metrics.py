@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import rankdata
 
 from icl_mesh_training.losses import procrustes_align
 
@@ -57,6 +58,26 @@ def match_people(
     return rows[good], columns[good]
 
 
+def count_detections(
+    detection: Detection,
+    predicted: FloatArray,
+    true: FloatArray,
+    labelled: BoolArray,
+    demanded: BoolArray,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Match, count, and return the pairs (predicted, true) whose true person is demanded [T].
+
+    A prediction left over is false only if it does not lie on a person who is not demanded.
+    """
+    rows, columns = match_people(predicted, true[demanded], labelled[demanded])
+    rest = np.setdiff1d(np.arange(len(predicted)), rows)
+    excused = point_iou(predicted[rest], true[~demanded], labelled[~demanded]) >= MATCH_IOU
+    detection.found += len(rows)
+    detection.missed += int(demanded.sum()) - len(rows)
+    detection.false += len(rest) - int(excused.any(axis=1).sum())
+    return rows, np.flatnonzero(demanded)[columns]
+
+
 @dataclass
 class Detection:
     """Counts of one-to-one detection."""
@@ -81,21 +102,66 @@ class Detection:
         return 2 * self.found / max(1, 2 * self.found + self.missed + self.false)
 
 
-def mpjpe(predicted: FloatArray, true: FloatArray) -> FloatArray:
-    """Joint error [N] in mm of pelvis-aligned joints [N, J, 3] in metres."""
-    predicted = predicted - predicted[:, :1]
-    true = true - true[:, :1]
-    return 1000 * np.linalg.norm(predicted - true, axis=-1).mean(-1)
+def joint_errors(
+    predicted: FloatArray, true: FloatArray, labelled: BoolArray | None = None
+) -> FloatArray:
+    """Errors [N, J] in mm of pelvis-aligned joints [N, J, 3] in metres; NaN where not labelled.
+
+    The pelvis is joint 0; where it has no label, the middle of the hips (joints 1 and 2).
+    """
+    mask = np.ones(true.shape[:2], bool) if labelled is None else labelled
+    hips = mask[:, :1, None]
+
+    def root(points: FloatArray) -> FloatArray:
+        return np.where(hips, points[:, :1], points[:, 1:3].mean(axis=1, keepdims=True))
+
+    error = np.linalg.norm((predicted - root(predicted)) - (true - root(true)), axis=-1)
+    return np.where(mask, 1000 * error, np.nan)
 
 
-def pa_mpjpe(predicted: FloatArray, true: FloatArray) -> FloatArray:
+def mpjpe(predicted: FloatArray, true: FloatArray, labelled: BoolArray | None = None) -> FloatArray:
+    """Mean over labelled joints of joint_errors, [N] in mm."""
+    if not len(predicted):
+        return np.zeros(0)
+    return np.asarray(np.nanmean(joint_errors(predicted, true, labelled), axis=1))
+
+
+def pa_mpjpe(
+    predicted: FloatArray, true: FloatArray, labelled: BoolArray | None = None
+) -> FloatArray:
     """Joint error [N] in mm after the best rotation, scale and translation of each person."""
     if not len(predicted):
         return np.zeros(0)
+    mask = np.ones(true.shape[:2], bool) if labelled is None else labelled
+    true = np.where(mask[..., None], true, 0.0)
     aligned = procrustes_align(
-        torch.from_numpy(predicted).double(), torch.from_numpy(true).double()
+        torch.from_numpy(predicted).double(),
+        torch.from_numpy(true).double(),
+        torch.from_numpy(mask),
     ).numpy()
-    return 1000 * np.linalg.norm(aligned - true, axis=-1).mean(-1)
+    error = np.linalg.norm(aligned - true, axis=-1)
+    return np.asarray(1000 * (error * mask).sum(1) / np.maximum(mask.sum(1), 1))
+
+
+def pve(
+    predicted: FloatArray, predicted_root: FloatArray, true: FloatArray, true_root: FloatArray
+) -> FloatArray:
+    """Per-vertex error [N] in mm: vertices [N, V, 3] relative to their pelvis [N, 3], metres."""
+    offset = (predicted - predicted_root[:, None]) - (true - true_root[:, None])
+    return np.asarray(1000 * np.linalg.norm(offset, axis=-1).mean(axis=-1))
+
+
+def area_under_curve(score: FloatArray, positive: BoolArray) -> float | None:
+    """ROC AUC: how likely a positive scores higher than a negative, ties counted half.
+
+    None where there are only positives, or only negatives (Mann-Whitney U over all pairs).
+    """
+    positives = int(positive.sum())
+    pairs = positives * (len(positive) - positives)
+    if not pairs:
+        return None
+    ranks = rankdata(score)[positive].sum()
+    return float((ranks - positives * (positives + 1) / 2) / pairs)
 
 
 def torso_lengths(true: FloatArray, labelled: BoolArray, boxes: FloatArray) -> FloatArray:

@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from icl_mesh_training.evaluation import count_detections
 from icl_mesh_training.metrics import (
     Detection,
+    area_under_curve,
+    count_detections,
     match_people,
     mpjpe,
     pa_mpjpe,
     pck,
     point_iou,
+    pve,
     torso_lengths,
 )
 
@@ -71,3 +73,31 @@ def test_f1_of_counts() -> None:
     assert detection.recall == 0.75
     assert detection.precision == 0.6
     assert detection.f1 == pytest.approx(2 * 0.75 * 0.6 / 1.35)
+
+
+def test_unlabelled_joints_do_not_count_and_hips_stand_in_for_the_pelvis() -> None:
+    true = np.random.default_rng(1).normal(size=(2, 24, 3))
+    predicted = true + [0.5, 0, 0]
+    labelled = np.ones((2, 24), bool)
+    labelled[:, [0, 7]] = False
+    predicted[:, 0] += 9
+    predicted[:, 7] += 9
+    predicted[1, 20] += [0, 0.022, 0]
+    true[:, 7] = np.nan
+    np.testing.assert_allclose(mpjpe(predicted, true, labelled), [0, 1], atol=1e-9)
+    assert pa_mpjpe(predicted, true, labelled)[0] == pytest.approx(0, abs=1e-6)
+
+
+def test_vertex_error_is_relative_to_the_pelvis() -> None:
+    true = np.random.default_rng(2).normal(size=(1, 50, 3))
+    root = np.array([[0.0, 0, 3]])
+    moved = true + [0, 1, 0]
+    assert pve(moved, root + [0, 1, 0], true, root) == pytest.approx(0, abs=1e-9)
+    assert pve(moved, root, true, root) == pytest.approx(1000)
+
+
+def test_area_under_the_curve_counts_ordered_pairs() -> None:
+    # Positives 3 and 1 against negatives 2 and 1: won 2, lost 1 of 2 x 2, tied 1.
+    score, positive = np.array([3.0, 1, 2, 1]), np.array([True, True, False, False])
+    assert area_under_curve(score, positive) == pytest.approx((2 + 0.5) / 4)
+    assert area_under_curve(score, np.ones(4, bool)) is None

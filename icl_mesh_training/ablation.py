@@ -1,0 +1,107 @@
+"""`icl-mesh-train ablation`: variants of the contrastive loss, otherwise equal, side by side.
+
+The supplementary's Table 3 (with and without the projector), and two rows more: without the
+contrastive loss, and with a push of joints away from other people's centres.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from icl_mesh.body import BodyModel
+from icl_mesh.estimator import Estimator
+from icl_mesh_training.config import TrainingConfig
+from icl_mesh_training.evaluation import evaluate_scenes
+from icl_mesh_training.export import load_checkpoint
+from icl_mesh_training.objective import PAPER_WEIGHTS
+from icl_mesh_training.plots import plot_contrastive
+from icl_mesh_training.provenance import git_revision
+from icl_mesh_training.report import table
+from icl_mesh_training.train import CHECKPOINT, steps_done, train
+
+#: What each variant changes: entries of the recipe, and losses on top of the recipe's.
+VARIANTS: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
+    "full": ({}, {}),
+    "without_projector": ({"projector": False}, {}),
+    "without_contrastive": ({}, {"push": 0.0, "pull": 0.0}),
+    "cross_person_push": ({}, {"cross_push": PAPER_WEIGHTS["push"]}),
+}
+TITLES = {
+    "full": "full",
+    "without_projector": "w/o projector",
+    "without_contrastive": "w/o contrastive loss",
+    "cross_person_push": "with cross-person push",
+}
+
+
+def run_ablation(
+    config: TrainingConfig,
+    output: Path,
+    benchmark: Path,
+    variants: Sequence[str] | None = None,
+    limit: int | None = None,
+) -> str:
+    """Train and measure the variants; returns the table.
+
+    config: the recipe all share, seed, schedule and start included. output gets a folder per
+    variant, ablation.json, ablation.md and contrastive.png; finished variants are not trained
+    again, a stopped one resumes. benchmark: folder of scenes, the first `limit` of them if given.
+    Raises ValueError for an unknown variant.
+    """
+    chosen = list(variants or VARIANTS)
+    unknown = [name for name in chosen if name not in VARIANTS]
+    if unknown:
+        raise ValueError(f"unknown variants {unknown}; known are {', '.join(VARIANTS)}")
+    configs = {name: variant_config(config, name, output / name) for name in chosen}
+    results: dict[str, dict[str, Any]] = {}
+    for name, own in configs.items():
+        train(own)
+        results[name] = evaluate_scenes(load_variant(own), benchmark, limit)
+        _write(output, results, config)
+    plot_contrastive({TITLES[name]: output / name for name in chosen}, output / "contrastive.png")
+    return (output / "ablation.md").read_text(encoding="utf-8")
+
+
+def variant_config(config: TrainingConfig, name: str, output: Path) -> TrainingConfig:
+    """The recipe of one variant."""
+    entries, losses = VARIANTS[name]
+    return replace(config, output=str(output), weights=config.weights | losses, **entries)
+
+
+def load_variant(config: TrainingConfig) -> Estimator:
+    """A finished variant. Without the projector features are compared as they are."""
+    network, _ = load_checkpoint(Path(config.output) / CHECKPOINT, config)
+    if not config.projector:
+        network.center_projector = network.joint_projector = nn.Identity()  # type: ignore[assignment]
+    body = BodyModel.load(config.body)
+    name = Path(config.output).name
+    return Estimator(network, body, input_size=config.input_size, weights_version=name)
+
+
+def _write(output: Path, results: dict[str, dict[str, Any]], config: TrainingConfig) -> None:
+    """ablation.json and ablation.md of what is there so far."""
+    steps = {name: steps_done(output / name / CHECKPOINT) for name in results}
+    record = {
+        "git_revision": git_revision(),
+        "seed": config.seed,
+        "steps": steps,
+        "images_per_step": config.batch_size * config.accumulate,
+        "results": results,
+    }
+    (output / "ablation.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    rows = {TITLES[name]: result for name, result in results.items()}
+    lines = [
+        f"Seed {config.seed}, {', '.join(str(n) for n in sorted(set(steps.values())))} steps of "
+        f"{record['images_per_step']} images each; "
+        f"{next(iter(results.values()))['images']} scenes of the benchmark.",
+        "",
+        *table(rows, "variant"),
+        "",
+    ]
+    (output / "ablation.md").write_text("\n".join(lines), encoding="utf-8")

@@ -1,0 +1,79 @@
+"""Plots of training runs, by matplotlib without a display."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+#: Points of a curve are means over this share of its steps.
+SMOOTHING = 0.01
+
+
+def figure(columns: int, rows: int = 1, size: tuple[float, float] = (4.5, 3.4)) -> Any:
+    """Axes [columns], or [rows, columns], of a new figure, which save_figure writes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    drawing = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained", dpi=120)
+    FigureCanvasAgg(drawing)
+    axes = drawing.subplots(rows, columns, squeeze=False)
+    return axes[0] if rows == 1 else axes
+
+
+def save_figure(axes: Any, path: Path) -> None:
+    """Write the figure of these axes; the suffix names the format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.ravel(axes)[0].figure.savefig(path)
+
+
+def plot_contrastive(runs: Mapping[str, Path], path: Path) -> None:
+    """The supplementary's Figure 2: contrastive loss over steps, for each named run.
+
+    Push and pull alone, unweighted, as the run logged them; runs that weigh them 0 show where they
+    go by themselves. Raises FileNotFoundError for a folder without logs.
+    """
+    axes = figure(3)
+    for name, run in runs.items():
+        history = read_history(run)
+        push, pull = history["loss/push"], history["loss/pull"]
+        curves = (("push + pull", push + pull), ("push", push), ("pull", pull))
+        for axis, (title, values) in zip(axes, curves, strict=True):
+            step, mean = smooth(history["step"], values)
+            axis.plot(step, mean, label=name, linewidth=1)
+            axis.set(title=title, xlabel="step", ylim=(0, None))
+    axes[0].set_ylabel("contrastive loss")
+    axes[0].legend()
+    save_figure(axes, path)
+
+
+def read_history(run: Path) -> dict[str, np.ndarray]:
+    """What a run logged, all its parts together: column -> values, sorted by step.
+
+    Where a step was logged twice (a run that resumed), the later part counts.
+    """
+    files = sorted(run.glob("log/*/metrics.csv"))
+    if not files:
+        raise FileNotFoundError(f"{run}: no log/*/metrics.csv there; name the output of a training")
+    rows: dict[int, dict[str, str]] = {}
+    for file in files:
+        with file.open(encoding="utf-8") as opened:
+            rows |= {int(row["step"]): row for row in csv.DictReader(opened) if row.get("loss")}
+    if not rows:
+        raise ValueError(f"{run}: its logs hold no step yet")
+    steps = sorted(rows)
+    columns = {name for row in rows.values() for name in row}
+    return {
+        name: np.array([float(rows[step].get(name) or "nan") for step in steps]) for name in columns
+    }
+
+
+def smooth(step: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means over windows of SMOOTHING of the points, and the middles of the windows."""
+    window = max(1, round(len(values) * SMOOTHING))
+    count = len(values) // window * window
+    means = values[:count].reshape(-1, window).mean(axis=1)
+    return step[:count].reshape(-1, window).mean(axis=1), means

@@ -1,0 +1,111 @@
+"""Evaluation against truths that are known: a perfect estimator, a blind one, hand-made people."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from icl_mesh.body import BodyModel
+from icl_mesh.camera import Camera
+from icl_mesh.people import People
+from icl_mesh_training.evaluation import evaluate_scenes
+from icl_mesh_training.report import markdown, write_report
+from icl_mesh_training.scenes.labels import OUTSIDE, VISIBLE, SceneLabels
+from icl_mesh_training.scoring import Scores
+from icl_mesh_training.truth import truth_of_coco, truth_of_scene
+
+
+class KnowsAll:
+    """Stands in for an estimator: the people of the scene labels, in turn, moved by `shift` px."""
+
+    def __init__(self, scenes: Path, offset_m: float = 0.0) -> None:
+        self.body = BodyModel.load()
+        self.labels = iter([SceneLabels.load(p) for p in sorted(scenes.glob("*.npz"))])
+        self.offset_m = offset_m
+
+    def __call__(self, image: np.ndarray, camera: Camera, *, vertices: bool) -> People:
+        labels = next(self.labels)
+        seen = labels.visible_share >= 0.25
+        count = int(seen.sum())
+        people = People.empty(camera, self.body, "truth", vertices=True)
+        truth = truth_of_scene(labels, self.body, 0.25)
+        assert truth.joints_m is not None and truth.vertices_m is not None
+        joints = truth.joints_m[seen].astype(np.float32)
+        joints[:, 20, 1] += self.offset_m
+        people.score = np.linspace(0.9, 0.5, count, dtype=np.float32)
+        people.betas = labels.betas[seen]
+        matrices = Rotation.from_rotvec(labels.pose[seen].reshape(-1, 3)).as_matrix()
+        people.rotations = matrices.reshape(count, 24, 3, 3).astype(np.float32)
+        people.translation_m = labels.translation[seen]
+        people.joints_m, people.joints_px = joints, truth.points_px[seen].astype(np.float32)
+        people.vertices_m = truth.vertices_m[seen]
+        confidence = np.where(labels.occlusion[seen] == VISIBLE, 0.9, 0.1)
+        people.joint_confidence = confidence.astype(np.float32)
+        return people
+
+
+def test_the_truth_scores_perfectly(scenes: Path) -> None:
+    result = evaluate_scenes(KnowsAll(scenes), scenes)  # type: ignore[arg-type]
+    assert result["people"] > 4
+    for name in ("precision", "recall", "f1", "pck_3d", "visibility_auc", "oks_ap"):
+        assert result[name] == pytest.approx(1), name
+    for name in ("mpjpe_mm", "pa_mpjpe_mm", "pve_mm", "distance_error", "false_positives"):
+        assert result[name] == pytest.approx(0, abs=1e-2), name
+    assert sum(row["people"] for row in result["bins"]) == result["people"]
+
+
+def test_one_joint_off_by_twenty_centimetres(scenes: Path) -> None:
+    result = evaluate_scenes(KnowsAll(scenes, 0.2), scenes)  # type: ignore[arg-type]
+    assert result["mpjpe_mm"] == pytest.approx(200 / 24, rel=1e-3)
+    assert result["pck_3d"] == pytest.approx(23 / 24)
+    assert 0 < result["pa_mpjpe_mm"] < 25
+
+
+def test_nobody_found_is_all_missed(scenes: Path) -> None:
+    body, scores = BodyModel.load(), Scores()
+    for path in sorted(scenes.glob("*.npz")):
+        labels = SceneLabels.load(path)
+        nobody = People.empty(labels.camera, body, "none", vertices=True)
+        scores.add(nobody, truth_of_scene(labels, body, 0.25))
+    result = scores.result()
+    assert result["recall"] == result["oks_ap"] == result["f1"] == 0
+    assert "mpjpe_mm" not in result
+    assert result["visibility_auc"] is None
+
+
+def test_photos_without_keypoints_excuse_and_crowds_do_not_count() -> None:
+    keypoints = [v for k in range(17) for v in (10.0 * k, 5.0 * k, 2)]
+    whole = {"keypoints": keypoints, "bbox": [0, 0, 170, 90], "area": 9000.0}
+    boxed = {"keypoints": [0] * 51, "bbox": [300, 0, 100, 100], "area": 5000.0}
+    truth = truth_of_coco([whole, boxed, {**whole, "iscrowd": 1}])
+    assert truth.demanded.tolist() == [True, False, False]
+    assert truth.points_px[1].min(0).tolist() == [300, 0]
+    assert truth.points_px[1].max(0).tolist() == [400, 100]
+    assert truth.keypoints is not None
+    assert (truth.keypoints[2, :, 2] == 0).all()
+
+
+def test_reports_show_what_was_measured(tmp_path: Path) -> None:
+    part = {
+        "people": 12,
+        "recall": 0.5,
+        "mpjpe_mm": 101.26,
+        "bins": [{"hidden": [0.0, 0.1], "people": 12, "recall": 0.5, "mpjpe_mm": 101.26}],
+    }
+    results = {"weights": "w-1", "threshold": 0.25, "scenes": part, "photos": {"pck": 0.25}}
+    text = markdown(results)
+    assert "| scenes | 12 | 0.500 | 101.3 |  |" in text
+    assert "| photos |  |  |  | 0.250 |" in text
+    assert "| 0%-10% | 12 | 0.500 | 101.3 |" in text
+    write_report(results, tmp_path / "report")
+    assert json.loads((tmp_path / "report" / "results.json").read_text()) == results
+    assert (tmp_path / "report" / "scenes_bins.png").stat().st_size > 5000
+
+
+def test_hidden_joints_are_those_inside_the_image(scenes: Path) -> None:
+    labels = SceneLabels.load(sorted(scenes.glob("*.npz"))[0])
+    truth = truth_of_scene(labels, BodyModel.load(), 0.0)
+    assert truth.occlusion is not None
+    assert truth.labelled[truth.demanded].sum() == (labels.occlusion < OUTSIDE).sum()
