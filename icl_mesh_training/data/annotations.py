@@ -6,6 +6,7 @@ set's convention, J = 24 SMPL joints.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -55,6 +56,11 @@ class People:
 
     def __len__(self) -> int:
         return len(self.state)
+
+    @classmethod
+    def joined(cls, parts: Sequence[People]) -> People:
+        """One after the other; there is at least one part."""
+        return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
 
     def select(self, chosen: slice | npt.NDArray[np.int64]) -> People:
         """Some of the people."""

@@ -40,7 +40,8 @@ EFT_FILES = {
 class DatasetInfo:
     """title: as its authors call it. folder: its place under the root. splits: those it has, the
     default first. losses: see ALL_LOSSES. share: probability in the paper's mixture, 0 for data
-    sets of evaluation. read: (root, split) -> labels.
+    sets of evaluation. read: (root, split) -> labels. everybody: all people in an image are
+    labelled, or marked by a box; elsewhere nothing is known of what surrounds the labelled people.
     """
 
     title: str
@@ -49,6 +50,7 @@ class DatasetInfo:
     losses: frozenset[str]
     share: float
     read: Callable[[Path, str], Annotations]
+    everybody: bool = True
 
 
 def _h36m(root: Path, split: str) -> Annotations:
@@ -148,8 +150,12 @@ DATASETS: dict[str, DatasetInfo] = {
     "muco": DatasetInfo(
         "MuCo-3DHP", "muco", ("all", "augmented", "unaugmented"), _3D_JOINTS, 0.14, _muco
     ),
-    "mpii": DatasetInfo("MPII", "mpii", ("train", "val", "trainval"), ALL_LOSSES, 0.10, _mpii),
-    "lsp": DatasetInfo("LSP", "hr-lspet", ("lspet", "train", "test"), ALL_LOSSES, 0.06, _lsp),
+    "mpii": DatasetInfo(
+        "MPII", "mpii", ("train", "val", "trainval"), ALL_LOSSES, 0.10, _mpii, everybody=False
+    ),
+    "lsp": DatasetInfo(
+        "LSP", "hr-lspet", ("lspet", "train", "test"), ALL_LOSSES, 0.06, _lsp, everybody=False
+    ),
     "coco": DatasetInfo(
         "COCO",
         "coco",
@@ -168,6 +174,7 @@ DATASETS: dict[str, DatasetInfo] = {
         ALL_LOSSES,
         0.0,
         lambda root, split: read_pw3d(root / "3dpw", split),
+        everybody=False,
     ),
     "panoptic": DatasetInfo(
         "CMU Panoptic",
@@ -177,7 +184,9 @@ DATASETS: dict[str, DatasetInfo] = {
         0.0,
         lambda root, split: read_panoptic(root / "panoptic"),
     ),
-    "ochuman": DatasetInfo("OCHuman", "ochuman", ("val", "test"), _2D_JOINTS, 0.0, _ochuman),
+    "ochuman": DatasetInfo(
+        "OCHuman", "ochuman", ("val", "test"), _2D_JOINTS, 0.0, _ochuman, everybody=False
+    ),
 }
 
 

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from icl_mesh.body import BodyModel
 from icl_mesh_training.augmentation import AugmentationConfig
 from icl_mesh_training.batch import Sample
-from icl_mesh_training.data.annotations import Annotations, ImageRecord
+from icl_mesh_training.data.annotations import Annotations, ImageRecord, People
 from icl_mesh_training.data.catalogue import dataset_info, read_dataset
 from icl_mesh_training.data.files import read_image
 from icl_mesh_training.data.samples import make_sample
@@ -44,7 +44,8 @@ class LabelledImages(Dataset[Sample]):
         if not wanted.any():
             raise ValueError(f"{annotations.source}: none of its images has a labelled person")
         self.annotations = annotations.subset(np.flatnonzero(wanted))
-        self.losses = dataset_info(annotations.dataset).losses
+        info = dataset_info(annotations.dataset)
+        self.losses, self.everybody = info.losses, info.everybody
         self.size, self.augmentation, self.body, self.seed = size, augmentation, body, seed
 
     def __len__(self) -> int:
@@ -59,7 +60,11 @@ class LabelledImages(Dataset[Sample]):
             image = read_image(record.path, record.size)
         except (ValueError, FileNotFoundError) as error:
             raise BrokenSampleError(str(error)) from None
-        record = visible_people(record, image.shape[1], image.shape[0])
+        width, height = image.shape[1], image.shape[0]
+        record = visible_people(record, width, height)
+        if not self.everybody:
+            strips = surroundings(record.people, width, height)
+            record = replace(record, people=People.joined([record.people, strips]))
         rng = np.random.default_rng((self.seed, epoch, index))
         return make_sample(
             image,
@@ -109,3 +114,29 @@ def visible_people(record: ImageRecord, width: int, height: int) -> ImageRecord:
     if not kept.has_label.any():
         raise BrokenSampleError(f"{record.path}: an empty sample, nobody is labelled in the image")
     return replace(record, people=kept)
+
+
+def surroundings(people: People, width: int, height: int) -> People:
+    """What lies around the labelled people of an image, as regions of which nothing is known.
+
+    Where annotators left people out, whatever is not a labelled person may be one. The regions are
+    four strips: left, right, above and below of the box of all labelled points, which is grown by
+    a tenth for the flesh around them.
+    """
+    points = people.keypoints_px[people.state < UNLABELLED].astype(np.float64)
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = 0.1 * (high - low).max()
+    left, top = np.clip(low - margin, 0, [width, height])
+    right, bottom = np.clip(high + margin, 0, [width, height])
+    strips = np.array(
+        [
+            (0, 0, left, height),
+            (right, 0, width - right, height),
+            (left, 0, right - left, top),
+            (left, bottom, right - left, height - bottom),
+        ]
+    )
+    strips = strips[(strips[:, 2:] >= 1).all(axis=1)]
+    regions = People.unlabelled(len(strips), people.state.shape[1])
+    regions.box_px[:] = strips
+    return regions

@@ -68,16 +68,13 @@ def read_panoptic(folder: Path, cameras: tuple[str, ...] = CAMERAS) -> Annotatio
                 sizes.append(known[name].get("resolution") or (0, 0))
     if not images:
         raise FileNotFoundError(f"{folder}: no image has a body3DScene_<frame>.json of its frame")
-    people = People(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0]))
-    )
     return Annotations.gather(
         dataset="panoptic",
         convention="panoptic19",
         source=folder,
         images=images,
         image_of_person=owner,
-        people=people,
+        people=People.joined(parts),
         size=sizes,
         intrinsics=intrinsics,
         distortion=lenses,

@@ -75,16 +75,13 @@ def read_pw3d(folder: Path, split: str) -> Annotations:
             images.append(folder / "imageFiles" / file.stem / f"image_{frame:05d}.jpg")
             intrinsics.append(camera)
             parts.append(people)
-    people = People(
-        *(np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0]))
-    )
     return Annotations.gather(
         dataset="3dpw",
         convention="smpl24",
         source=place,
         images=images,
         image_of_person=owner,
-        people=people,
+        people=People.joined(parts),
         intrinsics=intrinsics,
     )
 

@@ -85,6 +85,26 @@ def test_people_known_by_their_box_are_masked(
     assert 0 < (targets.center_weight == 0).sum() < 200
 
 
+def test_what_surrounds_people_is_unknown_where_annotators_left_people_out(write: Any) -> None:
+    """MPII labels some people of an image: what is not one of them is no background."""
+    joints = np.column_stack((np.linspace(21, 41, 16), np.linspace(11, 31, 16)))  # from 1
+    person = {"image": "a.png", "joints": joints.tolist(), "joints_vis": [1] * 16,
+              "center": [31, 21], "scale": 0.1}  # fmt: skip
+    write.json("mpii/annotations/mpii_train.json", [person])
+    write.image("mpii/images/a.png", width=64, height=64)
+    sample = open_dataset("mpii", write.root, size=64, augmentation=PLAIN)[0, 0]
+    # The labelled box is 20..40 x 10..30 px, grown by a tenth of its longer side: 18..42 x 8..32.
+    px = (sample.joints_2d[1:] + 1) * 32 - 0.5
+    boxes = np.round(np.concatenate((px.min(axis=1), px.max(axis=1)), axis=1)).astype(int)
+    assert boxes.tolist() == [[0, 0, 17, 63], [42, 0, 63, 63], [18, 0, 41, 7], [18, 32, 41, 63]]
+    targets = make_targets(collate([sample]), 64)
+    assert targets.kept.tolist() == [True, False, False, False, False]
+    weight = targets.center_weight[0, 0]
+    assert weight[12, 40] == 1  # inside the person's box nobody else is
+    for row, column in ((50, 30), (20, 5), (2, 30), (20, 60)):
+        assert weight[row, column] == 0
+
+
 def test_flip_exchanges_sides(write: Any, keypoints: np.ndarray) -> None:
     keypoints[9, 2] = 0
     root = coco_folder(write, keypoints)
