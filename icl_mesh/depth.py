@@ -125,17 +125,17 @@ def _body_parts(body: BodyModel) -> _Parts:
 def _torso_samples(
     parts: _Parts, mesh: Array, px: Array, confidence: npt.NDArray[np.float32], camera: Camera
 ) -> _Samples:
-    corners = mesh[parts.torso_faces]  # [F, 3, 3]
-    middle = corners.mean(axis=1)
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    first, second, third = (mesh[parts.torso_faces[:, i]] for i in range(3))
+    middle = (first + second + third) / 3  # [F, 3]
+    normal = np.cross(second - first, third - first)
     facing = np.maximum(-(normal * middle).sum(axis=1), 0.0)
     area = facing / np.maximum(middle[:, 2], 1e-3) ** 3  # pixels covered, but for a factor
-    at = np.rint(px[parts.torso_faces].mean(axis=1)).astype(np.int64)
+    first, second, third = (px[parts.torso_faces[:, i]] for i in range(3))
+    at = np.rint((first + second + third) / 3)
     kept = (area > 0) & camera.contains(at)
+    column, row = at[kept].astype(np.int64).T
     sure = np.where(confidence >= LEAST_CONFIDENCE, confidence, 0.0)[parts.torso_joint]
-    return _Samples(
-        middle[kept, 2], at[kept, 0], at[kept, 1], (area * sure)[kept], float(area.sum())
-    )
+    return _Samples(middle[kept, 2], column, row, (area * sure)[kept], float(area.sum()))
 
 
 def _agreed_distance(measured: Array, samples: _Samples, judged: float) -> float:
@@ -157,7 +157,7 @@ def _agreed_distance(measured: Array, samples: _Samples, judged: float) -> float
     prior = np.exp(-0.5 * (shift[order] / PRIOR_LOG_DEVIATION) ** 2)
     best = int((agreeing * prior).argmax())
     group = order[low[best] : high[best]]
-    pixels = np.unique(np.stack((samples.columns[group], samples.rows[group])), axis=1).shape[1]
+    pixels = np.unique(samples.rows[group] * 2**32 + samples.columns[group]).size
     if pixels < LEAST_PIXELS or agreeing[best] < LEAST_SHARE * samples.total:
         return float("nan")
     halfway = (cumulative[low[best]] + cumulative[high[best]]) / 2

@@ -13,6 +13,7 @@ class DepthStore:
     """Keeps the latest depth images. Thread-safe."""
 
     _MOST = 8  # a quarter of a second at 30 Hz
+    _DISORDER_NS = 500_000_000  # what overtakes another is not that late
 
     def __init__(self, topic: str) -> None:
         """topic: named in errors."""
@@ -23,7 +24,7 @@ class DepthStore:
     def put(self, image: Image) -> None:
         stamp = Time.from_msg(image.header.stamp).nanoseconds
         with self._changed:
-            if self._images and stamp < self._images[-1][0]:
+            if self._images and stamp < self._images[-1][0] - self._DISORDER_NS:
                 self._images.clear()  # time went back: a bag is played again
             self._images.append((stamp, image))
             self._changed.notify_all()

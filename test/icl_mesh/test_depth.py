@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from icl_mesh.camera import Camera
 from icl_mesh.depth import DepthImage, correct_distances
@@ -151,3 +152,16 @@ def test_a_depth_image_of_another_size_is_refused(seen, make_people):
         correct_distances(people, DepthImage(depth[::2, ::2], 1.0))
     nobody = make_people([], CAMERA)
     assert len(correct_distances(nobody, DepthImage(depth, 1.0))) == 0
+
+
+def test_a_body_estimated_in_another_pose_is_still_placed_to_a_decimetre(seen, make_people):
+    """Turned by 60 degrees about the vertical, and its arms elsewhere: the surface is not where
+    the estimate has it, but a torso is no thicker than that."""
+    true = (0.3, 0.1, 3.2)
+    people, depth = seen(true)
+    turn = Rotation.from_rotvec([0, np.pi / 3, 0]).as_matrix()
+    pelvis = people.position_m[0]
+    people.vertices_m[0] = ((people.vertices_m[0] - pelvis) @ turn.T + pelvis).astype(np.float32)
+    corrected = correct_distances(people, as_sensor(depth))
+    assert corrected.distance_from_depth[0]
+    assert corrected.position_m[0, 2] == pytest.approx(true[2], abs=0.1)

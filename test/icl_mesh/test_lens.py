@@ -147,3 +147,24 @@ def test_a_region_of_binned_pixels_sees_the_same_rays():
 def test_a_camera_survives_json():
     for camera in (CAMERA, dataclasses.replace(CAMERA, lens=None)):
         assert Camera.from_dict(json.loads(json.dumps(dataclasses.asdict(camera)))) == camera
+
+
+def test_an_overlay_lies_where_the_lens_puts_the_people(make_people):
+    rendering = pytest.importorskip("icl_mesh.rendering")
+    from icl_mesh.rendering.overlay import draw_overlay
+
+    people = make_people([[0.6, 0.0, 2.6]], CAMERA, vertices=True)
+    black = np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8)
+    try:
+        drawn = draw_overlay(black, people, labels=False)
+    except rendering.RenderingUnavailableError as error:
+        pytest.skip(str(error))
+    rows, columns = np.nonzero(drawn.max(axis=2) > 30)
+    flat = people.vertices_m.reshape(-1, 1, 3).astype(float)
+    zero, distortion = np.zeros(3), np.array(CAMERA.lens.coefficients)
+    px = cv2.projectPoints(flat, zero, zero, CAMERA.matrix, distortion)[0][:, 0]
+    found = [columns.min(), rows.min(), columns.max(), rows.max()]
+    expected = np.concatenate((px.min(axis=0), px.max(axis=0)))
+    np.testing.assert_allclose(found, expected, atol=2.5)
+    straight = cv2.projectPoints(flat, zero, zero, CAMERA.matrix, None)[0][:, 0]
+    assert abs(straight[:, 0].max() - expected[2]) > 10
