@@ -6,30 +6,30 @@
         camera_info:=/camera/camera_info                           # a driver already runs
 """
 
-import os
-from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration as Value
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
 
-SHARE = Path(get_package_share_directory("icl_mesh_ros"))
+from icl_mesh_ros.launching import (
+    DDS_ARGUMENTS,
+    MODEL_ARGUMENTS,
+    MODEL_PARAMETERS,
+    SHARE,
+    Arguments,
+    dds_profile,
+    declare,
+    given,
+)
 
 #: Name, default, meaning.
-ARGUMENTS = [
+ARGUMENTS: Arguments = [
     ("namespace", "", "namespace of the nodes and of every relative topic"),
     ("rviz", "true", "true or false: show image, overlay and meshes in RViz"),
     ("rviz_frame", "camera_link", "RViz's fixed frame; with camera:=none one of the robot's"),
-    (
-        "dds_profile",
-        str(SHARE / "config" / "fastdds.xml"),
-        "Fast DDS profile; none: leave DDS alone",
-    ),
     # The camera source
     ("source", "0", "webcam index, video, photo, folder of photos or stream address"),
     ("rate", "0.0", "Hz; 0: that of the camera or video, 10 Hz for photos"),
@@ -39,16 +39,8 @@ ARGUMENTS = [
     ("parent_frame", "camera_link", "frame with x forward and z up that the camera is put into"),
     ("width", "0", "pixels, asked of a webcam; 0: its own"),
     ("height", "0", "pixels, asked of a webcam; 0: its own"),
-    # The model. Empty: as params_file says.
-    ("params_file", str(SHARE / "config" / "mesh_node.yaml"), "parameters of mesh_node"),
-    ("weights", "", "network weights: default or a .safetensors file"),
-    ("body", "", "body model: default or a licensed SMPL file"),
-    ("device", "", "auto, cpu, cuda, cuda:N"),
-    ("engine", "", "what runs the network: auto, torch"),
-    ("max_rate", "", "Hz: most images worked on per second; 0: no limit"),
-    ("assumed_fov_deg", "", "degrees across the longer side, without a calibration"),
-    ("image_transport", "", "raw or compressed"),
-    ("image_reliability", "", "best_effort or reliable"),
+    *DDS_ARGUMENTS,
+    *MODEL_ARGUMENTS,
 ]
 #: Argument, topic it stands for (its default).
 TOPICS = [
@@ -73,34 +65,6 @@ CAMERA_PARAMETERS = {
     "height": int,
     "assumed_fov_deg": float,
 }
-MESH_PARAMETERS = {
-    "weights": str,
-    "body": str,
-    "device": str,
-    "engine": str,
-    "max_rate": float,
-    "assumed_fov_deg": float,
-    "image_transport": str,
-    "image_reliability": str,
-}
-
-
-def given(context: LaunchContext, kinds: dict[str, type]) -> dict[str, ParameterValue]:
-    """The arguments that are not empty, as parameters of these types whatever they look like."""
-    return {
-        name: ParameterValue(Value(name), value_type=kind)
-        for name, kind in kinds.items()
-        if Value(name).perform(context)
-    }
-
-
-def dds_profile(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Both names of the variable (the second from Kilted on), unless the user has set one."""
-    names = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-    profile = Value("dds_profile").perform(context)
-    if profile == "none" or any(os.environ.get(name) for name in names):
-        return []
-    return [SetEnvironmentVariable(name, profile) for name in names]
 
 
 def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
@@ -111,7 +75,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     mesh_node = Node(
         package="icl_mesh_ros",
         executable="mesh_node",
-        parameters=[Value("params_file"), given(context, MESH_PARAMETERS)],
+        parameters=[Value("params_file"), given(context, MODEL_PARAMETERS)],
         output="screen",
         **shared,
     )
@@ -154,14 +118,8 @@ def generate_launch_description() -> LaunchDescription:
                 choices=["opencv", "none"],
                 description="opencv: start camera_node; none: a camera driver already runs",
             ),
-            *(
-                DeclareLaunchArgument(name, default_value=default, description=meaning)
-                for name, default, meaning in ARGUMENTS
-            ),
-            *(
-                DeclareLaunchArgument(name, default_value=topic, description=f"topic {topic}")
-                for name, topic in TOPICS
-            ),
+            *declare(ARGUMENTS),
+            *declare((name, topic, f"topic {topic}") for name, topic in TOPICS),
             OpaqueFunction(function=dds_profile),
             OpaqueFunction(function=nodes),
         ]

@@ -1,0 +1,55 @@
+"""mesh_nodes: one mesh_node per camera in one process, which share one model in memory."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from rclpy.logging import get_logger
+from rclpy.utilities import remove_ros_args
+
+from icl_mesh_ros.mesh_node import THREADS_PER_NODE, MeshNode
+from icl_mesh_ros.model_store import ModelStore
+from icl_mesh_ros.run import run_nodes
+
+USAGE = "usage: ros2 run icl_mesh_ros mesh_nodes NAMESPACE... [--ros-args ...], as in: front left"
+
+
+def make_nodes(namespaces: list[str]) -> list[partial[MeshNode]]:
+    """Constructors of the nodes. Every node's body ids start with its own namespace, since all of
+    them name frames on one /tf.
+
+    Raises ValueError where namespaces are missing or occur twice.
+    """
+    if not namespaces:
+        raise ValueError(f"mesh_nodes needs the namespaces of the cameras; {USAGE}")
+    if len({name.strip("/") for name in namespaces}) < len(namespaces):
+        raise ValueError(f"mesh_nodes needs different namespaces, got {' '.join(namespaces)}")
+    models = ModelStore()
+    return [
+        partial(
+            MeshNode,
+            namespace=name,
+            models=models,
+            cli_args=["--ros-args", "-p", f"body_id_prefix:={body_id_prefix(name)}"],
+        )
+        for name in namespaces
+    ]
+
+
+def body_id_prefix(namespace: str) -> str:
+    """ "front/left" -> "front_left_"."""
+    return namespace.strip("/").replace("/", "_") + "_"
+
+
+def main() -> int:
+    try:
+        makes = make_nodes(remove_ros_args(sys.argv)[1:])
+    except ValueError as error:
+        get_logger("icl_mesh_ros").fatal(str(error))
+        return 1
+    return run_nodes(makes, threads=THREADS_PER_NODE * len(makes))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

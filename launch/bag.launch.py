@@ -1,0 +1,109 @@
+"""Play a rosbag2, find its people, and record them.
+
+    ros2 launch icl_mesh_ros bag.launch.py bag:=drive image:=/camera/image_raw \\
+        camera_info:=/camera/camera_info                         # people land in drive_humans
+    ros2 launch icl_mesh_ros bag.launch.py bag:=drive ... rate:=0.5 extra_topics:=/odom
+
+Playing starts when mesh_node is active and ends everything when it is over. Images arrive at the
+bag's pace: those that come while one is worked on are dropped, as on a robot. Every image of a
+bag, without ROS: `icl-mesh bag`.
+"""
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    ExecuteProcess,
+    OpaqueFunction,
+    RegisterEventHandler,
+)
+from launch.event_handlers import OnProcessExit
+from launch.events import Shutdown
+from launch.substitutions import LaunchConfiguration as Value
+from launch_ros.actions import LifecycleNode
+from launch_ros.event_handlers import OnStateTransition
+
+from icl_mesh_ros.launching import (
+    DDS_ARGUMENTS,
+    MODEL_ARGUMENTS,
+    MODEL_PARAMETERS,
+    Arguments,
+    dds_profile,
+    declare,
+    given,
+)
+
+#: Name, default, meaning.
+ARGUMENTS: Arguments = [
+    ("output", "", "folder of the new bag; empty: BAG_humans"),
+    ("storage", "mcap", "mcap or sqlite3: format of the new bag"),
+    ("rate", "1.0", "speed of playing: 0.5 is half the speed of the recording"),
+    ("extra_topics", "", "topics to record besides humans and its body model, with spaces"),
+    ("image", "image", "image topic in the bag"),
+    ("camera_info", "camera_info", "CameraInfo topic in the bag"),
+    ("humans", "/humans", "topic to publish and record"),
+    ("body_model", "/humans/body_model", "topic of the body, recorded with it"),
+    *DDS_ARGUMENTS,
+    *MODEL_ARGUMENTS,
+]
+
+
+def actions(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    bag = Value("bag").perform(context).rstrip("/")
+    output = Value("output").perform(context) or f"{bag}_humans"
+    topics = ("image", "camera_info", "humans")
+    mesh_node = LifecycleNode(
+        package="icl_mesh_ros",
+        executable="mesh_node",
+        name="mesh_node",
+        namespace="",
+        parameters=[
+            Value("params_file"),
+            # The player publishes reliably; time is the bag's.
+            {"image_reliability": "reliable", "use_sim_time": True},
+            given(context, MODEL_PARAMETERS),
+        ],
+        remappings=[
+            *((topic, Value(topic)) for topic in topics),
+            ("humans/body_model", Value("body_model")),
+        ],
+        output="screen",
+    )
+    recorded = [Value("humans"), Value("body_model")]
+    recorder = ExecuteProcess(
+        cmd=[
+            *("ros2", "bag", "record", "--output", output, "--storage", Value("storage")),
+            *("--use-sim-time", "--topics", *recorded),
+            *Value("extra_topics").perform(context).split(),
+        ],
+        output="screen",
+    )
+    player = ExecuteProcess(
+        cmd=["ros2", "bag", "play", bag, "--clock", "100", "--rate", Value("rate")],
+        output="screen",
+    )
+    return [
+        recorder,
+        RegisterEventHandler(
+            OnStateTransition(
+                target_lifecycle_node=mesh_node, goal_state="active", entities=[player]
+            )
+        ),
+        RegisterEventHandler(
+            OnProcessExit(
+                target_action=player, on_exit=[EmitEvent(event=Shutdown(reason="the bag is over"))]
+            )
+        ),
+        mesh_node,
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument("bag", description="folder of the rosbag2 to play"),
+            *declare(ARGUMENTS),
+            OpaqueFunction(function=dds_profile),
+            OpaqueFunction(function=actions),
+        ]
+    )

@@ -1,0 +1,115 @@
+"""People in several cameras, each in a namespace of its own: /front/image -> /front/humans, ...
+
+    ros2 launch icl_mesh_ros multi_camera.launch.py cameras:=front,left       # drivers already run
+    ros2 launch icl_mesh_ros multi_camera.launch.py cameras:=front,left sources:=0,2   # webcams
+    ros2 launch icl_mesh_ros multi_camera.launch.py cameras:=front,left model:=shared
+
+model:=process starts a mesh_node per camera: they run side by side, and each holds a model.
+model:=shared starts one process for all: one model in memory (of a GPU, say), one image at a time.
+"""
+
+from typing import Any
+
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration as Value
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from icl_mesh_ros.launching import (
+    DDS_ARGUMENTS,
+    MODEL_ARGUMENTS,
+    MODEL_PARAMETERS,
+    Arguments,
+    dds_profile,
+    declare,
+    given,
+)
+
+#: Name, default, meaning.
+ARGUMENTS: Arguments = [
+    ("cameras", "left,right", "namespaces of the cameras, with commas"),
+    (
+        "sources",
+        "",
+        "a webcam index, video, photo or folder per camera, with commas; empty: drivers run",
+    ),
+    ("rate", "0.0", "Hz of the sources; 0: that of the camera or video, 10 Hz for photos"),
+    ("image", "image", "image topic in each namespace"),
+    ("camera_info", "camera_info", "CameraInfo topic in each namespace"),
+    *DDS_ARGUMENTS,
+    *MODEL_ARGUMENTS,
+]
+
+
+def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    cameras = _listed(context, "cameras")
+    sources = _listed(context, "sources")
+    if not cameras:
+        raise ValueError("cameras must name one namespace or more, as in cameras:=front,left")
+    if sources and len(sources) != len(cameras):
+        raise ValueError(
+            f"sources must name one per camera: {len(cameras)} cameras, {len(sources)} sources"
+        )
+    remappings = [(topic, Value(topic)) for topic in ("image", "camera_info")]
+    shared: dict[str, Any] = {
+        "package": "icl_mesh_ros",
+        "remappings": remappings,
+        "output": "screen",
+    }
+    parameters = [Value("params_file"), given(context, MODEL_PARAMETERS)]
+    started = [
+        Node(
+            executable="camera_node",
+            namespace=camera,
+            parameters=[
+                {
+                    # Text whatever it looks like: 0 is a webcam, not a number.
+                    "source": ParameterValue(source, value_type=str),
+                    "loop": True,
+                    "frame_id": f"{camera.replace('/', '_')}_optical_frame",
+                    **given(context, {"rate": float, "assumed_fov_deg": float}),
+                }
+            ],
+            **shared,
+        )
+        for camera, source in zip(cameras, sources, strict=False)
+    ]
+    if Value("model").perform(context) == "shared":
+        return [
+            *started,
+            Node(executable="mesh_nodes", arguments=cameras, parameters=parameters, **shared),
+        ]
+    for camera in cameras:
+        # All cameras name frames on one /tf, so their people need ids of their own.
+        prefix = {"body_id_prefix": camera.replace("/", "_") + "_"}
+        started.append(
+            Node(
+                executable="mesh_node",
+                namespace=camera,
+                parameters=[*parameters, prefix],
+                **shared,
+            )
+        )
+    return started
+
+
+def _listed(context: LaunchContext, argument: str) -> list[str]:
+    parts = (part.strip() for part in Value(argument).perform(context).split(","))
+    return [part.strip("/") if argument == "cameras" else part for part in parts if part]
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "model",
+                default_value="process",
+                choices=["process", "shared"],
+                description="process: a mesh_node per camera; shared: one process for all",
+            ),
+            *declare(ARGUMENTS),
+            OpaqueFunction(function=dds_profile),
+            OpaqueFunction(function=nodes),
+        ]
+    )
