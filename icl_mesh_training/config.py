@@ -32,11 +32,12 @@ class TrainingConfig:
     Data: `scenes`, a folder of rendered scenes, or `data`, a list of sources, each a mapping with
     name (see icl_mesh_training.sources), root and probability. augmentation: entries of
     AugmentationConfig to replace.
-    Network: architecture, head_width and smpl_width as build_network takes them. imagenet: file that
-    initialises the trunk (mobilenet_v2: .npz of folded convolutions, else a state dict). start:
-    weights (.safetensors, or "default") to start from; a narrower SMPL branch is widened. freeze_to_stride: trunk frozen down to this
-    stride; 0 trains all of it. freeze_batch_norm: statistics stay those of the start: for data
-    sets too small to estimate them. body: "default" or a body file.
+    Network: architecture, head_width and smpl_width as build_network takes them. imagenet: file
+    that initialises the trunk (mobilenet_v2: .npz of folded convolutions, else a state dict).
+    start: weights (.safetensors, or "default") to start from; a narrower SMPL branch is widened.
+    freeze_to_stride: trunk frozen down to this stride; 0 trains all of it. freeze_batch_norm:
+    statistics stay those of the start: for data sets too small to estimate them. body: "default" or
+    a body file.
     Length: steps, or, where it is above 0, epochs (passes over as many images as the sources hold
     together). A step sees batch_size images on each process, accumulate times.
     Rates: schedule cosine falls from learning_rate to its share final_learning_rate; step

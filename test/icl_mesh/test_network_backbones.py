@@ -86,6 +86,15 @@ def test_stride_2_pads_like_tensorflow() -> None:
         np.testing.assert_array_equal(out[0, 0], padded[row : row + 8 : 2, column : column + 8 : 2])
 
 
+def test_depthwise_stride_2_is_the_same_in_training() -> None:
+    """Training computes it another way, for the sake of its gradient's speed."""
+    torch.manual_seed(0)
+    layer = FoldedConv(6, 6, 3, stride=2, groups=6, linear=True)
+    torch.nn.init.normal_(layer.bias)
+    x = torch.randn(2, 6, 10, 8)
+    torch.testing.assert_close(layer.train()(x), layer.eval()(x))
+
+
 def test_mobilenet_gets_the_input_range_of_its_weights() -> None:
     backbone = MobileNetV2()
     pixel = np.array([0.0, 127.5, 255.0])
