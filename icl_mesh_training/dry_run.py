@@ -31,7 +31,9 @@ def dry_run(config: TrainingConfig) -> str:
     total = sum(float(entry.get("probability", 1.0)) for entry in config.sources)
     for entry, source in zip(config.sources, sources, strict=True):
         share = float(entry.get("probability", 1.0)) / total
-        lines.append(f"  {entry['name']} {entry.get('split', '')} in {entry['root']}: {share:.0%}")
+        details = {key: entry[key] for key in ("split", "root", "length") if key in entry}
+        named = ", ".join(f"{key} {value}" for key, value in details.items())
+        lines.append(f"  {entry['name']} ({named}): {share:.0%}")
         lines += [f"    {line}" for line in _probe(source)]
     source = mix(config.sources, sources, config.seed)
     schedule = Schedule.of(config, len(source), world_size())

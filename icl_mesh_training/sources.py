@@ -1,14 +1,18 @@
 """Sources of samples by name, as recipes list them in `data`.
 
-`scenes`: a folder of rendered scenes, root. Every other name is a data set of
-icl_mesh_training.data: root is the folder of the data sets, split one of its splits. probability
-is the share of a source among all of a recipe's; 1 if left out. augmentation replaces entries of
-the recipe's own for this source.
+scenes: a folder of rendered scenes, root. shards: a folder of WebDataset shards of scenes, root.
+generated: scenes rendered while the training runs, `length` of them in a pass, from the folders
+that SceneAssets names (mocap, backgrounds, panoramas, makehuman, split), none needed.
+Every other name is a data set of icl_mesh_training.data: root is the folder of the data sets,
+split one of its splits.
+For all: probability is the share of a source among all of a recipe's, 1 if left out; augmentation
+replaces entries of the recipe's own for this source.
 """
 
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 from icl_mesh.body import BodyModel
@@ -19,10 +23,15 @@ from icl_mesh_training.data.mixture import MixedDataset
 from icl_mesh_training.dataset import SceneFolder
 from icl_mesh_training.loading import SampleSource
 
-SCENES = "scenes"
-#: Names of sources, for recipes and their errors.
-SOURCES = (SCENES, *DATASETS)
-_ENTRIES = {"name", "root", "split", "probability", "augmentation"}
+#: Entries of each kind of source that must be there, and those that may.
+_ASSETS = {"mocap", "backgrounds", "panoramas", "makehuman", "split"}
+_ENTRIES: dict[str, tuple[set[str], set[str]]] = {
+    "scenes": ({"root"}, set()),
+    "shards": ({"root"}, set()),
+    "generated": ({"length"}, _ASSETS),
+    **{name: ({"root"}, {"split"}) for name in DATASETS},
+}
+_COMMON = {"name", "probability", "augmentation"}
 
 
 def source_errors(entries: list[dict[str, Any]]) -> list[str]:
@@ -31,27 +40,30 @@ def source_errors(entries: list[dict[str, Any]]) -> list[str]:
     for number, entry in enumerate(entries, 1):
         where = f"'data' {number}"
         name = entry.get("name")
-        if name not in SOURCES:
-            errors.append(f"{where}: unknown data set {name!r}; known are {', '.join(SOURCES)}")
-        errors += [f"{where}: unknown entry '{key}'" for key in sorted(set(entry) - _ENTRIES)]
-        if not isinstance(entry.get("root"), str):
-            errors.append(f"{where}: 'root' must be a folder, got {entry.get('root')!r}")
-        splits = DATASETS[name].splits if name in DATASETS else ()
-        if "split" in entry and entry["split"] not in splits:
-            errors.append(
-                f"{where}: {name} has no split {entry['split']!r}; it has {', '.join(splits)}"
-                if splits
-                else f"{where}: {name} has no splits"
-            )
+        if name not in _ENTRIES:
+            known = ", ".join(_ENTRIES)
+            errors.append(f"{where}: unknown data set {name!r}; known are {known}")
+            continue
+        needed, allowed = _ENTRIES[name]
+        errors += [f"{where} ({name}): '{key}' is missing" for key in sorted(needed - set(entry))]
+        unknown = sorted(set(entry) - needed - allowed - _COMMON)
+        errors += [f"{where} ({name}): unknown entry '{key}'" for key in unknown]
+        for key in sorted((needed | allowed) & set(entry)):
+            wanted = int if key == "length" else str
+            if not isinstance(entry[key], wanted) or isinstance(entry[key], bool):
+                errors.append(f"{where} ({name}): '{key}' must be {wanted.__name__}")
+        if name in DATASETS and entry.get("split", "") not in ("", *DATASETS[name].splits):
+            splits = ", ".join(DATASETS[name].splits)
+            errors.append(f"{where}: {name} has no split {entry['split']!r}; it has {splits}")
         share = entry.get("probability", 1.0)
         if isinstance(share, bool) or not isinstance(share, (int, float)) or share <= 0:
             errors.append(f"{where}: 'probability' must be above 0, got {share!r}")
         augmentation = entry.get("augmentation", {})
-        known = {f.name for f in fields(AugmentationConfig)}
-        if not isinstance(augmentation, dict) or not set(augmentation) <= known:
+        known_names = {f.name for f in fields(AugmentationConfig)}
+        if not isinstance(augmentation, dict) or not set(augmentation) <= known_names:
             errors.append(
                 f"{where}: 'augmentation' must map names to values, names being of "
-                f"{', '.join(sorted(known))}; got {augmentation!r}"
+                f"{', '.join(sorted(known_names))}; got {augmentation!r}"
             )
     return errors
 
@@ -61,22 +73,37 @@ def open_source(
     size: int,
     augmentation: AugmentationConfig,
     seed: int,
-    body: BodyModel | None,
+    body: str,
 ) -> SampleSource:
-    """One entry of `data`. body: as open_dataset takes it.
+    """One entry of `data`. body: the recipe's.
 
     Raises FileNotFoundError or ValueError with the path.
     """
     augmentation = replace(augmentation, **entry.get("augmentation", {}))
-    if entry["name"] == SCENES:
+    if entry["name"] == "scenes":
         return SceneFolder(entry["root"], size, augmentation, seed)
+    if entry["name"] == "shards":
+        from icl_mesh_training.scene_sources import SceneShards
+
+        return SceneShards(entry["root"], size, augmentation, seed)
+    if entry["name"] == "generated":
+        from icl_mesh_training.scene_sources import GeneratedScenes
+        from icl_mesh_training.scenes.generator import SceneAssets
+
+        chosen = {key: entry[key] for key in _ASSETS & set(entry)}
+        paths = {key: value if key == "split" else Path(value) for key, value in chosen.items()}
+        return GeneratedScenes(
+            entry["length"], size, augmentation, seed, assets=SceneAssets(**paths), body=body
+        )
+    # SMPL's betas and poses label an SMPL body; of the default body they are no labels.
+    smpl = None if body == "default" else BodyModel.load(body)
     return open_dataset(
         entry["name"],
         entry["root"],
         entry.get("split"),
         size=size,
         augmentation=augmentation,
-        body=body,
+        body=smpl,
         seed=seed,
     )
 

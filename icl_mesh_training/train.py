@@ -76,10 +76,8 @@ def train(config: TrainingConfig) -> Path:
 def open_data(config: TrainingConfig) -> list[SampleSource]:
     """The recipe's sources, each with its labels read."""
     augmentation = AugmentationConfig(**config.augmentation)
-    # SMPL's betas and poses label an SMPL body; of the default body they are no labels.
-    body = None if config.body == "default" else BodyModel.load(config.body)
     return [
-        open_source(entry, config.input_size, augmentation, config.seed, body)
+        open_source(entry, config.input_size, augmentation, config.seed, config.body)
         for entry in config.sources
     ]
 

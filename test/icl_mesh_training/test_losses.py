@@ -127,3 +127,59 @@ def test_unlabelled_3d_joints_and_people_do_not_count() -> None:
     assert losses.procrustes_joint_loss(predicted, target, labelled).item() < 1e-5
     labelled[2, 2] = False  # without both hips nothing is hip-centred: only person 0 is left
     assert losses.joint_loss(predicted, target, labelled).item() < 1e-5
+
+
+def test_joints_are_pushed_from_other_peoples_centres_alone() -> None:
+    # Person 0's centre is along axis 0, and so is every joint of person 1: 1 + cos = 2. Person 1's
+    # centre, axis 1, is orthogonal to person 0's joints: 1. Person 2 is alone in image 1.
+    center, joint = torch.zeros(3, 64), torch.zeros(3, 24, 64)
+    center[0, 0] = center[1, 1] = center[2, 0] = 3
+    joint[0, :, 2] = joint[1, :, 0] = joint[2, :, 0] = 1
+    labelled = torch.ones(3, 24, dtype=torch.bool)
+    labelled[1, 12:] = False  # fewer joints of person 1: 12 of the 36 values are 2
+    image_index = torch.tensor([0, 0, 1])
+    value = losses.cross_person_push(center, joint, labelled, image_index)
+    assert value.item() == pytest.approx((24 * 1 + 12 * 2) / 36)
+
+
+def test_infonce_is_the_cross_entropy_of_choosing_ones_own_centre() -> None:
+    torch.manual_seed(3)
+    center, joint = torch.randn(4, 64), torch.randn(4, 24, 64)
+    labelled = torch.rand(4, 24) > 0.3
+    image_index = torch.tensor([0, 0, 0, 1])
+    normal = torch.nn.functional.normalize
+    images = []
+    for people in ([0, 1, 2], [3]):
+        logits = normal(joint[people], dim=-1) @ normal(center[people], dim=-1).T / 0.2
+        each = [
+            torch.nn.functional.cross_entropy(
+                logits[n][labelled[p]], torch.full((int(labelled[p].sum()),), n)
+            )
+            for n, p in enumerate(people)
+        ]
+        images.append(torch.stack(each).mean())
+    value = losses.infonce_loss(center, joint, labelled, image_index, 0.2)
+    assert value.item() == pytest.approx(torch.stack(images).mean().item(), rel=1e-5)
+    assert images[1].item() == pytest.approx(0, abs=1e-6)  # alone, there is nothing to choose
+
+
+@pytest.mark.parametrize("loss", ["push", "infonce"])
+def test_optional_contrastive_terms_pass_gradients_and_take_nobody(loss: str) -> None:
+    def value(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+        center = torch.randn(count, 64, requires_grad=True)
+        arguments = (
+            center,
+            torch.randn(count, 24, 64),
+            torch.ones(count, 24, dtype=torch.bool),
+            torch.zeros(count).long(),
+        )
+        if loss == "push":
+            return losses.cross_person_push(*arguments), center
+        return losses.infonce_loss(*arguments, 0.1), center
+
+    for count in (0, 1, 3):
+        result, center = value(count)
+        result.backward()
+        assert center.grad is not None and torch.isfinite(center.grad).all()
+        assert torch.isfinite(result)
+        assert (result.item() > 1e-3) == (count == 3)

@@ -145,15 +145,19 @@ def test_a_wrong_recipe_lists_all_its_errors(tmp_path: Path) -> None:
     recipe = tmp_path / "wrong.yaml"
     recipe.write_text(
         "scenes: a\nepoch: 3\narchitecture: vgg\ninput_size: 100\nsteps: many\n"
-        "weights: {pushy: 1.0}\ndata: [{name: h36n, root: x}, {name: coco, split: trane}]\n"
+        "weights: {pushy: 1.0}\ndata: [{name: h36n, root: x}, {name: coco, split: trane}, "
+        "{name: generated, root: x}]\n"
     )
     with pytest.raises(ValueError, match=r"wrong\.yaml") as error:
         TrainingConfig.load(recipe)
     text = str(error.value)
     for part in (
         *("'epoch'", "'output' is missing", "vgg", "100", "'steps'", "'pushy'"),
-        *("'data' 1: unknown data set 'h36n'; known are scenes, h36m", "'data' 2: 'root'"),
-        "coco has no split 'trane'",
+        *(
+            "'data' 1: unknown data set 'h36n'; known are scenes, shards, generated, h36m",
+            "'data' 2 (coco): 'root' is missing",
+        ),
+        *("coco has no split 'trane'", "'data' 3 (generated): unknown entry 'root'"),
     ):
         assert part in text
 
