@@ -41,9 +41,12 @@ class StreamWatch:
                     "again, or do several cameras publish?"
                 )
             if self._seen and header.frame_id != self._frame_id:
+                frames = " and ".join(
+                    f"'{one}'" for one in sorted((self._frame_id, header.frame_id))
+                )
                 self._oddities["frame"] = (
-                    f"images on '{self._topic}' change between frames '{self._frame_id}' and "
-                    f"'{header.frame_id}': do several cameras publish?"
+                    f"images on '{self._topic}' change between frames {frames}: do several "
+                    "cameras publish?"
                 )
             self._stamp_ns, self._frame_id, self._seen = stamp_ns, header.frame_id, True
         return gap_s

@@ -75,3 +75,10 @@ def test_throttle_says_each_text_once_per_period_and_counts():
     now[0] = 5.0
     assert throttle("a") == "a (and 2 times since)"
     assert throttle("a") is None
+
+
+def test_texts_of_one_kind_count_as_one():
+    throttle = Throttle(5.0, lambda: 0.0)
+    assert throttle("back by 1 s", "back") == "back by 1 s"
+    assert throttle("back by 2 s", "back") is None
+    assert throttle("no stamp", "zero") == "no stamp"

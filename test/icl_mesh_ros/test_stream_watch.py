@@ -1,0 +1,50 @@
+"""What headers and arrival times tell about a stream of images."""
+
+from __future__ import annotations
+
+from builtin_interfaces.msg import Time
+from std_msgs.msg import Header
+
+from icl_mesh_ros.stream_watch import StreamWatch
+
+
+def header(sec: int, frame_id: str = "camera") -> Header:
+    return Header(stamp=Time(sec=sec), frame_id=frame_id)
+
+
+def test_gaps_are_since_the_last_image_or_the_start():
+    now = [10.0]
+    watch = StreamWatch("/image", lambda: now[0])
+    now[0] = 13.0
+    assert watch.gap_s() == 3.0
+    assert watch.see(header(1)) == 3.0
+    now[0] = 13.5
+    assert (watch.gap_s(), watch.see(header(2))) == (0.5, 0.5)
+    assert watch.take_oddities() == {}
+
+
+def test_each_oddity_is_told_once():
+    watch = StreamWatch("/image")
+    for sec in (5, 6, 2, 3):
+        watch.see(header(sec))
+    assert watch.take_oddities() == {
+        "back": "stamps on '/image' went back by 4 s: is a bag played again, or do several cameras "
+        "publish?"
+    }
+    assert watch.take_oddities() == {}
+
+
+def test_no_stamp_is_not_a_stamp_that_goes_back():
+    watch = StreamWatch("/image")
+    for sec in (5, 0, 0, 6):
+        watch.see(header(sec))
+    assert list(watch.take_oddities()) == ["zero"]
+
+
+def test_frames_that_alternate():
+    watch = StreamWatch("/image")
+    for frame in ("left", "right", "left"):
+        watch.see(header(1, frame))
+    assert list(watch.take_oddities().values()) == [
+        "images on '/image' change between frames 'left' and 'right': do several cameras publish?"
+    ]

@@ -1,0 +1,115 @@
+"""New weights for a mesh_node that is at work, over DDS: no image without an answer, no answer
+from two models, and no failure that costs the old weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from rcl_interfaces.srv import GetParameters
+
+from icl_mesh import Camera, Estimator
+from icl_mesh_ros.conversions import image_from_rgb
+from icl_mesh_ros.msg import Human
+from icl_mesh_ros.srv import UpdateModel
+
+UPDATE = "mesh_node/update_model"
+
+
+@pytest.fixture
+def node(start, mesh_peer, random_weights):
+    # Reliable, and one image after the other: each must be answered.
+    node = start(
+        "mesh_node", weights=str(random_weights), engine="torch", image_reliability="reliable"
+    )
+    mesh_peer.wait_for_node()
+    return node
+
+
+def test_weights_change_between_two_images(node, mesh_peer, random_weights, make_weights):
+    peer = mesh_peer
+    other = make_weights(seed=1)
+    models = {}
+    for path in (random_weights, other):
+        model = Estimator.load(path, engine="torch", device="cpu")
+        models[model.weights_version] = model
+    before, after = models
+    picture = peer.picture()
+    rgb = np.frombuffer(picture.data, np.uint8).reshape(48, 64, 3)
+    scores = {
+        version: model(rgb, Camera.assumed(64, 48)).score for version, model in models.items()
+    }
+
+    def answer() -> str:
+        """The answer to the same picture with a stamp of its own, sent once; whose it is."""
+        image = image_from_rgb(rgb, peer.picture().header)
+        peer.image.publish(image)
+        peer.until(lambda: peer.answer(image), "an answer to every image")
+        people = peer.answer(image)
+        seen = [human.score for human in people.humans if human.tracking_state != Human.OCCLUDED]
+        np.testing.assert_allclose(seen, scores[people.weights_version], atol=1e-4)
+        return people.weights_version
+
+    versions = [answer()]
+    future = peer.ask(UpdateModel, UPDATE, weights=str(other))
+    while not future.done():
+        versions.append(answer())
+    response = future.result()
+    assert response.success, response.message
+    assert response.message == f"{before} -> {after}"
+    assert response.weights_version == after
+    assert answer() == after
+    assert versions == sorted(versions, key=[before, after].index)  # one change, no way back
+    assert versions[0] == before
+    # Announced anew, kept by the parameter, and shown.
+    peer.until(lambda: peer.body_models[-1].weights_version == after, "the body model again")
+    values = peer.call(GetParameters, "mesh_node/get_parameters", names=["weights"]).values
+    assert values[0].string_value == str(other)
+
+    # The same path with another content is another model.
+    other.write_bytes(random_weights.read_bytes())
+    assert peer.set_parameter("weights", str(other)).successful
+    assert answer() == before
+    assert node.ended() is None
+
+
+def spoiled(network) -> None:
+    """A network as a diverged training leaves it."""
+    for parameter in network.parameters():
+        parameter.data.fill_(float("nan"))
+
+
+def test_a_failed_update_says_why_and_keeps_the_old_weights(
+    node, mesh_peer, random_weights, make_weights, tmp_path
+):
+    peer = mesh_peer
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(random_weights.read_bytes()[:5000])
+    text = tmp_path / "text.safetensors"
+    text.write_text("weights")
+    before = peer.answer_to(peer.picture()).weights_version
+    refused = {
+        "none.safetensors": "none.safetensors: no such weights file",
+        "": "no such weights file",
+        str(cut): str(cut),
+        str(text): str(text),
+        str(make_weights(spoil=spoiled)): "not finite",
+    }
+    for weights, why in refused.items():
+        response = peer.call(UpdateModel, UPDATE, weights=weights)
+        assert not response.success
+        assert why in response.message
+        assert response.weights_version == before
+        result = peer.set_parameter("weights", weights)
+        assert (result.successful, result.reason) == (False, response.message)
+        assert peer.answer_to(peer.picture()).weights_version == before
+    values = peer.call(GetParameters, "mesh_node/get_parameters", names=["weights"]).values
+    assert values[0].string_value == str(random_weights)
+    assert {model.weights_version for model in peer.body_models} == {before}
+
+    # Only a configured node can change its model.
+    assert peer.transition("deactivate")
+    assert peer.call(UpdateModel, UPDATE, weights=str(random_weights)).success
+    assert peer.transition("cleanup")
+    response = peer.call(UpdateModel, UPDATE, weights=str(random_weights))
+    assert (response.success, response.weights_version) == (False, "")
+    assert "not configured" in response.message
