@@ -31,7 +31,12 @@ class MeshParameters:
     device: str = _parameter(
         "auto", "where the network runs: auto, cpu, cuda, cuda:N", at_configure=True
     )
-    engine: str = _parameter("auto", "what runs the network: auto, torch, ...", at_configure=True)
+    engine: str = _parameter(
+        "auto",
+        "what runs the network: auto (the fastest that is installed), torch, onnxruntime, openvino "
+        "or tensorrt, where wanted with a precision, as in torch:bf16",
+        at_configure=True,
+    )
     image_transport: str = _parameter(
         "raw",
         "raw: subscribe to image; compressed: to image/compressed",
