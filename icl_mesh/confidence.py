@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-import torch.nn.functional as F
 
 from icl_mesh.network.sampling import cell_from_square
 
@@ -41,10 +40,14 @@ def joint_confidence(
     steps = torch.arange(-1, 2, device=cell.device)
     around = cell[:, :, None] + torch.cartesian_prod(steps, steps)  # [N, J, 9, 2]
     x, y = around.clamp(0, size - 1).unbind(-1)
+    flat = y * size + x
 
     joint = torch.arange(joint_heatmaps.shape[0], device=cell.device)[None, :, None]
-    seen = joint_heatmaps[joint, y, x]  # [N, J, 9]
-    own = network.project_joint(joint_instance[:, y, x].movedim(0, -1))  # [N, J, 9, 64]
-    agreement = F.cosine_similarity(own, center_embedding[:, None, None], dim=-1)
+    seen = joint_heatmaps.flatten(1)[joint, flat]  # [N, J, 9]
+    # Channels side by side: a cell's features are then read in one go.
+    features = joint_instance.flatten(1).T.contiguous()
+    own = network.project_joint(features[flat.flatten()]).unflatten(0, (len(flat), -1))
+    along = (own @ center_embedding[:, :, None])[..., 0]  # [N, J * 9]
+    agreement = (along / own.norm(dim=-1).clamp(min=1e-8)).view_as(seen)
     confidence = (seen * agreement.clamp(0, 1)).amax(dim=2)
     return torch.where(inside, confidence, torch.zeros_like(confidence))

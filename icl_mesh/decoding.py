@@ -69,7 +69,6 @@ def decode_maps(maps: NetworkMaps, threshold: float = PEAK_THRESHOLD) -> Detecti
 
     Raises RuntimeError if the network's outputs are not finite.
     """
-    check_finite(center_heatmap=maps.center_heatmap)
     peaks = find_peaks(maps.center_heatmap, threshold)
     camera, smpl = read_cells(maps.camera, peaks), read_cells(maps.smpl, peaks)
     detections = Detections(
@@ -80,6 +79,7 @@ def decode_maps(maps: NetworkMaps, threshold: float = PEAK_THRESHOLD) -> Detecti
         read_cells(maps.center_instance, peaks),
     )
     check_finite(
+        center_heatmap=maps.center_heatmap,
         camera=camera,
         smpl=smpl,
         rotations=detections.rotations,

@@ -15,12 +15,12 @@ import torch.nn.functional as F
 from icl_mesh.body import BodyModel
 from icl_mesh.camera import Camera
 from icl_mesh.confidence import VISIBLE_CONFIDENCE, joint_confidence
-from icl_mesh.decoding import PEAK_THRESHOLD, Detections, check_finite, decode_maps
+from icl_mesh.decoding import PEAK_THRESHOLD, check_finite, decode_maps
 from icl_mesh.engine import Engine, create_engine, parse_engine, resolve_device
 from icl_mesh.engine.device import on_gpu_or_cpu
 from icl_mesh.letterbox import Letterbox
 from icl_mesh.network import IclMeshNetwork, NetworkMaps
-from icl_mesh.people import People
+from icl_mesh.people import FloatArray, People
 from icl_mesh.placement import place_bodies
 from icl_mesh.preprocessing import preprocess
 from icl_mesh.weights import default_weights_path, load_weights
@@ -154,33 +154,43 @@ class Estimator:
             clock.lap("body")
             return People.empty(camera, self.body, self.weights_version, vertices=vertices)
 
-        mesh = self.body(found.betas, found.rotations)
-        body_joints = _numpy(mesh.joints).astype(np.float64)
-        body_vertices = _numpy(mesh.vertices).astype(np.float64)
+        posed = (self.body if vertices else self.body.outline)(found.betas, found.rotations)
+        embedding = F.normalize(self.network.project_center(found.center_instance), dim=1)
+        surface = posed.vertices
+        outline = surface[:, self.body.outline_index] if vertices else surface
+        score, cell, weak, betas, rotations, embedded, body_joints, outline_points = _to_host(
+            found.peaks.score,
+            found.peaks.cell,
+            found.weak,
+            found.betas,
+            found.rotations,
+            embedding,
+            posed.joints,
+            outline,
+        )
         clock.lap("body")
 
-        offsets = body_joints - body_joints[:, :1]
-        root = place_bodies(offsets, _numpy(found.weak), letterbox, camera)
+        body_joints = body_joints.astype(np.float64)
+        root = place_bodies(body_joints - body_joints[:, :1], weak, letterbox, camera)
         translation = root - body_joints[:, 0]
         joints = body_joints + translation[:, None]
         joints_px = camera.project_bodies(joints, root[:, 2])
-        vertices_m = body_vertices + translation[:, None]
-        embedding = F.normalize(self.network.project_center(found.center_instance), dim=1)
+        outline_px = camera.project_bodies(outline_points + translation[:, None], root[:, 2])
         confidence = self._joint_confidence(maps, embedding, joints_px, letterbox, camera)
         people = People(
-            score=_numpy(found.peaks.score),
-            center_px=_center_px(found, maps, letterbox),
-            bbox_px=_bounding_boxes(camera.project_bodies(vertices_m, root[:, 2]), camera),
-            betas=_numpy(found.betas),
-            rotations=_numpy(found.rotations),
+            score=score,
+            center_px=_center_px(cell, maps.center_heatmap.shape[-1], letterbox),
+            bbox_px=_bounding_boxes(outline_px, camera),
+            betas=betas,
+            rotations=rotations,
             translation_m=translation.astype(np.float32),
             joints_m=joints.astype(np.float32),
             joints_px=joints_px.astype(np.float32),
             joint_confidence=confidence,
             joint_visible=confidence >= VISIBLE_CONFIDENCE,
-            weak_camera=_numpy(found.weak),
-            embedding=_numpy(embedding),
-            vertices_m=vertices_m.astype(np.float32) if vertices else None,
+            weak_camera=weak,
+            embedding=embedded,
+            vertices_m=_moved(surface, translation) if vertices else None,
             camera=camera,
             body=self.body,
             weights_version=self.weights_version,
@@ -206,7 +216,7 @@ class Estimator:
             network=self.network,
         )
         check_finite(joint_heatmaps_and_instance=confidence)
-        return _numpy(confidence)
+        return np.asarray(confidence.cpu().numpy())
 
 
 def _checked_threshold(threshold: float) -> float:
@@ -215,21 +225,32 @@ def _checked_threshold(threshold: float) -> float:
     return float(threshold)
 
 
-def _numpy(tensor: torch.Tensor) -> npt.NDArray[np.float32]:
-    return tensor.cpu().numpy()
+def _to_host(*tensors: torch.Tensor) -> list[FloatArray]:
+    """Tensors [N, ...] as float32 arrays, in one copy from the device."""
+    if tensors[0].device.type == "cpu":
+        return [tensor.float().numpy() for tensor in tensors]
+    packed = torch.cat([tensor.float().flatten(1) for tensor in tensors], dim=1).cpu().numpy()
+    ends = np.cumsum([tensor[0].numel() for tensor in tensors])
+    parts = np.split(packed, ends[:-1], axis=1)
+    return [
+        np.ascontiguousarray(part).reshape(tuple(tensor.shape))
+        for part, tensor in zip(parts, tensors, strict=True)
+    ]
 
 
-def _center_px(
-    found: Detections, maps: NetworkMaps, letterbox: Letterbox
-) -> npt.NDArray[np.float32]:
-    """Middles of the peaks' cells, in pixels of the image."""
-    cells = found.peaks.cell.cpu().numpy()
-    square = (cells + 0.5) / maps.center_heatmap.shape[-1] * 2 - 1
-    return letterbox.px_from_square(square).astype(np.float32)
+def _moved(surface: torch.Tensor, translation: npt.NDArray[np.float64]) -> FloatArray:
+    """Body vertices [N, V, 3] on the device -> in the camera optical frame, on the host."""
+    shift = torch.from_numpy(translation.astype(np.float32)).to(surface.device)
+    return np.asarray((surface + shift[:, None]).cpu().numpy())
 
 
-def _bounding_boxes(px: npt.NDArray[np.float64], camera: Camera) -> npt.NDArray[np.float32]:
-    """Boxes x0 y0 x1 y1 around projected mesh vertices [N, V, 2], clipped to the image's pixels.
+def _center_px(cell: FloatArray, size: int, letterbox: Letterbox) -> FloatArray:
+    """Middles of cells [N, 2] of a map of this size, in pixels of the image."""
+    return letterbox.px_from_square((cell + 0.5) / size * 2 - 1).astype(np.float32)
+
+
+def _bounding_boxes(px: npt.NDArray[np.float64], camera: Camera) -> FloatArray:
+    """Boxes x0 y0 x1 y1 around projected vertices [N, P, 2], clipped to the image's pixels.
 
     Occluded parts count. A body beside the image gets an empty box on the image's edge.
     """

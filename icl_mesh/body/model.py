@@ -86,7 +86,7 @@ class BodyModel(nn.Module):
         self.base_vertices = arrays.base_vertices
         self.vertex_count = len(arrays.template)
         self._sparse_poses: torch.Tensor | None = None
-        self._outline: _Surface | None = None
+        self._outline: tuple[torch.Tensor, _Surface] | None = None
 
         def keep(name: str, array: npt.NDArray[np.generic] | torch.Tensor | None) -> None:
             tensor = torch.from_numpy(array) if isinstance(array, np.ndarray) else array
@@ -151,13 +151,15 @@ class BodyModel(nn.Module):
             return self._posed(self._surface(), betas.float(), rotations.float())
 
     def outline(self, betas: torch.Tensor, rotations: torch.Tensor) -> BodyMesh:
-        """As forward, with the few vertices that a box around the mesh needs: those that stick out
-        of their body part, whatever its pose. For inference; the box is the mesh's to a few mm.
-        """
+        """As forward, with only the vertices of :attr:`outline_index`. For inference."""
         _check(betas, rotations)
-        if self._outline is None or self._outline.template.device != self.template.device:
-            self._outline = self._few(outline_vertices(self.template, self.skinning_weights))
-        return self._posed(self._outline, betas.float(), rotations.float())
+        return self._posed(self._outline_parts()[1], betas.float(), rotations.float())
+
+    @property
+    def outline_index(self) -> torch.Tensor:
+        """int64 [P]: the few vertices that a box around the mesh needs, those that stick out of
+        their body part whatever its pose. The box is the mesh's to a few mm."""
+        return self._outline_parts()[0]
 
     def _posed(self, surface: _Surface, betas: torch.Tensor, rotations: torch.Tensor) -> BodyMesh:
         offsets = betas @ surface.shape_directions
@@ -204,19 +206,25 @@ class BodyModel(nn.Module):
             poses = self._sparse_poses
         return _Surface(self.template, self.shape_directions, poses, self.skinning_weights)
 
-    def _few(self, vertices: torch.Tensor) -> _Surface:
-        def columns(directions: torch.Tensor) -> torch.Tensor:
-            return directions.unflatten(1, (-1, 3))[:, vertices].flatten(1).contiguous()
+    def _outline_parts(self) -> tuple[torch.Tensor, _Surface]:
+        """Made when first needed, for the device that the body is on."""
+        if self._outline is None or self._outline[0].device != self.template.device:
+            vertices = outline_vertices(self.template, self.skinning_weights)
 
-        poses = None if self.pose_directions is None else columns(self.pose_directions)
-        if poses is not None and poses.device.type == "cpu":
-            poses = _sparse_if_few(poses)
-        return _Surface(
-            self.template[vertices],
-            columns(self.shape_directions),
-            poses,
-            self.skinning_weights[vertices],
-        )
+            def columns(directions: torch.Tensor) -> torch.Tensor:
+                return directions.unflatten(1, (-1, 3))[:, vertices].flatten(1).contiguous()
+
+            poses = None if self.pose_directions is None else columns(self.pose_directions)
+            if poses is not None and poses.device.type == "cpu":
+                poses = _sparse_if_few(poses)
+            surface = _Surface(
+                self.template[vertices],
+                columns(self.shape_directions),
+                poses,
+                self.skinning_weights[vertices],
+            )
+            self._outline = vertices, surface
+        return self._outline
 
     def keypoints(self, vertices: torch.Tensor, joint_set: str) -> torch.Tensor:
         """Keypoints [..., K, 3] of a joint set (``JOINT_SETS``) from posed vertices [..., V, 3]."""

@@ -26,7 +26,7 @@ class TorchEngine:
         self.name = f"torch:{precision}"
         self.device = device
         self._type = _TYPES[precision]
-        # Channels last is the layout in which preprocessing leaves the image, and the faster one.
+        # Channels last is the faster layout; convolutions bring the image into their weights'.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.to(device).eval()
         self._graphs: dict[tuple[int, ...], _Graph] = {}

@@ -213,3 +213,14 @@ def test_every_public_name_exists() -> None:
     assert set(dir(icl_mesh)) == set(icl_mesh.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'Humans'"):
         icl_mesh.Humans  # noqa: B018
+
+
+def test_boxes_are_those_of_the_mesh(estimator, image) -> None:
+    """They come from few vertices: against all of them, and alike whether meshes are asked for."""
+    people = estimator(image, CAMERA, vertices=True)
+    np.testing.assert_allclose(estimator(image, CAMERA).bbox_px, people.bbox_px, atol=1e-2)
+    px = CAMERA.project_bodies(people.vertices_m, people.position_m[:, 2])
+    box = np.concatenate((px.min(axis=1), px.max(axis=1)), axis=1)
+    box = box.clip(0, [CAMERA.width - 1, CAMERA.height - 1] * 2)
+    px_per_m = CAMERA.fx / people.vertices_m[..., 2].min(axis=1).clip(min=0.2)
+    assert (np.abs(box - people.bbox_px).max(axis=1) <= 0.02 * px_per_m + 0.5).all()

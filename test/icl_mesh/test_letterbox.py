@@ -1,5 +1,6 @@
 """Letterbox: exact inverse, and true for the pixels that cv2.resize writes."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -75,3 +76,18 @@ def test_other_sizes_are_refused() -> None:
         box.camera(Camera.assumed(320, 240))
     with pytest.raises(ValueError, match="positive sizes, got image 0x480 and square 512"):
         Letterbox(0, 480, 512)
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (4096, 2160), (1281, 721)])
+def test_large_images_shrink_like_one_area_average(size) -> None:
+    """Halving first is an approximation: against OpenCV's own average, on a smooth picture."""
+    width, height = size
+    coarse = np.random.default_rng(0).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+    image = cv2.resize(coarse, size, interpolation=cv2.INTER_LINEAR)
+    letterbox = Letterbox(width, height, 256)
+    inner_width, inner_height = letterbox.inner_size
+    x, y = letterbox.offset
+    found = letterbox.apply(image)[y : y + inner_height, x : x + inner_width].astype(int)
+    expected = cv2.resize(image, letterbox.inner_size, interpolation=cv2.INTER_AREA)
+    difference = np.abs(found - expected)
+    assert difference.mean() < 1.0 and difference.max() <= 8
