@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Slow the robot down near people: subscribes to humans, publishes a speed limit.
+
+    python3 examples/safety_stop.py        # beside mesh_node; --ros-args -p NAME:=VALUE
+
+Subscribed: humans (icl_mesh_ros/HumanArray). Published: speed_limit (std_msgs/Float32, m/s), with
+every image and whenever images stay out.
+
+The rule. The robot may drive at the highest speed v at which it stands still before it could touch
+anybody. It keeps driving for the reaction time T, then brakes with the deceleration a, while the
+person comes nearer at the speed w (the protective distance of ISO 13855 and ISO/TS 15066, solved
+for v):
+
+    v T + v^2 / (2 a) + w (T + v / a) <= d
+
+Every uncertain thing counts against the robot:
+
+- d, the free distance to the person: for each joint, its distance from the camera less
+  `margin` for what a joint lacks to the skin, less `unseen_margin` times (1 - joint_confidence),
+  since a joint that is hidden or somebody else's may be elsewhere; the smallest of them, less
+  `sigmas` standard deviations of the position along the line of sight. With an assumed focal
+  length, distances count by `assumed_scale`.
+- w, how fast the person comes: the approach in velocity, but not less than `least_approach`; for
+  people who are TENTATIVE or OCCLUDED, whose velocity is not known well, not less than
+  `unknown_approach`.
+- T, the reaction time: `reaction_time`, and the age of the image.
+
+Nothing heard for `timeout`: the limit is 0. An empty image is not a proof that nobody is there:
+this limits speed on the word of a camera, and does not replace a certified safety function.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+import numpy as np
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.time import Time
+from std_msgs.msg import Float32
+
+from icl_mesh_ros.msg import Human, HumanArray
+
+CHECK_PERIOD_S = 0.1
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The numbers of the rule, all of them parameters of the node. m, s, m/s, m/s^2."""
+
+    max_speed: float = 1.5
+    deceleration: float = 1.0
+    reaction_time: float = 0.3
+    margin: float = 0.3
+    unseen_margin: float = 0.3
+    sigmas: float = 2.0
+    assumed_scale: float = 0.6
+    least_approach: float = 0.5
+    unknown_approach: float = 1.6
+    timeout: float = 0.5
+
+    def limit(self, humans: list[Human], age_s: float) -> float:
+        """The highest speed allowed by everybody, m/s. age_s: of the image."""
+        speeds = [self.speed(*self.distance_and_approach(human), age_s) for human in humans]
+        return min([self.max_speed, *speeds])
+
+    def distance_and_approach(self, human: Human) -> tuple[float, float]:
+        """Free distance d (m) and approach w (m/s) of one person."""
+        joints = np.asarray(human.joints, dtype=np.float64).reshape(-1, 3)
+        unseen = self.unseen_margin * (1 - np.asarray(human.joint_confidence, dtype=np.float64))
+        nearest = float((np.linalg.norm(joints, axis=1) - unseen).min())
+        if human.distance_source == Human.ASSUMED_FOCAL:
+            nearest *= self.assumed_scale
+        place = np.array([human.position.x, human.position.y, human.position.z])
+        ray = place / max(float(np.linalg.norm(place)), 1e-9)
+        covariance = np.asarray(human.position_covariance, dtype=np.float64).reshape(3, 3)
+        deviation = math.sqrt(max(0.0, float(ray @ covariance @ ray)))
+        velocity = np.array([human.velocity.x, human.velocity.y, human.velocity.z])
+        known = human.tracking_state == Human.TRACKED
+        least = self.least_approach if known else self.unknown_approach
+        return nearest - self.margin - self.sigmas * deviation, max(least, float(-ray @ velocity))
+
+    def speed(self, distance: float, approach: float, age_s: float) -> float:
+        """The highest v of the rule, 0 to max_speed."""
+        a, t = self.deceleration, self.reaction_time + max(0.0, age_s)
+        # v^2 / (2 a) + v (T + w / a) + (w T - d) = 0
+        half, rest = a * t + approach, 2 * a * (approach * t - distance)
+        if not math.isfinite(rest) or rest >= 0:
+            return 0.0
+        return min(self.max_speed, math.sqrt(half * half - rest) - half)
+
+
+class SafetyStop(Node):
+    """Publishes speed_limit for the people in humans."""
+
+    def __init__(self) -> None:
+        super().__init__("safety_stop")
+        names = [field.name for field in fields(Rule)]
+        defaults = Rule()
+        values = [self.declare_parameter(name, getattr(defaults, name)).value for name in names]
+        self._rule = Rule(**dict(zip(names, values, strict=True)))
+        self._heard: Time | None = None
+        self._limit = self.create_publisher(Float32, "speed_limit", 1)
+        self.create_subscription(HumanArray, "humans", self._on_humans, 1)
+        self.create_timer(CHECK_PERIOD_S, self._check)
+
+    def _on_humans(self, message: HumanArray) -> None:
+        self._heard = self.get_clock().now()
+        age_s = (self._heard - Time.from_msg(message.header.stamp)).nanoseconds / 1e9
+        if age_s > self._rule.timeout:  # of old people nothing is known
+            self._publish(0.0)
+        else:
+            self._publish(self._rule.limit(message.humans, age_s))
+
+    def _check(self) -> None:
+        now = self.get_clock().now()
+        if self._heard is None or (now - self._heard).nanoseconds / 1e9 > self._rule.timeout:
+            self._publish(0.0)
+
+    def _publish(self, speed: float) -> None:
+        self._limit.publish(Float32(data=speed))
+
+
+def main() -> None:
+    rclpy.init()
+    node = SafetyStop()
+    try:
+        rclpy.spin(node)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+
+
+if __name__ == "__main__":
+    main()
