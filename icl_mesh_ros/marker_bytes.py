@@ -48,7 +48,7 @@ def serialize_markers(markers: Sequence[tuple[Marker, Geometry | None]]) -> byte
         marker.lifetime, marker.points = _LIFETIME_MARK, [_POINT_MARK]
         marker.colors = [] if geometry.colors is None else [ColorRGBA()]
     template = serialize_message(MarkerArray(markers=[marker for marker, _ in markers]))
-    pieces: list[bytes] = []
+    pieces: list[bytes | memoryview] = []  # arrays are copied once, when all is joined
     done = 0
     for (marker, (points, colors)), lifetime in zip(drawn, lifetimes, strict=True):
         marker.lifetime, marker.points, marker.colors = lifetime, [], []
@@ -62,13 +62,13 @@ def serialize_markers(markers: Sequence[tuple[Marker, Geometry | None]]) -> byte
             template[at + 8 : at + 12],
             struct.pack("=I", len(points)),
             template[at + 16 : start],
-            np.ascontiguousarray(points, dtype=np.float64).tobytes(),
+            np.ascontiguousarray(points, dtype=np.float64).data,
         ]
         done = start + len(_POINT_BYTES)
         if colors is not None:  # right behind the points: the length, then 4 floats each
             pieces += [
                 struct.pack("=I", len(colors)),
-                np.ascontiguousarray(colors, dtype=np.float32).tobytes(),
+                np.ascontiguousarray(colors, dtype=np.float32).data,
             ]
             done += 4 + _COLOR_SIZE
     return b"".join([*pieces, template[done:]])

@@ -53,6 +53,7 @@ class HumanMarkers:
     def __init__(self) -> None:
         self._shown: set[tuple[str, int]] = set()
         self._reduced: tuple[BodyModel, npt.NDArray[np.int32]] | None = None
+        self._points = np.empty((0, 0, 3))
 
     def serialized(self, tracks: Tracks, header: Header, style: MarkerStyle) -> bytes:
         """CDR bytes of a MarkerArray: up to three markers per person, each under the person's id
@@ -86,8 +87,8 @@ class HumanMarkers:
     def _kinds(self, tracks: Tracks, style: MarkerStyle) -> Iterator[_Kind]:
         people = tracks.people
         if style.mesh != "none":
-            corners = self._faces(people.body, style.mesh).ravel()
-            meshes = [Geometry(mesh[corners]) for mesh in vertices_of(people)]
+            corners = self._faces(people.body, style.mesh).ravel().astype(np.intp)
+            meshes = [Geometry(points) for points in self._gathered(vertices_of(people), corners)]
             yield _Kind(MESHES, Marker.TRIANGLE_LIST, 1.0, meshes)
         if style.skeleton:
             bones = [_bones(tracks, i, style.alpha) for i in range(len(people))]
@@ -95,6 +96,18 @@ class HumanMarkers:
         if style.labels:
             nothing: list[Geometry | None] = [None] * len(people)
             yield _Kind(LABELS, Marker.TEXT_VIEW_FACING, LABEL_HEIGHT_M, nothing)
+
+    def _gathered(
+        self, meshes: npt.NDArray[np.float32], corners: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.float64]:
+        """Corners [P] of meshes [N, V, 3] -> [N, P, 3], in memory that the next frame takes again:
+        fresh pages for megabytes cost several times as much as filling them."""
+        shape = (len(meshes), len(corners), 3)
+        if self._points.shape != shape:
+            self._points = np.empty(shape)
+        for mesh, points in zip(meshes, self._points, strict=True):
+            np.take(mesh.astype(np.float64), corners, axis=0, out=points, mode="clip")
+        return self._points
 
     def _faces(self, body: BodyModel, mesh: str) -> npt.NDArray[np.int32]:
         if mesh == "full":
