@@ -16,6 +16,7 @@ TRAINING = [
     "lightning>=2.4",
     "moderngl>=5.10",
     "matplotlib>=3.8",
+    "pillow>=10",
     "pyyaml>=6",
     "pycocotools>=2.0.8",
     "tensorboard>=2.16",

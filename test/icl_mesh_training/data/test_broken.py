@@ -72,6 +72,17 @@ def test_everything_that_is_wrong_is_named(
         assert any(re.search(f"{start}: .*{path}.*{reason}", line) for line in wrong), reason
 
 
+def test_a_quick_check_reads_headers_alone(
+    write: Any, keypoints: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = folder(write, 2, keypoints)
+    truncate(root / "images/001.jpg")
+    assert main(["data", "check", "--root", str(root), "--quick"]) == 0
+    (root / "images/000.jpg").write_text("not an image")
+    assert main(["data", "check", "--root", str(root), "--quick"]) == 1
+    assert f"broken: {root}/images/000.jpg: not a readable image" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
