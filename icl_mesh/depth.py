@@ -28,6 +28,8 @@ LEAST_CONFIDENCE = 0.1
 #: A distance that the depth image puts farther than this factor from the one judged by size is
 #: not that person's: adults differ by a quarter, the network errs by half at worst.
 PLAUSIBLE_FACTOR = 2.0
+#: With an assumed focal length, distances by size are off by its error too: the square of that.
+ASSUMED_TRUST = 0.5
 #: How far, as a logarithm, the judged distance is trusted where the depth image offers several.
 PRIOR_LOG_DEVIATION = 0.35
 #: Half width of a cluster of agreeing pixels: an error in the pose, and a sensor's noise per metre.
@@ -75,12 +77,13 @@ def correct_distances(people: People, depth: DepthImage) -> People:
     px = camera.project_bodies(meshes, z)
     parts = _body_parts(people.body)
     owner = front_most(parts.silhouettes, px, z, (camera.width, camera.height))
+    trust = ASSUMED_TRUST if camera.focal_assumed else 1.0
     moved = np.zeros(len(people))
     for row, mesh in enumerate(meshes):
         samples = _torso_samples(parts, mesh, px[row], people.joint_confidence[row], camera)
         mine = owner.at(samples.columns, samples.rows) == row
         depths = np.where(mine, depth.at(samples.columns, samples.rows), np.nan)
-        moved[row] = _agreed_distance(depths - (samples.z - z[row]), samples, z[row])
+        moved[row] = _agreed_distance(depths - (samples.z - z[row]), samples, z[row], trust)
     found = np.isfinite(moved)
     step = people.position_m * np.where(found, moved / z - 1, 0.0)[:, None].astype(np.float32)
     return dataclasses.replace(
@@ -138,12 +141,13 @@ def _torso_samples(
     return _Samples(middle[kept, 2], column, row, (area * sure)[kept], float(area.sum()))
 
 
-def _agreed_distance(measured: Array, samples: _Samples, judged: float) -> float:
+def _agreed_distance(measured: Array, samples: _Samples, judged: float, trust: float) -> float:
     """The pelvis' distance that most weight agrees on; NaN for none.
 
-    measured [S]: pelvis distances by the samples, m, NaN: none. judged: by size, m.
+    measured [S]: pelvis distances by the samples, m, NaN: none. judged: by size, m; trust: how
+    much that says, 0 to 1.
     """
-    shift = np.abs(np.log(np.maximum(measured, 1e-6) / judged))
+    shift = trust * np.abs(np.log(np.maximum(measured, 1e-6) / judged))
     used = (samples.weight > 0) & (shift <= np.log(PLAUSIBLE_FACTOR))  # NaN compares false
     if not used.any():
         return float("nan")

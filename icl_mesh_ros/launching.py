@@ -34,6 +34,8 @@ MODEL_ARGUMENTS: Arguments = [
     ("assumed_fov_deg", "", "degrees across the longer side, without a calibration"),
     ("image_transport", "", "raw or compressed"),
     ("image_reliability", "", "best_effort or reliable"),
+    ("rectified", "", "true: the image is rectified"),
+    ("use_depth", "", "true: measure distances in the topic depth"),
 ]
 #: Those of them that are parameters of mesh_node, and their types.
 MODEL_PARAMETERS: dict[str, type] = {
@@ -45,6 +47,8 @@ MODEL_PARAMETERS: dict[str, type] = {
     "assumed_fov_deg": float,
     "image_transport": str,
     "image_reliability": str,
+    "rectified": bool,
+    "use_depth": bool,
 }
 
 

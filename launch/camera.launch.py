@@ -46,6 +46,7 @@ ARGUMENTS: Arguments = [
 TOPICS = [
     ("image", "image"),
     ("camera_info", "camera_info"),
+    ("depth", "depth"),
     ("humans", "humans"),
     ("markers", "humans/markers"),
     ("overlay", "humans/overlay"),
