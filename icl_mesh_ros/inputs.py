@@ -27,6 +27,14 @@ def image_topic(node: Node, settings: MeshParameters) -> str:
     return str(node.resolve_topic_name(f"{topic}/compressed") if compressed else topic)
 
 
+def patience_s(node: Node, topic: str, seconds: float) -> float:
+    """How long to wait for a message of a topic: not at all where nobody publishes it.
+
+    rclpy counts the publishers of the name it is given, whatever that is remapped to.
+    """
+    return seconds if node.count_publishers(node.resolve_topic_name(topic)) else 0.0
+
+
 class Inputs:
     """The subscriptions of a node that finds people: image (or image/compressed), camera_info,
     and depth where the parameter use_depth asks for it."""

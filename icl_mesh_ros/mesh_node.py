@@ -19,7 +19,7 @@ from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.depth_store import DepthStore
 from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.health import status
-from icl_mesh_ros.inputs import DEPTH_TOPIC, INFO_TOPIC, Inputs, image_topic
+from icl_mesh_ros.inputs import DEPTH_TOPIC, INFO_TOPIC, Inputs, image_topic, patience_s
 from icl_mesh_ros.managed_node import ManagedNode
 from icl_mesh_ros.model_store import ModelStore, SharedModel, memory_mb, release_memory
 from icl_mesh_ros.monitor import Monitor
@@ -250,8 +250,8 @@ class MeshNode(ManagedNode):
                 image,
                 settings,
                 vertices=loaded.outputs.wants_vertices(settings),
-                info_patience_s=INFO_PATIENCE_S if self.count_publishers(INFO_TOPIC) else 0.0,
-                depth_patience_s=DEPTH_PATIENCE_S if self.count_publishers(DEPTH_TOPIC) else 0.0,
+                info_patience_s=patience_s(self, INFO_TOPIC, INFO_PATIENCE_S),
+                depth_patience_s=patience_s(self, DEPTH_TOPIC, DEPTH_PATIENCE_S),
                 arrival_s=time.monotonic(),
             )
             active.monitor.frame_done(image.header, result)

@@ -37,6 +37,7 @@ ARGUMENTS: Arguments = [
     ("rate", "0.0", "Hz of the sources; 0: that of the camera or video, 10 Hz for photos"),
     ("image", "image", "image topic in each namespace"),
     ("camera_info", "camera_info", "CameraInfo topic in each namespace"),
+    ("depth", "depth", "topic of the depth image in each namespace, for use_depth"),
     *DDS_ARGUMENTS,
     *MODEL_ARGUMENTS,
 ]
@@ -51,7 +52,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         raise ValueError(
             f"sources must name one per camera: {len(cameras)} cameras, {len(sources)} sources"
         )
-    remappings = [(topic, Value(topic)) for topic in ("image", "camera_info")]
+    remappings = [(topic, Value(topic)) for topic in ("image", "camera_info", "depth")]
     shared: dict[str, Any] = {
         "package": "icl_mesh_ros",
         "remappings": remappings,
