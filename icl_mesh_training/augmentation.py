@@ -121,6 +121,7 @@ def flip(
         joints_m=joints,
         translation=labels.translation * mirror,
         occlusion=labels.occlusion[:, order],
+        masks=None,
     )
     return np.ascontiguousarray(image[:, ::-1]), flipped
 

@@ -42,13 +42,26 @@ def _add_scenes(commands: Commands[argparse.ArgumentParser]) -> None:
     scenes = commands.add_parser("scenes", help="render labelled training scenes into a folder")
     scenes.set_defaults(run=run.scenes)
     scenes.add_argument("--out", required=True, type=Path)
-    scenes.add_argument("--count", type=int, default=1000)
-    scenes.add_argument("--seed", type=int, default=0)
+    scenes.add_argument("--count", type=int, help="how many (1000)")
+    scenes.add_argument("--seed", type=int, help="0, or the benchmark's own")
     scenes.add_argument("--workers", type=int, default=2)
+    scenes.add_argument(
+        "--shards", type=int, metavar="N", help="write WebDataset shards of N scenes each"
+    )
+    scenes.add_argument(
+        "--occlusion", type=float, help="share of each scene's first person hidden by others, 0-0.9"
+    )
+    scenes.add_argument(
+        "--benchmark",
+        choices=("occlusion",),
+        help="1,000 scenes, a hundred at each occlusion from 0.0 to 0.9",
+    )
     scenes.add_argument("--mocap", type=Path, help="motion capture (.npz) to take poses from")
     scenes.add_argument("--backgrounds", type=Path, help="folder of photos without people")
     scenes.add_argument("--panoramas", type=Path, help="folder of .hdr panoramas")
-    scenes.add_argument("--makehuman", type=Path, help="folder of MakeHuman textures")
+    scenes.add_argument(
+        "--makehuman", type=Path, help="folder of MakeHuman assets: textures, .mhclo"
+    )
     scenes.add_argument(
         "--split",
         default="all",

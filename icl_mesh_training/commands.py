@@ -14,12 +14,35 @@ __all__ = ["TrainingStoppedError"]
 def scenes(options: argparse.Namespace) -> None:
     """`scenes`"""
     from icl_mesh_training.scenes.generator import SceneAssets
-    from icl_mesh_training.scenes.writing import write_scenes
+    from icl_mesh_training.scenes.writing import (
+        SceneJob,
+        write_occlusion_benchmark,
+        write_scenes,
+        write_shards,
+    )
 
     assets = SceneAssets(
         options.mocap, options.backgrounds, options.panoramas, options.makehuman, options.split
     )
-    write_scenes(options.out, options.count, options.seed, assets, processes=options.workers)
+    if options.benchmark:
+        if options.shards or options.occlusion is not None:
+            raise ValueError(
+                "--benchmark has its own occlusions and is a folder: leave the rest out"
+            )
+        chosen = {"count": options.count, "seed": options.seed}
+        given = {name: value for name, value in chosen.items() if value is not None}
+        write_occlusion_benchmark(options.out, assets, processes=options.workers, **given)
+        return
+    job = SceneJob(
+        1000 if options.count is None else options.count,
+        options.seed or 0,
+        assets,
+        levels=() if options.occlusion is None else (options.occlusion,),
+    )
+    if options.shards:
+        write_shards(options.out, job, per_shard=options.shards, processes=options.workers)
+    else:
+        write_scenes(options.out, job, processes=options.workers)
 
 
 def train(options: argparse.Namespace) -> None:

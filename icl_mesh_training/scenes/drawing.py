@@ -18,6 +18,7 @@ from icl_mesh_training.scenes.view import View
 from icl_mesh_training.scenes.visibility import (
     FIRST_BACKDROP,
     FIRST_OBJECT,
+    hidden_by_people,
     joint_occlusion,
     visible_share,
 )
@@ -55,9 +56,14 @@ def draw_scene(
     labels = describe(scene.people, scene.view)
     assert drawn.instance is not None
     assert drawn.depth is not None
+    labels.keep_masks(drawn.instance)
+    labels.hidden_by_people = np.zeros(len(ids), np.float32)
     if tiles is not None:
         for i, number in enumerate(ids):
             labels.visible_share[i] = visible_share(number, drawn.instance, tiles, i)
+            labels.hidden_by_people[i] = hidden_by_people(
+                number, drawn.instance, drawn.depth, tiles, i
+            )
             labels.occlusion[i] = joint_occlusion(
                 number, i, labels, instance=drawn.instance, depth=drawn.depth, own=tiles
             )

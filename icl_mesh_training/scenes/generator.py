@@ -18,10 +18,11 @@ from icl_mesh_training.scenes.drawing import Scene, draw_scene, soften_edges
 from icl_mesh_training.scenes.faces import paint_faces
 from icl_mesh_training.scenes.finishing import finish
 from icl_mesh_training.scenes.labels import SceneLabels
-from icl_mesh_training.scenes.layout import LayoutSampler
+from icl_mesh_training.scenes.layout import Layout, LayoutSampler
 from icl_mesh_training.scenes.lights import sample_lighting
 from icl_mesh_training.scenes.mocap import MocapPoses
 from icl_mesh_training.scenes.objects import ObjectSampler, Thing, farthest
+from icl_mesh_training.scenes.occluding import TOLERANCE, OcclusionSampler
 from icl_mesh_training.scenes.people import PersonFactory
 from icl_mesh_training.scenes.textures import build_textures
 
@@ -32,6 +33,8 @@ Image = npt.NDArray[np.uint8]
 
 #: Instance ids limit how many people, and things around them, one scene can hold.
 MAX_PEOPLE = 32
+#: Pictures made at most until a wanted occlusion is met.
+MAX_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
@@ -85,13 +88,31 @@ class SceneGenerator:
         self._objects = ObjectSampler(bank, Decoys(self._factory, bank))
         self._backgrounds = Backgrounds(bank, photos, panoramas)
         self._renderer = Renderer(bank.images, samples=0)
+        self._occlusions = OcclusionSampler(self._factory, self._renderer)
 
-    def __call__(self, index: int) -> tuple[Image, SceneLabels]:
-        """Scene ``index``: RGB u8 [H, W, 3] and labels."""
-        rng = np.random.default_rng([self._seed, index])
-        layout = self._layouts.sample(rng, self._long_side)
+    def __call__(self, index: int, occlusion: float | None = None) -> tuple[Image, SceneLabels]:
+        """Scene ``index``: RGB u8 [H, W, 3] and labels.
+
+        occlusion: share, in [0, 0.9], of the first person that other people hide; the picture's
+        own hidden_by_people[0] lies within occluding.TOLERANCE of it, and no object hides anybody.
+        """
+        if occlusion is None:
+            rng = np.random.default_rng([self._seed, index])
+            layout = self._layouts.sample(rng, self._long_side)
+            return self._picture(rng, layout, self._objects.things(rng, layout))
+        for attempt in range(MAX_ATTEMPTS):
+            rng = np.random.default_rng([self._seed, index, attempt])
+            layout = self._occlusions.sample(rng, self._long_side, occlusion)
+            image, labels = self._picture(rng, layout, [])
+            assert labels.hidden_by_people is not None
+            if abs(float(labels.hidden_by_people[0]) - occlusion) <= TOLERANCE:
+                return image, labels
+        raise RuntimeError(f"scene {index}: occlusion {occlusion} not met in {MAX_ATTEMPTS} tries")
+
+    def _picture(
+        self, rng: np.random.Generator, layout: Layout, things: list[Thing]
+    ) -> tuple[Image, SceneLabels]:
         view, people = layout.view, layout.people
-        things = self._objects.things(rng, layout)
         background = self._backgrounds.sample(rng, view)
         shadows = rng.random() < 0.5
         backdrops: list[Thing] = []

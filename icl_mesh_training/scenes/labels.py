@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
+from typing import BinaryIO
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -25,6 +28,10 @@ class SceneLabels:
     (NaN behind the camera). occlusion: [N, 24] u8, who hides a joint: VISIBLE, BY_SELF,
     BY_PERSON, BY_OBJECT, or OUTSIDE the image. visible_share: [N] visible pixels over all pixels
     of the silhouette; what lies outside the image counts as hidden.
+
+    Not every file has: hidden_by_people: [N] share of the silhouette within the image that other
+    people hide. masks: u8, the bytes of a PNG image [H, W], 0 nobody, 1 + i the visible pixels of
+    person i (see person_masks).
     """
 
     size: npt.NDArray[np.int32]
@@ -36,6 +43,8 @@ class SceneLabels:
     joints_px: npt.NDArray[np.float32]
     occlusion: npt.NDArray[np.uint8]
     visible_share: npt.NDArray[np.float32]
+    hidden_by_people: npt.NDArray[np.float32] | None = None
+    masks: npt.NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.betas)
@@ -46,19 +55,52 @@ class SceneLabels:
         fx, fy, cx, cy = (float(v) for v in self.intrinsics)
         return Camera(fx, fy, cx, cy, int(self.size[0]), int(self.size[1]))
 
+    def keep_masks(self, instance: npt.NDArray[np.uint8]) -> None:
+        """Store masks from instance ids [H, W], of which person i has 1 + i."""
+        people = np.where(instance <= len(self), instance, 0).astype(np.uint8)
+        done, data = cv2.imencode(".png", people)
+        if not done:
+            raise RuntimeError("OpenCV could not encode a PNG image")
+        self.masks = np.asarray(data, np.uint8).ravel()
+
+    def person_masks(self) -> npt.NDArray[np.bool_]:
+        """Visible pixels of each person, [N, H, W]. Raises ValueError where there are no masks."""
+        if self.masks is None:
+            raise ValueError("these scene labels hold no person masks: render the scene again")
+        people = cv2.imdecode(self.masks, cv2.IMREAD_UNCHANGED)
+        assert people is not None
+        return np.asarray(people[None] == np.arange(1, 1 + len(self))[:, None, None])
+
+    def to_bytes(self) -> bytes:
+        """The contents of an .npz file."""
+        kept = {f.name: getattr(self, f.name) for f in fields(self)}
+        file = io.BytesIO()
+        np.savez(file, allow_pickle=False, **{k: v for k, v in kept.items() if v is not None})
+        return file.getvalue()
+
     def save(self, path: str | Path) -> None:
         """Write an .npz; it appears under its name only when it is complete."""
         path = Path(path)
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        with partial.open("wb") as file:
-            np.savez(file, **{f.name: getattr(self, f.name) for f in fields(self)})
+        partial.write_bytes(self.to_bytes())
         partial.replace(path)
 
     @classmethod
     def load(cls, path: str | Path) -> SceneLabels:
         """Read what ``save`` wrote. Raises ValueError naming the file if fields are missing."""
-        with np.load(path, allow_pickle=False) as data:
-            missing = {f.name for f in fields(cls)} - set(data.files)
+        with Path(path).open("rb") as file:
+            return cls.read(file, str(path))
+
+    @classmethod
+    def read(cls, file: BinaryIO, name: str) -> SceneLabels:
+        """Read from an open file; ``name`` is for errors."""
+        with np.load(file, allow_pickle=False) as data:
+            missing = set(LABELS) - set(data.files)
             if missing:
-                raise ValueError(f"scene labels {path} lack {sorted(missing)}: render them again")
-            return cls(**{f.name: data[f.name] for f in fields(cls)})
+                raise ValueError(f"scene labels {name} lack {sorted(missing)}: render them again")
+            known = [f.name for f in fields(cls) if f.name in data.files]
+            return cls(**{name: data[name] for name in known})
+
+
+#: Names of the arrays that every scene has.
+LABELS = tuple(f.name for f in fields(SceneLabels) if f.default is MISSING)

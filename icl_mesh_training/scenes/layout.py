@@ -13,6 +13,7 @@ from icl_mesh.camera import Camera
 from icl_mesh_training.scenes.mocap import MocapPoses
 from icl_mesh_training.scenes.people import Person, PersonFactory
 from icl_mesh_training.scenes.pose import Pose
+from icl_mesh_training.scenes.pose_distribution import PoseDistribution
 from icl_mesh_training.scenes.poses import EverydayPoses
 from icl_mesh_training.scenes.view import (
     View,
@@ -26,6 +27,8 @@ from icl_mesh_training.scenes.view import (
 MIN_GAP_M = 0.42
 #: Every vertex of a body lies at least this far in front of the camera plane, m.
 MIN_DEPTH_M = 0.15
+#: People with motion-captured poses (pairs add to them); the others do everyday things.
+ACTIVE_SHARE = 0.25
 #: Scenes without anybody.
 EMPTY_SHARE = 0.12
 #: Size of the main person, standing, as a share of the image height (log-uniform): share of
@@ -45,7 +48,7 @@ class Layout:
 
 
 class LayoutSampler:
-    """Composes scenes. mocap_share: share of people with motion-captured poses."""
+    """Composes scenes. mocap: a file to take poses from; the shipped statistics of one if None."""
 
     def __init__(
         self, factory: PersonFactory, mocap: MocapPoses | None, max_people: int = 8
@@ -53,7 +56,7 @@ class LayoutSampler:
         self._factory, self._mocap = factory, mocap
         self._everyday = EverydayPoses(factory.rest_joints)
         self._max_people = max_people
-        self._mocap_share = 0.25 if mocap else 0.0  # pairs bring it to a third
+        self._active: MocapPoses | PoseDistribution = mocap or PoseDistribution()
 
     def sample(self, rng: np.random.Generator, long_side: int) -> Layout:
         """One scene without objects and looks."""
@@ -100,8 +103,8 @@ class LayoutSampler:
             pose = self._everyday.sample(rng, upright=True)
             facing = rng.normal(0 if rng.random() < 0.65 else math.pi, 0.5)
             return turned(pose, facing, rng.normal(0, 0.04, 2))
-        if self._mocap and rng.random() < self._mocap_share:
-            pose = self._mocap.sample(rng)
+        if rng.random() < ACTIVE_SHARE:
+            pose = self._active.sample(rng)
         else:
             pose = self._everyday.sample(rng)
         kind = rng.random()

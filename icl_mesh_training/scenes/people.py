@@ -65,6 +65,7 @@ class PersonFactory:
         self._body, self.rig, self.closet = body, Rig(body), closet
         rest = self.rig.pose(np.zeros((1, 10), np.float32), np.zeros((1, 24, 3)))
         self._template, self.rest_joints = rest.vertices[0], rest.joints[0]
+        self.faces = body.faces
         self._normals = NormalOperator(body.faces, body.vertex_count)
         # rows of the vertex buffer: a vertex on a texture seam has several
         self._row_vertex: npt.NDArray[np.integer] = np.arange(body.vertex_count)

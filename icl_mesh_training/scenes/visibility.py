@@ -69,3 +69,26 @@ def visible_share(person: int, instance: npt.NDArray[np.uint8], own: Tiles, row:
     """Visible pixels over all pixels of the silhouette, also those outside the image."""
     whole = float((own.depth[row] > 0).sum() * own.px_per_cell[row].prod())
     return float(min(1.0, (instance == person).sum() / max(whole, 1e-6)))
+
+
+def hidden_by_people(
+    person: int,
+    instance: npt.NDArray[np.uint8],
+    depth: npt.NDArray[np.float32],
+    own: Tiles,
+    row: int,
+) -> float:
+    """Share of a person's silhouette within the image that other people hide; 0 where none of it
+    lies within. instance, depth: maps [H, W] of the scene; row: the person's in ``own``."""
+    v, u = np.nonzero(own.depth[row])
+    px = own.origin_px[row] + (np.stack((u, v), axis=1) + 0.5) * own.px_per_cell[row]
+    x, y = np.rint(px).astype(int).T
+    height, width = instance.shape
+    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    if not inside.any():
+        return 0.0
+    x, y = x[inside], y[inside]
+    surface = own.depth[row, v[inside], u[inside]]
+    seen = instance[y, x]
+    others = (seen != person) & (seen > 0) & (seen <= MAX_PEOPLE) & (depth[y, x] < surface)
+    return float(others.mean())

@@ -1,11 +1,17 @@
-"""Writes scenes to a folder with several processes; a stopped run goes on where it stopped."""
+"""Writes scenes with several processes, to a folder of files or to WebDataset shards; a stopped run
+goes on where it stopped."""
 
 from __future__ import annotations
 
+import io
+import json
 import multiprocessing
 import os
+import tarfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,40 +20,99 @@ from tqdm import tqdm
 
 from icl_mesh.body import BodyModel
 from icl_mesh_training.scenes.generator import SceneAssets, SceneGenerator, encode_jpeg
+from icl_mesh_training.scenes.labels import SceneLabels
+from icl_mesh_training.scenes.occluding import TOLERANCE
+
+#: The occlusion benchmark: scene i has the level i % 10 as the hidden share of its first person.
+OCCLUSION_LEVELS = tuple(round(0.1 * i, 1) for i in range(10))
+BENCHMARK_SEED, BENCHMARK_COUNT = 20260, 1000
+BENCHMARK_FILE = "benchmark.json"
+
+
+@dataclass(frozen=True)
+class SceneJob:
+    """What to render. levels: hidden shares of the first person, in turn by index; none: random
+    scenes. The rest: see SceneGenerator."""
+
+    count: int
+    seed: int
+    assets: SceneAssets | None = None
+    long_side: int = 384
+    max_people: int = 10
+    texture_size: int = 512
+    body: str = "default"
+    levels: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"count must be at least 1, got {self.count}")
+        if not all(0 <= level <= 0.9 for level in self.levels):
+            raise ValueError(f"occlusion must lie in [0, 0.9], got {self.levels}")
 
 
 def write_scenes(
+    folder: str | Path, job: SceneJob, *, processes: int = 2, progress: bool = True
+) -> None:
+    """Write scenes 0..count-1 as ``{i:06d}.npz`` (labels) and ``{i:06d}.jpg``.
+
+    The image appears last, so a scene with an image is complete; such scenes are kept and skipped.
+    The same job gives the same scenes, whatever the number of processes.
+    """
+    folder = _made(folder)
+    missing = [i for i in range(job.count) if not scene_path(folder, i).exists()]
+    _run(_write_scene, folder, job, missing, processes=processes, progress=progress)
+
+
+def write_shards(
     folder: str | Path,
-    count: int,
-    seed: int,
-    assets: SceneAssets | None = None,
+    job: SceneJob,
     *,
-    long_side: int = 384,
-    max_people: int = 10,
-    texture_size: int = 512,
-    body: str = "default",
+    per_shard: int = 500,
     processes: int = 2,
     progress: bool = True,
 ) -> None:
-    """Write scenes 0..count-1 of ``seed`` as ``{i:06d}.npz`` (labels) and ``{i:06d}.jpg``.
+    """Write scenes 0..count-1 as WebDataset shards ``scenes-{k:06d}.tar`` of ``per_shard`` scenes.
 
-    The image appears last, so a scene with an image is complete; such scenes are kept and skipped.
-    The same seed, assets and index give the same scene, whatever the number of processes.
+    A shard appears when it is complete; such shards are kept and skipped.
     """
-    if count < 1 or processes < 1:
-        raise ValueError(f"count and processes must be at least 1, got {count} and {processes}")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    missing = [i for i in range(count) if not scene_path(folder, i).exists()]
-    if not missing:
-        return
-    job = _Job(folder, body, assets, seed, long_side, max_people, texture_size)
-    # a fresh process each: OpenGL contexts do not survive a fork
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(min(processes, len(missing)), _start, (job,)) as pool:
-        done = pool.imap(_write, missing, chunksize=1)
-        for _ in tqdm(done, total=len(missing), desc="scenes", unit="scene", disable=not progress):
-            pass
+    if per_shard < 1:
+        raise ValueError(f"a shard needs at least 1 scene, got {per_shard}")
+    folder = _made(folder)
+    tasks = [
+        (k, k * per_shard, min((k + 1) * per_shard, job.count))
+        for k in range(-(-job.count // per_shard))
+        if not shard_path(folder, k).exists()
+    ]
+    _run(_write_shard, folder, job, tasks, processes=processes, progress=progress)
+
+
+def write_occlusion_benchmark(
+    folder: str | Path,
+    assets: SceneAssets | None = None,
+    *,
+    count: int = BENCHMARK_COUNT,
+    seed: int = BENCHMARK_SEED,
+    processes: int = 2,
+    progress: bool = True,
+) -> None:
+    """The occlusion benchmark: a folder of scenes, and what they are in ``benchmark.json``.
+
+    Raises ValueError where the folder holds a benchmark of another seed.
+    """
+    folder = _made(folder)
+    about = {
+        "benchmark": "occlusion",
+        "seed": seed,
+        "levels": list(OCCLUSION_LEVELS),
+        "tolerance": TOLERANCE,
+        "level_of": "scene i: levels[i % 10], of person 0 (hidden_by_people in the labels)",
+    }
+    file = folder / BENCHMARK_FILE
+    if file.exists() and json.loads(file.read_text(encoding="utf-8")) != about:
+        raise ValueError(f"{file} belongs to another benchmark: give an empty folder")
+    file.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    job = SceneJob(count, seed, assets, levels=OCCLUSION_LEVELS)
+    write_scenes(folder, job, processes=processes, progress=progress)
 
 
 def scene_path(folder: Path, index: int) -> Path:
@@ -55,15 +120,36 @@ def scene_path(folder: Path, index: int) -> Path:
     return folder / f"{index:06d}.jpg"
 
 
-@dataclass(frozen=True)
-class _Job:
-    folder: Path
-    body: str
-    assets: SceneAssets | None
-    seed: int
-    long_side: int
-    max_people: int
-    texture_size: int
+def shard_path(folder: Path, number: int) -> Path:
+    """File of one shard."""
+    return folder / f"scenes-{number:06d}.tar"
+
+
+def _made(folder: str | Path) -> Path:
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _run(
+    write: Callable[[Any], None],
+    folder: Path,
+    job: SceneJob,
+    tasks: Sequence[Any],
+    *,
+    processes: int,
+    progress: bool,
+) -> None:
+    if processes < 1:
+        raise ValueError(f"processes must be at least 1, got {processes}")
+    if not tasks:
+        return
+    # a fresh process each: OpenGL contexts do not survive a fork
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(min(processes, len(tasks)), _start, (folder, job)) as pool:
+        done = pool.imap(write, tasks, chunksize=1)
+        for _ in tqdm(done, total=len(tasks), unit="", disable=not progress):
+            pass
 
 
 class _Worker:
@@ -71,10 +157,10 @@ class _Worker:
 
     current: _Worker | None = None
 
-    def __init__(self, job: _Job) -> None:
+    def __init__(self, folder: Path, job: SceneJob) -> None:
         torch.set_num_threads(1)
         cv2.setNumThreads(1)
-        self.job = job
+        self.folder, self.job = folder, job
         self.generator = SceneGenerator(
             BodyModel.load(job.body),
             job.assets,
@@ -84,19 +170,41 @@ class _Worker:
             texture_size=job.texture_size,
         )
 
+    def scene(self, index: int) -> tuple[bytes, SceneLabels]:
+        """JPEG bytes and labels of one scene."""
+        levels = self.job.levels
+        image, labels = self.generator(index, levels[index % len(levels)] if levels else None)
+        quality = int(np.random.default_rng([self.job.seed, index, 1]).integers(55, 96))
+        return encode_jpeg(image, quality), labels
 
-def _start(job: _Job) -> None:
+
+def _start(folder: Path, job: SceneJob) -> None:
     os.environ.setdefault("LP_NUM_THREADS", "1")  # llvmpipe: one thread per process is enough
-    _Worker.current = _Worker(job)
+    _Worker.current = _Worker(folder, job)
 
 
-def _write(index: int) -> None:
+def _write_scene(index: int) -> None:
     worker = _Worker.current
     assert worker is not None
-    image, labels = worker.generator(index)
-    quality = int(np.random.default_rng([worker.job.seed, index, 1]).integers(55, 96))
-    path = scene_path(worker.job.folder, index)
+    image, labels = worker.scene(index)
+    path = scene_path(worker.folder, index)
     labels.save(path.with_suffix(".npz"))
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(encode_jpeg(image, quality))
+    partial.write_bytes(image)
+    partial.replace(path)
+
+
+def _write_shard(shard: tuple[int, int, int]) -> None:
+    worker = _Worker.current
+    assert worker is not None
+    number, first, end = shard
+    path = shard_path(worker.folder, number)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    with tarfile.open(partial, "w") as tar:
+        for index in range(first, end):
+            image, labels = worker.scene(index)
+            for ending, data in (("jpg", image), ("npz", labels.to_bytes())):
+                entry = tarfile.TarInfo(f"{index:06d}.{ending}")
+                entry.size = len(data)
+                tar.addfile(entry, io.BytesIO(data))
     partial.replace(path)

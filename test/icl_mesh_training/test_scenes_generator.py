@@ -27,12 +27,13 @@ from icl_mesh_training.scenes.labels import (
 )
 from icl_mesh_training.scenes.limbs import arm_rotations
 from icl_mesh_training.scenes.objects import Thing
+from icl_mesh_training.scenes.occluding import TOLERANCE
 from icl_mesh_training.scenes.people import Person, PersonFactory
 from icl_mesh_training.scenes.pose import Pose
 from icl_mesh_training.scenes.props import box
 from icl_mesh_training.scenes.textures import build_textures
 from icl_mesh_training.scenes.view import place_view
-from icl_mesh_training.scenes.writing import write_scenes
+from icl_mesh_training.scenes.writing import SceneJob, write_scenes
 
 L_HIP, L_KNEE, R_KNEE, L_ANKLE, R_ANKLE, HEAD, L_WRIST, R_WRIST = 1, 4, 5, 7, 8, 15, 20, 21
 
@@ -144,6 +145,35 @@ def test_feet_below_the_image_are_outside(stage: tuple[PersonFactory, Renderer])
     assert labels.occlusion[0][0] == VISIBLE and labels.visible_share[0] < 0.95
 
 
+def test_masks_and_hidden_shares_agree_with_the_ids(stage: tuple[PersonFactory, Renderer]) -> None:
+    """The one in front at half the distance covers the trunk; masks add up to what is seen."""
+    labels = draw(stage, [standing(stage[0], -5.0), standing(stage[0], -2.5)])
+    alone = draw(stage, [standing(stage[0], -5.0)])
+    masks, whole = labels.person_masks(), alone.person_masks()[0]
+    assert masks.shape == (2, 256, 256) and not (masks[0] & masks[1]).any()
+    assert not (masks[0] & ~whole).any()
+    assert labels.hidden_by_people is not None
+    hidden = 1 - masks[0].sum() / whole.sum()
+    assert labels.hidden_by_people[0] == pytest.approx(hidden, abs=0.03)
+    assert labels.hidden_by_people[1] == 0
+    assert labels.masks is not None and labels.masks.size < 2000  # compact
+    labels.masks = None
+    with pytest.raises(ValueError, match="hold no person masks"):
+        labels.person_masks()
+
+
+@pytest.mark.parametrize("wanted", [0.0, 0.5, 0.9])
+def test_occlusion_is_what_was_asked_for(generator: SceneGenerator, wanted: float) -> None:
+    _, labels = generator(2, wanted)
+    assert labels.hidden_by_people is not None
+    assert labels.hidden_by_people[0] == pytest.approx(wanted, abs=TOLERANCE)
+    # the target lies within the image and nothing but people is there, so what is not seen is
+    # hidden by people
+    assert labels.visible_share[0] == pytest.approx(1 - wanted, abs=0.1)
+    with pytest.raises(ValueError, match=r"occlusion must lie in \[0, 0\.9\], got 1\.5"):
+        generator(2, 1.5)
+
+
 def test_clip_crosses_with_one_person_hidden_in_the_middle(body: BodyModel) -> None:
     frames = list(crossing_clip(frames=5, width=160, height=120, body=body))
     assert len(frames) == 5 and frames[0][0].shape == (120, 160, 3)
@@ -157,15 +187,16 @@ def test_clip_crosses_with_one_person_hidden_in_the_middle(body: BodyModel) -> N
 
 
 def test_folder_is_completed_where_it_stopped(tmp_path: Path, body: BodyModel) -> None:
-    options: Any = {"long_side": 64, "texture_size": 32, "processes": 1, "progress": False}
-    write_scenes(tmp_path, 3, seed=9, **options)
+    job = SceneJob(3, seed=9, long_side=64, texture_size=32)
+    options: Any = {"processes": 1, "progress": False}
+    write_scenes(tmp_path, job, **options)
     names = sorted(p.name for p in tmp_path.iterdir())
     assert names == [f"{i:06d}.{end}" for i in range(3) for end in ("jpg", "npz")]
     labels = SceneLabels.load(tmp_path / "000001.npz")
     kept = (tmp_path / "000000.jpg").stat().st_mtime_ns
     before = (tmp_path / "000001.jpg").read_bytes()
     (tmp_path / "000001.jpg").unlink()  # killed between labels and image
-    write_scenes(tmp_path, 3, seed=9, **options)
+    write_scenes(tmp_path, job, **options)
     assert (tmp_path / "000000.jpg").stat().st_mtime_ns == kept
     assert (tmp_path / "000001.jpg").read_bytes() == before
     again = SceneLabels.load(tmp_path / "000001.npz")
@@ -174,8 +205,12 @@ def test_folder_is_completed_where_it_stopped(tmp_path: Path, body: BodyModel) -
 
 
 def test_bad_input_is_named(tmp_path: Path, body: BodyModel) -> None:
-    with pytest.raises(ValueError, match="count and processes must be at least 1, got 0 and 2"):
-        write_scenes(tmp_path, 0, seed=1)
+    with pytest.raises(ValueError, match="count must be at least 1, got 0"):
+        SceneJob(0, seed=1)
+    with pytest.raises(ValueError, match="processes must be at least 1, got 0"):
+        write_scenes(tmp_path, SceneJob(1, seed=1), processes=0)
+    with pytest.raises(ValueError, match=r"occlusion must lie in \[0, 0\.9\], got \(0\.95,\)"):
+        SceneJob(1, seed=1, levels=(0.95,))
     with pytest.raises(ValueError, match=r"max_people must lie in \[1, 32\], got 40"):
         SceneGenerator(body, max_people=40)
     with pytest.raises(FileNotFoundError, match=r"motion-capture file .*nothing\.npz does not"):

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from icl_mesh.body import BodyModel
 from icl_mesh.camera import Camera
@@ -18,6 +19,7 @@ from icl_mesh_training.scenes.layout import MIN_DEPTH_M, MIN_GAP_M, LayoutSample
 from icl_mesh_training.scenes.limbs import arm_rotations
 from icl_mesh_training.scenes.mocap import MocapPoses
 from icl_mesh_training.scenes.people import PersonFactory
+from icl_mesh_training.scenes.pose_distribution import PoseDistribution, features
 from icl_mesh_training.scenes.poses import EverydayPoses
 from icl_mesh_training.scenes.textures import build_textures, split_files
 from icl_mesh_training.scenes.view import pitch_towards, place_view
@@ -61,6 +63,27 @@ def test_everyday_poses_bend_as_people_do(rest: np.ndarray) -> None:
     assert 0.1 < seated < 0.3 and lying < 0.06
     spread = rotvec[:, 16].std(axis=0)
     assert (spread > 0.2).all()  # arms vary about every axis
+
+
+def test_shipped_poses_are_plausible_and_vary(body: BodyModel) -> None:
+    poses, rng = PoseDistribution(), np.random.default_rng(0)
+    rotvec = np.stack([poses.sample(rng).rotvec for _ in range(300)])
+    knees = rotvec[:, [4, 5], 0]
+    assert knees.min() > -0.3 and knees.max() < 2.7 and knees.mean() > 0.2  # never far forwards
+    assert np.abs(rotvec[:, 22:]).max() == 0
+    assert np.degrees(rotvec[:, 16:20].std(axis=0)).max() > 20
+    # the root leans, but where it faces is left to the layout
+    ahead = Rotation.from_rotvec(rotvec[:, 0]).apply([0.0, 0.0, 1.0])
+    assert np.median(np.abs(np.arctan2(ahead[:, 0], ahead[:, 2]))) < 0.2
+
+
+def test_yaw_is_taken_out_of_poses() -> None:
+    rotvec = np.random.default_rng(1).normal(0, 0.3, (5, 24, 3))
+    turned = rotvec.copy()
+    yaw = Rotation.from_rotvec([0, 2.0, 0])
+    turned[:, 0] = (yaw * Rotation.from_rotvec(rotvec[:, 0])).as_rotvec()
+    np.testing.assert_allclose(features(turned), features(rotvec), atol=1e-9)
+    np.testing.assert_allclose(features(rotvec)[:, 3:], rotvec[:, 1:22].reshape(5, -1))
 
 
 def test_pitch_brings_the_aim_to_its_row() -> None:
