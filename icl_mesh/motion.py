@@ -11,12 +11,19 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from icl_mesh.people import People
+
 Array = npt.NDArray[np.float64]
 
-#: One image's error in depth and across the line of sight, as shares of the distance: size and
-#: distance trade against each other in one image, direction does not.
-DEPTH_ERROR = 0.08
-LATERAL_ERROR = 0.015
+#: One image's error along and across the line of sight, as shares of the distance: size and
+#: distance trade against each other in one image, direction does not. From a depth image, the
+#: distance is better.
+DEPTH_ERROR, MEASURED_DEPTH_ERROR = 0.1, 0.02
+LATERAL_ERROR = 0.02
+#: Error of the distance that all images of a person share, and that no filter averages out, as a
+#: share of the distance: bodies of unusual size, or a network that places everybody too near.
+#: From a depth image; and with a focal length that is a guess (40 to 90 degrees for 60).
+SHARED_ERROR, MEASURED_SHARED_ERROR, ASSUMED_SHARED_ERROR = 0.15, 0.03, 0.4
 #: Least error, m: nobody is placed better than this.
 LEAST_ERROR_M = 0.02
 #: How people change their velocity, m/s^2, and how fast they may move when first seen, m/s.
@@ -54,11 +61,23 @@ class Motion(NamedTuple):
         return Motion(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
 
 
-def start(position: Array) -> Motion:
-    """Filters of people just seen at position [N, 3], velocity unknown."""
+def depth_errors(people: People) -> Array:
+    """One image's error of each distance [N], as a share of it."""
+    return np.where(people.distance_from_depth, MEASURED_DEPTH_ERROR, DEPTH_ERROR)
+
+
+def shared_errors(people: People) -> Array:
+    """The error of each distance [N] that all images share, as a share of it."""
+    by_size = ASSUMED_SHARED_ERROR if people.camera.focal_assumed else SHARED_ERROR
+    return np.where(people.distance_from_depth, MEASURED_SHARED_ERROR, by_size)
+
+
+def start(people: People) -> Motion:
+    """Filters of people [N] just seen, velocity unknown."""
+    position = people.position_m.astype(np.float64)
     mean = np.concatenate((position, np.zeros_like(position)), axis=1)
     covariance = np.zeros((len(position), 6, 6))
-    covariance[:, :3, :3] = measurement_covariance(position)
+    covariance[:, :3, :3] = measurement_covariance(position, depth_errors(people))
     covariance[:, 3:, 3:] = np.eye(3) * FIRST_SPEED**2
     return Motion(mean, covariance)
 
@@ -71,9 +90,12 @@ def predict(motion: Motion, seconds: float) -> Motion:
     return Motion(motion.mean @ step.T, step @ motion.covariance @ step.T + push @ push.T)
 
 
-def correct(motion: Motion, position: Array) -> Motion:
-    """Take in one measured position [T, 3] per person."""
-    error = measurement_covariance(position)
+def correct(motion: Motion, people: People) -> Motion:
+    """Take in the position that was measured of each person [T]."""
+    position = people.position_m.astype(np.float64)
+    # at the predicted place: errors are shares of the distance, and with those of the measured one
+    # the nearer of two measurements would count for more
+    error = measurement_covariance(motion.position, depth_errors(people))
     innovation = motion.position_covariance + error
     # K = P H^T S^-1, from S K^T = H P: S is symmetric and positive definite.
     gain = np.linalg.solve(innovation, motion.covariance[:, :3, :]).transpose(0, 2, 1)  # [T, 6, 3]
@@ -83,19 +105,30 @@ def correct(motion: Motion, position: Array) -> Motion:
     return Motion(mean, covariance + gain @ error @ gain.transpose(0, 2, 1))
 
 
-def squared_distances(motion: Motion, position: Array) -> Array:
-    """Mahalanobis distance squared [T, N] of measured positions [N, 3] from the filters."""
+def squared_distances(motion: Motion, people: People) -> Array:
+    """Mahalanobis distance squared [T, N] of people [N] from the filters."""
+    position = people.position_m.astype(np.float64)
+    error = measurement_covariance(position, depth_errors(people))
     difference = position[None] - motion.position[:, None]  # [T, N, 3]
-    covariance = motion.position_covariance[:, None] + measurement_covariance(position)[None]
+    covariance = motion.position_covariance[:, None] + error[None]
     solved = np.linalg.solve(covariance, difference[..., None])[..., 0]
     return (difference * solved).sum(axis=-1)
 
 
-def measurement_covariance(position: Array) -> Array:
-    """Error of measured positions [N, 3] -> [N, 3, 3], m^2: long along the line of sight."""
+def total_covariance(motion: Motion, shared_error: Array) -> Array:
+    """Of the filters' positions [T, 3, 3], m^2, with the error [T] that all images share."""
+    along = motion.position * shared_error[:, None]
+    return motion.position_covariance + along[:, :, None] * along[:, None, :]
+
+
+def measurement_covariance(position: Array, depth_error: Array) -> Array:
+    """Error of measured positions [N, 3] -> [N, 3, 3], m^2: long along the line of sight.
+
+    depth_error [N]: along it, as a share of the distance.
+    """
     distance = np.linalg.norm(position, axis=1)[:, None, None]
     ray = position / np.maximum(distance[:, 0], 1e-9)
     along = ray[:, :, None] * ray[:, None, :]
-    depth = np.maximum(DEPTH_ERROR * distance, LEAST_ERROR_M)
+    depth = np.maximum(depth_error[:, None, None] * distance, LEAST_ERROR_M)
     lateral = np.maximum(LATERAL_ERROR * distance, LEAST_ERROR_M)
     return lateral**2 * (np.eye(3) - along) + depth**2 * along

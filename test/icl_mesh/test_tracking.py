@@ -5,9 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from icl_mesh import motion
+from icl_mesh.appearance import Looks
+from icl_mesh.body import BodyModel
+from icl_mesh.body.asset import load_default_body
 from icl_mesh.camera import Camera
-from icl_mesh.tracking import Tracker, TrackState
+from icl_mesh.tracking import MOST_LOST, Tracker, TrackState
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 FRAME_S = 0.1
@@ -206,27 +208,136 @@ def test_noise_is_smoothed_and_its_size_told(make_people) -> None:
     assert (np.linalg.eigvalsh(tracks.position_covariance) > 0).all()
 
 
-def test_depth_is_less_certain_than_direction() -> None:
-    covariance = motion.measurement_covariance(np.array([[0.0, 0.0, 5.0], [3.0, 0.0, 4.0]]))
-    np.testing.assert_allclose(covariance[0], np.diag([0.075**2, 0.075**2, 0.4**2]), atol=1e-12)
-    ray = np.array([0.6, 0.0, 0.8])
-    assert ray @ covariance[1] @ ray == pytest.approx(0.4**2)
-    across = np.array([0.8, 0.0, -0.6])
-    assert across @ covariance[1] @ across == pytest.approx(0.075**2)
+def covariance_volume(tracks) -> float:
+    return float(np.linalg.det(tracks.position_covariance[-1].astype(float)))
 
 
-def test_filter_is_the_textbooks() -> None:
-    """One track against the scalar-free formulas of the Kalman filter, written out."""
-    position, seconds = np.array([[0.3, -0.1, 4.0]]), 0.1
-    filters = motion.predict(motion.start(position), seconds)
-    measured = np.array([[0.4, -0.1, 4.2]])
-    corrected = motion.correct(filters, measured)
-    h = np.hstack((np.eye(3), np.zeros((3, 3))))
-    p, r = filters.covariance[0], motion.measurement_covariance(measured)[0]
-    gain = p @ h.T @ np.linalg.inv(h @ p @ h.T + r)
-    mean = filters.mean[0] + gain @ (measured[0] - h @ filters.mean[0])
-    np.testing.assert_allclose(corrected.mean[0], mean, atol=1e-12)
-    np.testing.assert_allclose(corrected.covariance[0], (np.eye(6) - gain @ h) @ p, atol=1e-12)
+def test_the_covariance_stays_positive_and_grows_while_nobody_sees_the_person(make_people) -> None:
+    tracker, volumes = Tracker(max_age_s=3.0), []
+    for k in range(12):
+        tracks = tracker.update(make_people([[0.2, 0, 3]], CAMERA), 0.1 * k)
+    volumes.append(covariance_volume(tracks))
+    for k in range(12, 40):
+        tracks = tracker.update(make_people([], CAMERA), 0.1 * k)
+        assert tracks.state.tolist() == [TrackState.OCCLUDED]
+        covariance = tracks.position_covariance[0]
+        np.testing.assert_array_equal(covariance, covariance.T)
+        assert (np.linalg.eigvalsh(covariance) > 0).all()
+        volumes.append(covariance_volume(tracks))
+    assert (np.diff(volumes) > 0).all()
+    again = tracker.update(make_people([[0.2, 0, 3]], CAMERA), 4.0)
+    assert again.people.track_id.tolist() == [1]
+    assert covariance_volume(again) < volumes[-1]
+
+
+def looks(*colors) -> Looks:
+    """Fully seen people, each of one colour (L*a*b*)."""
+    color = np.array(colors, np.float32).reshape(-1, 1, 3)
+    return Looks(color.repeat(3, axis=1), np.ones((len(colors), 3), np.float32))
+
+
+RED, BLUE = (53.0, 80.0, 67.0), (32.0, 79.0, -108.0)
+
+
+def test_colours_decide_after_both_were_out_of_sight(make_people) -> None:
+    """Two people stand apart, vanish for a second, and come back with their places exchanged, so
+    near that both could be either. Only their colours tell."""
+    tracker = Tracker()
+    here, there = [-0.25, 0, 3.0], [0.25, 0, 3.0]
+    for k in range(5):
+        tracks = tracker.update(make_people([here, there], CAMERA), 0.1 * k, looks(RED, BLUE))
+    assert tracks.people.track_id.tolist() == [1, 2]
+    tracker.update(make_people([], CAMERA), 1.0)
+    tracks = tracker.update(make_people([here, there], CAMERA), 1.5, looks(BLUE, RED))
+    assert tracks.people.track_id.tolist() == [2, 1]
+
+
+def test_somebody_of_other_colours_is_somebody_else(make_people) -> None:
+    """... where the place is at the edge of what is possible; without colours it is enough."""
+    for colors, expected in ((None, 1), (looks(RED), 1), (looks(BLUE), 2)):
+        tracker = Tracker()
+        first = None if colors is None else looks(RED)
+        for k in range(5):
+            tracker.update(make_people([[0, 0, 3]], CAMERA), 0.1 * k, first)
+        tracks = tracker.update(make_people([[1.6, 0, 3]], CAMERA), 1.0, colors)
+        assert tracks.people.track_id[0] == expected
+
+
+def test_when_the_light_changes_everybody_keeps_their_id(make_people) -> None:
+    tracker, ids = Tracker(), []
+    for k in range(10):
+        colors = looks(RED, BLUE) if k < 5 else looks((5, 0, 0), (6, 0, 0))
+        people = make_people([[-0.5, 0, 3], [0.5, 0, 3]], CAMERA)
+        ids.append(tracker.update(people, 0.1 * k, colors).people.track_id.tolist())
+    assert ids == [[1, 2]] * 10
+
+
+def test_images_a_little_out_of_order_cost_nobody_their_id(make_people) -> None:
+    tracker = Tracker()
+    for stamp in (10.0, 10.1, 10.3, 10.2, 10.4, 10.35, 10.5):
+        tracks = tracker.update(make_people([[0, 0, 3]], CAMERA), stamp)
+        assert tracks.people.track_id.tolist() == [1]
+        assert np.isfinite(tracks.velocity_m_s).all()
+    assert tracker.update(make_people([[0, 0, 3]], CAMERA), 9.9).people.track_id.tolist() == [2]
+
+
+def test_a_stamp_that_stands_still_fills_no_memory(make_people) -> None:
+    """A driver that stamps every image alike: nobody grows old, yet not everybody is kept."""
+    tracker, generator = Tracker(), np.random.default_rng(0)
+    for _ in range(MOST_LOST // 2 + 30):
+        people = make_people(generator.uniform((-2, -1, 2), (2, 1, 9), (4, 3)), CAMERA)
+        tracks = tracker.update(people, 5.0)
+        assert tracks.detected.sum() == 4
+        assert len(tracks.people) <= MOST_LOST + 4
+
+
+def test_other_weights_keep_the_ids_another_body_does_not(make_people, body) -> None:
+    """A model update brings its own copy of the body; a body of another name means other betas."""
+    tracker = Tracker()
+    people = make_people([[0, 0, 3]], CAMERA)
+    tracker.update(people, 0.0)
+    copy = BodyModel(load_default_body())
+    updated = dataclasses.replace(people, body=copy, weights_version="newer")
+    tracks = tracker.update(updated, 0.1)
+    assert tracks.people.track_id.tolist() == [1]
+    assert tracks.people.weights_version == "newer"
+    other = BodyModel(dataclasses.replace(load_default_body(), name="other"))
+    tracks = tracker.update(dataclasses.replace(people, body=other), 0.2)
+    assert tracks.people.track_id.tolist() == [2]
+
+
+def test_smoothing_moves_the_body_and_leaves_the_observations(make_people, body) -> None:
+    tracker, generator = Tracker(smoothing_s=0.3), np.random.default_rng(2)
+    raw, out = [], []
+    for k in range(40):
+        scale = 1 + generator.normal(0, 0.05)
+        people = make_people([np.array([0.4, 0.1, 4.0]) * scale], CAMERA, vertices=True)
+        tracks = tracker.update(people, 0.1 * k)
+        raw.append(people.position_m[0])
+        out.append(tracks.people.position_m[0])
+        for name in ("score", "center_px", "bbox_px", "joint_confidence", "weak_camera"):
+            np.testing.assert_array_equal(getattr(tracks.people, name), getattr(people, name))
+    assert np.std(out[10:], axis=0)[2] < 0.6 * np.std(raw[10:], axis=0)[2]
+    # on the line of sight of this image, and the whole body with its pelvis
+    np.testing.assert_allclose(np.cross(out[-1], raw[-1]), 0, atol=1e-5)
+    shift = out[-1] - raw[-1]
+    np.testing.assert_allclose(tracks.people.joints_m[0], people.joints_m[0] + shift, atol=1e-4)
+    np.testing.assert_allclose(tracks.people.vertices_m[0], people.vertices_m[0] + shift, atol=1e-4)
+    np.testing.assert_allclose(
+        tracks.people.joints_px[0], CAMERA.project(tracks.people.joints_m[0]), atol=0.01
+    )
+    # who is occluded is drawn with the smoothed body
+    hidden = tracker.update(make_people([], CAMERA, vertices=True), 4.0)
+    assert hidden.state.tolist() == [TrackState.OCCLUDED]
+    np.testing.assert_allclose(
+        hidden.people.joints_m[0] - hidden.people.joints_m[0, 0],
+        tracks.people.joints_m[0] - tracks.people.joints_m[0, 0],
+        atol=1e-4,
+    )
+    tracker.smoothing_s = 0.0
+    people = make_people([[0.4, 0.1, 5.0]], CAMERA)
+    tracks = tracker.update(people, 4.1)
+    np.testing.assert_array_equal(tracks.people.joints_m[0], people.joints_m[0])
 
 
 @pytest.mark.parametrize("stamp", [float("nan"), float("inf")])
@@ -237,3 +348,5 @@ def test_bad_values(make_people, stamp) -> None:
         Tracker(max_age_s=-1)
     with pytest.raises(ValueError, match="min_hits must be 1 or more, got 0"):
         Tracker(min_hits=0)
+    with pytest.raises(ValueError, match="smoothing_s must be 0 or more seconds, got nan"):
+        Tracker().smoothing_s = float("nan")

@@ -1,0 +1,99 @@
+"""What a person's clothes look like: a cheap cue to who is who after they were out of sight.
+
+The network's embedding tells the people of one image apart; nothing in its training makes it last
+from image to image (docs/tracking.md has figures). Colours last as long as light and clothes do.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from icl_mesh.people import FloatArray, People
+
+#: Where the parts are looked at: midway between pairs of SMPL's joints.
+_UPPER = ((0, 3), (3, 6), (6, 9), (9, 12), (16, 9), (17, 9), (16, 18), (17, 19))
+_LOWER = ((1, 0), (2, 0), (1, 4), (2, 5), (4, 7), (5, 8))
+_HEAD = ((15, 15), (15, 12))
+_PARTS = (_UPPER, _LOWER, _HEAD)
+#: Around each such point the image is read on a grid of 5 x 5, this far apart as a share of the
+#: trunk (pelvis to neck).
+_SPACING = 0.05
+#: Weight of a part, per point of full confidence, that is never lost by doubt alone.
+_LEAST_WEIGHT = 1e-3
+
+
+class Looks(NamedTuple):
+    """Mean colours of N people. color [N, P, 3]: CIE L*a*b* (L 0 to 100) of the upper body, the
+    legs and the head. weight [N, P]: how well each was seen, 0 (not at all) to 1."""
+
+    color: FloatArray
+    weight: FloatArray
+
+    def select(self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Looks:
+        """The looks of an index array or a mask."""
+        return Looks(self.color[index], self.weight[index])
+
+    def join(self, other: Looks) -> Looks:
+        """These looks, then the others."""
+        return Looks(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
+
+    @classmethod
+    def unknown(cls, count: int) -> Looks:
+        """Of people whose image was not looked at."""
+        parts = len(_PARTS)
+        return cls(np.zeros((count, parts, 3), np.float32), np.zeros((count, parts), np.float32))
+
+
+def looks_of(image: npt.NDArray[np.uint8], people: People) -> Looks:
+    """Colours of people in their image, RGB u8 [H, W, 3].
+
+    Every joint counts by its confidence, so that what belongs to somebody in front does not.
+    """
+    if len(people) == 0:
+        return Looks.unknown(0)
+    pairs = np.array([pair for part in _PARTS for pair in part])
+    points = people.joints_px[:, pairs].mean(axis=2)  # [N, K, 2]
+    confidence = people.joint_confidence[:, pairs].min(axis=2)
+    trunk = np.linalg.norm(people.joints_px[:, 12] - people.joints_px[:, 0], axis=1)
+    steps = np.arange(-2, 3) * _SPACING
+    grid = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
+    at = points[:, :, None] + grid * trunk[:, None, None, None]  # [N, K, 25, 2]
+    inside = people.camera.contains(at)
+    size = np.array([people.camera.width, people.camera.height])
+    x, y = np.moveaxis(np.clip(np.rint(at), 0, size - 1).astype(np.int64), -1, 0)
+    pixels = image[y, x].reshape(len(people), -1, 3)
+    lab = cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(*x.shape, 3)
+
+    weight = inside * (confidence[..., None] + _LEAST_WEIGHT)  # [N, K, 25]
+    ends = np.cumsum([len(part) for part in _PARTS])
+    color, seen = [], []
+    for start, end in zip((0, *ends[:-1]), ends, strict=True):
+        w = weight[:, start:end].reshape(len(people), -1)
+        values = lab[:, start:end].reshape(len(people), -1, 3)
+        total = w.sum(axis=1)
+        color.append((w[..., None] * values).sum(axis=1) / np.maximum(total, 1e-9)[:, None])
+        seen.append(total / w.shape[1])
+    return Looks(
+        np.stack(color, axis=1).astype(np.float32), np.stack(seen, axis=1).astype(np.float32)
+    )
+
+
+def mixed(old: Looks, new: Looks, rate: float) -> Looks:
+    """Running means [T]: a new look of full weight counts by rate, a first one wholly."""
+    share = new.weight / np.maximum(new.weight + old.weight * (1 - rate) / rate, 1e-9)
+    color = old.color + (new.color - old.color) * share[..., None]
+    return Looks(color.astype(np.float32), np.maximum(old.weight, new.weight))
+
+
+def color_distances(tracks: Looks, people: Looks) -> tuple[FloatArray, FloatArray]:
+    """Differences of colour [T, N] (CIE76, mean over parts) and how much they can be relied on
+    [T, N], 0 to 1."""
+    weight = np.minimum(tracks.weight[:, None], people.weight)  # [T, N, P]
+    difference = np.linalg.norm(tracks.color[:, None] - people.color, axis=-1)
+    total = weight.sum(axis=-1)
+    mean = (weight * difference).sum(axis=-1) / np.maximum(total, 1e-9)
+    return mean, np.minimum(1, total / (weight.shape[-1] * 0.3)).astype(np.float32)
