@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from icl_mesh_training.data.annotations import Annotations, People
 from icl_mesh_training.data.conventions import CONVENTIONS
@@ -39,7 +40,9 @@ def read_coco(
         sizes.append((int(record.get("width") or 0), int(record.get("height") or 0)))
 
     _check_points(content, points, source)
-    people = People.unlabelled(len(found), len(points))
+    keypoints = np.zeros((len(found), len(points), 3))
+    boxes = np.full((len(found), 4), np.nan)
+    crowd = np.array([bool(annotation.get("iscrowd")) for annotation in found], bool)
     owner, ids, faults, kept = [], [], {}, []
     for number, annotation in enumerate(found):
         name = f"{source}: annotation {annotation.get('id', f'number {number}')}"
@@ -49,46 +52,47 @@ def read_coco(
                 f"{name} is of image {annotation.get('image_id')}, which is not among the images"
             )
         try:
-            keypoints = _numbers(annotation.get("keypoints") or [0] * 3 * len(points), "keypoints")
-            box = _numbers(annotation.get("bbox"), "bbox")
-            if keypoints.shape != (3 * len(points),):
-                raise ValueError(f"keypoints are {keypoints.size} numbers, not {3 * len(points)}")
-            if box.shape != (4,):
-                raise ValueError(f"bbox is {box.size} numbers, not 4")
+            if annotation.get("keypoints"):
+                given = _numbers(annotation["keypoints"], "keypoints", 3 * len(points))
+                keypoints[number] = given.reshape(-1, 3)
+            if annotation.get("bbox") is not None:
+                boxes[number] = _numbers(annotation["bbox"], "bbox", 4)
+            elif not keypoints[number].any():
+                raise ValueError("it has neither keypoints nor bbox")
         except ValueError as error:
             faults[image] = f"{name} (image {paths[image]}): {error}"
             continue
-        keypoints = keypoints.reshape(-1, 3)
-        state = VISIBILITY_RULES[dataset](keypoints[:, 2])
-        if annotation.get("iscrowd"):
-            state[:] = UNLABELLED
-        people.state[number] = state
-        people.keypoints_px[number] = np.where(
-            state[:, None] < UNLABELLED, keypoints[:, :2], np.nan
-        )
-        people.box_px[number] = box
         owner.append(image)
         ids.append(int(annotation.get("id", number)))
         kept.append(number)
+    chosen = np.array(kept, np.int64)
+    people = People.unlabelled(len(chosen), len(points))
+    people.state[:] = VISIBILITY_RULES[dataset](keypoints[chosen, :, 2])
+    people.state[crowd[chosen]] = UNLABELLED
+    labelled = people.state[..., None] < UNLABELLED
+    people.keypoints_px[:] = np.where(labelled, keypoints[chosen, :, :2], np.nan)
+    people.box_px[:] = boxes[chosen]
     annotations = Annotations.gather(
         dataset=dataset,
         convention=convention,
         source=source,
         images=paths,
         image_of_person=owner,
-        people=people.select(np.array(kept, np.int64)),
+        people=people,
         size=sizes,
         faults=faults,
     )
     return annotations, [ids[i] for i in np.argsort(np.array(owner, int), kind="stable")]
 
 
-def _numbers(value: object, name: str) -> np.ndarray:
-    """A flat list of finite numbers. Raises ValueError where it is something else."""
+def _numbers(value: object, name: str, count: int) -> npt.NDArray[np.float64]:
+    """So many finite numbers. Raises ValueError where it is something else."""
     try:
         numbers = np.asarray(value, np.float64).reshape(-1)
     except (TypeError, ValueError):
         raise ValueError(f"{name} are not numbers") from None
+    if numbers.size != count:
+        raise ValueError(f"{name} are {numbers.size} numbers, not {count}")
     if not np.isfinite(numbers).all():
         raise ValueError(f"{name} hold NaN or infinite values")
     return numbers

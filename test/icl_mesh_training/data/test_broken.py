@@ -88,7 +88,8 @@ def test_a_quick_check_reads_headers_alone(
     [
         ({"keypoints": [1.0] * 50}, r"annotation 100 .*000\.jpg\): keypoints are 50 numbers"),
         ({"keypoints": "none"}, r"000\.jpg\): keypoints are not numbers"),
-        ({"bbox": [1, 2]}, r"000\.jpg\): bbox is 2 numbers, not 4"),
+        ({"bbox": None, "keypoints": []}, r"000\.jpg\): it has neither keypoints nor bbox"),
+        ({"bbox": [1, 2]}, r"000\.jpg\): bbox are 2 numbers, not 4"),
         ({"keypoints": [500.0, 400.0, 2.0] * 17}, r"000\.jpg: person 0 lies outside the 64x48"),
     ],
 )
