@@ -11,6 +11,7 @@ import numpy.typing as npt
 from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 
+from icl_mesh.appearance import looks_of
 from icl_mesh.calibration import camera_from_info
 from icl_mesh.people import People
 from icl_mesh.tracking import Tracker, Tracks
@@ -104,7 +105,9 @@ class FrameProcessor:
         started = time.perf_counter()
         stamp = image.header.stamp
         stamp_s = stamp.sec + stamp.nanosec * 1e-9 or arrival_s
-        tracks = self._tracker.update(people, stamp_s)
+        self._tracker.smoothing_s = parameters.smoothing
+        looks = looks_of(rgb, people) if parameters.track_colors else None
+        tracks = self._tracker.update(people, stamp_s, looks)
         times["track"] = _milliseconds_since(started)
         warnings = tuple(filter(None, (warning, depth_warning)))
         return FrameResult(rgb, tracks, note, times, warnings, tuple(filter(None, (error,))))

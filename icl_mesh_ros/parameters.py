@@ -66,10 +66,19 @@ class MeshParameters:
         limits=(0.0, 1.0),
     )
     track_timeout: float = _parameter(
-        1.0,
+        2.0,
         "s: how long a person who is no longer seen is predicted (OCCLUDED) and remembered",
         limits=(0.0, 60.0),
         at_configure=True,
+    )
+    track_colors: bool = _parameter(
+        True, "colours of clothes help to tell who is who; false where light or clothes mislead"
+    )
+    smoothing: float = _parameter(
+        0.0,
+        "s: time constant that smooths distance, pose and shape of a person who keeps still (less "
+        "the faster they move: One-Euro filter); 0: each image's own",
+        limits=(0.0, 5.0),
     )
     assumed_fov_deg: float = _parameter(
         60.0,
