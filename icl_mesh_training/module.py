@@ -53,12 +53,6 @@ class TrainingModule(lightning.LightningModule):
         self.objective.to(self.device)
         self._broken = BrokenSamples(self.output / f"broken_samples_{self.global_rank}.txt")
 
-    def on_train_epoch_start(self) -> None:
-        if self.config.freeze_batch_norm:
-            for module in self.network.modules():
-                if isinstance(module, torch.nn.BatchNorm2d):
-                    module.eval()
-
     def transfer_batch_to_device(
         self, batch: LoadedBatch, device: torch.device, dataloader_idx: int
     ) -> LoadedBatch:
@@ -69,6 +63,10 @@ class TrainingModule(lightning.LightningModule):
         words = (self.config.seed, self.global_step, batch_index % self.config.accumulate)
         state = np.random.SeedSequence((*words, self.global_rank)).generate_state(1)
         torch.manual_seed(int(state[0]))
+        if self.config.freeze_batch_norm:  # here: the loop puts all back into training mode
+            for module in self.network.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.eval()
 
     def training_step(self, loaded: LoadedBatch, batch_index: int) -> torch.Tensor:
         batch = loaded.batch
