@@ -48,12 +48,18 @@ class FrameProcessor:
         *,
         depths: DepthStore | None = None,
     ) -> None:
-        """estimator: an Estimator, or what answers like one; it may be replaced between frames.
-        infos, depths: filled by another thread. The topics are named in errors.
+        """estimator: an Estimator, or what answers like one. infos, depths: filled by another
+        thread. The topics are named in errors.
         """
-        self.estimator, self._tracker, self._infos = estimator, tracker, infos
+        self._estimator, self._tracker, self._infos = estimator, tracker, infos
         self._image_topic, self._info_topic = image_topic, info_topic
         self._depths = depths
+
+    def use(self, estimator: Callable[..., People]) -> None:
+        """Change over to another one, between two frames. Tracks start afresh, as what two
+        networks say of a person must not be mixed."""
+        self._estimator = estimator
+        self._tracker.reset()
 
     def __call__(
         self,
@@ -84,7 +90,7 @@ class FrameProcessor:
             rectified=parameters.rectified,
             topic=self._info_topic,
         )
-        people = self.estimator(
+        people = self._estimator(
             rgb,
             camera,
             vertices=vertices or parameters.use_depth,
@@ -105,6 +111,7 @@ class FrameProcessor:
         started = time.perf_counter()
         stamp = image.header.stamp
         stamp_s = stamp.sec + stamp.nanosec * 1e-9 or arrival_s
+        self._tracker.max_age_s = parameters.track_timeout
         self._tracker.smoothing_s = parameters.smoothing
         looks = looks_of(rgb, people) if parameters.track_colors else None
         tracks = self._tracker.update(people, stamp_s, looks)

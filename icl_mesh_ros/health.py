@@ -19,8 +19,9 @@ Problem = tuple[bytes, str]
 class Stream:
     """The images of an active node. publishers: names of the nodes that publish the topic.
 
-    gap_s: since the last image. result_age_s: since the stamp of the newest result's image, None
-    where the clock cannot tell; clock_stands: no /clock has come, though use_sim_time is set.
+    gap_s: since the last image. result_age_s: since the stamp of the newest result's image; where
+    there is no stamp, since that result; where there is no result, since the first image; None
+    before it. clock_stands: no /clock has come, though use_sim_time is set.
     """
 
     topic: str
@@ -98,7 +99,7 @@ def numbers(stream: Stream, work: Summary) -> dict[str, str]:
         "images, total": str(work.totals["received"]),
         "results, total": str(work.totals["done"]),
         "time since the last image (s)": f"{stream.gap_s:.2f}",
-        "age of the newest result (s)": "unknown" if age is None else f"{age:.3f}",
+        "age of the newest result (s)": "none yet" if age is None else f"{age:.3f}",
         **{f"{name}, median": f"{value:.2f}" for name, value in work.medians.items()},
     }
 

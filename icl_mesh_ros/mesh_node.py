@@ -129,7 +129,7 @@ class MeshNode(ManagedNode):
         model = self._load_model(settings)
         processor = FrameProcessor(
             model,
-            Tracker(max_age_s=settings.track_timeout),
+            Tracker(),  # its settings come with every frame
             self._infos,
             image_topic(self, self._settings),
             self.resolve_topic_name(INFO_TOPIC),
@@ -189,7 +189,8 @@ class MeshNode(ManagedNode):
             return
         self._lock_frames()
         try:
-            loaded.model = loaded.processor.estimator = model
+            loaded.model = model
+            loaded.processor.use(model)
             self._announce(loaded)
         finally:
             self._frame_lock.release()

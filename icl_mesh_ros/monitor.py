@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from rclpy.time import Time
@@ -26,6 +28,7 @@ class Monitor:
         self._throttle = Throttle(period_s=5.0)
         self._camera_note = ""
         self._newest_stamp: Time | None = None
+        self._answered_s: float | None = None  # steady: the last result; before it, the first image
         self._still = False
 
     def image_arrived(self, header: Header, dropped: bool) -> None:
@@ -33,6 +36,8 @@ class Monitor:
         self._statistics.count("received")
         if dropped:
             self._statistics.count("dropped")
+        if self._answered_s is None:
+            self._answered_s = time.monotonic()
         gap_s = self._watch.see(header)
         if self._still:
             self._still = False
@@ -54,6 +59,7 @@ class Monitor:
                 self._node.get_logger().error(line)
         stamp = Time.from_msg(header.stamp)
         self._newest_stamp = stamp if stamp.nanoseconds else None
+        self._answered_s = time.monotonic()
         if result.camera_note == self._camera_note:
             return
         self._camera_note = result.camera_note
@@ -92,6 +98,8 @@ class Monitor:
         age_s = None
         if stamp is not None and now.nanoseconds > 0:
             age_s = (now - stamp).nanoseconds * 1e-9
+        elif self._answered_s is not None:
+            age_s = time.monotonic() - self._answered_s
         publishers = self._node.get_publishers_info_by_topic(self._topic)
         return Stream(
             topic=self._topic,

@@ -69,7 +69,6 @@ class MeshParameters:
         2.0,
         "s: how long a person who is no longer seen is predicted (OCCLUDED) and remembered",
         limits=(0.0, 60.0),
-        at_configure=True,
     )
     track_colors: bool = _parameter(
         True, "colours of clothes help to tell who is who; false where light or clothes mislead"

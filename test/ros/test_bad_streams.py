@@ -121,7 +121,7 @@ def test_stamps_that_go_back_or_are_missing(node, peer):
     # Without stamps: answered all the same.
     peer.humans.clear()
     facts = reported(peer, WARN, "carry no stamp (0)", lambda: [live(peer, stamp=Time())])
-    assert facts["age of the newest result (s)"] == "unknown"
+    assert float(facts["age of the newest result (s)"]) < 600  # from its arrival, not from 1970
     assert peer.humans[-1].header.stamp == Time()
     assert len(peer.humans[-1].humans) >= 1
     assert node.ended() is None

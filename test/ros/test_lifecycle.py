@@ -55,7 +55,8 @@ def test_a_managed_node_goes_through_its_states_and_refuses_wrong_turns(
     assert peer.state() == "unconfigured"
     large = make_weights(backbone="resnet50", head_width=0.5)
     assert peer.set_parameter("weights", str(large)).successful
-    assert peer.set_parameter("track_timeout", 2.0).successful
+    assert peer.set_parameter("body", "default").successful
+    assert peer.set_parameter("image_reliability", "reliable").successful
     before_mb = float(facts_in_state(peer, statuses, "unconfigured")["process memory (MB)"])
 
     # Configured, but inactive: the body is announced, images are not subscribed to.
@@ -64,7 +65,9 @@ def test_a_managed_node_goes_through_its_states_and_refuses_wrong_turns(
     facts = facts_in_state(peer, statuses, "inactive")
     assert facts["weights"] == peer.body_models[-1].weights_version
     assert peer.image.get_subscription_count() == 0
-    assert not peer.set_parameter("track_timeout", 3.0).successful
+    refused = peer.set_parameter("image_reliability", "best_effort")
+    assert not refused.successful
+    assert refused.reason.startswith("image_reliability cannot change while the node is configured")
 
     # Cleaned up, the topics are gone and the memory is given back.
     assert peer.transition("cleanup")

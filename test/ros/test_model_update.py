@@ -39,12 +39,17 @@ def test_weights_change_between_two_images(node, mesh_peer, random_weights, make
         version: model(rgb, Camera.assumed(64, 48)).score for version, model in models.items()
     }
 
+    shown = [before]
+
     def answer() -> str:
         """The answer to the same picture with a stamp of its own, sent once; whose it is."""
         image = image_from_rgb(rgb, peer.picture().header)
         peer.image.publish(image)
         peer.until(lambda: peer.answer(image), "an answer to every image")
         people = peer.answer(image)
+        if people.weights_version != shown[-1]:  # nobody whom the other model saw
+            assert not any(human.tracking_state == Human.OCCLUDED for human in people.humans)
+        shown.append(people.weights_version)
         seen = [human.score for human in people.humans if human.tracking_state != Human.OCCLUDED]
         np.testing.assert_allclose(seen, scores[people.weights_version], atol=1e-4)
         return people.weights_version
