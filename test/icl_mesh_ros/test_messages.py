@@ -60,6 +60,29 @@ def test_every_field_arrives(make_tracks):
         assert human.distance_source == Human.CAMERA_INFO
 
 
+def test_every_number_is_finite_whatever_the_stream_does(body, make_tracks):
+    """People next to the lens and far away, equal and backward stamps, occlusion, smoothing."""
+    rng = np.random.default_rng(8)
+    tracker, checked = Tracker(min_hits=1, smoothing_s=0.3), 0
+    stamps = [0.0, 0.0, 0.1, 0.05, 0.2, 0.3, 5.0, 5.1, 1.0, 1.1, 1.1, 1.2]
+    for stamp in stamps:
+        people = make_tracks(ids=(1, 2)).people.select(rng.permutation(2)[: rng.integers(0, 3)])
+        scale = rng.choice([0.02, 1.0, 30.0], size=(len(people), 1, 1))
+        moved = (people.joints_m * scale).astype(np.float32)
+        people = dataclasses.replace(people, joints_m=moved, track_id=None)
+        message = transported(human_array(tracker.update(people, stamp), HEADER))
+        for human in message.humans:
+            p, v, q = human.position, human.velocity, human.orientation
+            numbers = [p.x, p.y, p.z, v.x, v.y, v.z, q.x, q.y, q.z, q.w]
+            for name in ("position_covariance", "joints", "joints_px", "pose", "betas", "bbox_px"):
+                numbers += list(getattr(human, name))
+            assert np.isfinite(numbers).all()
+            covariance = np.reshape(human.position_covariance, (3, 3))
+            assert (np.linalg.eigvalsh(covariance) > 0).all()
+            checked += 1
+    assert checked > len(stamps) // 2
+
+
 def test_vertices_only_where_asked_for(make_tracks):
     message = human_array(make_tracks(), HEADER)
     assert [len(human.vertices) for human in message.humans] == [0, 0]
