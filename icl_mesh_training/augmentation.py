@@ -28,15 +28,20 @@ MIRRORED_JOINTS = (
 class AugmentationConfig:
     """Probabilities and ranges; `AugmentationConfig.none()` only letterboxes.
 
-    zoom: range of the factor on the letterboxed scale. shift: largest shift as a share of the
-    square. roll_deg: largest roll.
+    A crop makes somebody so large that the joints span a share `person` of the square (uniform in
+    its logarithm, so that small and large people are trained alike), within `zoom`, the factor on
+    the letterboxed scale; images without people are zoomed at random. With probability `whole`
+    it looks at the whole person, else at any of the joints: half bodies are common in photos.
+    shift: largest shift as a share of the square. roll_deg: largest roll.
     """
 
     flip: float = 0.5
     roll: float = 0.2
     roll_deg: float = 30.0
-    crop: float = 0.7
-    zoom: tuple[float, float] = (0.8, 3.0)
+    crop: float = 0.85
+    person: tuple[float, float] = (0.2, 1.05)
+    whole: float = 0.65
+    zoom: tuple[float, float] = (0.7, 4.0)
     shift: float = 0.2
     colour: float = 0.8
     blur: float = 0.15
@@ -62,11 +67,17 @@ def square_affine(
     if rng.random() < config.crop:
         zoom = np.exp(rng.uniform(*np.log(config.zoom)))
         focus = np.array([0.5, 0.5])
-        if zoom > 1 and len(labels.joints_px):
-            # A zoomed crop looks at somebody, at any of the joints: half bodies are common.
-            person = rng.integers(len(labels.joints_px))
-            joint = np.nan_to_num(labels.joints_px[person, rng.integers(24)], nan=0.0)
-            focus = np.clip((joint + 0.5) / (width, height), 0, 1)
+        if len(labels.joints_px):
+            joints = labels.joints_px[rng.integers(len(labels.joints_px))]
+            joints = joints[np.isfinite(joints).all(axis=1)]
+            if len(joints):
+                extent = max(float(np.ptp(joints, axis=0).max()), 8.0)
+                wanted = np.exp(rng.uniform(*np.log(config.person))) * size
+                zoom = float(np.clip(wanted / (extent * scale), *config.zoom))
+                whole = rng.random() < config.whole
+                point = joints.mean(axis=0) if whole else joints[rng.integers(len(joints))]
+                if zoom > 1:
+                    focus = np.clip((point + 0.5) / (width, height), 0, 1)
         shift = (0.5 - focus) * (width, height) * scale * zoom * (1 - 1 / zoom if zoom > 1 else 0)
         shift = shift + rng.uniform(-config.shift, config.shift, 2) * size * 0.5
         scale *= zoom
