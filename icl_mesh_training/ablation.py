@@ -62,7 +62,7 @@ def run_ablation(
     results: dict[str, dict[str, Any]] = {}
     for name, own in configs.items():
         train(own)
-        results[name] = evaluate_scenes(load_variant(own), benchmark, limit)
+        results[name] = evaluate_scenes(load_variant(output / name), benchmark, limit)
         _write(output, results, config)
     plot_contrastive({TITLES[name]: output / name for name in chosen}, output / "contrastive.png")
     return (output / "ablation.md").read_text(encoding="utf-8")
@@ -74,14 +74,14 @@ def variant_config(config: TrainingConfig, name: str, output: Path) -> TrainingC
     return replace(config, output=str(output), weights=config.weights | losses, **entries)
 
 
-def load_variant(config: TrainingConfig) -> Estimator:
+def load_variant(run: Path) -> Estimator:
     """A finished variant. Without the projector features are compared as they are."""
-    network, _ = load_checkpoint(Path(config.output) / CHECKPOINT, config)
+    config = TrainingConfig.load(run / "recipe.yaml")
+    network, _ = load_checkpoint(run / CHECKPOINT, config)
     if not config.projector:
         network.center_projector = network.joint_projector = nn.Identity()  # type: ignore[assignment]
     body = BodyModel.load(config.body)
-    name = Path(config.output).name
-    return Estimator(network, body, input_size=config.input_size, weights_version=name)
+    return Estimator(network, body, input_size=config.input_size, weights_version=run.name)
 
 
 def _write(output: Path, results: dict[str, dict[str, Any]], config: TrainingConfig) -> None:

@@ -78,6 +78,10 @@ class Batch:
         """The batch on another device."""
         return Batch(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
 
+    def pin_memory(self) -> Batch:
+        """The batch in page-locked memory, from which copies to a GPU need not wait."""
+        return Batch(*(getattr(self, f.name).pin_memory() for f in fields(self)))
+
     def select(self, people: torch.Tensor) -> Batch:
         """The same images with only some of their people (bool or index tensor over N)."""
         return Batch(

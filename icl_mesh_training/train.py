@@ -47,6 +47,7 @@ def train(config: TrainingConfig) -> Path:
     output = Path(config.output)
     output.mkdir(parents=True, exist_ok=True)
     network, body = make_network(config), BodyModel.load(config.body)
+    config = dataclasses.replace(config, smpl_width=network.smpl_width)  # a start may be wider
     module = TrainingModule(network, body, config, schedule, output)
     checkpoint = output / CHECKPOINT
     done = steps_done(checkpoint)

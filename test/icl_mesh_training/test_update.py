@@ -188,3 +188,26 @@ def test_curves_of_a_run_that_was_resumed(tmp_path: Path) -> None:
     history = read_history(tmp_path)
     assert history["step"].tolist() == [0, 1, 2, 3]
     assert history["loss/push"].tolist() == [2, 1.5, 1, 0.5]
+
+
+def test_a_data_set_is_judged_like_the_same_photos(small_weights: Path, photos: Path) -> None:
+    from icl_mesh_training.data.catalogue import read_dataset
+    from icl_mesh_training.evaluation import evaluate_dataset, truth_of_record
+    from icl_mesh_training.truth import truth_of_coco
+
+    annotations = read_dataset("coco", photos, "folder")
+    labels = json.loads((photos / "person_keypoints.json").read_text())["annotations"]
+    for index in range(3):
+        expected = truth_of_coco([a for a in labels if a["image_id"] == index])
+        truth = truth_of_record(annotations, annotations[index], 160, 120)
+        np.testing.assert_array_equal(truth.demanded, expected.demanded)
+        np.testing.assert_allclose(truth.box_px, expected.box_px)
+        np.testing.assert_allclose(truth.keypoints, expected.keypoints, atol=1e-4)
+        # COCO's left shoulder is SMPL's joint 16; SMPL's pelvis is the middle of the hips.
+        np.testing.assert_allclose(truth.points_px[:, 16], expected.points_px[:, 5], atol=1e-4)
+        hips = expected.points_px[:, 11:13].mean(axis=1)
+        np.testing.assert_allclose(truth.points_px[:, 0], hips, atol=1e-4)
+        assert not truth.labelled_3d.any()  # type: ignore[union-attr]
+    result = evaluate_dataset(Estimator.load(small_weights, device="cpu"), "coco", photos, "folder")
+    assert (result["images"], result["people"]) == (3, 6)
+    assert "mpjpe_mm" not in result
