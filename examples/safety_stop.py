@@ -32,10 +32,11 @@ this limits speed on the word of a camera, and does not replace a certified safe
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import Field, dataclass, field, fields
 
 import numpy as np
 import rclpy
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.time import Time
@@ -46,20 +47,32 @@ from icl_mesh_ros.msg import Human, HumanArray
 CHECK_PERIOD_S = 0.1
 
 
+def _number(default: float, most: float, meaning: str) -> float:
+    """A field of the rule: from 0 to most."""
+    number: float = field(default=default, metadata={"most": most, "meaning": meaning})
+    return number
+
+
 @dataclass(frozen=True)
 class Rule:
-    """The numbers of the rule, all of them parameters of the node. m, s, m/s, m/s^2."""
+    """The numbers of the rule, all of them parameters of the node."""
 
-    max_speed: float = 1.5
-    deceleration: float = 1.0
-    reaction_time: float = 0.3
-    margin: float = 0.3
-    unseen_margin: float = 0.3
-    sigmas: float = 2.0
-    assumed_scale: float = 0.6
-    least_approach: float = 0.5
-    unknown_approach: float = 1.6
-    timeout: float = 0.5
+    max_speed: float = _number(1.5, 100.0, "m/s: the limit where nobody is near")
+    deceleration: float = _number(1.0, 100.0, "m/s^2, above 0: how the robot brakes")
+    reaction_time: float = _number(0.3, 60.0, "s from the limit's change to braking")
+    margin: float = _number(0.3, 10.0, "m: kept free, and what joints lack to the skin")
+    unseen_margin: float = _number(0.3, 10.0, "m: how far off a joint of confidence 0 may be")
+    sigmas: float = _number(2.0, 10.0, "standard deviations of the distance that are kept free")
+    assumed_scale: float = _number(
+        0.6, 1.0, "distances count by it where the focal length is assumed"
+    )
+    least_approach: float = _number(0.5, 100.0, "m/s: anybody may come nearer this fast")
+    unknown_approach: float = _number(1.6, 100.0, "m/s: the same for people TENTATIVE or OCCLUDED")
+    timeout: float = _number(0.5, 60.0, "s without news of people until the limit is 0")
+
+    def __post_init__(self) -> None:
+        if self.deceleration <= 0:
+            raise ValueError(f"deceleration must be above 0 m/s^2, got {self.deceleration}")
 
     def limit(self, humans: list[Human], age_s: float) -> float:
         """The highest speed allowed by everybody, m/s. age_s: of the image."""
@@ -97,14 +110,19 @@ class SafetyStop(Node):
 
     def __init__(self) -> None:
         super().__init__("safety_stop")
-        names = [field.name for field in fields(Rule)]
-        defaults = Rule()
-        values = [self.declare_parameter(name, getattr(defaults, name)).value for name in names]
-        self._rule = Rule(**dict(zip(names, values, strict=True)))
+        self._rule = Rule(**{spec.name: self._declare(spec) for spec in fields(Rule)})
         self._heard: Time | None = None
         self._limit = self.create_publisher(Float32, "speed_limit", 1)
         self.create_subscription(HumanArray, "humans", self._on_humans, 1)
         self.create_timer(CHECK_PERIOD_S, self._check)
+
+    def _declare(self, spec: Field[float]) -> float:
+        """The rule is read once: nobody loosens it while the robot drives."""
+        span = FloatingPointRange(from_value=0.0, to_value=spec.metadata["most"])
+        descriptor = ParameterDescriptor(
+            description=spec.metadata["meaning"], floating_point_range=[span], read_only=True
+        )
+        return float(self.declare_parameter(spec.name, spec.default, descriptor).value)
 
     def _on_humans(self, message: HumanArray) -> None:
         self._heard = self.get_clock().now()

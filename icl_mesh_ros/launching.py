@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
-from launch import LaunchContext, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch.launch_context import LaunchContext
+from launch.launch_description_entity import LaunchDescriptionEntity
 from launch.substitutions import LaunchConfiguration as Value
 from launch_ros.parameter_descriptions import ParameterValue
 
