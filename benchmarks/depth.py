@@ -50,10 +50,9 @@ class DepthSensor:
             RenderMesh(vertices, self._normals.faces, self._normals(vertices), row + 1)
             for row, vertices in enumerate(mesh.vertices.numpy() + shift)
         ]
-        depth = self._renderer.render(drawn, truth.camera, maps=True)[0].depth
-        assert depth is not None
-        noise = self._random.normal(1, NOISE_SHARE, depth.shape)
-        depth = np.where(depth > 0, depth, WALL_M) * noise
+        true = np.asarray(self._renderer.render(drawn, truth.camera, maps=True)[0].depth)
+        noise = self._random.normal(1, NOISE_SHARE, true.shape)
+        depth = np.where(true > 0, true, WALL_M) * noise
         depth[self._random.random(depth.shape) < MISSING_SHARE] = 0
         return DepthImage((1000 * depth).round().astype(np.uint16), 0.001)
 
