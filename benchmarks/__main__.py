@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: measure, print a Markdown table, write JSON.
+"""`python -m benchmarks`: measure, print a Markdown table, write JSON and plots.
 
 Run it from the repository's root in the virtual environment; the node part also needs the built
 workspace (`. scripts/env`) and is skipped, with the reason, without it.
@@ -7,7 +7,10 @@ workspace (`. scripts/env`) and is skipped, with the reason, without it.
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,40 +21,56 @@ prefer_built_workspace()  # before anything of icl_mesh is imported
 import cv2  # noqa: E402
 import torch  # noqa: E402
 
+from benchmarks.compare import as_markdown, compare_runs, read_run  # noqa: E402
+from benchmarks.engines import measure_engines  # noqa: E402
 from benchmarks.losses import measure_losses  # noqa: E402
-from benchmarks.machine import describe_machine  # noqa: E402
+from benchmarks.machine import describe_machine, is_busy  # noqa: E402
 from benchmarks.model import load_model  # noqa: E402
+from benchmarks.plots import write_plots  # noqa: E402
 from benchmarks.report import Report, Section, replace_between_markers  # noqa: E402
 from benchmarks.stages import INPUT_SIZES, measure_stages  # noqa: E402
 
 if TYPE_CHECKING:
     from benchmarks.model import Model
 
-PARTS = ("stages", "node", "losses")
+PARTS = ("stages", "engines", "node", "process", "losses")
 #: The plain Python loops take seconds each: one repetition of theirs for so many of the others.
 LOOPS_SHARE = 4
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the parts asked for; 2 for options that do not fit, else 0."""
+    """Runs the parts asked for; 1 for regressions against an earlier run, 2 for options that do not
+    fit, else 0."""
     options = _parser().parse_args(arguments)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
         cv2.setNumThreads(options.threads)
+    start = time.monotonic()
     machine = describe_machine()
+    if is_busy(os.getloadavg()[0]):
+        machine["warning"] = "other programs were running: times and ratios are not to be trusted"
     try:
+        earlier = None if options.compare is None else read_run(options.compare)
         model = load_model(options.weights)
         sections: list[Section] = []
         for part in options.only:
             print(f"measuring {part} ...", file=sys.stderr)
             sections += measure(part, model, options)
-        report = Report(machine, model.describe(), options.repetitions, sections)
+        seconds = time.monotonic() - start
+        report = Report(machine, model.describe(), options.repetitions, sections, seconds)
         print(report.as_markdown())
         if options.json is not None:
             options.json.write_text(report.as_json() + "\n", encoding="utf-8")
         if options.markdown is not None:
             replace_between_markers(options.markdown, report.as_markdown())
-    except (ValueError, OSError) as error:
+        if options.plots is not None:
+            write_plots(report, options.plots)
+        if earlier is not None:
+            now = json.loads(report.as_json())
+            changes = compare_runs(earlier, now)
+            print(as_markdown(changes, earlier, now))
+            return 1 if any(change.is_regression for change in changes) else 0
+    except (ValueError, OSError, ImportError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
     return 0
@@ -61,19 +80,25 @@ def measure(part: str, model: Model, options: argparse.Namespace) -> list[Sectio
     """The tables of one of PARTS."""
     if part == "stages":
         return measure_stages(model, options.repetitions, options.sizes)
+    if part == "engines":
+        return measure_engines(model, options.repetitions, options.images)
     if part == "losses":
         return [measure_losses(max(1, options.repetitions // LOOPS_SHARE))]
     reason = why_no_ros()
     if not reason:
         local_dds()
-        from benchmarks.node import measure_node
-
         try:
+            if part == "process":
+                from benchmarks.process import measure_process
+
+                return measure_process(model)
+            from benchmarks.node import measure_node
+
             return [*measure_node(model, options.repetitions)]
         except (TimeoutError, ChildProcessError) as error:  # DDS does not work here
             reason = str(error)
     print(f"skipped: {reason}", file=sys.stderr)
-    return [Section("node", "Node, per frame", skipped=reason)]
+    return [Section(part, f"Part {part}", skipped=reason)]
 
 
 def _positive(text: str) -> int:
@@ -96,7 +121,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--sizes", nargs="+", type=_input_size, default=INPUT_SIZES, help="input sizes, px")
     add("--weights", default="default", help="weights file (default: the package's own)")
     add("--threads", type=_positive, help="torch and OpenCV threads (default: theirs)")
+    add("--images", type=Path, help="photos to measure the engines' cost in mm on")
     add("--json", type=Path, help="write all results there")
+    add("--compare", type=Path, help="the JSON of an earlier run: exit status 1 for regressions")
+    add("--plots", type=Path, help="folder to draw pictures of the results into")
     add("--markdown", type=Path, help="put the table between the marker lines of this document")
     return parser
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import platform
 from pathlib import Path
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import torch
 
+from icl_mesh.engine import installed_engines
 from icl_mesh_training.provenance import git_revision
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,6 +26,7 @@ def describe_machine() -> dict[str, str | int | float]:
         "load average before the run": round(os.getloadavg()[0], 2),
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "versions": f"torch {torch.__version__}, numpy {np.__version__}, OpenCV {cv2.__version__}",
+        "engines": ", ".join(engine_versions()),
         "icl_mesh_ros": git_revision(),
     }
 
@@ -41,3 +44,13 @@ def processor_name() -> str:
                 flags = value
     known = [flag for flag in ("avx2", "avx512f", "amx_bf16") if flag in flags.split()]
     return f"{name} ({', '.join(known)})" if known else name
+
+
+def engine_versions() -> list[str]:
+    """Installed engines with their versions."""
+    return [f"{name} {importlib.import_module(name).__version__}" for name in installed_engines()]
+
+
+def is_busy(load: float) -> bool:
+    """Whether other programs took enough of the CPU to distort times."""
+    return load > 0.5 * len(os.sched_getaffinity(0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -27,6 +28,7 @@ class Model:
     input_size: int
     weights_version: str
     random: bool
+    threshold: float
 
     @property
     def name(self) -> str:
@@ -53,15 +55,26 @@ def load_model(weights: str = "default") -> Model:
     body = BodyModel.load("default")
     if weights != "default" or default_weights_path().is_file():
         network, metadata = load_weights(weights)
-        return Model(network, body, metadata["input_size"], metadata["weights_version"], False)
+        return _model(network, body, metadata, random=False)
     recipe = yaml.safe_load(DEFAULT_RECIPE.read_text(encoding="utf-8"))
     torch.manual_seed(0)
-    network = build_network(
-        recipe["architecture"], recipe["head_width"], recipe.get("smpl_width")
-    )
+    network = build_network(recipe["architecture"], recipe["head_width"], recipe.get("smpl_width"))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "random.safetensors"
         saved = {"input_size": recipe["input_size"], "body": body.name, "name": "random"}
         save_weights(path, network, saved)
         network, metadata = load_weights(path)
-    return Model(network, body, metadata["input_size"], metadata["weights_version"], True)
+    return _model(network, body, metadata, random=True)
+
+
+def _model(
+    network: IclMeshNetwork, body: BodyModel, metadata: dict[str, Any], *, random: bool
+) -> Model:
+    return Model(
+        network,
+        body,
+        metadata["input_size"],
+        metadata["weights_version"],
+        random,
+        metadata["threshold"],
+    )

@@ -63,10 +63,9 @@ def random_poses(count: int, seed: int) -> torch.Tensor:
 class PlantedEngine:
     """Runs a real engine, and answers with prepared maps."""
 
-    name = "planted"
-
     def __init__(self, engine: Engine, maps: NetworkMaps) -> None:
         self.engine, self.maps = engine, maps
+        self.name = engine.name
         self.device = engine.device
 
     def __call__(self, images: torch.Tensor) -> NetworkMaps:
@@ -74,8 +73,8 @@ class PlantedEngine:
         return self.maps
 
 
-def planted_estimator(model: Model, size: int, count: int) -> Estimator:
+def planted_estimator(model: Model, size: int, count: int, engine: str = "auto") -> Estimator:
     """The model's estimator on the CPU, at an input size, that finds the planted people."""
-    engine = create_engine("auto", model.network, "cpu")
-    planted = PlantedEngine(engine, planted_maps(size, count))
+    real = create_engine(engine, model.network, "cpu", size)
+    planted = PlantedEngine(real, planted_maps(size, count))
     return Estimator(model.network, model.body, input_size=size, engine=planted)

@@ -41,6 +41,7 @@ class Report:
     model: dict[str, str]
     repetitions: int
     sections: list[Section]
+    seconds: float = 0.0
 
     def as_json(self) -> str:
         """The whole run. Rows are told apart by section key and case."""
@@ -48,8 +49,9 @@ class Report:
 
     def as_markdown(self) -> str:
         facts = [f"- {name}: {value}" for name, value in (self.machine | self.model).items()]
+        facts.append(f"- the run took {self.seconds / 60:.1f} minutes")
         facts.append(
-            f"- repetitions, in turns: {self.repetitions}; given are median (10th to 90th "
+            f"- repetitions, in turns: up to {self.repetitions}; given are median (10th to 90th "
             "percentile); ratios are taken within each turn"
         )
         return "\n\n".join(["\n".join(facts), *map(_section, self.sections)]) + "\n"

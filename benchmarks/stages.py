@@ -112,8 +112,8 @@ def _baseline_section(
     width, height = IMAGES[0]
     note = (
         f"The paper's network (resnet50, input {BASELINE_SIZE}, batch 1) in plain eager PyTorch, "
-        f"float32, over the model of this run, both on the CPU; images of {width}x{height}. The "
-        f"model's own input size is {model.input_size}."
+        f"float32, over the model of this run with engine auto, both on the CPU; images of "
+        f"{width}x{height}. The model's own input size is {model.input_size}."
     )
     return Section("baseline", f"Against eager resnet50 at {BASELINE_SIZE}", note, rows)
 

@@ -33,14 +33,24 @@ class Spread:
         return cls(float(median), float(p10), float(p90))
 
 
+#: A part of the benchmark stops repeating after this time, on a machine that is slow or busy.
+BUDGET_S = 75.0
+LEAST_ROUNDS = 3
+
+
 def in_turns(
-    cases: Mapping[Key, Case], repetitions: int, warm_up: int = 2, seed: int = 0
+    cases: Mapping[Key, Case],
+    repetitions: int,
+    warm_up: int = 2,
+    seed: int = 0,
+    budget_s: float = BUDGET_S,
 ) -> dict[Key, dict[str, Samples]]:
     """Every case once per round, in an order drawn anew each round.
 
     Slow phases of the machine and caches left by a neighbour then fall on all cases alike, and
     values of one round can be divided by each other. Returns the parts of each case [repetitions];
-    warm_up rounds before them are not counted.
+    warm_up rounds before them are not counted. After budget_s seconds no further round starts once
+    LEAST_ROUNDS (or as many as are wanted) are there.
     """
     if repetitions < 1 or warm_up < 0:
         raise ValueError(
@@ -48,7 +58,11 @@ def in_turns(
         )
     order, generator = list(cases), random.Random(seed)
     rounds: dict[Key, list[Mapping[str, float]]] = {key: [] for key in cases}
-    for _ in range(warm_up + repetitions):
+    least = warm_up + min(repetitions, LEAST_ROUNDS)
+    start = time.perf_counter()
+    for done in range(warm_up + repetitions):
+        if done >= least and time.perf_counter() - start > budget_s:
+            break
         generator.shuffle(order)
         for key in order:
             rounds[key].append(cases[key]())

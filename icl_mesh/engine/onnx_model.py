@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -40,27 +40,27 @@ def export_onnx(network: IclMeshNetwork, input_size: int) -> bytes:
     onnx = _onnx()
     parameter = next(network.parameters())
     images = torch.zeros(1, 3, input_size, input_size, device=parameter.device)
-    buffer = io.BytesIO()
     was_training = network.training
     network.eval()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "network.onnx"
             # The tracing exporter is deprecated, but it needs a tenth of the time and of the
             # packages of its successor; its warnings are about checks of the input's shape.
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 _Plain(network),
                 (images,),
-                buffer,
+                file,
                 dynamo=False,
                 opset_version=OPSET,
                 input_names=[INPUT],
                 output_names=list(NetworkMaps._fields),
                 dynamic_axes={name: {0: "batch"} for name in (INPUT, *NetworkMaps._fields)},
             )
+            model = onnx.load(file)
     finally:
         network.train(was_training)
-    model = onnx.load_from_string(buffer.getvalue())
     facts = {_KEY: network_key(network), _SIZE: str(input_size)}
     onnx.helper.set_model_props(model, facts)
     onnx.checker.check_model(model)

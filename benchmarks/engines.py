@@ -1,0 +1,250 @@
+"""The network by engine and precision: time, what the arithmetic allows, and cost in mm."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from benchmarks.model import Model
+from benchmarks.planted import PlantedEngine, planted_maps
+from benchmarks.report import Row, Section
+from benchmarks.timing import Case, Samples, Spread, in_turns, timed
+from icl_mesh.camera import Camera
+from icl_mesh.engine import Engine, create_engine
+from icl_mesh.engine.accuracy import Accuracy, compare
+from icl_mesh.engine.spec import candidates
+from icl_mesh.estimator import Estimator
+from icl_mesh.network import IclMeshNetwork, build_network
+from icl_mesh.predict import find_images, read_image
+
+BASELINE, BASELINE_SIZE = "resnet50", 512
+EAGER = "eager torch"
+PRECISIONS = ("f32", "bf16")
+#: Side of the square matrices whose product gives the machine's rate.
+MATRIX = 1536
+PEOPLE = 8
+
+
+class Setting(NamedTuple):
+    """network: "model" or BASELINE; engine: EAGER or an engine's name; people: whole estimator with
+    so many people, None for the network alone."""
+
+    network: str
+    engine: str
+    people: int | None = None
+
+
+def measure_engines(
+    model: Model, repetitions: int, images: Path | None = None, baseline_size: int = BASELINE_SIZE
+) -> list[Section]:
+    """Two tables from one run in turns: time by engine with the limit of the arithmetic; and what
+    each engine costs in mm on images (a folder; None renders people, where that is possible)."""
+    torch.manual_seed(0)
+    networks = {"model": model.network, BASELINE: build_network(BASELINE).eval()}
+    sizes = {"model": model.input_size, BASELINE: baseline_size}
+    gmac = {name: count_gmac(network, sizes[name]) for name, network in networks.items()}
+    names = [str(spec) for precision in PRECISIONS for spec in candidates(precision, "cpu")]
+    cases: dict[Setting | str, Case] = {
+        f"rate {precision}": timed(_product(precision), "time") for precision in PRECISIONS
+    }
+    with _own_cache():
+        # Before any engine changes the layout of its weights: what PyTorch does without help.
+        cases[Setting(BASELINE, EAGER)] = timed(
+            _eager(build_network(BASELINE).eval(), baseline_size), "time"
+        )
+        engines: dict[Setting, Engine] = {}
+        for name, network in networks.items():
+            for engine in names:
+                try:
+                    engines[Setting(name, engine)] = create_engine(
+                        engine, network, "cpu", sizes[name]
+                    )
+                except ValueError as error:  # a CPU without bf16
+                    print(f"left out: {error}", file=sys.stderr)
+        for setting, engine_ in engines.items():
+            pixels = torch.randn(1, 3, sizes[setting.network], sizes[setting.network])
+            cases[setting] = timed(lambda e=engine_, x=pixels: e(x), "time")  # type: ignore[misc]
+            if setting.network == "model":
+                whole = setting._replace(people=PEOPLE)
+                cases[whole] = timed(_estimator(model, engine_), "time")
+        measured = in_turns(cases, repetitions)
+        rates = {
+            precision: 2e-9 * MATRIX**3 / (measured[f"rate {precision}"]["time"] / 1e3)
+            for precision in PRECISIONS
+        }
+        timings = _time_section(model, sizes, gmac, rates, measured)
+        return [timings, _accuracy_section(model, engines, images)]
+
+
+def count_gmac(network: IclMeshNetwork, size: int) -> float:
+    """Multiply-accumulates of all convolutions for one image, in units of 1e9."""
+    total = 0
+
+    def count(module: torch.nn.Module, _: object, output: torch.Tensor) -> None:
+        nonlocal total
+        weight = module.get_parameter("weight")
+        total += weight[0].numel() * output[0].numel()
+
+    handles = [
+        module.register_forward_hook(count)
+        for module in network.modules()
+        if isinstance(module, torch.nn.Conv2d)
+    ]
+    with torch.inference_mode():
+        network(torch.zeros(1, 3, size, size))
+    for handle in handles:
+        handle.remove()
+    return total / 1e9
+
+
+@contextmanager
+def _own_cache() -> Iterator[None]:
+    """Converted networks of the benchmark do not stay with the user."""
+    before = os.environ.get("ICL_MESH_CACHE")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["ICL_MESH_CACHE"] = folder
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["ICL_MESH_CACHE"]
+            else:
+                os.environ["ICL_MESH_CACHE"] = before
+
+
+def _product(precision: str) -> Callable[[], object]:
+    kind = {"f32": torch.float32, "bf16": torch.bfloat16}[precision]
+    a, b = torch.randn(2, MATRIX, MATRIX).to(kind)
+
+    def run() -> object:
+        with torch.inference_mode():
+            return a @ b
+
+    return run
+
+
+def _eager(network: IclMeshNetwork, size: int) -> Callable[[], object]:
+    """A network as PyTorch runs it without any help: float32, default memory layout."""
+    images = torch.randn(1, 3, size, size)
+
+    def run() -> object:
+        with torch.inference_mode():
+            return network(images)
+
+    return run
+
+
+def _estimator(model: Model, engine: Engine) -> Callable[[], object]:
+    planted = PlantedEngine(engine, planted_maps(model.input_size, PEOPLE))
+    estimator = Estimator(model.network, model.body, input_size=model.input_size, engine=planted)
+    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
+    camera = Camera.assumed(640, 480)
+    return lambda: estimator(image, camera)
+
+
+def _time_section(
+    model: Model,
+    sizes: Mapping[str, int],
+    gmac: Mapping[str, float],
+    rates: Mapping[str, Samples],
+    measured: Mapping[Setting | str, Mapping[str, Samples]],
+) -> Section:
+    baseline = measured[Setting(BASELINE, EAGER)]["time"]
+    rows = []
+    for setting, parts in measured.items():
+        if not isinstance(setting, Setting):
+            continue
+        time = parts["time"]
+        name = model.name if setting.network == "model" else BASELINE
+        what = "network" if setting.people is None else f"image to {setting.people} people"
+        case: dict[str, str | int] = {
+            "network": name,
+            "input": sizes[setting.network],
+            "engine": setting.engine,
+            "measured": what,
+        }
+        values = {
+            "time (ms)": Spread.of(time),
+            "eager resnet50 over this": Spread.of(baseline / time),
+        }
+        if setting.people is None:
+            precision = "bf16" if setting.engine.endswith("bf16") else "f32"
+            limit = 2 * gmac[setting.network] / rates[precision] * 1e3
+            values["limit (ms)"] = Spread.of(limit)
+            values["limit over this"] = Spread.of(limit / time)
+        rows.append(Row(case, values))
+    spread = {precision: Spread.of(rate) for precision, rate in rates.items()}
+    note = (
+        f"Batch 1, CPU. Limit: the convolutions' multiply-adds ({gmac['model']:.2f} G for "
+        f"{model.name} at {sizes['model']}, {gmac[BASELINE]:.1f} G for {BASELINE} at "
+        f"{sizes[BASELINE]}) at the rate of torch's product of {MATRIX} x {MATRIX} matrices in the "
+        "same turns ("
+        + ", ".join(f"{p}: {s.median:.0f} GFLOP/s" for p, s in spread.items())
+        + "). Image to people: 640x480 image in memory, joints and boxes, people planted."
+    )
+    return Section("engines", "Engines", note, rows)
+
+
+def _accuracy_section(
+    model: Model, engines: Mapping[Setting, Engine], images: Path | None
+) -> Section:
+    key, title = "engine_accuracy", "What engines cost in millimetres"
+    if model.random:
+        return Section(key, title, skipped="the weights are untrained: there is nobody to find")
+    try:
+        pictures = list(_pictures(model, images))
+    except (ImportError, RuntimeError) as error:
+        return Section(key, title, skipped=f"people cannot be rendered here ({error})")
+    reference = _finder(model, engines[Setting("model", "torch:f32")])
+    rows = []
+    for setting, engine in engines.items():
+        if setting.network == "model":
+            accuracy = compare(_finder(model, engine), reference, pictures)
+            rows.append(Row({"engine": setting.engine}, _differences(accuracy)))
+    shown = "rendered people" if images is None else "photos that are not part of the package"
+    note = (
+        f"{len(pictures)} images of {shown}, {accuracy.people} people, against torch:f32. Joints: "
+        "mean distance of a person's joints from the pelvis; places: distance of the pelvises. "
+        "Median (10th to 90th percentile) over people. Users measure their own images with "
+        "`icl-mesh export --images FOLDER`."
+    )
+    return Section(key, title, note, rows)
+
+
+def _pictures(model: Model, images: Path | None) -> Iterator[npt.NDArray[np.uint8]]:
+    if images is not None:
+        yield from map(read_image, find_images(images))
+        return
+    from icl_mesh.engine.scenes import rendered_people
+
+    yield from rendered_people(model.body)
+
+
+def _finder(model: Model, engine: Engine) -> Estimator:
+    return Estimator(
+        model.network,
+        model.body,
+        input_size=model.input_size,
+        threshold=model.threshold,
+        engine=engine,
+    )
+
+
+def _differences(accuracy: Accuracy) -> dict[str, Spread]:
+    def spread(values: npt.NDArray[np.float64]) -> Spread:
+        return Spread.of(values if len(values) else [0.0])
+
+    return {
+        "people missing or added": Spread.of([accuracy.missing + accuracy.added]),
+        "joints moved (mm)": spread(accuracy.joints_mm),
+        "places moved (mm)": spread(accuracy.places_mm),
+    }
