@@ -36,7 +36,7 @@ EMPTY_SHARE = 0.12
 #: away from it; "close": heads and half bodies; "any": the rest.
 _SHOTS = {"upright": (0.3, 0.5, 0.95), "close": (0.25, 1.1, 3.4), "any": (0.45, 0.16, 1.5)}
 #: How people stand together: share of scenes, least and most people.
-_MODES = {"alone": (0.3, 1, 1), "few": (0.34, 2, 3), "crowd": (0.22, 4, 10), "row": (0.14, 3, 6)}
+_MODES = {"alone": (0.32, 1, 1), "few": (0.34, 2, 3), "crowd": (0.2, 4, 10), "row": (0.14, 3, 6)}
 
 
 @dataclass
@@ -87,7 +87,9 @@ class LayoutSampler:
         taken = [p.joints[0][[0, 2]] for p in pair or people[:1]]
         placed = list(pair or people[:1])
         for person in people[len(placed) :]:
-            at = self._spot(rng, mode, view, distance, taken)
+            # nobody stands before a person who is to be seen as a whole
+            nearest = distance * (1.05 if upright else 0.65)
+            at = self._spot(rng, mode, view, (nearest, 2.8 * distance), taken)
             if at is None:
                 continue
             person.shift([at[0], 0.0, at[1]])
@@ -166,10 +168,10 @@ class LayoutSampler:
         rng: np.random.Generator,
         mode: str,
         view: View,
-        distance: float,
+        depths: tuple[float, float],
         taken: list[npt.NDArray],
     ) -> npt.NDArray | None:
-        """A free place (x, z) on the floor, in or near the view."""
+        """A free place (x, z) on the floor, in or near the view; depths: least and most, m."""
         for _ in range(12):
             if mode == "crowd" or rng.random() < 0.25:
                 start = taken[int(rng.integers(len(taken)))]
@@ -180,7 +182,7 @@ class LayoutSampler:
                 side = rng.choice([-1, 1]) * rng.uniform(MIN_GAP_M, 0.9)
                 at = start + [side, rng.normal(0, 0.2)]
             else:
-                far = distance * math.exp(rng.uniform(math.log(0.65), math.log(2.8)))
+                far = math.exp(rng.uniform(math.log(depths[0]), math.log(depths[1])))
                 column = view.camera.width * rng.uniform(0.0, 1.0)
                 at = np.array([(column - view.camera.cx) / view.camera.fx * far, -far])
             if at[1] > -0.7 or at[1] < -40:

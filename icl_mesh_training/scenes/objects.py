@@ -38,11 +38,11 @@ class ObjectSampler:
                 things.append((self._seat(rng, person), self._material(rng)))
             if rng.random() < 0.13:
                 things.append(([self._held(rng, person)], self._material(rng)))
-            if rng.random() < 0.24:
+            if rng.random() < 0.18:
                 parts = self._occluder(rng, layout, person)
                 if parts:
                     things.append((parts, self._material(rng)))
-        if self._decoys and rng.random() < (0.09 if layout.people else 0.6):
+        if self._decoys and rng.random() < (0.07 if layout.people else 0.6):
             things += self._decoys.sample(rng, layout.view)
         clutter = rng.integers(1, 6) if rng.random() < (0.35 if layout.people else 0.8) else 0
         for _ in range(int(clutter)):
