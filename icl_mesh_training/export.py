@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from icl_mesh.body import BodyModel
 from icl_mesh.estimator import Estimator
-from icl_mesh.network import IclMeshNetwork
+from icl_mesh.network import IclMeshNetwork, build_network
 from icl_mesh.weights import save_weights
+from icl_mesh_training.checkpoints import read_checkpoint
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.provenance import git_revision
 
@@ -128,19 +128,11 @@ def export_run(
 
 def load_checkpoint(checkpoint: Path, config: TrainingConfig) -> tuple[IclMeshNetwork, int]:
     """The averaged network of a checkpoint, in evaluation mode, and its steps."""
-    from icl_mesh.network import build_network
-
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        tensors = {
-            name.removeprefix("network."): value for name, value in state["state_dict"].items()
-        }
-        steps = int(state["global_step"])
-    except (RuntimeError, KeyError, EOFError, ValueError, TypeError) as error:
-        raise ValueError(f"{checkpoint}: not a checkpoint of a training: {error}") from None
+    state = read_checkpoint(checkpoint)
+    tensors = {name.removeprefix("network."): value for name, value in state["state_dict"].items()}
     network = build_network(config.architecture, config.head_width, config.smpl_width)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise ValueError(f"{checkpoint}: does not fit its recipe: {error}") from None
-    return network.eval(), steps
+    return network.eval(), int(state["global_step"])

@@ -22,6 +22,7 @@ from icl_mesh.network import IclMeshNetwork, build_network, load_imagenet_mobile
 from icl_mesh.network.mobilenet import MobileNetV2
 from icl_mesh.weights import load_weights
 from icl_mesh_training.augmentation import AugmentationConfig
+from icl_mesh_training.checkpoints import read_checkpoint
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.export import export_network
 from icl_mesh_training.loading import SampleSource, make_loader
@@ -87,8 +88,7 @@ def steps_done(checkpoint: Path) -> int:
     """Steps of the run so far, 0 without a checkpoint."""
     if not checkpoint.is_file():
         return 0
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-    return int(state["global_step"])
+    return int(read_checkpoint(checkpoint)["global_step"])
 
 
 def world_size() -> int:
