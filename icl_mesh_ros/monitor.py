@@ -41,7 +41,9 @@ class Monitor:
         gap_s = self._watch.see(header)
         if self._still:
             self._still = False
-            self._node.get_logger().info(f"images on '{self._topic}' again, after {gap_s:.1f} s")
+            text = f"images on '{self._topic}' again, after {gap_s:.1f} s"
+            if (line := self._throttle(text, "again")) is not None:
+                self._node.get_logger().info(line)
 
     def frame_done(self, header: Header, result: FrameResult) -> None:
         """Where the camera comes from is logged when it changes."""
@@ -63,11 +65,13 @@ class Monitor:
         if result.camera_note == self._camera_note:
             return
         self._camera_note = result.camera_note
+        if (line := self._throttle(result.camera_note)) is None:  # cameras that take turns
+            return
         # Two calls, as rclpy refuses another severity from one line of code.
         if result.tracks.people.camera.focal_assumed:
-            self._node.get_logger().warning(result.camera_note)
+            self._node.get_logger().warning(line)
         else:
-            self._node.get_logger().info(result.camera_note)
+            self._node.get_logger().info(line)
 
     def frame_failed(self, error: Exception) -> None:
         self._statistics.error(str(error))
@@ -79,7 +83,8 @@ class Monitor:
         work, stream = self._statistics.summary(), self._stream()
         if stream.gap_s > limits.warn_image_gap and not self._still:
             self._still = True
-            self._node.get_logger().warning(silence(stream))
+            if (line := self._throttle(silence(stream), "still")) is not None:
+                self._node.get_logger().warning(line)
         for kind, text in stream.oddities.items():
             if (line := self._throttle(text, kind)) is not None:
                 self._node.get_logger().warning(line)

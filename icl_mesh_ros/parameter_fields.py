@@ -45,7 +45,7 @@ def check(parameters: Any) -> None:
             raise ValueError(f"{spec.name} must be one of {', '.join(choices)}, got '{value}'")
         if (pattern := spec.metadata["pattern"]) and not re.fullmatch(pattern, value):
             raise ValueError(f"{spec.name} must match {pattern}, got '{value}'")
-        if limits is not None and not limits[0] <= value <= limits[1]:  # NaN passes rclpy's check
+        if limits is not None and not limits[0] <= value <= limits[1]:
             raise ValueError(
                 f"{spec.name} must lie between {limits[0]:g} and {limits[1]:g}, got {value:g}"
             )

@@ -149,8 +149,8 @@ def run_script(tmp_path, random_weights):
         process.communicate()
 
 
-@pytest.mark.parametrize("where", ["frame", "load"])
-def test_ctrl_c_ends_a_process_that_is_deep_in_its_network(where, run_script, mesh_peer):
+@pytest.mark.parametrize(("where", "number"), [("frame", signal.SIGINT), ("load", signal.SIGTERM)])
+def test_a_signal_ends_a_process_that_is_deep_in_its_network(where, number, run_script, mesh_peer):
     process = run_script(HANGING, where)
     if where == "frame":
         mesh_peer.wait_for_node()
@@ -160,8 +160,8 @@ def test_ctrl_c_ends_a_process_that_is_deep_in_its_network(where, run_script, me
         lines.append(line)
         if "HANGING" in line:
             break
-    process.send_signal(signal.SIGINT)
-    process.send_signal(signal.SIGINT)  # an impatient operator
+    process.send_signal(number)
+    process.send_signal(number)  # an impatient operator
     lines += process.stdout.readlines()
     assert process.wait(60) == 0, "".join(lines)  # it would hang for ever
     assert "Traceback" not in "".join(lines)
