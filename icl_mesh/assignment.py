@@ -29,9 +29,6 @@ SPACE_WEIGHT, IMAGE_WEIGHT, EMBEDDING_WEIGHT, COLOR_WEIGHT = 1.0, 0.5, 0.25, 2.0
 EMBEDDING_HALF_LIFE_S = 0.5
 #: Difference of colour (CIE76) that speaks wholly against a pair.
 COLOR_RANGE = 40.0
-#: A pair that costs more is impossible. Other colours alone do not reach it: when the light changes,
-#: everybody who stays where they are keeps their id.
-MOST_COST = 2.75
 
 
 class Weights(NamedTuple):
@@ -62,7 +59,8 @@ def assign(
     cost += weights.embedding * fresh[:, None] * apart
     difference, reliable = color_distances(tracks.looks, looks)
     cost += weights.color * reliable * (difference / COLOR_RANGE).clip(max=1)
-    possible = (distance <= GATE) & (cost <= MOST_COST)
+    possible = distance <= GATE
+    # Looks only choose between pairs that are possible: a change of light makes nobody new.
     # One impossible pair costs more than any number of possible ones: as many pairs as can be.
     rows, columns = linear_sum_assignment(np.where(possible, cost, 1e3))
     kept = possible[rows, columns]

@@ -252,17 +252,6 @@ def test_colours_decide_after_both_were_out_of_sight(make_people) -> None:
     assert tracks.people.track_id.tolist() == [2, 1]
 
 
-def test_somebody_of_other_colours_is_somebody_else(make_people) -> None:
-    """... where the place is at the edge of what is possible; without colours it is enough."""
-    for colors, expected in ((None, 1), (looks(RED), 1), (looks(BLUE), 2)):
-        tracker = Tracker()
-        first = None if colors is None else looks(RED)
-        for k in range(5):
-            tracker.update(make_people([[0, 0, 3]], CAMERA), 0.1 * k, first)
-        tracks = tracker.update(make_people([[1.6, 0, 3]], CAMERA), 1.0, colors)
-        assert tracks.people.track_id[0] == expected
-
-
 def test_when_the_light_changes_everybody_keeps_their_id(make_people) -> None:
     tracker, ids = Tracker(), []
     for k in range(10):
