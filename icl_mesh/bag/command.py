@@ -39,8 +39,14 @@ def add_command(
     people.add_argument(
         "--track-timeout",
         type=float,
-        default=1.0,
-        help="s: how long somebody out of sight is predicted and remembered (default 1)",
+        default=2.0,
+        help="s: how long somebody out of sight is predicted and remembered (default 2)",
+    )
+    people.add_argument(
+        "--smoothing",
+        type=float,
+        default=0.0,
+        help="s: time constant that smooths people who keep still (default 0: not)",
     )
     people.add_argument(
         "--fov-deg",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from icl_mesh.appearance import looks_of
 from icl_mesh.bag.topics import IMAGE, CameraInfos, image_connections, info_topic_of
 from icl_mesh.bag.types import BODY_MODEL, HUMAN_ARRAY, body_model, human_array, make_typestore
 from icl_mesh.calibration import camera_from_info
@@ -78,7 +79,7 @@ class _Frames:
         self, options: argparse.Namespace, estimator: Estimator, infos: CameraInfos
     ) -> None:
         self._options, self._estimator, self._infos = options, estimator, infos
-        self._tracker = Tracker(max_age_s=options.track_timeout)
+        self._tracker = Tracker(options.track_timeout, smoothing_s=options.smoothing)
         self._notes: set[str] = set()
         self._seen = Counter[str]()
 
@@ -102,7 +103,9 @@ class _Frames:
             threshold=self._options.threshold,
         )
         stamp = message.header.stamp
-        tracks = self._tracker.update(people, stamp.sec + stamp.nanosec * 1e-9)
+        # A camera without a clock stamps 0: then the time of recording counts.
+        stamp_s = stamp.sec + stamp.nanosec * 1e-9 or time_ns * 1e-9
+        tracks = self._tracker.update(people, stamp_s, looks_of(rgb, people))
         self._seen.update(images=1, people=int(tracks.detected.sum()))
         return tracks
 
@@ -217,7 +220,7 @@ def _latched() -> Any:
         QosTime,
     )
 
-    never = QosTime(sec=0x7FFFFFFF, nsec=0xFFFFFFFF)
+    never = QosTime(sec=9223372036, nsec=854775807)  # rmw's RMW_DURATION_INFINITE
     return Qos(
         history=QosHistory.KEEP_LAST,
         depth=1,
