@@ -128,6 +128,28 @@ def test_texture_has_its_first_row_at_v_zero() -> None:
     assert tuple(drawn.image[8, 20]) == (255, 0, 0) and tuple(drawn.image[32, 20]) == (0, 0, 255)
 
 
+def test_alpha_cuts_image_and_maps_where_the_material_says_so() -> None:
+    """A texture whose left half is transparent, as strands (slot 5) and with cutout off."""
+    textures = np.full((2, 16, 16, 4), 255, np.uint8)
+    textures[1, :, :8, 3] = 0
+    camera = CAMERAS[0]
+    mesh = rectangle(camera, (7.5, 3.5, 39.5, 35.5), 2.0)
+    mesh.uv = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
+    mesh.coverage = np.full((4, 4), -1, np.float32)
+    mesh.coverage[:, 3] = 2
+    for cutout, first in ((True, 24), (False, 8)):
+        strands = Material(1, (1.0, 1.0, 1.0), lit=0.0, cutout=cutout)
+        mesh.materials = (*[Material(tint=(0, 0, 0), lit=0.0)] * 5, strands)
+        with Renderer(textures, samples=0) as own:
+            drawn, tiles = own.render([mesh], camera, maps=True, tile_ids=(1,))
+        expected = np.zeros((48, 64), bool)
+        expected[4:36, first:40] = True
+        assert drawn.instance is not None and tiles is not None
+        np.testing.assert_array_equal(drawn.instance == 1, expected)
+        np.testing.assert_array_equal(drawn.image.max(axis=2) == 255, expected)
+        assert (tiles.depth[0] > 0).mean() == pytest.approx(0.5 if cutout else 1.0, abs=0.05)
+
+
 def test_bad_input_is_named(renderer: Renderer) -> None:
     camera = CAMERAS[0]
     with pytest.raises(ValueError, match="background must be RGB of 48x64x3"):
