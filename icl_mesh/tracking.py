@@ -148,27 +148,32 @@ class Tracker:
 
         looks: their colours (icl_mesh.appearance.looks_of), a further cue to who is who.
         Everybody in `people` comes back with an id. Tracks start afresh when time jumps back by
-        more than DISORDER_S (a bag played again), or the camera or the body model changes.
+        more than DISORDER_S (a bag played again), or the camera or the body model changes. With
+        people of other weights only ids go on: what two networks say is never mixed.
         """
         if not math.isfinite(stamp_s):
             raise ValueError(f"stamp_s must be a finite time in seconds, got {stamp_s}")
         looks = Looks.unknown(len(people)) if looks is None else looks
         seen = dataclasses.replace(people, vertices_m=None, track_id=None)
         old = self._remembered(seen, stamp_s)
+        other = old.people.weights_version != seen.weights_version
         track, detection = assign(
             Candidates(old.filters, old.people, old.looks, np.maximum(stamp_s - old.seen_s, 0)),
             seen,
             looks,
-            self.weights,
+            self.weights._replace(embedding=0.0) if other else self.weights,
         )
         followed = self._follow(
             old.select(track), seen.select(detection), looks.select(detection), stamp_s
         )
+        if other:
+            followed.filters = motion.start(followed.people)
+            followed.smooth = smoothing.start(followed.people)
         is_new = ~np.isin(np.arange(len(seen)), detection)
         current = followed.join(self._new(seen.select(is_new), looks.select(is_new), stamp_s))
         order = np.argsort(np.concatenate((detection, np.flatnonzero(is_new))))
         current = current.select(order)  # row i is detection i
-        lost = old.select(~np.isin(np.arange(len(old.ids)), track))
+        lost = old.select(~np.isin(np.arange(len(old.ids)), track) & (not other))
         lost = lost.select(np.argsort(-lost.seen_s, kind="stable")[:MOST_LOST])
         self._memory, self._stamp_s = current.join(lost), stamp_s
         return self._report(people, current, lost)

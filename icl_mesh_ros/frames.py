@@ -56,10 +56,8 @@ class FrameProcessor:
         self._depths = depths
 
     def use(self, estimator: Callable[..., People]) -> None:
-        """Change over to another one, between two frames. Tracks start afresh, as what two
-        networks say of a person must not be mixed."""
+        """Change over to another one, between two frames. The tracker sees that by the weights."""
         self._estimator = estimator
-        self._tracker.reset()
 
     def __call__(
         self,

@@ -295,6 +295,21 @@ def test_other_weights_keep_the_ids_another_body_does_not(make_people, body) -> 
     assert tracks.people.track_id.tolist() == [2]
 
 
+def test_other_weights_take_over_nothing_but_ids(make_people) -> None:
+    """No message mixes two models: neither in a smoothed body nor by somebody now out of sight."""
+    tracker = Tracker(min_hits=1, smoothing_s=1.0)
+    for k in range(3):
+        tracker.update(make_people([[0, 0, 3], [1, 0, 4]], CAMERA), 0.1 * k)
+    seen = make_people([[0, 0, 3.1]], CAMERA, embedding=-np.eye(64)[:1])  # embeddings say nothing
+    updated = dataclasses.replace(seen, weights_version="newer")
+    tracks = tracker.update(updated, 0.3)
+    assert tracks.people.track_id.tolist() == [1]
+    assert tracks.state.tolist() == [TrackState.TRACKED]
+    np.testing.assert_allclose(tracks.people.joints_m, updated.joints_m, atol=1e-5)
+    np.testing.assert_allclose(tracks.position_m, updated.position_m, atol=1e-5)
+    assert len(tracker.update(dataclasses.replace(updated), 0.4).state) == 1  # nobody comes back
+
+
 def test_smoothing_moves_the_body_and_leaves_the_observations(make_people, body) -> None:
     tracker, generator = Tracker(smoothing_s=0.3), np.random.default_rng(2)
     raw, out = [], []
