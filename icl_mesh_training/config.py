@@ -45,7 +45,8 @@ class TrainingConfig:
     trunk, learning_rate if left out.
     ema_decay: of the averaged weights that are exported; 0 exports the last ones.
     neighbours, projector, temperature, weights: see ObjectiveConfig.
-    licence: of the weights that come out.
+    threshold (least score of a person; the estimator's own if left out), licence: what the weights
+    that come out carry.
     """
 
     output: str
@@ -85,6 +86,7 @@ class TrainingConfig:
     projector: bool = True
     temperature: float = 0.1
     weights: dict[str, float] = field(default_factory=dict)
+    threshold: float | None = None
     licence: str = "Apache-2.0"
     seed: int = 0
 

@@ -37,6 +37,8 @@ def export_network(
         "git_revision": git_revision(),
         "licence": config.licence,
     }
+    if config.threshold is not None:
+        own["threshold"] = config.threshold
     candidate = path.with_name(f".{path.stem}.candidate.safetensors")
     half = metadata.pop("half", False)
     try:

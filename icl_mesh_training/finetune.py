@@ -46,5 +46,6 @@ def finetune_config(
         "head_width": network.head_width,
         "smpl_width": network.smpl_width,
         "input_size": metadata["input_size"],
+        "threshold": metadata["threshold"],
     }
     return TrainingConfig.load(find_recipe(recipe), entries | (overrides or {}))

@@ -91,7 +91,9 @@ def open_source(
         from icl_mesh_training.scenes.generator import SceneAssets
 
         chosen = {key: entry[key] for key in _ASSETS & set(entry)}
-        paths = {key: value if key == "split" else Path(value) for key, value in chosen.items()}
+        paths: dict[str, Any] = {
+            key: value if key == "split" else Path(value) for key, value in chosen.items()
+        }
         return GeneratedScenes(
             entry["length"], size, augmentation, seed, assets=SceneAssets(**paths), body=body
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pickle
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ def train(config: TrainingConfig) -> Path:
     )
     trainer.fit(module, loader, ckpt_path=checkpoint if done else None, weights_only=True)
     if trainer.is_global_zero and config.projector:
-        export_network(network, config, weights, steps=trainer.global_step)
+        name = re.sub(r"[^\w.+-]", "_", output.resolve().name)
+        export_network(network, config, weights, name=name, steps=trainer.global_step)
     trainer.save_checkpoint(checkpoint)
     return weights
 

@@ -168,7 +168,9 @@ def test_broken_samples_are_replaced_counted_and_named(scenes: Path, tmp_path: P
     loader = make_loader(HalfBroken(scenes), batch_size=4, seed=0)  # type: ignore[arg-type]
     batches = iter(loader)
     counter = BrokenSamples(tmp_path / "broken.txt")
-    with pytest.raises(TrainingStoppedError, match=r"1[1-9] of \d+ samples are broken.*broken\.txt"):
+    with pytest.raises(
+        TrainingStoppedError, match=r"1[1-9] of \d+ samples are broken.*broken\.txt"
+    ):
         for _ in range(100):
             loaded = next(batches)
             assert len(loaded.batch.images) == 4

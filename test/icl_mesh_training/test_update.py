@@ -22,7 +22,8 @@ def small_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
     network = build_network("mobilenet_v2", head_width=0.125)
-    save_weights(path, network, {"input_size": 64, "body": "default", "name": "small"})
+    about = {"input_size": 64, "body": "default", "name": "small", "threshold": 0.4}
+    save_weights(path, network, about)
     return path
 
 
@@ -74,6 +75,8 @@ def test_finetune_evaluate_export(
     assert main(arguments) == 0
     trained, metadata = load_weights(run / "weights.safetensors")
     assert metadata["data"] == "coco 50%, scenes 50%; 2 steps of 2; from small weights"
+    assert metadata["threshold"] == 0.4  # the start's
+    assert metadata["weights_version"].startswith("run-")
     start = load_weights(small_weights)[0].state_dict()
     moved = {k: (v - start[k]).abs().max().item() for k, v in trained.state_dict().items()}
     changed = {name for name, distance in moved.items() if distance > 1e-6}  # averaging rounds
