@@ -1,0 +1,160 @@
+"""What Outputs asks of the estimator and sends, by parameters and by who listens."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import sys
+from types import ModuleType, SimpleNamespace
+
+import numpy as np
+import pytest
+from rclpy.serialization import deserialize_message
+from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
+
+from icl_mesh.tracking import TrackState
+from icl_mesh_ros.frames import FrameResult
+from icl_mesh_ros.outputs import Outputs
+from icl_mesh_ros.parameters import MeshParameters
+
+HEADER = Header(frame_id="camera_optical_frame")
+
+
+class FakePublisher:
+    def __init__(self, topic: str) -> None:
+        self.topic_name, self.listeners, self.sent = topic, 0, []
+        self.publish = self.sent.append
+
+    def get_subscription_count(self) -> int:
+        return self.listeners
+
+
+class FakeNode:
+    """Has publishers that remember what was sent, by topic."""
+
+    def __init__(self) -> None:
+        self.publishers: dict[str, FakePublisher] = {}
+
+    def create_publisher(self, _kind: type, topic: str, _qos: object) -> FakePublisher:
+        assert topic not in self.publishers
+        self.publishers[topic] = FakePublisher(topic)
+        return self.publishers[topic]
+
+    def destroy_publisher(self, publisher: FakePublisher) -> None:
+        del self.publishers[publisher.topic_name]
+
+
+@pytest.fixture
+def node() -> FakeNode:
+    return FakeNode()
+
+
+@pytest.fixture
+def result(make_tracks):
+    """A frame's result for people of these ids, with meshes or without."""
+
+    def make(ids=(7, 9), *, meshes: bool = True) -> FrameResult:
+        tracks = make_tracks(ids=ids)
+        if not meshes:
+            people = dataclasses.replace(tracks.people, vertices_m=None)
+            tracks = dataclasses.replace(tracks, people=people)
+        tracks.people.bbox_px[:] = (100.2, 50.0, 300.7, 420.0)
+        return FrameResult(np.zeros((480, 640, 3), np.uint8), tracks, "", {})
+
+    return make
+
+
+def test_meshes_are_asked_for_only_where_somebody_gets_them(node):
+    outputs = Outputs(node)
+    defaults = MeshParameters()
+    assert not outputs.wants_vertices(defaults)
+    assert outputs.wants_vertices(MeshParameters(publish_vertices=True))
+    node.publishers["humans/markers"].listeners = 1
+    assert outputs.wants_vertices(defaults)
+    assert not outputs.wants_vertices(MeshParameters(marker_mesh="none"))
+    node.publishers["humans/overlay"].listeners = 1
+    assert outputs.wants_vertices(MeshParameters(marker_mesh="none"))
+
+
+def test_markers_follow_the_parameters_and_need_no_mesh_for_skeletons(node, result):
+    outputs = Outputs(node)
+    markers = node.publishers["humans/markers"]
+    outputs.publish(result(), HEADER, MeshParameters())
+    assert markers.sent == []  # nobody listens
+    markers.listeners = 1
+    bones = MeshParameters(marker_mesh="none", marker_skeleton=True, marker_labels=False)
+    outputs.publish(result(meshes=False), HEADER, bones)
+    array = deserialize_message(markers.sent[-1], MarkerArray)
+    assert [(marker.ns, marker.id) for marker in array.markers] == [
+        ("skeletons", 7),
+        ("skeletons", 9),
+    ]
+    # A listener who came after the frame was begun is served with the next one.
+    outputs.publish(result(meshes=False), HEADER, MeshParameters())
+    assert len(markers.sent) == 1
+    assert len(node.publishers["humans"].sent) == 3
+
+
+def test_every_topic_is_taken_back(node):
+    Outputs(node).destroy()
+    assert node.publishers == {}
+
+
+@pytest.fixture
+def stand_ins(monkeypatch) -> None:
+    """hri_msgs and tf2_msgs whose messages keep what they are given."""
+    known = importlib.util.find_spec
+    names = {
+        "hri_msgs": (
+            "IdsList",
+            "NormalizedRegionOfInterest2D",
+            "NormalizedPointOfInterest2D",
+            "Skeleton2D",
+        ),
+        "tf2_msgs": ("TFMessage",),
+    }
+    for package, messages in names.items():
+        module = ModuleType(package)
+        module.msg = ModuleType(f"{package}.msg")
+        for message in messages:
+            setattr(module.msg, message, type(message, (SimpleNamespace,), {}))
+        monkeypatch.setitem(sys.modules, package, module)
+        monkeypatch.setitem(sys.modules, f"{package}.msg", module.msg)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name in names or known(name))
+
+
+def test_bodies_come_and_go_with_their_people(node, result, stand_ins):
+    """REP-155 while running: switched on, a person leaves, switched off."""
+    outputs = Outputs(node)
+    plain = set(node.publishers)
+    settings = MeshParameters(rep155=True, body_id_prefix="left_")
+    assert outputs.wants_vertices(settings)
+    outputs.publish(result((7, 9)), HEADER, settings)
+
+    def bodies() -> set[str]:
+        return {topic.split("/")[2] for topic in node.publishers if "/bodies/left" in topic}
+
+    assert bodies() == {"left_7", "left_9"}
+    assert node.publishers["humans/bodies/tracked"].sent[-1].ids == ["left_7", "left_9"]
+    roi = node.publishers["humans/bodies/left_7/roi"].sent[-1]
+    # By hand: pixels count from pixel centres, the image begins half a pixel before.
+    assert (roi.xmin, roi.xmax) == pytest.approx((100.7 / 640, 301.2 / 640))
+    assert (roi.ymin, roi.ymax) == pytest.approx((50.5 / 480, 420.5 / 480))
+    skeleton = node.publishers["humans/bodies/left_7/skeleton2d"].sent[-1].skeleton
+    assert len(skeleton) == 18
+    assert all(0 <= value <= 1 for point in skeleton for value in (point.x, point.y, point.c))
+    cropped = node.publishers["humans/bodies/left_7/cropped"]
+    assert cropped.sent == []  # nobody listens
+    cropped.listeners = 1
+    second = result((7, 8))
+    second.tracks.state[1] = TrackState.TENTATIVE
+    outputs.publish(second, HEADER, settings)
+    assert bodies() == {"left_7"}
+    assert (cropped.sent[0].width, cropped.sent[0].height) == (302 - 100, 421 - 50)
+    frames = node.publishers["/tf"].sent[-1].transforms
+    assert [frame.child_frame_id for frame in frames] == ["body_left_7"]
+    outputs.publish(result((7,)), HEADER, MeshParameters())
+    assert set(node.publishers) == {*plain, "/tf"}
+    outputs.destroy()
+    assert node.publishers == {}
