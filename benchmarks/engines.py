@@ -89,15 +89,19 @@ def count_gmac(network: IclMeshNetwork, size: int) -> float:
     """Multiply-accumulates of all convolutions for one image, in units of 1e9."""
     total = 0
 
-    def count(module: torch.nn.Module, _: object, output: torch.Tensor) -> None:
+    def count(
+        module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor
+    ) -> None:
         nonlocal total
         weight = module.get_parameter("weight")
-        total += weight[0].numel() * output[0].numel()
+        # A convolution weighs each place of its output, a transposed one each of its input.
+        places = inputs[0] if isinstance(module, torch.nn.ConvTranspose2d) else output
+        total += weight[0].numel() * places[0].numel()
 
     handles = [
         module.register_forward_hook(count)
         for module in network.modules()
-        if isinstance(module, torch.nn.Conv2d)
+        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d)
     ]
     with torch.inference_mode():
         network(torch.zeros(1, 3, size, size))

@@ -9,9 +9,12 @@ import torch
 
 from benchmarks import stages
 from benchmarks.__main__ import main
+from benchmarks.compare import as_markdown, compare_runs
+from benchmarks.engines import count_gmac, measure_engines
 from benchmarks.losses import check_equal, measure_losses, random_features
 from benchmarks.model import Model, load_model
 from benchmarks.planted import planted_estimator
+from benchmarks.plots import write_plots
 from benchmarks.report import BEGIN, END, Report, Row, Section, replace_between_markers
 from benchmarks.stages import IMAGES, measure_stages
 from benchmarks.timing import Spread, in_turns, timed, total
@@ -48,6 +51,11 @@ def test_turns_run_every_case_and_drop_the_warm_up():
     np.testing.assert_array_equal(total(measured["x"]), measured["x"]["a"] + 1)
 
 
+def test_turns_stop_when_the_time_is_over():
+    measured = in_turns({"x": timed(lambda: None, "time")}, repetitions=50, budget_s=0.0)
+    assert len(measured["x"]["time"]) == 3  # never fewer
+
+
 def test_turns_refuse_no_repetitions():
     with pytest.raises(ValueError, match=r"repetitions must be 1 or more .* got 0 and 2"):
         in_turns({"x": timed(lambda: None, "time")}, repetitions=0)
@@ -57,7 +65,7 @@ def test_turns_refuse_no_repetitions():
 @pytest.mark.parametrize("image", IMAGES)
 def test_planted_people_are_found_inside_the_image(model, size, image):
     width, height = image
-    people = planted_estimator(model, size, 8)(np.zeros((height, width, 3), np.uint8))
+    people = planted_estimator(model, size, 8, "torch")(np.zeros((height, width, 3), np.uint8))
     assert len(people) == 8
     assert people.camera.contains(people.joints_px[:, 0]).all()
     assert (people.position_m[:, 2] > 3).all() and (people.position_m[:, 2] < 10).all()
@@ -65,7 +73,7 @@ def test_planted_people_are_found_inside_the_image(model, size, image):
 
 def test_no_more_people_than_there_is_room_for(model):
     with pytest.raises(ValueError, match="from 0 to 8, got 9"):
-        planted_estimator(model, 256, 9)
+        planted_estimator(model, 256, 9, "torch")
 
 
 def test_stages_give_a_row_per_setting(model, monkeypatch):
@@ -181,3 +189,66 @@ def test_a_document_without_markers_is_refused(tmp_path):
     with pytest.raises(ValueError, match="must stand there, in this order"):
         replace_between_markers(document, "table")
     assert document.read_text() == END + BEGIN
+
+
+def test_multiply_adds_are_those_of_the_paper():
+    """ResNet-50 at 512, counted from the public release: 24.6 G backbone, 12.6 G heads."""
+    network = build_network("resnet50").eval()
+    assert count_gmac(network, 512) == pytest.approx(24.6 + 12.6, rel=0.02)
+
+
+def test_engines_give_a_row_per_engine_and_a_limit(model, monkeypatch, tmp_path):
+    import cv2
+
+    cv2.imwrite(str(tmp_path / "photo.png"), np.full((48, 64, 3), 90, np.uint8))
+    times, costs = measure_engines(model, 1, images=tmp_path, baseline_size=64)
+    engines = {row.case["engine"] for row in times.rows}
+    assert {"eager torch", "torch:f32"} <= engines
+    alone = [row for row in times.rows if row.case["measured"] == "network"]
+    assert all("limit (ms)" in row.values for row in alone)
+    assert [row.case["engine"] for row in costs.rows if row.case["engine"].startswith("torch")]
+    exact = next(row for row in costs.rows if row.case["engine"] == "torch:f32")
+    assert exact.values["joints moved (mm)"] == Spread(0, 0, 0)
+
+
+def _run(milliseconds, processor="one"):
+    rows = [
+        {"case": {"people": 1}, "values": {"total (ms)": {"median": milliseconds}}},
+        {"case": {"people": 1}, "values": {"ratio": {"median": 1.0}}},
+    ]
+    return {
+        "format": 1,
+        "machine": {"processor": processor},
+        "sections": [{"key": "stages", "rows": rows}],
+    }
+
+
+def test_comparison_flags_what_became_slower_by_more_than_a_tenth():
+    (slower,) = compare_runs(_run(10.0), _run(11.5))
+    assert slower.is_regression and slower.factor == pytest.approx(1.15)
+    assert not compare_runs(_run(10.0), _run(10.9))[0].is_regression
+    assert not compare_runs(_run(10.0), _run(5.0))[0].is_regression
+    text = as_markdown([slower], _run(10.0), _run(11.5, "two"))
+    assert "The machines differ: one before, two now." in text
+    assert "1 times and sizes compared, 1 more than 10% worse." in text
+    assert "| stages: people 1: total (ms) | 10 | 11.5 | 1.15 |" in text
+
+
+def test_command_refuses_a_file_that_is_no_run(tmp_path, capsys):
+    (tmp_path / "other.json").write_text("[]")
+    assert main(["--only", "losses", "--compare", str(tmp_path / "other.json")]) == 2
+    assert "other.json: not a run of `python -m benchmarks --json`" in capsys.readouterr().err
+
+
+def test_plots_of_what_was_measured(tmp_path):
+    pytest.importorskip("matplotlib")
+    one = Spread(2, 1, 3)
+    age = {"age, median (ms)": one, "age, 95 % (ms)": one, "bound (ms)": one}
+    sections = [
+        Section("image_age", "Age", rows=[Row({"camera (Hz)": "30"}, age)]),
+        Section("process", "Memory", rows=[Row({"process": "x"}, {"resident (MB)": one})]),
+        Section("node", "Node", skipped="no ROS"),
+    ]
+    written = write_plots(Report({}, {}, 1, sections), tmp_path / "plots")
+    assert [path.name for path in written] == ["image_age.png", "process.png"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in written)
