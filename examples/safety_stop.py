@@ -83,9 +83,9 @@ class Rule:
         """Free distance d (m) and approach w (m/s) of one person."""
         joints = np.asarray(human.joints, dtype=np.float64).reshape(-1, 3)
         unseen = self.unseen_margin * (1 - np.asarray(human.joint_confidence, dtype=np.float64))
-        nearest = float((np.linalg.norm(joints, axis=1) - unseen).min())
-        if human.distance_source == Human.ASSUMED_FOCAL:
-            nearest *= self.assumed_scale
+        assumed = human.distance_source == Human.ASSUMED_FOCAL
+        scale = self.assumed_scale if assumed else 1.0
+        nearest = float((scale * np.linalg.norm(joints, axis=1) - unseen).min())
         place = np.array([human.position.x, human.position.y, human.position.z])
         ray = place / max(float(np.linalg.norm(place)), 1e-9)
         covariance = np.asarray(human.position_covariance, dtype=np.float64).reshape(3, 3)

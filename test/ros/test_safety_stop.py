@@ -71,6 +71,9 @@ def test_free_distance_counts_what_is_uncertain(example):
     uncertain = person(position_covariance=np.diag([9.0, 9.0, 0.16]).ravel())
     assert distance(uncertain) == pytest.approx(4.0 - 0.3 - 0.8)
     assert distance(person(distance_source=Human.ASSUMED_FOCAL)) == pytest.approx(4.0 * 0.6 - 0.3)
+    # Only the distance is a guess then: what is not seen is as large as ever.
+    guessed = person(distance_source=Human.ASSUMED_FOCAL, joint_confidence=np.zeros(24, np.float32))
+    assert distance(guessed) == pytest.approx(4.0 * 0.6 - 0.3 - 0.3)
     # The hand that reaches out is what counts, and a hand that is not surely seen less surely.
     reaching = person()
     joints = reaching.joints.reshape(24, 3)
@@ -101,8 +104,8 @@ def test_the_nearest_person_decides_and_nobody_leaves_full_speed(example):
 
 
 def test_beside_mesh_node(start, mesh_peer, random_weights, tmp_path):
-    """Silence stops the robot, an empty scene lets it drive, somebody near slows it down, and people
-    of long ago stop it."""
+    """Silence stops the robot, an empty scene lets it drive, somebody near slows it down, and
+    people of long ago stop it."""
     peer = mesh_peer
     limits = peer.listen(Float32, "speed_limit", 100)
     # Nothing is old on a slow machine but what has stopped coming.
