@@ -17,7 +17,7 @@ from torch import nn
 from icl_mesh.body import BodyModel
 from icl_mesh.estimator import Estimator
 from icl_mesh_training.config import TrainingConfig
-from icl_mesh_training.evaluation import evaluate_scenes
+from icl_mesh_training.evaluation import MIN_VISIBLE, evaluate_scenes
 from icl_mesh_training.export import load_checkpoint
 from icl_mesh_training.objective import PAPER_WEIGHTS
 from icl_mesh_training.plots import plot_contrastive
@@ -44,14 +44,17 @@ def run_ablation(
     config: TrainingConfig,
     output: Path,
     benchmark: Path,
+    *,
     variants: Sequence[str] | None = None,
     limit: int | None = None,
+    min_visible: float = MIN_VISIBLE,
 ) -> str:
     """Train and measure the variants; returns the table.
 
     config: the recipe all share, seed, schedule and start included. output gets a folder per
     variant, ablation.json, ablation.md and contrastive.png; finished variants are not trained
     again, a stopped one resumes. benchmark: folder of scenes, the first `limit` of them if given.
+    min_visible: as of evaluate_scenes.
     Raises ValueError for an unknown variant.
     """
     chosen = list(variants or VARIANTS)
@@ -62,7 +65,7 @@ def run_ablation(
     results: dict[str, dict[str, Any]] = {}
     for name, own in configs.items():
         train(own)
-        results[name] = evaluate_scenes(load_variant(output / name), benchmark, limit)
+        results[name] = evaluate_scenes(load_variant(output / name), benchmark, limit, min_visible)
         _write(output, results, config)
     plot_contrastive({TITLES[name]: output / name for name in chosen}, output / "contrastive.png")
     return (output / "ablation.md").read_text(encoding="utf-8")

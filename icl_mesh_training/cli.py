@@ -107,12 +107,23 @@ def _add_training(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     ablation.add_argument("--variants", nargs="+", help="some of the variants (all)")
     ablation.add_argument("--limit", type=int, help="only the benchmark's first scenes")
+    _add_min_visible(ablation)
     _add_set(ablation)
 
 
 def _add_set(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--set", nargs="*", default=[], metavar="NAME=VALUE", help="replace entries of the recipe"
+    )
+
+
+def _add_min_visible(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--min-visible",
+        type=float,
+        default=0.25,
+        help="scenes: people of whom less is seen are not demanded (0.25; 0.1 for the occlusion "
+        "benchmark)",
     )
 
 
@@ -126,12 +137,7 @@ def _add_evaluation(commands: Commands[argparse.ArgumentParser]) -> None:
     evaluate.add_argument("--threshold", type=float, help="detection threshold")
     evaluate.add_argument("--limit", type=int, help="only the first images of each")
     evaluate.add_argument("--scenes", type=Path, help="folder of rendered scenes")
-    evaluate.add_argument(
-        "--min-visible",
-        type=float,
-        default=0.25,
-        help="scenes: people of whom less is seen are not demanded (0.25)",
-    )
+    _add_min_visible(evaluate)
     evaluate.add_argument(
         "--photos", type=Path, help="folder of person_keypoints.json (COCO) and images/"
     )

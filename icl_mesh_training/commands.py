@@ -88,7 +88,15 @@ def ablation(options: argparse.Namespace) -> None:
 
     overrides = _overrides(options.set) | {"output": str(options.out)}
     config = TrainingConfig.load(find_recipe(options.recipe), overrides)
-    print(run_ablation(config, options.out, options.benchmark, options.variants, options.limit))
+    table = run_ablation(
+        config,
+        options.out,
+        options.benchmark,
+        variants=options.variants,
+        limit=options.limit,
+        min_visible=options.min_visible,
+    )
+    print(table)
 
 
 def evaluate(options: argparse.Namespace) -> None:
