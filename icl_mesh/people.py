@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -82,14 +83,14 @@ class People:
     def __post_init__(self) -> None:
         if self.distance_from_depth.size == 0:
             self.distance_from_depth = np.zeros(len(self.score), dtype=np.bool_)
-        for name, (shape, kind) in _FIELDS.items():
+        count = (len(self.score),)
+        for name, shape, kind in _expected(self.body.vertex_count):
             value = getattr(self, name)
             if value is None and name in _OPTIONAL:
                 continue
-            wanted = (len(self.score), *_per_person(shape, self.body))
-            if value.shape != wanted or value.dtype != kind:
+            if value.shape != count + shape or value.dtype != kind:
                 raise ValueError(
-                    f"people need {name} of {np.dtype(kind).name} {list(wanted)}, got "
+                    f"people need {name} of {kind.name} {list(count + shape)}, got "
                     f"{value.dtype} {list(value.shape)}"
                 )
 
@@ -104,8 +105,9 @@ class People:
         wanted = [name for name in _FIELDS if name not in _OPTIONAL]
         wanted += ["vertices_m"] if vertices else []
         arrays = {
-            name: np.zeros((0, *_per_person(_FIELDS[name][0], body)), _FIELDS[name][1])
-            for name in wanted
+            name: np.zeros((0, *shape), kind)
+            for name, shape, kind in _expected(body.vertex_count)
+            if name in wanted
         }
         return cls(**arrays, camera=camera, body=body, weights_version=weights_version)
 
@@ -236,5 +238,11 @@ class People:
         return next(self.body.buffers()).device
 
 
-def _per_person(shape: tuple[int | str, ...], body: BodyModel) -> tuple[int, ...]:
-    return tuple(body.vertex_count if size == "V" else int(size) for size in shape)
+@functools.cache
+def _expected(vertex_count: int) -> tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]:
+    """Name, shape per person and type of every array. Kept: a tracker makes a dozen People per
+    frame, each of which is checked."""
+    return tuple(
+        (name, tuple(vertex_count if size == "V" else int(size) for size in shape), np.dtype(kind))
+        for name, (shape, kind) in _FIELDS.items()
+    )
