@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from icl_mesh.camera import SquareCamera
 from icl_mesh.letterbox import PAD_VALUE
-from icl_mesh_training.scenes.labels import SceneLabels
+from icl_mesh_training.scenes.labels import OUTSIDE, SceneLabels
 
 #: SMPL joints with left and right exchanged.
 MIRRORED_JOINTS = (
@@ -65,20 +65,7 @@ def square_affine(
     shift = np.zeros(2)
     roll = 0.0
     if rng.random() < config.crop:
-        zoom = np.exp(rng.uniform(*np.log(config.zoom)))
-        focus = np.array([0.5, 0.5])
-        if len(labels.joints_px):
-            joints = labels.joints_px[rng.integers(len(labels.joints_px))]
-            joints = joints[np.isfinite(joints).all(axis=1)]
-            if len(joints):
-                extent = max(float(np.ptp(joints, axis=0).max()), 8.0)
-                wanted = np.exp(rng.uniform(*np.log(config.person))) * size
-                zoom = float(np.clip(wanted / (extent * scale), *config.zoom))
-                whole = rng.random() < config.whole
-                point = joints.mean(axis=0) if whole else joints[rng.integers(len(joints))]
-                if zoom > 1:
-                    focus = np.clip((point + 0.5) / (width, height), 0, 1)
-        shift = (0.5 - focus) * (width, height) * scale * zoom * (1 - 1 / zoom if zoom > 1 else 0)
+        zoom, shift = _crop(labels, size, config, rng)
         shift = shift + rng.uniform(-config.shift, config.shift, 2) * size * 0.5
         scale *= zoom
     if rng.random() < config.roll:
@@ -89,6 +76,37 @@ def square_affine(
     fixed = (principal + 0.5 - np.array([width, height]) / 2) * scale + size / 2 - 0.5 + shift
     linear = np.array([[cos, -sin], [sin, cos]])
     return np.column_stack((linear, fixed - linear @ principal)), float(roll)
+
+
+def _crop(
+    labels: SceneLabels, size: int, config: AugmentationConfig, rng: np.random.Generator
+) -> tuple[float, npt.NDArray[np.float64]]:
+    """Zoom and shift, in square pixels, of a crop; see AugmentationConfig.
+
+    What is looked at stays where the letterboxed image shows it, so that crops lie within the
+    image, save that a whole person is moved as far as it needs to fit.
+    """
+    zoom = float(np.exp(rng.uniform(*np.log(config.zoom))))
+    # Regions of which nothing is known have no joints, only corners; people outside are not seen.
+    people = np.flatnonzero((labels.occlusion < OUTSIDE).any(axis=1))
+    if not len(people):
+        return zoom, np.zeros(2)
+    person = people[rng.integers(len(people))]
+    finite = np.isfinite(labels.joints_px[person]).all(axis=1)
+    seen = labels.joints_px[person, finite & (labels.occlusion[person] != OUTSIDE)]
+    scale = size / labels.size.max()
+    extent = max(float(np.ptp(labels.joints_px[person, finite], axis=0).max()), 8.0)
+    wanted = np.exp(rng.uniform(*np.log(config.person))) * size
+    zoom = float(np.clip(wanted / (extent * scale), *config.zoom))
+    whole = rng.random() < config.whole
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    point = (low + high) / 2 if whole else seen[rng.integers(len(seen))]
+    if zoom <= 1:
+        return zoom, np.zeros(2)
+    at = (point + 0.5 - labels.size / 2) * scale  # from the middle of the square
+    half = (high - low) / 2 * scale * zoom if whole else np.zeros(2)
+    room = np.maximum(size / 2 - half, 0)
+    return zoom, np.clip(at, -room, room) - at * zoom
 
 
 def moved_camera(labels: SceneLabels, affine: npt.NDArray[np.float64], size: int) -> SquareCamera:
