@@ -40,7 +40,7 @@ class Targets(NamedTuple):
 
 
 def body_centers(joints: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
-    """Centres [N, 2] from joints [N, J, 2] and their states [N, J] (method.md, "Targets").
+    """Centres [N, 2] from joints [N, J, 2] and their states [N, J].
 
     The mean of the visible torso joints; of all visible joints where no torso joint is visible;
     of the joints inside the image where none is visible at all. Own body parts in front of a
@@ -132,7 +132,7 @@ def joint_weights(batch: Batch, box: torch.Tensor, joint_heatmaps: torch.Tensor)
     """Where the joint heatmap loss counts, [B, 24, h, w]: an unlabelled joint is no negative.
 
     box [N, 4] in square coordinates. A channel that nobody in the image has labelled does not
-    count at all (method.md, "Targets"). Where only some people have it, the boxes of the others
+    count at all. Where only some people have it, the boxes of the others
     (grown by a fifth: limbs reach out) do not count, save around the labelled joints themselves.
     """
     images, joints, _, width = joint_heatmaps.shape
@@ -188,8 +188,14 @@ def make_targets(
     center_heatmap = gaussian_maps(
         peak[kept], sigma[kept], batch.image_index[kept], images, map_size
     )[:, None]
+    # Who lies outside the square has no place in it, also not the middle, where zeros average to.
+    doubtful = ~kept & (state < OUTSIDE).any(1)
     hidden = gaussian_maps(
-        peak[~kept], sigma[~kept].clamp(min=1.5), batch.image_index[~kept], images, map_size
+        peak[doubtful],
+        sigma[doubtful].clamp(min=1.5),
+        batch.image_index[doubtful],
+        images,
+        map_size,
     )[:, None]
     region = box_maps(corners[~known], batch.image_index[~known], images, map_size)[:, None]
     center_weight = (((hidden < 0.3) & (region == 0)) | (center_heatmap > 0.3)).float()

@@ -120,6 +120,15 @@ def test_a_hidden_person_is_neither_demanded_nor_forbidden() -> None:
     assert targets.center_weight.mean() > 0.9
 
 
+def test_a_person_outside_the_square_leaves_no_trace_in_it() -> None:
+    joints = torch.full((1, 24, 2), 3.0)
+    batch = batch_of(joints, torch.full((1, 24), OUTSIDE, dtype=torch.uint8), [0])
+    targets = make_targets(batch, 32)
+    assert not targets.kept.any()
+    assert targets.center_heatmap.max() == targets.joint_heatmaps.max() == 0
+    assert targets.center_weight.min() == targets.joint_weight.min() == 1
+
+
 def test_an_image_without_people() -> None:
     batch = batch_of(torch.zeros(1, 24, 2), torch.zeros(1, 24, dtype=torch.uint8), [0])
     targets = make_targets(batch.select(torch.zeros(1, dtype=torch.bool)), 16)
