@@ -52,7 +52,7 @@ def make_sample(
     height, width = image.shape[:2]
     known = record.camera(width, height)
     labels = _scene(people, convention, known or Camera.assumed(width, height), body)
-    region = ~people.has_label
+    region = (labels.occlusion == UNLABELLED).all(axis=1)
     has_camera = np.isfinite(labels.joints_m[:, 0]).all(1) & (known is not None)
     has_camera &= labels.joints_m[:, 0, 2] > 0
 
@@ -110,8 +110,8 @@ def _scene(
     pixels, state = convention.to_smpl(people.keypoints_px, people.state)
     metres, _ = convention.to_smpl(people.keypoints_m, people.state)
     for person in range(count):
-        if (state[person] == UNLABELLED).all():
-            left, top, width, height = people.box_px[person]
+        if (state[person] == UNLABELLED).all():  # also who has labels, but of the face alone
+            left, top, width, height = _box(people, person)
             corners = [(left + x, top + y) for x in (0, width - 1) for y in (0, height - 1)]
             pixels[person] = np.array(corners * 6)
         else:
@@ -133,6 +133,15 @@ def _scene(
         occlusion=state,
         visible_share=np.ones(count, np.float32),
     )
+
+
+def _box(people: People, person: int) -> npt.NDArray[np.floating]:
+    """Left, top, width, height of a person: the labelled box, else that of the labelled points."""
+    box, points = people.box_px[person], people.keypoints_px[person]
+    if np.isfinite(box).all():
+        return box
+    low, high = np.nanmin(points, axis=0), np.nanmax(points, axis=0)
+    return np.concatenate((low, high - low + 1))
 
 
 def _body_joints(

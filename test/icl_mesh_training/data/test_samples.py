@@ -85,6 +85,21 @@ def test_people_known_by_their_box_are_masked(
     assert 0 < (targets.center_weight == 0).sum() < 200
 
 
+@pytest.mark.parametrize("box", [[20.0, 8.0, 30.0, 36.0], None])
+def test_a_face_alone_is_no_background(write: Any, box: list[float] | None) -> None:
+    """Eyes, nose and ears stand for no SMPL joint; yet their owner is somebody."""
+    face = np.zeros((17, 3))
+    face[:5] = np.column_stack((np.linspace(22, 47, 5), np.linspace(10, 41, 5), [2] * 5))
+    root = coco_folder(write, face, bbox=box)
+    sample = open_dataset("coco", root, "folder", size=64, augmentation=PLAIN)[0, 0]
+    assert not sample.joint_labelled.any()
+    targets = make_targets(collate([sample]), 64)
+    assert not targets.kept.any()
+    # 8 rows of padding above: the face is around column 35, row 33.
+    assert targets.center_weight[0, 0, 20:45, 25:45].max() == 0
+    assert targets.center_weight[0, 0, :, :18].min() == 1
+
+
 def test_what_surrounds_people_is_unknown_where_annotators_left_people_out(write: Any) -> None:
     """MPII labels some people of an image: what is not one of them is no background."""
     joints = np.column_stack((np.linspace(21, 41, 16), np.linspace(11, 31, 16)))  # from 1
