@@ -16,8 +16,8 @@ from icl_mesh_training.pose_prior import PosePrior
 from icl_mesh_training.scenes.labels import BY_SELF, OUTSIDE
 from icl_mesh_training.targets import make_targets
 
-#: Weights of the public configuration (method.md, "Losses"). Ours, and off in the paper: camera,
-#: orientation (of the whole body), cross_push, and infonce, which is meant to replace push and pull.
+#: Weights of the public configuration. Ours, and off in the paper: camera, orientation (of the
+#: whole body), cross_push, and infonce, which is meant to replace push and pull.
 PAPER_WEIGHTS = {
     "center_heatmap": 160.0,
     "joint_heatmap": 50.0,
