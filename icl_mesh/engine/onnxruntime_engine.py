@@ -15,7 +15,8 @@ class OnnxRuntimeEngine:
     name = "onnxruntime:f32"
 
     def __init__(self, model: bytes, device: torch.device) -> None:
-        """Raises ValueError where this build of onnxruntime has no such device."""
+        """Raises ValueError where this build of onnxruntime has no such device, or cannot read
+        the model."""
         import onnxruntime
 
         self.device = device
@@ -33,9 +34,14 @@ class OnnxRuntimeEngine:
         options.intra_op_num_threads = torch.get_num_threads()
         # Threads that spin while they wait would take the cores from the robot's other nodes.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._session = onnxruntime.InferenceSession(
-            model, options, providers=[(provider, settings)]
-        )
+        try:
+            self._session = onnxruntime.InferenceSession(
+                model, options, providers=[(provider, settings)]
+            )
+        except Exception as error:  # its own types derive from Exception alone
+            raise ValueError(
+                f"onnxruntime {onnxruntime.__version__} cannot run the network on {device}: {error}"
+            ) from error
         if self._session.get_providers()[0] != provider:  # it falls back with a printed warning
             raise ValueError(
                 f"onnxruntime could not start {provider} on {device}: its CUDA libraries or the "
