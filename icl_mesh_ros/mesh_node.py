@@ -20,7 +20,7 @@ from icl_mesh_ros.depth_store import DepthStore
 from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.health import status
 from icl_mesh_ros.inputs import DEPTH_TOPIC, INFO_TOPIC, Inputs, image_topic, patience_s
-from icl_mesh_ros.managed_node import ManagedNode
+from icl_mesh_ros.managed_node import ManagedNode, reason
 from icl_mesh_ros.model_store import ModelStore, SharedModel, memory_mb, release_memory
 from icl_mesh_ros.monitor import Monitor
 from icl_mesh_ros.outputs import Outputs
@@ -182,8 +182,8 @@ class MeshNode(ManagedNode):
         old = loaded.model.weights_version
         try:
             model = self._load_model(settings)
-        except (ValueError, OSError) as error:
-            self.get_logger().warning(f"weights stay {old}: {error}")
+        except Exception as error:
+            self.get_logger().warning(f"weights stay {old}: {reason(error)}")
             raise
         if model is loaded.model:
             return
@@ -225,8 +225,8 @@ class MeshNode(ManagedNode):
                     )
                 if "weights" in known:
                     self._change_model(self._loaded, settings)
-        except (ValueError, OSError) as error:
-            return SetParametersResult(successful=False, reason=str(error))
+        except Exception as error:  # raised further, it would end the process
+            return SetParametersResult(successful=False, reason=reason(error))
         self._settings = settings
         return SetParametersResult(successful=True)
 

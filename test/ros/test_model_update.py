@@ -6,9 +6,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from rcl_interfaces.srv import GetParameters
+from rclpy.parameter import Parameter
 
 from icl_mesh import Camera, Estimator
 from icl_mesh_ros.conversions import image_from_rgb
+from icl_mesh_ros.mesh_node import MeshNode
+from icl_mesh_ros.model_store import ModelStore
 from icl_mesh_ros.msg import Human
 from icl_mesh_ros.srv import UpdateModel
 
@@ -118,3 +121,31 @@ def test_a_failed_update_says_why_and_keeps_the_old_weights(
     response = peer.call(UpdateModel, UPDATE, weights=str(random_weights))
     assert (response.success, response.weights_version) == (False, "")
     assert "not configured" in response.message
+
+
+class _BrokenLater(ModelStore):
+    """A store whose library throws what nobody foresaw."""
+
+    broken = False
+
+    def load(self, *names: str):
+        if self.broken:
+            raise LookupError("an error of a library's own")
+        return super().load(*names)
+
+
+def test_an_unforeseen_error_is_an_answer_too(ros, random_weights):
+    """In rclpy it would go out of spin and end the process."""
+    models = _BrokenLater()
+    given = {"weights": str(random_weights), "engine": "torch", "device": "cpu"}
+    node = MeshNode(
+        models=models, parameter_overrides=[Parameter(k, value=v) for k, v in given.items()]
+    )
+    try:
+        models.broken = True
+        (result,) = node.set_parameters([Parameter("weights", value="other.safetensors")])
+        assert not result.successful
+        assert "LookupError: an error of a library's own" in result.reason
+        assert node.get_parameter("weights").value == str(random_weights)
+    finally:
+        node.destroy_node()
