@@ -271,7 +271,8 @@ class _Clock:
 
     def _now(self) -> float:
         if self.times is not None and self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+            # not the whole device, on which another thread may be recording a graph
+            torch.cuda.current_stream(self.device).synchronize()
         return time.perf_counter()
 
     def lap(self, stage: str) -> None:

@@ -62,7 +62,8 @@ class _Graph:
                     engine.eager(self._images)
             torch.cuda.current_stream().wait_stream(side)
             self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
+            # Another thread may be at work with another network: its calls are none of this.
+            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                 self._maps = engine.eager(self._images)
 
     def __call__(self, images: torch.Tensor) -> NetworkMaps:
