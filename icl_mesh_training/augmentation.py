@@ -6,7 +6,7 @@ pinhole camera, so 3-D labels stay true. Photometric: colour, grey, blur, erased
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import cv2
 import numpy as np
@@ -51,6 +51,30 @@ class AugmentationConfig:
     def none(cls) -> AugmentationConfig:
         """No augmentation: evaluation."""
         return cls(flip=0, roll=0, crop=0, colour=0, blur=0, grey=0)
+
+
+def augmentation_errors(entries: object) -> list[str]:
+    """What is wrong with entries that are to replace those of AugmentationConfig, for recipes."""
+    known = {f.name: f.default for f in fields(AugmentationConfig)}
+    if not isinstance(entries, dict) or not set(entries) <= set(known):
+        return [
+            f"'augmentation' must map names to values, names being of {', '.join(sorted(known))}; "
+            f"got {entries!r}"
+        ]
+    errors = []
+    for name, value in entries.items():
+        values = value if isinstance(value, list | tuple) else [value]
+        good = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        if isinstance(known[name], tuple):
+            good = good and len(values) == 2 and 0 < values[0] <= values[1]
+            rule = "two numbers above 0, the smaller first"
+        elif name in ("roll_deg", "shift"):
+            good, rule = good and len(values) == 1 and values[0] >= 0, "a number of 0 or more"
+        else:
+            good, rule = good and len(values) == 1 and 0 <= values[0] <= 1, "a number in [0, 1]"
+        if not good:
+            errors.append(f"'{name}' in 'augmentation' must be {rule}, got {value!r}")
+    return errors
 
 
 def square_affine(

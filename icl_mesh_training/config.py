@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from icl_mesh.network import BACKBONES
-from icl_mesh_training.augmentation import AugmentationConfig
+from icl_mesh_training.augmentation import augmentation_errors
 from icl_mesh_training.objective import PAPER_WEIGHTS
 from icl_mesh_training.sources import source_errors
 
@@ -143,15 +143,11 @@ def _errors(entries: dict[str, Any]) -> list[str]:
     for name in _ABOVE_ZERO:
         if (value := good.get(name)) is not None and value <= 0:
             errors.append(f"'{name}' must be above 0, got {value}")
-    for name, names in (
-        ("weights", set(PAPER_WEIGHTS)),
-        ("augmentation", {f.name for f in fields(AugmentationConfig)}),
-    ):
-        what = "loss" if name == "weights" else "entry"
-        errors += [
-            f"unknown {what} '{entry}' in '{name}'; known: {', '.join(sorted(names))}"
-            for entry in sorted(set(good.get(name, {})) - names)
-        ]
+    errors += [
+        f"unknown loss '{entry}' in 'weights'; known: {', '.join(sorted(PAPER_WEIGHTS))}"
+        for entry in sorted(set(good.get("weights", {})) - set(PAPER_WEIGHTS))
+    ]
+    errors += augmentation_errors(good.get("augmentation", {}))
     if good.get("decay_epochs") and not good.get("epochs"):
         errors.append("'decay_epochs' counts epochs: give 'epochs' too")
     if good.get("imagenet") and good.get("start"):

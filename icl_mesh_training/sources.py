@@ -11,12 +11,12 @@ replaces entries of the recipe's own for this source.
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from icl_mesh.body import BodyModel
-from icl_mesh_training.augmentation import AugmentationConfig
+from icl_mesh_training.augmentation import AugmentationConfig, augmentation_errors
 from icl_mesh_training.data.catalogue import DATASETS
 from icl_mesh_training.data.images import open_dataset
 from icl_mesh_training.data.mixture import MixedDataset
@@ -58,13 +58,8 @@ def source_errors(entries: list[dict[str, Any]]) -> list[str]:
         share = entry.get("probability", 1.0)
         if isinstance(share, bool) or not isinstance(share, (int, float)) or share <= 0:
             errors.append(f"{where}: 'probability' must be above 0, got {share!r}")
-        augmentation = entry.get("augmentation", {})
-        known_names = {f.name for f in fields(AugmentationConfig)}
-        if not isinstance(augmentation, dict) or not set(augmentation) <= known_names:
-            errors.append(
-                f"{where}: 'augmentation' must map names to values, names being of "
-                f"{', '.join(sorted(known_names))}; got {augmentation!r}"
-            )
+        found = augmentation_errors(entry.get("augmentation", {}))
+        errors += [f"{where}: {error}" for error in found]
     return errors
 
 

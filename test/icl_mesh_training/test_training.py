@@ -146,7 +146,8 @@ def test_a_wrong_recipe_lists_all_its_errors(tmp_path: Path) -> None:
     recipe.write_text(
         "scenes: a\nepoch: 3\narchitecture: vgg\ninput_size: 100\nsteps: many\n"
         "weights: {pushy: 1.0}\ndata: [{name: h36n, root: x}, {name: coco, split: trane}, "
-        "{name: generated, root: x}]\n"
+        "{name: generated, root: x}, {name: shards, root: x, augmentation: {person: 0.5}}]\n"
+        "augmentation: {flip: 1.5, zoom: [2, 1], crop: often, roll_deg: 40}\n"
     )
     with pytest.raises(ValueError, match=r"wrong\.yaml") as error:
         TrainingConfig.load(recipe)
@@ -158,6 +159,8 @@ def test_a_wrong_recipe_lists_all_its_errors(tmp_path: Path) -> None:
             "'data' 2 (coco): 'root' is missing",
         ),
         *("coco has no split 'trane'", "'data' 3 (generated): unknown entry 'root'"),
+        "'data' 4: 'person' in 'augmentation' must be two numbers above 0, the smaller first",
+        *("'flip' in 'augmentation' must be a number in [0, 1], got 1.5", "'zoom' in", "'crop' in"),
     ):
         assert part in text
 
