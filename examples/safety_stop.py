@@ -25,18 +25,23 @@ Every uncertain thing counts against the robot:
   `unknown_approach`.
 - T, the reaction time: `reaction_time`, and the age of the image.
 
-Nothing heard for `timeout`: the limit is 0. An empty image is not a proof that nobody is there:
-this limits speed on the word of a camera, and does not replace a certified safety function.
+Nothing heard for `timeout`, or people stamped further than that from now: the limit is 0. Silence
+is measured by a steady clock, which goes on where simulated time stands or jumps. An empty
+image is not a proof that nobody is there: this limits speed on the word of a camera, and does not
+replace a certified safety function.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import Field, dataclass, field, fields
 
 import numpy as np
 import rclpy
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.time import Time
@@ -111,10 +116,12 @@ class SafetyStop(Node):
     def __init__(self) -> None:
         super().__init__("safety_stop")
         self._rule = Rule(**{spec.name: self._declare(spec) for spec in fields(Rule)})
-        self._heard: Time | None = None
+        self._heard_s = -math.inf  # steady
         self._limit = self.create_publisher(Float32, "speed_limit", 1)
         self.create_subscription(HumanArray, "humans", self._on_humans, 1)
-        self.create_timer(CHECK_PERIOD_S, self._check)
+        self.create_timer(
+            CHECK_PERIOD_S, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
 
     def _declare(self, spec: Field[float]) -> float:
         """The rule is read once: nobody loosens it while the robot drives."""
@@ -125,16 +132,16 @@ class SafetyStop(Node):
         return float(self.declare_parameter(spec.name, spec.default, descriptor).value)
 
     def _on_humans(self, message: HumanArray) -> None:
-        self._heard = self.get_clock().now()
-        age_s = (self._heard - Time.from_msg(message.header.stamp)).nanoseconds / 1e9
-        if age_s > self._rule.timeout:  # of old people nothing is known
+        self._heard_s = time.monotonic()
+        age_s = (self.get_clock().now() - Time.from_msg(message.header.stamp)).nanoseconds / 1e9
+        # Of old people nothing is known, and where clocks differ nobody knows how old they are.
+        if abs(age_s) > self._rule.timeout:
             self._publish(0.0)
         else:
             self._publish(self._rule.limit(message.humans, age_s))
 
     def _check(self) -> None:
-        now = self.get_clock().now()
-        if self._heard is None or (now - self._heard).nanoseconds / 1e9 > self._rule.timeout:
+        if time.monotonic() - self._heard_s > self._rule.timeout:
             self._publish(0.0)
 
     def _publish(self, speed: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
+from rosgraph_msgs.msg import Clock as ClockMessage
 from std_msgs.msg import Float32
 
 from icl_mesh_ros.msg import Human, HumanArray
@@ -25,6 +28,29 @@ def example():
     spec.loader.exec_module(module)
     yield module
     del sys.modules["safety_stop"]
+
+
+@pytest.fixture
+def run_example(tmp_path):
+    """Starts the example with parameters; it is ended after the test."""
+    with contextlib.ExitStack() as ending:
+
+        def run(**parameters: object) -> subprocess.Popen:
+            arguments = ["--ros-args"]
+            for name, value in parameters.items():
+                arguments += ["-p", f"{name}:={value}"]
+            log = ending.enter_context((tmp_path / "safety_stop.log").open("wb"))
+            process = subprocess.Popen(
+                [sys.executable, str(EXAMPLE), *arguments],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=os.environ.copy(),
+            )
+            ending.enter_context(process)
+            ending.callback(process.kill)
+            return process
+
+        yield run
 
 
 def person(distance: float = 4.0, **changes) -> Human:
@@ -103,63 +129,77 @@ def test_the_nearest_person_decides_and_nobody_leaves_full_speed(example):
     assert rule.limit([person(2.0)], 0.4) < near
 
 
-def test_beside_mesh_node(start, mesh_peer, random_weights, tmp_path):
+def test_silence_stops_the_robot_where_simulated_time_stands(peer, run_example):
+    """A simulator that hangs, or a bag at its end, sends no /clock either."""
+    limits = peer.listen(Float32, "speed_limit", 100)
+    run_example(use_sim_time=True, timeout=1.0)
+    clock = peer.node.create_publisher(ClockMessage, "/clock", 1)
+    humans = peer.node.create_publisher(HumanArray, "humans", 1)
+    now = ClockMessage(clock=Time(sec=100))
+    nobody = HumanArray()
+    nobody.header.stamp = now.clock
+
+    def drives() -> bool:
+        clock.publish(now)
+        humans.publish(nobody)
+        peer.spin_for(0.1)
+        return bool(limits) and limits[-1].data > 0
+
+    peer.until(drives, "a limit above 0")
+    peer.until(lambda: limits[-1].data == 0.0, "0 after the last message")
+    peer.until(drives, "a limit above 0 again")
+    nobody.header.stamp.sec += 60
+
+    def stops() -> bool:
+        humans.publish(nobody)
+        peer.spin_for(0.1)
+        return limits[-1].data == 0.0
+
+    peer.until(stops, "0 for people stamped a minute ahead")
+
+
+def test_beside_mesh_node(start, mesh_peer, random_weights, run_example):
     """Silence stops the robot, an empty scene lets it drive, somebody near slows it down, and
     people of long ago stop it."""
     peer = mesh_peer
     limits = peer.listen(Float32, "speed_limit", 100)
     # Nothing is old on a slow machine but what has stopped coming.
     parameters = {"timeout": 30.0, "max_speed": 50.0, "margin": 0.0, "unseen_margin": 0.0}
-    arguments = ["--ros-args"]
-    for name, value in parameters.items():
-        arguments += ["-p", f"{name}:={value}"]
-    log = (tmp_path / "safety_stop.log").open("wb")
-    with (
-        log,
-        subprocess.Popen(
-            [sys.executable, str(EXAMPLE), *arguments],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            env=os.environ.copy(),
-        ) as planner,
-    ):
-        try:
-            peer.until(lambda: limits, "a speed limit")
-            assert limits[-1].data == 0.0  # nothing heard yet
-            start("mesh_node", weights=str(random_weights))
-            peer.wait_for_node()
+    planner = run_example(**parameters)
+    peer.until(lambda: limits, "a speed limit")
+    assert limits[-1].data == 0.0  # nothing heard yet
+    start("mesh_node", weights=str(random_weights))
+    peer.wait_for_node()
 
-            def drives() -> bool:
-                image = peer.picture()
-                image.header.stamp = peer.node.get_clock().now().to_msg()
-                peer.image.publish(image)
-                peer.spin_for(0.3)
-                return bool(peer.humans) and limits[-1].data > 0
+    def drives() -> bool:
+        image = peer.picture()
+        image.header.stamp = peer.node.get_clock().now().to_msg()
+        peer.image.publish(image)
+        peer.spin_for(0.3)
+        return bool(peer.humans) and limits[-1].data > 0
 
-            # An untrained network finds somebody everywhere; this threshold leaves nobody.
-            assert peer.set_parameter("detection_threshold", 0.999).successful
-            peer.until(drives, "a limit above 0")
-            assert limits[-1].data == 50.0  # nobody is seen
-            near = HumanArray(humans=[person(2.0)])
-            near.header.stamp = peer.node.get_clock().now().to_msg()
-            humans = peer.node.create_publisher(HumanArray, "humans", 1)
-            peer.until(humans.get_subscription_count, "safety_stop subscribes")
+    # An untrained network finds somebody everywhere; this threshold leaves nobody.
+    assert peer.set_parameter("detection_threshold", 0.999).successful
+    peer.until(drives, "a limit above 0")
+    assert limits[-1].data == 50.0  # nobody is seen
+    near = HumanArray(humans=[person(2.0)])
+    near.header.stamp = peer.node.get_clock().now().to_msg()
+    humans = peer.node.create_publisher(HumanArray, "humans", 1)
+    peer.until(humans.get_subscription_count, "safety_stop subscribes")
 
-            def slows_down() -> bool:
-                near.header.stamp = peer.node.get_clock().now().to_msg()
-                humans.publish(near)
-                peer.spin_for(0.3)
-                return 0 < limits[-1].data < 3
+    def slows_down() -> bool:
+        near.header.stamp = peer.node.get_clock().now().to_msg()
+        humans.publish(near)
+        peer.spin_for(0.3)
+        return 0 < limits[-1].data < 3
 
-            peer.until(slows_down, "a limit for somebody 2 m away")
-            near.header.stamp.sec -= 60
+    peer.until(slows_down, "a limit for somebody 2 m away")
+    near.header.stamp.sec -= 60
 
-            def stops() -> bool:
-                humans.publish(near)
-                peer.spin_for(0.3)
-                return limits[-1].data == 0.0
+    def stops() -> bool:
+        humans.publish(near)
+        peer.spin_for(0.3)
+        return limits[-1].data == 0.0
 
-            peer.until(stops, "0 for people seen a minute ago")
-            assert planner.poll() is None
-        finally:
-            planner.kill()
+    peer.until(stops, "0 for people seen a minute ago")
+    assert planner.poll() is None
