@@ -103,17 +103,19 @@ class Scores:
         self.rows += found
         if truth.joints_m is None or truth.labelled_3d is None:
             return
+        useful = truth.labelled_3d[columns].sum(axis=1) >= 4
+        rows, columns = rows[useful], columns[useful]
+        found = list(itertools.compress(found, useful))
         known = truth.labelled_3d[columns]
         near = people.joints_m[rows].astype(float)
         true = truth.joints_m[columns].astype(float)
-        useful = known.sum(axis=1) >= 4
         errors = joint_errors(near, true, known)
         total, aligned = mpjpe(near, true, known), pa_mpjpe(near, true, known)
-        for n in np.flatnonzero(useful):
-            found[n].mpjpe, found[n].pa_mpjpe = float(total[n]), float(aligned[n])
-            found[n].pck_3d = float((errors[n][known[n]] <= PCK_3D_MM).mean())
+        for n, row in enumerate(found):
+            row.mpjpe, row.pa_mpjpe = float(total[n]), float(aligned[n])
+            row.pck_3d = float((errors[n][known[n]] <= PCK_3D_MM).mean())
             if known[n, 0] and true[n, 0, 2] > 0:
-                found[n].distance = float(abs(near[n, 0, 2] - true[n, 0, 2]) / true[n, 0, 2])
+                row.distance = float(abs(near[n, 0, 2] - true[n, 0, 2]) / true[n, 0, 2])
         if truth.vertices_m is not None and people.vertices_m is not None:
             mine, other = people.vertices_m[rows], truth.vertices_m[columns]
             for row, value in zip(found, pve(mine, near[:, 0], other, true[:, 0]), strict=True):

@@ -74,7 +74,8 @@ def truth_of_scene(labels: SceneLabels, body: BodyModel, min_visible: float) -> 
     camera = labels.camera
     px = camera.project_bodies(points + labels.translation[:, None], depth).reshape(count, 17, 2)
     inside = camera.contains(px).reshape(count, 17) & demanded[:, None]
-    box = _boxes(px)
+    # As annotators draw it: within the image. (A knee beside the camera lies anywhere.)
+    box = _boxes(np.clip(px, -0.5, np.array([camera.width, camera.height]) - 0.5))
     return Truth(
         points_px=np.nan_to_num(labels.joints_px.astype(np.float64)),
         labelled=(labels.occlusion < OUTSIDE) | ~demanded[:, None],
@@ -96,10 +97,19 @@ def truth_of_coco(annotations: list[dict[str, Any]]) -> Truth:
     """COCO person annotations of one image.
 
     Demanded are people with MIN_KEYPOINTS labelled keypoints or more in a box over MIN_BOX_PX.
+    Keypoints may be left out, or the box where there are keypoints: it is then drawn around them.
     """
-    keypoints = np.array([a["keypoints"] for a in annotations], float).reshape(-1, 17, 3)
-    box = np.array([a["bbox"] for a in annotations], float).reshape(-1, 4)
+    unknown = [0.0] * 51
+    keypoints = np.array([a.get("keypoints") or unknown for a in annotations], float)
+    keypoints = keypoints.reshape(-1, 17, 3)
     labelled = keypoints[..., 2] > 0
+    box = np.array(
+        [
+            a["bbox"] if a.get("bbox") is not None else _boxes(points[None, known, :2])[0]
+            for a, points, known in zip(annotations, keypoints, labelled, strict=True)
+        ],
+        float,
+    ).reshape(-1, 4)
     crowd = np.array([bool(a.get("iscrowd", 0)) for a in annotations], bool)
     demanded = (labelled.sum(1) >= MIN_KEYPOINTS) & (box[:, 2:].max(1) > MIN_BOX_PX) & ~crowd
     # People without keypoints are known by their box: its corners stand in for points.
@@ -108,7 +118,11 @@ def truth_of_coco(annotations: list[dict[str, Any]]) -> Truth:
     points[sparse] = np.tile(box[sparse, :2][:, None], (1, 17, 1))
     points[sparse, 1::2] += box[sparse, None, 2:]
     area = np.array(
-        [a.get("area", AREA_SHARE * a["bbox"][2] * a["bbox"][3]) for a in annotations], float
+        [
+            a.get("area", AREA_SHARE * width * height)
+            for a, (_, _, width, height) in zip(annotations, box, strict=True)
+        ],
+        float,
     )
     return Truth(
         points_px=points,

@@ -10,11 +10,11 @@ from scipy.spatial.transform import Rotation
 from icl_mesh.body import BodyModel
 from icl_mesh.camera import Camera
 from icl_mesh.people import People
-from icl_mesh_training.evaluation import evaluate_scenes
+from icl_mesh_training.evaluation import evaluate_photos, evaluate_scenes
 from icl_mesh_training.report import markdown, write_report
 from icl_mesh_training.scenes.labels import OUTSIDE, VISIBLE, SceneLabels
 from icl_mesh_training.scoring import Scores
-from icl_mesh_training.truth import truth_of_coco, truth_of_scene
+from icl_mesh_training.truth import Truth, truth_of_coco, truth_of_scene
 
 
 class KnowsAll:
@@ -85,6 +85,61 @@ def test_photos_without_keypoints_excuse_and_crowds_do_not_count() -> None:
     assert truth.points_px[1].max(0).tolist() == [400, 100]
     assert truth.keypoints is not None
     assert (truth.keypoints[2, :, 2] == 0).all()
+
+
+def test_labels_may_lack_a_box_or_keypoints() -> None:
+    """What training takes, evaluation takes too: annotation tools leave one of them out."""
+    keypoints = [v for k in range(17) for v in (10.0 * k, 5.0 * k, 2)]
+    truth = truth_of_coco([{"keypoints": keypoints}, {"bbox": [300, 0, 100, 100]}])
+    assert truth.demanded.tolist() == [True, False]
+    assert truth.box_px.tolist() == [[0, 0, 160, 80], [300, 0, 100, 100]]
+    assert truth.area is not None
+    assert truth.area.tolist() == pytest.approx([0.53 * 160 * 80, 0.53 * 100 * 100])
+
+
+def test_a_photo_is_turned_as_its_labels_are(tmp_path: Path) -> None:
+    from PIL import Image
+
+    sizes: list[tuple[int, ...]] = []
+
+    def nobody(image: np.ndarray) -> People:
+        sizes.append(image.shape)
+        return People.empty(Camera.assumed(40, 60), BodyModel.load(), "none")
+
+    (tmp_path / "images").mkdir()
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be shown a quarter turned
+    Image.new("RGB", (60, 40)).save(tmp_path / "images" / "a.jpg", exif=turned)
+    image = {"id": 1, "file_name": "a.jpg", "width": 40, "height": 60}
+    source = tmp_path / "person_keypoints.json"
+    source.write_text(json.dumps({"images": [image], "annotations": []}))
+    assert evaluate_photos(nobody, tmp_path)["people"] == 0  # type: ignore[arg-type]
+    assert sizes == [(60, 40, 3)]
+    source.write_text(json.dumps({"images": [image], "annotations": [{"image_id": 1}]}))
+    with pytest.raises(ValueError, match=r"person_keypoints\.json: image a\.jpg or its people"):
+        evaluate_photos(nobody, tmp_path)  # type: ignore[arg-type]
+
+
+def test_people_without_3d_labels_give_no_errors_in_3d(recwarn: pytest.WarningsRecorder) -> None:
+    body, camera = BodyModel.load(), Camera.assumed(200, 100)
+    people = People.empty(camera, body, "one")
+    people.score = np.ones(1, np.float32)
+    people.joints_m = np.ones((1, 24, 3), np.float32)
+    people.joints_px = np.random.default_rng(0).uniform(0, 90, (1, 24, 2)).astype(np.float32)
+    truth = Truth(
+        points_px=people.joints_px,
+        labelled=np.ones((1, 24), bool),
+        demanded=np.ones(1, bool),
+        box_px=np.array([[0.0, 0.0, 90.0, 90.0]]),
+        joints_m=np.zeros((1, 24, 3)),
+        labelled_3d=np.zeros((1, 24), bool),
+    )
+    scores = Scores()
+    scores.add(people, truth)
+    result = scores.result()
+    assert result["recall"] == 1
+    assert "mpjpe_mm" not in result
+    assert not recwarn.list
 
 
 def test_reports_show_what_was_measured(tmp_path: Path) -> None:
