@@ -37,6 +37,8 @@ def convert(options: argparse.Namespace) -> int:
     typestore = make_typestore()
     with open_bag(options.input, typestore) as reader:
         images = image_connections(reader, options.image_topic)
+        if options.copy:
+            _check_names(reader, options.humans_topic)
         info_topic = options.camera_info_topic or info_topic_of(images[0].topic)
         infos = CameraInfos(reader, info_topic)
         estimator = Estimator.load(options.weights, options.body, options.device, options.engine)
@@ -46,6 +48,17 @@ def convert(options: argparse.Namespace) -> int:
             failed = _run(reader, images, frames, people)
     print(frames.summary(failed, options.out))
     return 1 if failed else 0
+
+
+def _check_names(reader: AnyReader, humans_topic: str) -> None:
+    """Raise ValueError where copied people would lie among the new ones."""
+    names = {connection.topic for connection in reader.connections}
+    taken = sorted(names & {humans_topic, f"{humans_topic}/body_model"})
+    if taken:
+        raise ValueError(
+            f"the bag has {' and '.join(taken)} already: choose another --humans-topic, or leave "
+            "--copy out"
+        )
 
 
 def _run(reader: AnyReader, images: list[Connection], frames: _Frames, output: _Output) -> int:
@@ -61,8 +74,8 @@ def _run(reader: AnyReader, images: list[Connection], frames: _Frames, output: _
             if connection.id not in chosen:
                 continue
             bar.update()
-            message: Any = reader.deserialize(data, connection.msgtype)
             try:
+                message = _read(reader, connection, data)
                 tracks = frames(message, connection, time_ns)
             except ValueError as error:  # one broken image among thousands must not cost the others
                 failed += 1
@@ -70,6 +83,16 @@ def _run(reader: AnyReader, images: list[Connection], frames: _Frames, output: _
             else:
                 output.write(tracks, message.header, time_ns)
     return failed
+
+
+def _read(reader: AnyReader, connection: Connection, data: bytes) -> Any:
+    """The image message. Raises ValueError where its bytes are cut off or damaged."""
+    try:
+        return reader.deserialize(data, connection.msgtype)
+    except Exception as error:  # rosbags reads with numpy and struct, and hands on their errors
+        raise ValueError(
+            f"a message on '{connection.topic}' of {len(data)} bytes is damaged: {error}"
+        ) from error
 
 
 class _Frames:

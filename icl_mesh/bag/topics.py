@@ -48,20 +48,19 @@ class CameraInfos:
         ]
         self.topic = topic
         self._infos: list[tuple[int, Any]] = []
+        self._by_size: dict[tuple[int, int], list[tuple[int, Any]]] = {}
         if connections:  # rosbags takes no connections for all of them
             self._infos = [
                 (time_ns, reader.deserialize(data, connection.msgtype))
                 for connection, time_ns, data in reader.messages(connections=connections)
             ]
-
-    def __len__(self) -> int:
-        return len(self._infos)
+        for item in self._infos:
+            self._by_size.setdefault(image_size_of(item[1]), []).append(item)
 
     def find(self, width: int, height: int, time_ns: int) -> Any | None:
         """The last one for images of this size up to this time, else the first one after it; one
         of another size where there is no such; None in a bag without."""
-        sizes = ((width, height), (0, 0))
-        fitting = [item for item in self._infos if image_size_of(item[1]) in sizes]
+        fitting = self._by_size.get((width, height)) or self._by_size.get((0, 0))
         return _at(fitting or self._infos, time_ns)
 
 
