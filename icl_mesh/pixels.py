@@ -125,8 +125,10 @@ def depth_from_image(message: ImageMessage, topic: str) -> tuple[npt.NDArray[Any
 def rgb_from_compressed(message: CompressedMessage, topic: str) -> Bytes:
     """sensor_msgs/CompressedImage (JPEG, PNG, ...) -> RGB [H, W, 3]. Raises ValueError."""
     data = np.frombuffer(message.data, dtype=np.uint8)
-    # IMREAD_COLOR applies 8 bits and three channels, whatever was compressed.
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    # IMREAD_COLOR: 8 bits and three channels, whatever was compressed. Not turned as EXIF may say:
+    # the CameraInfo is of the image as the camera took it.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(data, flags) if data.size else None
     if image is None:
         raise ValueError(
             f"compressed image on '{topic}' (format '{message.format}', {data.size} bytes) cannot "

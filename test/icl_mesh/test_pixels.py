@@ -200,3 +200,12 @@ def test_jpegs_of_opencv_come_back():
     message = SimpleNamespace(format="bgr8; jpeg compressed bgr8", data=encoded.tobytes())
     rgb = rgb_from_compressed(message, "/image/compressed").astype(int)
     assert np.abs(rgb - PICTURE).max() <= 8
+
+    # "Turned by a right angle", as EXIF has it, between the marks of start and of what follows.
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
+    segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
+    turned = message.data[:2] + segment + message.data[2:]
+    assert cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR).shape != PICTURE.shape
+    message.data = turned
+    rgb = rgb_from_compressed(message, "/image/compressed").astype(int)
+    assert np.abs(rgb - PICTURE).max() <= 8  # as the camera, and its CameraInfo, have it
