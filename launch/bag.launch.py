@@ -5,8 +5,9 @@
     ros2 launch icl_mesh_ros bag.launch.py bag:=drive ... rate:=0.5 extra_topics:=/odom
 
 Playing starts when mesh_node is active and ends everything when it is over. Images arrive at the
-bag's pace: those that come while one is worked on are dropped, as on a robot. Every image of a
-bag, without ROS: `icl-mesh bag`.
+bag's pace: those that come while one is worked on are dropped, as on a robot. The player publishes
+with the QoS that was recorded: image_reliability:=reliable only suits cameras that were reliable.
+Every image of a bag, without ROS: `icl-mesh bag`.
 """
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -41,6 +42,7 @@ ARGUMENTS: Arguments = [
     ("extra_topics", "", "topics to record besides humans and its body model, with spaces"),
     ("image", "image", "image topic in the bag"),
     ("camera_info", "camera_info", "CameraInfo topic in the bag"),
+    ("depth", "depth", "topic of the depth image in the bag, for use_depth"),
     ("humans", "/humans", "topic to publish and record"),
     ("body_model", "/humans/body_model", "topic of the body, recorded with it"),
     *DDS_ARGUMENTS,
@@ -51,7 +53,7 @@ ARGUMENTS: Arguments = [
 def actions(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     bag = Value("bag").perform(context).rstrip("/")
     output = Value("output").perform(context) or f"{bag}_humans"
-    topics = ("image", "camera_info", "humans")
+    topics = ("image", "camera_info", "depth", "humans")
     mesh_node = LifecycleNode(
         package="icl_mesh_ros",
         executable="mesh_node",
@@ -59,8 +61,7 @@ def actions(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         namespace="",
         parameters=[
             Value("params_file"),
-            # The player publishes reliably; time is the bag's.
-            {"image_reliability": "reliable", "use_sim_time": True},
+            {"use_sim_time": True},
             given(context, MODEL_PARAMETERS),
         ],
         remappings=[

@@ -11,6 +11,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from icl_mesh_ros.msg import HumanArray
@@ -135,8 +136,8 @@ while [ ! -e {tmp_path}/over ]; do sleep 0.1; done
     ros2.chmod(0o755)
     monkeypatch.setenv("PATH", f"{ros2.parent}:{os.environ['PATH']}")
     launched = launch(
-        f"bag:={tmp_path}/drive", "image:=/camera/image", "extra_topics:=/odom", "rate:=0.5",
-        f"weights:={random_weights}", file="bag.launch.py",
+        f"bag:={tmp_path}/drive", "image:=/camera/image", "depth:=/camera/depth", "use_depth:=true",
+        "extra_topics:=/odom", "rate:=0.5", f"weights:={random_weights}", file="bag.launch.py",
     )  # fmt: skip
     peer.until(lambda: calls.exists() and "play" in calls.read_text(), "the bag is played")
     assert peer.state() == "active"
@@ -146,6 +147,9 @@ while [ ! -e {tmp_path}/over ]; do sleep 0.1; done
         "--topics /humans /humans/body_model /odom"
     )
     assert play == f"bag play {tmp_path}/drive --clock 100 --rate 0.5"
-    assert peer.node.count_subscribers("/camera/image") == 1
+    for topic in ("/camera/image", "/camera/depth"):
+        (subscription,) = peer.node.get_subscriptions_info_by_topic(topic)
+        # A bag is played as it was recorded: best effort hears both kinds of cameras.
+        assert subscription.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
     (tmp_path / "over").touch()
     peer.until(lambda: launched.poll() is not None, "everything ends with the bag")
