@@ -102,6 +102,6 @@ class ManagedNode(LifecycleNode):
 
 def reason(error: Exception) -> str:
     """What to tell the user: the text of an expected error, the traceback of another."""
-    if isinstance(error, (ValueError, OSError)):
+    if isinstance(error, (ValueError, OSError, ImportError)):
         return str(error)
     return "".join(traceback.format_exception(error)).rstrip()
