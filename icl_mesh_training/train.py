@@ -107,7 +107,9 @@ def make_trainer(
     """
     processes = world_size()
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    several: dict[str, Any] = {"strategy": "ddp"} if processes > 1 else {}
+    # Without the projector its parameters have no gradients, for which DDP would wait.
+    ddp = "ddp" if config.projector else "ddp_find_unused_parameters_true"
+    several: dict[str, Any] = {"strategy": ddp} if processes > 1 else {}
     version = f"from_{done:06d}"
     return lightning.Trainer(
         max_steps=schedule.steps,

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.strategies import DDPStrategy
 from safetensors.torch import load_file
 
 from icl_mesh_training.augmentation import AugmentationConfig
@@ -20,7 +21,8 @@ from icl_mesh_training.dataset import SceneFolder
 from icl_mesh_training.errors import TrainingStoppedError
 from icl_mesh_training.loading import BrokenSamples, EndlessSampler, make_loader
 from icl_mesh_training.module import TrainingModule
-from icl_mesh_training.train import train
+from icl_mesh_training.schedule import Schedule
+from icl_mesh_training.train import make_trainer, train
 
 ROOT = Path(__file__).parents[2]
 
@@ -112,6 +114,19 @@ def test_two_processes_train_what_one_does_that_accumulates(scenes: Path, tmp_pa
         torch.testing.assert_close(other[name], one[name], atol=2e-5, rtol=1e-4, msg=name)
     # The logged loss is the mean over the processes: that of the two accumulated batches.
     assert sorted(losses(two)) == [0, 1]
+
+
+@pytest.mark.parametrize("projector", [True, False])
+def test_processes_do_not_wait_for_a_projector_that_is_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, projector: bool
+) -> None:
+    """The ablation without it stopped on several processes: its parameters have no gradients."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    config = tiny(tmp_path, tmp_path, projector=projector)
+    strategy = make_trainer(config, Schedule.of(config, 8, 2), tmp_path, done=0).strategy
+    assert isinstance(strategy, DDPStrategy)
+    assert strategy._ddp_kwargs.get("find_unused_parameters", False) is not projector
 
 
 def test_processes_share_out_what_one_process_sees() -> None:
