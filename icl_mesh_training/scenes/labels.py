@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import zipfile
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import BinaryIO
@@ -94,12 +95,15 @@ class SceneLabels:
     @classmethod
     def read(cls, file: BinaryIO, name: str) -> SceneLabels:
         """Read from an open file; ``name`` is for errors."""
-        with np.load(file, allow_pickle=False) as data:
-            missing = set(LABELS) - set(data.files)
-            if missing:
-                raise ValueError(f"scene labels {name} lack {sorted(missing)}: render them again")
-            known = [f.name for f in fields(cls) if f.name in data.files]
-            return cls(**{name: data[name] for name in known})
+        try:
+            with np.load(file, allow_pickle=False) as data:
+                arrays = {f.name: data[f.name] for f in fields(cls) if f.name in data.files}
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"scene labels {name} are damaged ({error}): render again") from None
+        missing = set(LABELS) - set(arrays)
+        if missing:
+            raise ValueError(f"scene labels {name} lack {sorted(missing)}: render them again")
+        return cls(**arrays)
 
 
 #: Names of the arrays that every scene has.

@@ -220,3 +220,7 @@ def test_bad_input_is_named(tmp_path: Path, body: BodyModel) -> None:
     np.savez(tmp_path / "x.npz", size=np.zeros(2))
     with pytest.raises(ValueError, match=r"scene labels .*x\.npz lack"):
         SceneLabels.load(tmp_path / "x.npz")
+    whole = (tmp_path / "x.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"scene labels .*cut\.npz are damaged"):
+        SceneLabels.load(tmp_path / "cut.npz")

@@ -128,6 +128,16 @@ def test_a_label_file_that_is_no_such_file(write: Any, text: str, message: str) 
         read_dataset("coco", write.root, "folder")
 
 
+def test_a_file_of_arrays_that_is_cut_off_is_named(write: Any) -> None:
+    place = write.root / "mpi_inf_3dhp"
+    place.mkdir()
+    source = place / "mpi_inf_3dhp_train.npz"
+    np.savez(source, imgname=np.array(["a"] * 500))
+    source.write_bytes(source.read_bytes()[:1000])
+    with pytest.raises(ValueError, match=r"3dhp_train\.npz: not a readable \.npz"):
+        read_dataset("mpi_inf_3dhp", write.root)
+
+
 def test_missing_files_and_wrong_names_are_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
