@@ -10,7 +10,7 @@ from icl_mesh.body import BodyModel
 from icl_mesh.camera import project_from_weak
 from icl_mesh.network import IclMeshNetwork, NetworkMaps, cell_from_square, sample_at
 from icl_mesh.rotation import matrix_from_6d
-from icl_mesh_training import losses
+from icl_mesh_training import contrastive, losses
 from icl_mesh_training.batch import Batch
 from icl_mesh_training.pose_prior import PosePrior
 from icl_mesh_training.scenes.labels import BY_SELF, OUTSIDE
@@ -113,12 +113,12 @@ class Objective(torch.nn.Module):
             people.joint_labelled & (people.joint_state <= BY_SELF),
             people.image_index,
         )
-        push, pull = losses.contrastive_loss(*features)
+        push, pull = contrastive.contrastive_loss(*features)
         return {
             "push": push,
             "pull": pull,
-            "cross_push": losses.cross_person_push(*features),
-            "infonce": losses.infonce_loss(*features, self.temperature),
+            "cross_push": contrastive.cross_person_push(*features),
+            "infonce": contrastive.infonce_loss(*features, self.temperature),
         }
 
     def _parameter_terms(

@@ -6,7 +6,7 @@ import pytest
 import roma
 import torch
 
-from icl_mesh_training import losses
+from icl_mesh_training import contrastive, losses
 
 
 def test_contrastive_loss_of_a_hand_made_case() -> None:
@@ -18,7 +18,7 @@ def test_contrastive_loss_of_a_hand_made_case() -> None:
     joint[1, :, 1] = -1  # all oppose: 2
     joint[2, :12, 2], joint[2, 12:, 3] = 1, 1  # half agree, half are orthogonal: 0.5
     labelled = torch.ones(3, 24, dtype=torch.bool)
-    push, pull = losses.contrastive_loss(center, joint, labelled, torch.tensor([0, 0, 1]))
+    push, pull = contrastive.contrastive_loss(center, joint, labelled, torch.tensor([0, 0, 1]))
     assert push.item() == pytest.approx(1.0)
     assert pull.item() == pytest.approx(((0 + 2) / 2 + 0.5) / 2)
 
@@ -46,14 +46,14 @@ def test_contrastive_loss_equals_the_loops_of_the_definition() -> None:
             if labelled[n].any()
         ]
         pulls.append(sum(each) / len(each))
-    push, pull = losses.contrastive_loss(center, joint, labelled, image_index)
+    push, pull = contrastive.contrastive_loss(center, joint, labelled, image_index)
     assert push.item() == pytest.approx(float(sum(pushes) / 2), abs=1e-6)
     assert pull.item() == pytest.approx(float(sum(pulls) / 3), abs=1e-6)
 
 
 def test_contrastive_loss_of_nobody_is_a_zero_with_gradient() -> None:
     center = torch.zeros(0, 64, requires_grad=True)
-    push, pull = losses.contrastive_loss(
+    push, pull = contrastive.contrastive_loss(
         center, torch.zeros(0, 24, 64), torch.zeros(0, 24, dtype=torch.bool), torch.zeros(0).long()
     )
     (push + pull).backward()
@@ -138,7 +138,7 @@ def test_joints_are_pushed_from_other_peoples_centres_alone() -> None:
     labelled = torch.ones(3, 24, dtype=torch.bool)
     labelled[1, 12:] = False  # fewer joints of person 1: 12 of the 36 values are 2
     image_index = torch.tensor([0, 0, 1])
-    value = losses.cross_person_push(center, joint, labelled, image_index)
+    value = contrastive.cross_person_push(center, joint, labelled, image_index)
     assert value.item() == pytest.approx((24 * 1 + 12 * 2) / 36)
 
 
@@ -158,7 +158,7 @@ def test_infonce_is_the_cross_entropy_of_choosing_ones_own_centre() -> None:
             for n, p in enumerate(people)
         ]
         images.append(torch.stack(each).mean())
-    value = losses.infonce_loss(center, joint, labelled, image_index, 0.2)
+    value = contrastive.infonce_loss(center, joint, labelled, image_index, 0.2)
     assert value.item() == pytest.approx(torch.stack(images).mean().item(), rel=1e-5)
     assert images[1].item() == pytest.approx(0, abs=1e-6)  # alone, there is nothing to choose
 
@@ -174,8 +174,8 @@ def test_optional_contrastive_terms_pass_gradients_and_take_nobody(loss: str) ->
             torch.zeros(count).long(),
         )
         if loss == "push":
-            return losses.cross_person_push(*arguments), center
-        return losses.infonce_loss(*arguments, 0.1), center
+            return contrastive.cross_person_push(*arguments), center
+        return contrastive.infonce_loss(*arguments, 0.1), center
 
     for count in (0, 1, 3):
         result, center = value(count)
