@@ -33,5 +33,5 @@ def test_the_wide_network_gives_the_same_maps_and_all_of_it_can_learn() -> None:
 
 def test_a_branch_is_only_widened() -> None:
     narrow = build_network("mobilenet_v2", head_width=0.5)
-    with pytest.raises(ValueError, match="smpl_width must be above the network's 0.5, got 0.25"):
+    with pytest.raises(ValueError, match=r"smpl_width must be above the network's 0\.5, got 0\.25"):
         widen_smpl_branch(narrow, 0.25)
