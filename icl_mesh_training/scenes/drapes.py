@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from icl_mesh.rendering import Material, RenderMesh
 from icl_mesh_training.scenes.props import Solid, grid_faces
+from icl_mesh_training.scenes.view import View
 
 FloatArray = npt.NDArray[np.float32]
 SKIRT_SIDES, SKIRT_ROWS = 30, 9
@@ -158,4 +160,23 @@ def _sheet(points: npt.NDArray[np.float64], uv_size: tuple[float, float], closed
         normals.reshape(-1, 3).astype(np.float32),
         uv.astype(np.float32),
         grid_faces(rows, columns, closed),
+    )
+
+
+def drape_mesh(
+    solid: Solid, view: View, instance: int, materials: tuple[Material, ...], slot: int = 0
+) -> RenderMesh:
+    """A solid in the camera frame, drawn with one slot of an instance's materials."""
+    coverage = np.full((len(solid.vertices), 4), -1, np.float32)
+    if slot:
+        coverage[:, slot - 1] = 1
+    return RenderMesh(
+        view.to_camera(solid.vertices).astype(np.float32),
+        solid.faces,
+        solid.normals @ view.rotation.T.astype(np.float32),
+        instance,
+        materials,
+        solid.uv,
+        solid.vertices,
+        coverage,
     )

@@ -11,9 +11,10 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from icl_mesh.rendering import Lighting, Renderer, RenderMesh
+from icl_mesh_training.scenes.drapes import drape_mesh
 from icl_mesh_training.scenes.labels import SceneLabels
 from icl_mesh_training.scenes.objects import Thing
-from icl_mesh_training.scenes.people import Person, PersonFactory, drape_mesh
+from icl_mesh_training.scenes.people import Person, PersonFactory
 from icl_mesh_training.scenes.view import View
 from icl_mesh_training.scenes.visibility import (
     FIRST_BACKDROP,

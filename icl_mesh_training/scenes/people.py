@@ -149,7 +149,7 @@ class PersonFactory:
                 mesh.faces = outside_faces(piece.garment, worn["suit"].garment)
             meshes.append(mesh)
         for slot, solid in self._drapes(rng, person, outfit):
-            meshes.append(drape_mesh(solid, view, instance, materials, slot))
+            meshes.append(drapes.drape_mesh(solid, view, instance, materials, slot))
         return meshes
 
     def _choose(self, rng: np.random.Generator) -> dict[str, Piece]:
@@ -230,22 +230,3 @@ class PersonFactory:
         for joint in reversed(chain):
             turn = turn * Rotation.from_rotvec(rotvec[joint])
         return np.asarray(turn.as_matrix())
-
-
-def drape_mesh(
-    solid: Solid, view: View, instance: int, materials: tuple[Material, ...], slot: int = 0
-) -> RenderMesh:
-    """A solid in the camera frame, drawn with one slot of an instance's materials."""
-    coverage = np.full((len(solid.vertices), 4), -1, np.float32)
-    if slot:
-        coverage[:, slot - 1] = 1
-    return RenderMesh(
-        view.to_camera(solid.vertices).astype(np.float32),
-        solid.faces,
-        solid.normals @ view.rotation.T.astype(np.float32),
-        instance,
-        materials,
-        solid.uv,
-        solid.vertices,
-        coverage,
-    )
