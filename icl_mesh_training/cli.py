@@ -9,6 +9,7 @@ from pathlib import Path
 
 from icl_mesh_training import commands as run
 from icl_mesh_training.data.cli import add_data_command, run_data_command
+from icl_mesh_training.errors import TrainingStoppedError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return options.run(options) or 0
-    except (ValueError, FileNotFoundError, run.TrainingStoppedError) as error:
+    except (ValueError, FileNotFoundError, TrainingStoppedError) as error:
         print(f"icl-mesh-train: {error}", file=sys.stderr)
         return 1
 

@@ -6,10 +6,6 @@ import argparse
 import json
 from typing import Any
 
-from icl_mesh_training.errors import TrainingStoppedError
-
-__all__ = ["TrainingStoppedError"]
-
 
 def scenes(options: argparse.Namespace) -> None:
     """`scenes`"""
