@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -142,8 +143,20 @@ def make_loader(
         collate_fn=collate_guarded,
         drop_last=True,
         persistent_workers=workers > 0,
+        multiprocessing_context=_loader_context() if workers else None,
         pin_memory=torch.cuda.is_available(),
     )
+
+
+def _loader_context() -> multiprocessing.context.BaseContext:
+    """Loader processes are forked from a clean server, not from the process that trains.
+
+    A fork carries over the locks but not the threads of OpenMP, OpenGL and inference engines: forked
+    loaders waited for ever, or took the whole process down, after a renderer or an engine had run.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["icl_mesh_training.dataset"])
+    return context
 
 
 class BrokenSamples:
