@@ -151,8 +151,9 @@ def make_loader(
 def _loader_context() -> multiprocessing.context.BaseContext:
     """Loader processes are forked from a clean server, not from the process that trains.
 
-    A fork carries over the locks but not the threads of OpenMP, OpenGL and inference engines: forked
-    loaders waited for ever, or took the whole process down, after a renderer or an engine had run.
+    A fork carries over the locks but not the threads of OpenMP, OpenGL and inference engines:
+    forked loaders waited for ever, or took the whole process down, after a renderer or an engine
+    had run.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["icl_mesh_training.dataset"])
