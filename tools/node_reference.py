@@ -32,7 +32,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "nodes.md"
 TIMEOUT_S = 120.0
-DISCOVERY_S = 20.0
+DISCOVERY_S = 90.0
 AT_CONFIGURE = "; read at configure: clean up the node before setting it"
 #: What every node has.
 EVERYWHERE = (
