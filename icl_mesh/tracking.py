@@ -17,9 +17,9 @@ import numpy.typing as npt
 from icl_mesh import motion, smoothing
 from icl_mesh.appearance import Looks, mixed
 from icl_mesh.assignment import Candidates, Weights, assign, pelvis_px
-from icl_mesh.motion import Array, Motion
+from icl_mesh.camera import Camera
 from icl_mesh.people import FloatArray, People
-from icl_mesh.smoothing import Smooth
+from icl_mesh.track_memory import Memory, moved, through
 
 #: Share of a new look of full weight in a track's running mean.
 LOOKS_RATE = 0.2
@@ -64,41 +64,6 @@ class Tracks:
         return self.state != TrackState.OCCLUDED
 
 
-@dataclass
-class _Memory:
-    """T tracks after the last image."""
-
-    ids: npt.NDArray[np.int64]
-    hits: npt.NDArray[np.int64]
-    seen_s: Array
-    filters: Motion
-    people: People  # as last seen, not smoothed, without vertices
-    looks: Looks
-    smooth: Smooth
-
-    def select(self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> _Memory:
-        return _Memory(
-            self.ids[index],
-            self.hits[index],
-            self.seen_s[index],
-            self.filters.select(index),
-            self.people.select(index),
-            self.looks.select(index),
-            self.smooth.select(index),
-        )
-
-    def join(self, other: _Memory) -> _Memory:
-        return _Memory(
-            np.concatenate((self.ids, other.ids)),
-            np.concatenate((self.hits, other.hits)),
-            np.concatenate((self.seen_s, other.seen_s)),
-            self.filters.join(other.filters),
-            People.concatenate((self.people, other.people)),
-            self.looks.join(other.looks),
-            self.smooth.join(other.smooth),
-        )
-
-
 class Tracker:
     """Follows the people of one camera. Call update once per image, in the order of time.
 
@@ -126,7 +91,8 @@ class Tracker:
         self.weights = weights or Weights()
         self._next_id = 1
         self._stamp_s = -math.inf
-        self._memory: _Memory | None = None
+        self._frame_id = ""
+        self._memory: Memory | None = None
 
     @property
     def smoothing_s(self) -> float:
@@ -143,19 +109,29 @@ class Tracker:
         """Forget everybody; ids go on counting."""
         self._memory, self._stamp_s = None, -math.inf
 
-    def update(self, people: People, stamp_s: float, looks: Looks | None = None) -> Tracks:
+    def update(
+        self,
+        people: People,
+        stamp_s: float,
+        looks: Looks | None = None,
+        *,
+        frame_id: str = "",
+    ) -> Tracks:
         """Take in the people of one image, with the image's stamp in seconds.
 
         looks: their colours (icl_mesh.appearance.looks_of), a further cue to who is who.
+        frame_id: of the image; places in two frames say nothing of each other.
         Everybody in `people` comes back with an id. Tracks start afresh when time jumps back by
-        more than DISORDER_S (a bag played again), or the camera or the body model changes. With
-        people of other weights only ids go on: what two networks say is never mixed.
+        more than DISORDER_S (a bag played again), or the frame, the body model or an assumed
+        focal length changes. They outlast another calibration (autofocus, zoom, another mode of
+        the same camera), as places are metric. With people of other weights only ids go on: what
+        two networks say is never mixed.
         """
         if not math.isfinite(stamp_s):
             raise ValueError(f"stamp_s must be a finite time in seconds, got {stamp_s}")
         looks = Looks.unknown(len(people)) if looks is None else looks
         seen = dataclasses.replace(people, vertices_m=None, track_id=None)
-        old = self._remembered(seen, stamp_s)
+        old = self._remembered(seen, stamp_s, frame_id)
         other = old.people.weights_version != seen.weights_version
         track, detection = assign(
             Candidates(old.filters, old.people, old.looks, np.maximum(stamp_s - old.seen_s, 0)),
@@ -175,39 +151,40 @@ class Tracker:
         current = current.select(order)  # row i is detection i
         lost = old.select(~np.isin(np.arange(len(old.ids)), track) & (not other))
         lost = lost.select(np.argsort(-lost.seen_s, kind="stable")[:MOST_LOST])
-        self._memory, self._stamp_s = current.join(lost), stamp_s
+        self._memory, self._stamp_s, self._frame_id = current.join(lost), stamp_s, frame_id
         return self._report(people, current, lost)
 
-    def _remembered(self, seen: People, stamp_s: float) -> _Memory:
+    def _remembered(self, seen: People, stamp_s: float, frame_id: str) -> Memory:
         """Who may still be there, predicted to this moment."""
         old = self._memory
         if (
             old is None
             or stamp_s < self._stamp_s - DISORDER_S
-            or old.people.camera != seen.camera
+            or frame_id != self._frame_id
+            or not _same_scale(old.people.camera, seen.camera)
             or old.people.body.name != seen.body.name
         ):
             self.reset()
             nobody = np.zeros(0, np.int64)
             return self._new(seen.select(nobody), Looks.unknown(0), stamp_s)
         # other weights may have come with their own copy of the same body
-        old.people = dataclasses.replace(old.people, body=seen.body)
+        old.people = dataclasses.replace(through(old.people, seen.camera), body=seen.body)
         old = old.select(stamp_s - old.seen_s <= self.max_age_s)
         old.filters = motion.predict(old.filters, max(stamp_s - self._stamp_s, 0.0))
         return old.select(old.filters.position[:, 2] > LEAST_DEPTH_M)
 
-    def _new(self, people: People, looks: Looks, stamp_s: float) -> _Memory:
+    def _new(self, people: People, looks: Looks, stamp_s: float) -> Memory:
         count = len(people)
         ids = np.arange(self._next_id, self._next_id + count, dtype=np.int64)
         self._next_id += count
         filters = motion.start(people)
         hits, seen_s = np.ones(count, np.int64), np.full(count, stamp_s)
-        return _Memory(ids, hits, seen_s, filters, people, looks, smoothing.start(people))
+        return Memory(ids, hits, seen_s, filters, people, looks, smoothing.start(people))
 
-    def _follow(self, tracks: _Memory, people: People, looks: Looks, stamp_s: float) -> _Memory:
+    def _follow(self, tracks: Memory, people: People, looks: Looks, stamp_s: float) -> Memory:
         """Tracks [K] after the people [K] that were assigned to them."""
         seconds = np.maximum(stamp_s - tracks.seen_s, 0.0)
-        return _Memory(
+        return Memory(
             tracks.ids,
             tracks.hits + 1,
             np.full(len(people), stamp_s),
@@ -217,14 +194,14 @@ class Tracker:
             smoothing.update(tracks.smooth, people, seconds, self.smoothing_s),
         )
 
-    def _report(self, people: People, current: _Memory, lost: _Memory) -> Tracks:
+    def _report(self, people: People, current: Memory, lost: Memory) -> Tracks:
         in_view = people.camera.contains(pelvis_px(lost.filters.position, people))
         hidden = lost.select((lost.hits >= self.min_hits) & in_view)
         body = hidden.people
         if self.smoothing_s > 0:
             people = smoothing.applied(people, current.smooth)
             body = smoothing.applied(body, hidden.smooth)
-        body = _moved(body, hidden.filters.position.astype(np.float32))
+        body = moved(body, hidden.filters.position.astype(np.float32))
         if people.vertices_m is not None:
             body = dataclasses.replace(body, vertices_m=body.mesh_m())
         rows = People.concatenate((dataclasses.replace(people, track_id=None), body))
@@ -240,19 +217,7 @@ class Tracker:
         )
 
 
-def _moved(people: People, position: FloatArray) -> People:
-    """People last seen, at their predicted places [N, 3]."""
-    step = position - people.position_m
-    joints = people.joints_m + step[:, None]
-    shift = pelvis_px(position, people) - pelvis_px(people.position_m, people)
-    last = np.array([people.camera.width - 1, people.camera.height - 1] * 2)
-    return dataclasses.replace(
-        people,
-        center_px=(people.center_px + shift).astype(np.float32),
-        bbox_px=np.clip(people.bbox_px + np.tile(shift, 2), 0, last).astype(np.float32),
-        translation_m=people.translation_m + step,
-        joints_m=joints,
-        joints_px=people.camera.project_bodies(joints, position[:, 2]).astype(np.float32),
-        joint_confidence=np.zeros_like(people.joint_confidence),
-        joint_visible=np.zeros_like(people.joint_visible),
-    )
+def _same_scale(before: Camera, now: Camera) -> bool:
+    """Whether the metres of two images are the same: with another guess of the focal length, or
+    a calibration instead of one, all distances change by a factor."""
+    return before == now or not (before.focal_assumed or now.focal_assumed)

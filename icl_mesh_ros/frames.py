@@ -112,7 +112,8 @@ class FrameProcessor:
         self._tracker.max_age_s = parameters.track_timeout
         self._tracker.smoothing_s = parameters.smoothing
         looks = looks_of(rgb, people) if parameters.track_colors else None
-        tracks = self._tracker.update(people, stamp_s, looks)
+        frame_id = image.header.frame_id
+        tracks = self._tracker.update(people, stamp_s, looks, frame_id=frame_id)
         times["track"] = _milliseconds_since(started)
         warnings = tuple(filter(None, (warning, depth_warning)))
         return FrameResult(rgb, tracks, note, times, warnings, tuple(filter(None, (error,))))

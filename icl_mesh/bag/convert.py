@@ -128,7 +128,8 @@ class _Frames:
         stamp = message.header.stamp
         # A camera without a clock stamps 0: then the time of recording counts.
         stamp_s = stamp.sec + stamp.nanosec * 1e-9 or time_ns * 1e-9
-        tracks = self._tracker.update(people, stamp_s, looks_of(rgb, people))
+        looks = looks_of(rgb, people)
+        tracks = self._tracker.update(people, stamp_s, looks, frame_id=message.header.frame_id)
         self._seen.update(images=1, people=int(tracks.detected.sum()))
         return tracks
 

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 
 from icl_mesh.appearance import Looks
-from icl_mesh.body import BodyModel
-from icl_mesh.body.asset import load_default_body
 from icl_mesh.camera import Camera
-from icl_mesh.tracking import MOST_LOST, Tracker, TrackState
+from icl_mesh.tracking import Tracker, TrackState
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 FRAME_S = 0.1
@@ -165,71 +163,6 @@ def test_a_person_who_walked_out_of_the_image_is_not_occluded(make_people) -> No
     assert len(states[-1]) == 0
 
 
-def test_time_jumping_back_starts_afresh_with_new_ids(make_people) -> None:
-    tracker = Tracker()
-    for k in range(5):
-        tracks = tracker.update(make_people([[0, 0, 3]], CAMERA), 100 + 0.1 * k)
-    assert tracks.people.track_id.tolist() == [1]
-    tracks = tracker.update(make_people([[0, 0, 3]], CAMERA), 3.0)
-    assert tracks.people.track_id.tolist() == [2]
-    assert tracks.state.tolist() == [TrackState.TENTATIVE]
-    assert tracks.velocity_m_s[0] == pytest.approx([0, 0, 0])
-
-
-def test_a_long_gap_forgets_and_equal_stamps_do_not_hurt(make_people) -> None:
-    tracker = Tracker()
-    first = tracker.update(make_people([[0, 0, 3]], CAMERA), 1.0)
-    again = tracker.update(make_people([[0, 0, 3]], CAMERA), 1.0)
-    later = tracker.update(make_people([[0, 0, 3]], CAMERA), 60.0)
-    assert [t.people.track_id.tolist() for t in (first, again, later)] == [[1], [1], [2]]
-
-
-def test_another_camera_starts_afresh(make_people) -> None:
-    tracker = Tracker()
-    tracker.update(make_people([[0, 0, 3]], CAMERA), 0.0)
-    other = dataclasses.replace(CAMERA, fx=800.0, fy=800.0)
-    assert tracker.update(make_people([[0, 0, 3]], other), 0.1).people.track_id.tolist() == [2]
-
-
-def test_noise_is_smoothed_and_its_size_told(make_people) -> None:
-    """Standing still with 5 % depth noise: the filter is closer, within its own deviation."""
-    tracker = Tracker()
-    generator = np.random.default_rng(1)
-    raw, filtered, deviation = [], [], []
-    for k in range(100):
-        position = np.array([0.5, 0.2, 4.0]) * (1 + generator.normal(0, 0.05))
-        tracks = tracker.update(make_people([position], CAMERA), 0.1 * k)
-        raw.append(position[2])
-        filtered.append(tracks.position_m[0, 2])
-        deviation.append(np.sqrt(tracks.position_covariance[0, 2, 2]))
-    assert np.std(filtered[10:]) < 0.8 * np.std(raw[10:])
-    inside = np.abs(np.array(filtered) - 4.0) < 2 * np.array(deviation)
-    assert inside.mean() > 0.9
-    assert (np.linalg.eigvalsh(tracks.position_covariance) > 0).all()
-
-
-def covariance_volume(tracks) -> float:
-    return float(np.linalg.det(tracks.position_covariance[-1].astype(float)))
-
-
-def test_the_covariance_stays_positive_and_grows_while_nobody_sees_the_person(make_people) -> None:
-    tracker, volumes = Tracker(max_age_s=3.0), []
-    for k in range(12):
-        tracks = tracker.update(make_people([[0.2, 0, 3]], CAMERA), 0.1 * k)
-    volumes.append(covariance_volume(tracks))
-    for k in range(12, 40):
-        tracks = tracker.update(make_people([], CAMERA), 0.1 * k)
-        assert tracks.state.tolist() == [TrackState.OCCLUDED]
-        covariance = tracks.position_covariance[0]
-        np.testing.assert_array_equal(covariance, covariance.T)
-        assert (np.linalg.eigvalsh(covariance) > 0).all()
-        volumes.append(covariance_volume(tracks))
-    assert (np.diff(volumes) > 0).all()
-    again = tracker.update(make_people([[0.2, 0, 3]], CAMERA), 4.0)
-    assert again.people.track_id.tolist() == [1]
-    assert covariance_volume(again) < volumes[-1]
-
-
 def looks(*colors) -> Looks:
     """Fully seen people, each of one colour (L*a*b*)."""
     color = np.array(colors, np.float32).reshape(-1, 1, 3)
@@ -259,89 +192,6 @@ def test_when_the_light_changes_everybody_keeps_their_id(make_people) -> None:
         people = make_people([[-0.5, 0, 3], [0.5, 0, 3]], CAMERA)
         ids.append(tracker.update(people, 0.1 * k, colors).people.track_id.tolist())
     assert ids == [[1, 2]] * 10
-
-
-def test_images_a_little_out_of_order_cost_nobody_their_id(make_people) -> None:
-    tracker = Tracker()
-    for stamp in (10.0, 10.1, 10.3, 10.2, 10.4, 10.35, 10.5):
-        tracks = tracker.update(make_people([[0, 0, 3]], CAMERA), stamp)
-        assert tracks.people.track_id.tolist() == [1]
-        assert np.isfinite(tracks.velocity_m_s).all()
-    assert tracker.update(make_people([[0, 0, 3]], CAMERA), 9.9).people.track_id.tolist() == [2]
-
-
-def test_a_stamp_that_stands_still_fills_no_memory(make_people) -> None:
-    """A driver that stamps every image alike: nobody grows old, yet not everybody is kept."""
-    tracker, generator = Tracker(), np.random.default_rng(0)
-    for _ in range(MOST_LOST // 2 + 30):
-        people = make_people(generator.uniform((-2, -1, 2), (2, 1, 9), (4, 3)), CAMERA)
-        tracks = tracker.update(people, 5.0)
-        assert tracks.detected.sum() == 4
-        assert len(tracks.people) <= MOST_LOST + 4
-
-
-def test_other_weights_keep_the_ids_another_body_does_not(make_people, body) -> None:
-    """A model update brings its own copy of the body; a body of another name means other betas."""
-    tracker = Tracker()
-    people = make_people([[0, 0, 3]], CAMERA)
-    tracker.update(people, 0.0)
-    copy = BodyModel(load_default_body())
-    updated = dataclasses.replace(people, body=copy, weights_version="newer")
-    tracks = tracker.update(updated, 0.1)
-    assert tracks.people.track_id.tolist() == [1]
-    assert tracks.people.weights_version == "newer"
-    other = BodyModel(dataclasses.replace(load_default_body(), name="other"))
-    tracks = tracker.update(dataclasses.replace(people, body=other), 0.2)
-    assert tracks.people.track_id.tolist() == [2]
-
-
-def test_other_weights_take_over_nothing_but_ids(make_people) -> None:
-    """No message mixes two models: neither in a smoothed body nor by somebody now out of sight."""
-    tracker = Tracker(min_hits=1, smoothing_s=1.0)
-    for k in range(3):
-        tracker.update(make_people([[0, 0, 3], [1, 0, 4]], CAMERA), 0.1 * k)
-    seen = make_people([[0, 0, 3.1]], CAMERA, embedding=-np.eye(64)[:1])  # embeddings say nothing
-    updated = dataclasses.replace(seen, weights_version="newer")
-    tracks = tracker.update(updated, 0.3)
-    assert tracks.people.track_id.tolist() == [1]
-    assert tracks.state.tolist() == [TrackState.TRACKED]
-    np.testing.assert_allclose(tracks.people.joints_m, updated.joints_m, atol=1e-5)
-    np.testing.assert_allclose(tracks.position_m, updated.position_m, atol=1e-5)
-    assert len(tracker.update(dataclasses.replace(updated), 0.4).state) == 1  # nobody comes back
-
-
-def test_smoothing_moves_the_body_and_leaves_the_observations(make_people, body) -> None:
-    tracker, generator = Tracker(smoothing_s=0.3), np.random.default_rng(2)
-    raw, out = [], []
-    for k in range(40):
-        scale = 1 + generator.normal(0, 0.05)
-        people = make_people([np.array([0.4, 0.1, 4.0]) * scale], CAMERA, vertices=True)
-        tracks = tracker.update(people, 0.1 * k)
-        raw.append(people.position_m[0])
-        out.append(tracks.people.position_m[0])
-        for name in ("score", "center_px", "bbox_px", "joint_confidence", "weak_camera"):
-            np.testing.assert_array_equal(getattr(tracks.people, name), getattr(people, name))
-    assert np.std(out[10:], axis=0)[2] < 0.6 * np.std(raw[10:], axis=0)[2]
-    # on the line of sight of this image, and the whole body with its pelvis
-    np.testing.assert_allclose(np.cross(out[-1], raw[-1]), 0, atol=1e-5)
-    shift = out[-1] - raw[-1]
-    np.testing.assert_allclose(tracks.people.joints_m[0], people.joints_m[0] + shift, atol=1e-4)
-    np.testing.assert_allclose(tracks.people.vertices_m[0], people.vertices_m[0] + shift, atol=1e-4)
-    np.testing.assert_allclose(
-        tracks.people.joints_px[0], CAMERA.project(tracks.people.joints_m[0]), atol=0.01
-    )
-    # who is occluded is drawn with the smoothed body
-    hidden = tracker.update(make_people([], CAMERA, vertices=True), 4.0)
-    assert hidden.state.tolist() == [TrackState.OCCLUDED]
-    np.testing.assert_allclose(
-        hidden.people.joints_m[0] - hidden.people.joints_m[0, 0],
-        tracks.people.joints_m[0] - tracks.people.joints_m[0, 0],
-        atol=1e-4,
-    )
-    tracker.smoothing_s = 0.0
-    people = make_people([[0.4, 0.1, 5.0]], CAMERA)
-    tracks = tracker.update(people, 4.1)
-    np.testing.assert_array_equal(tracks.people.joints_m[0], people.joints_m[0])
 
 
 @pytest.mark.parametrize("stamp", [float("nan"), float("inf")])

@@ -127,6 +127,9 @@ def test_depth_images_and_lenses(start, mesh_peer, scene):
         # and the lens has moved them: these people are near the edges of the picture
         moved = joints[0] - np.array(straight.joints[:3])
         assert np.linalg.norm(moved) > 0.03
+    # Another calibration and other distances: the same people, and they keep their ids.
+    ids = [[human.id for human in humans] for humans in (measured, judged, bent)]
+    assert ids[0] == ids[1] == ids[2]
     assert node.ended() is None
 
 

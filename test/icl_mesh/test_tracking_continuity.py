@@ -1,0 +1,151 @@
+"""What the tracker's memory outlasts, and what makes it start afresh."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from icl_mesh.body import BodyModel
+from icl_mesh.body.asset import load_default_body
+from icl_mesh.camera import Camera
+from icl_mesh.lens import Lens
+from icl_mesh.track_memory import through
+from icl_mesh.tracking import MOST_LOST, Tracker, TrackState
+
+CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
+
+
+def test_time_jumping_back_starts_afresh_with_new_ids(make_people) -> None:
+    tracker = Tracker()
+    for k in range(5):
+        tracks = tracker.update(make_people([[0, 0, 3]], CAMERA), 100 + 0.1 * k)
+    assert tracks.people.track_id.tolist() == [1]
+    tracks = tracker.update(make_people([[0, 0, 3]], CAMERA), 3.0)
+    assert tracks.people.track_id.tolist() == [2]
+    assert tracks.state.tolist() == [TrackState.TENTATIVE]
+    assert tracks.velocity_m_s[0] == pytest.approx([0, 0, 0])
+
+
+def test_a_long_gap_forgets_and_equal_stamps_do_not_hurt(make_people) -> None:
+    tracker = Tracker()
+    first = tracker.update(make_people([[0, 0, 3]], CAMERA), 1.0)
+    again = tracker.update(make_people([[0, 0, 3]], CAMERA), 1.0)
+    later = tracker.update(make_people([[0, 0, 3]], CAMERA), 60.0)
+    assert [t.people.track_id.tolist() for t in (first, again, later)] == [[1], [1], [2]]
+
+
+def test_images_a_little_out_of_order_cost_nobody_their_id(make_people) -> None:
+    tracker = Tracker()
+    for stamp in (10.0, 10.1, 10.3, 10.2, 10.4, 10.35, 10.5):
+        tracks = tracker.update(make_people([[0, 0, 3]], CAMERA), stamp)
+        assert tracks.people.track_id.tolist() == [1]
+        assert np.isfinite(tracks.velocity_m_s).all()
+    assert tracker.update(make_people([[0, 0, 3]], CAMERA), 9.9).people.track_id.tolist() == [2]
+
+
+def test_a_stamp_that_stands_still_fills_no_memory(make_people) -> None:
+    """A driver that stamps every image alike: nobody grows old, yet not everybody is kept."""
+    tracker, generator = Tracker(), np.random.default_rng(0)
+    for _ in range(MOST_LOST // 2 + 30):
+        people = make_people(generator.uniform((-2, -1, 2), (2, 1, 9), (4, 3)), CAMERA)
+        tracks = tracker.update(people, 5.0)
+        assert tracks.detected.sum() == 4
+        assert len(tracks.people) <= MOST_LOST + 4
+
+
+BENT = Lens("plumb_bob", (-0.2, 0.05, 1e-3, -1e-3, 0.0))
+
+
+def of_focus(step: int) -> Camera:
+    """CAMERA as a driver with autofocus publishes it: never twice the same intrinsics."""
+    breath = 1 + 0.01 * np.sin(step)
+    lens = Lens("plumb_bob", tuple(breath * np.array(BENT.coefficients)))
+    return Camera(580 * breath, 581 * breath, 319.5 + breath, 239.5 - breath, 640, 480, lens=lens)
+
+
+def test_intrinsics_that_change_with_every_image_cost_nobody_their_id(make_people) -> None:
+    tracker = Tracker(smoothing_s=0.1)
+    for k in range(12):
+        tracks = tracker.update(make_people([[-0.4, 0, 3], [0.5, 0, 4]], of_focus(k)), 0.1 * k)
+        assert tracks.people.track_id.tolist() == [1, 2]
+    assert tracks.state.tolist() == [TrackState.TRACKED] * 2
+    np.testing.assert_allclose(tracks.velocity_m_s, 0, atol=1e-3)
+    # who is out of sight is drawn where the newest intrinsics show that place
+    hidden = tracker.update(make_people([[-0.4, 0, 3]], of_focus(12)), 1.2)
+    assert hidden.state.tolist() == [TrackState.TRACKED, TrackState.OCCLUDED]
+    expected = make_people([[0.5, 0, 4]], of_focus(12))
+    np.testing.assert_allclose(hidden.people.joints_px[1:], expected.joints_px, atol=0.1)
+    np.testing.assert_allclose(hidden.people.center_px[1:], expected.center_px, atol=0.1)
+    assert tracker.update(make_people([[0.5, 0, 4]], CAMERA), 1.3).people.track_id[0] == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Camera(1100.0, 1090.0, 300.0, 250.0, 640, 480),  # zoomed in
+        Camera(870.0, 870.0, 479.5, 269.5, 960, 540),  # another mode
+        dataclasses.replace(CAMERA, lens=BENT),  # a calibration with the lens
+    ],
+)
+def test_people_through_another_calibration(make_people, other) -> None:
+    """Against people who were projected into it to begin with."""
+    places = [[-0.5, 0.1, 6.0], [0.4, -0.2, 8.0]]
+    moved, expected = through(make_people(places, CAMERA), other), make_people(places, other)
+    assert moved.camera == other
+    for name in ("center_px", "joints_px", "joints_m"):
+        np.testing.assert_allclose(getattr(moved, name), getattr(expected, name), atol=0.02)
+    # the box of a bent mesh is not quite the bent box
+    atol = 0.02 if other.lens is None else 1.0
+    np.testing.assert_allclose(moved.bbox_px, expected.bbox_px, atol=atol)
+    tracker = Tracker()
+    tracker.update(make_people(places, CAMERA), 0.0)
+    assert tracker.update(make_people(places, other), 0.1).people.track_id.tolist() == [1, 2]
+
+
+def test_another_guess_of_the_focal_length_starts_afresh(make_people) -> None:
+    """Distances before and after differ by a factor."""
+    tracker, ids = Tracker(), []
+    for k, camera in enumerate(
+        (Camera.assumed(640, 480, 60), Camera.assumed(640, 480, 70), CAMERA, CAMERA)
+    ):
+        ids += tracker.update(make_people([[0, 0, 3]], camera), 0.1 * k).people.track_id.tolist()
+    assert ids == [1, 2, 3, 3]
+
+
+def test_another_frame_starts_afresh(make_people) -> None:
+    """Two cameras on one topic: a place in one says nothing of a place in the other."""
+    tracker, ids = Tracker(), []
+    for k, frame in enumerate(("left", "left", "right", "right", "left")):
+        people = make_people([[0, 0, 3]], CAMERA)
+        ids += tracker.update(people, 0.1 * k, frame_id=frame).people.track_id.tolist()
+    assert ids == [1, 1, 2, 2, 3]
+
+
+def test_other_weights_keep_the_ids_another_body_does_not(make_people, body) -> None:
+    """A model update brings its own copy of the body; a body of another name means other betas."""
+    tracker = Tracker()
+    people = make_people([[0, 0, 3]], CAMERA)
+    tracker.update(people, 0.0)
+    copy = BodyModel(load_default_body())
+    updated = dataclasses.replace(people, body=copy, weights_version="newer")
+    tracks = tracker.update(updated, 0.1)
+    assert tracks.people.track_id.tolist() == [1]
+    assert tracks.people.weights_version == "newer"
+    other = BodyModel(dataclasses.replace(load_default_body(), name="other"))
+    tracks = tracker.update(dataclasses.replace(people, body=other), 0.2)
+    assert tracks.people.track_id.tolist() == [2]
+
+
+def test_other_weights_take_over_nothing_but_ids(make_people) -> None:
+    """No message mixes two models: neither in a smoothed body nor by somebody now out of sight."""
+    tracker = Tracker(min_hits=1, smoothing_s=1.0)
+    for k in range(3):
+        tracker.update(make_people([[0, 0, 3], [1, 0, 4]], CAMERA), 0.1 * k)
+    seen = make_people([[0, 0, 3.1]], CAMERA, embedding=-np.eye(64)[:1])  # embeddings say nothing
+    updated = dataclasses.replace(seen, weights_version="newer")
+    tracks = tracker.update(updated, 0.3)
+    assert tracks.people.track_id.tolist() == [1]
+    assert tracks.state.tolist() == [TrackState.TRACKED]
+    np.testing.assert_allclose(tracks.people.joints_m, updated.joints_m, atol=1e-5)
+    np.testing.assert_allclose(tracks.position_m, updated.position_m, atol=1e-5)
+    assert len(tracker.update(dataclasses.replace(updated), 0.4).state) == 1  # nobody comes back
