@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from icl_mesh.engine.accuracy import Accuracy, compare
-from icl_mesh.engine.cache import write_atomically
 from icl_mesh.engine.device import resolve_device
 from icl_mesh.engine.onnx_model import onnx_of
 from icl_mesh.engine.spec import PRECISIONS, candidates
 from icl_mesh.estimator import Estimator
+from icl_mesh.files import write_atomically
 from icl_mesh.predict import find_images, read_image
 from icl_mesh.weights import default_weights_path
 

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -25,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
 from icl_mesh.decoding import PEAK_THRESHOLD
+from icl_mesh.files import write_atomically
 from icl_mesh.network import BACKBONES, IclMeshNetwork, build_network
 
 FORMAT = "icl_mesh"
@@ -56,7 +55,7 @@ def save_weights(
         key: value.detach().cpu().contiguous().to(_stored_type(value, half))
         for key, value in network.state_dict().items()
     }
-    _write_atomically(path, _with_metadata(save(tensors), text))
+    write_atomically(path, _with_metadata(save(tensors), text))
 
 
 def load_weights(path: str | Path = "default") -> tuple[IclMeshNetwork, dict[str, Any]]:
@@ -156,22 +155,6 @@ def _with_metadata(data: bytes, text: Mapping[str, str]) -> bytes:
 def _tensors_digest(data: bytes) -> str:
     """SHA-256 of safetensors bytes without their header."""
     return hashlib.sha256(memoryview(data)[8 + int.from_bytes(data[:8], "little") :]).hexdigest()
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink()
-            raise
 
 
 def _stored_type(tensor: torch.Tensor, half: bool) -> torch.dtype:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
 from pathlib import Path
 
 import torch
 
+from icl_mesh.files import write_atomically
 from icl_mesh.network import IclMeshNetwork
 
 _LOG = logging.getLogger(__name__)
@@ -56,20 +56,3 @@ def write_cached(name: str, data: bytes) -> None:
             folder,
             error,
         )
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: a broken run leaves no broken file."""
-    with tempfile.NamedTemporaryFile(
-        dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        temporary = Path(file.name)
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            temporary.chmod(0o644)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink()
-            raise

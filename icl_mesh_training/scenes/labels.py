@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icl_mesh.camera import Camera
+from icl_mesh.files import write_atomically
 
 #: Values of SceneLabels.occlusion.
 VISIBLE, BY_SELF, BY_PERSON, BY_OBJECT, OUTSIDE = range(5)
@@ -81,10 +81,7 @@ class SceneLabels:
 
     def save(self, path: str | Path) -> None:
         """Write an .npz; it appears under its name only when it is complete."""
-        path = Path(path)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        partial.write_bytes(self.to_bytes())
-        partial.replace(path)
+        write_atomically(Path(path), self.to_bytes(), durable=False)
 
     @classmethod
     def load(cls, path: str | Path) -> SceneLabels:

@@ -19,6 +19,7 @@ import torch
 from tqdm import tqdm
 
 from icl_mesh.body import BodyModel
+from icl_mesh.files import write_atomically
 from icl_mesh_training.scenes.generator import SceneAssets, SceneGenerator, encode_jpeg
 from icl_mesh_training.scenes.labels import SceneLabels
 from icl_mesh_training.scenes.occluding import TOLERANCE
@@ -189,9 +190,7 @@ def _write_scene(index: int) -> None:
     image, labels = worker.scene(index)
     path = scene_path(worker.folder, index)
     labels.save(path.with_suffix(".npz"))
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(image)
-    partial.replace(path)
+    write_atomically(path, image, durable=False)
 
 
 def _write_shard(shard: tuple[int, int, int]) -> None:

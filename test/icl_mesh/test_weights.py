@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from icl_mesh import files as files_module
 from icl_mesh import weights as weights_module
 from icl_mesh.network import build_network
 from icl_mesh.weights import default_weights_path, load_weights, save_weights
@@ -130,7 +131,7 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(network, saved, monkeyp
     def full_disk(_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(weights_module.os, "fsync", full_disk)
+    monkeypatch.setattr(files_module.os, "fsync", full_disk)
     with pytest.raises(OSError, match="no space left"):
         save_weights(saved, network, METADATA)
     assert saved.read_bytes() == before
