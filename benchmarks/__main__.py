@@ -27,7 +27,7 @@ from benchmarks.losses import measure_losses  # noqa: E402
 from benchmarks.machine import describe_machine, is_busy  # noqa: E402
 from benchmarks.model import load_model  # noqa: E402
 from benchmarks.plots import write_plots  # noqa: E402
-from benchmarks.report import Report, Section, replace_between_markers  # noqa: E402
+from benchmarks.report import BEGIN, END, Report, Section, replace_between_markers  # noqa: E402
 from benchmarks.stages import INPUT_SIZES, measure_stages  # noqa: E402
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.json is not None:
             options.json.write_text(report.as_json() + "\n", encoding="utf-8")
         if options.markdown is not None:
-            replace_between_markers(options.markdown, report.as_markdown())
+            replace_between_markers(options.markdown, report.as_markdown(), BEGIN, END)
         if options.plots is not None:
             write_plots(report, options.plots)
         if earlier is not None:

@@ -94,14 +94,15 @@ def _number(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
-def replace_between_markers(path: Path, markdown: str) -> None:
-    """Put a new table between the BEGIN and END lines of a document.
+def replace_between_markers(path: Path, markdown: str, begin: str, end: str) -> None:
+    """Put new results between the `begin` and `end` lines of a document.
 
     Raises ValueError for a document that lacks them, in this order.
     """
     text = path.read_text(encoding="utf-8")
-    before, found_begin, rest = text.partition(BEGIN)
-    _, found_end, after = rest.partition(END)
+    before, found_begin, rest = text.partition(begin)
+    _, found_end, after = rest.partition(end)
     if not found_begin or not found_end:
-        raise ValueError(f"{path}: the lines '{BEGIN}' and '{END}' must stand there, in this order")
-    path.write_text(f"{before}{BEGIN}\n\n{markdown}\n{END}{after}", encoding="utf-8")
+        raise ValueError(f"{path}: the lines '{begin}' and '{end}' must stand there, in this order")
+    new = f"{before}{begin}\n\n{markdown.rstrip()}\n\n{end}{after}"
+    path.write_text(new, encoding="utf-8")

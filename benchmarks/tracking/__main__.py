@@ -11,11 +11,13 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks.report import replace_between_markers
 from benchmarks.tracking.plot import plot_run
 from benchmarks.tracking.recording import Recording, record
 from benchmarks.tracking.report import (
+    BEGIN,
+    END,
     identity_table,
-    replace_table,
     steadiness_table,
     story_table,
 )
@@ -52,7 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
             shown = {n: runs[n][options.plot_sequence] for n in (names[0], names[-1])}
             plot_run(options.plot, shown)
         if options.markdown is not None:
-            replace_table(options.markdown, text)
+            replace_between_markers(options.markdown, text, BEGIN, END)
     except (ValueError, OSError, IndexError) as error:
         print(f"benchmarks.tracking: {error}", file=sys.stderr)
         return 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from benchmarks.tracking.scores import Identity, Motion
 
@@ -50,16 +49,3 @@ def _row(name: str, result: Motion, distance: str, joints: str | None) -> str:
         j = result.joints[joints]
         cells += [f"{1000 * j.error:.0f} mm", f"{1000 * j.jitter:.0f} mm"]
     return "| " + " | ".join(cells) + " |"
-
-
-def replace_table(path: Path, text: str) -> None:
-    """Put new results between the BEGIN and END lines of a document.
-
-    Raises ValueError for a document that lacks them, in this order.
-    """
-    document = path.read_text(encoding="utf-8")
-    before, found_begin, rest = document.partition(BEGIN)
-    _, found_end, after = rest.partition(END)
-    if not found_begin or not found_end:
-        raise ValueError(f"{path}: the lines '{BEGIN}' and '{END}' must stand there, in this order")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")

@@ -187,7 +187,7 @@ def test_a_document_without_markers_is_refused(tmp_path):
     document = tmp_path / "document.md"
     document.write_text(END + BEGIN)
     with pytest.raises(ValueError, match="must stand there, in this order"):
-        replace_between_markers(document, "table")
+        replace_between_markers(document, "table", BEGIN, END)
     assert document.read_text() == END + BEGIN
 
 

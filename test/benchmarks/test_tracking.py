@@ -8,8 +8,9 @@ import pytest
 
 pytest.importorskip("motmetrics")
 
+from benchmarks.report import replace_between_markers
 from benchmarks.tracking.recording import Recording
-from benchmarks.tracking.report import BEGIN, END, identity_table, replace_table
+from benchmarks.tracking.report import BEGIN, END, identity_table
 from benchmarks.tracking.scores import follow, identity, match_frame, motion
 from icl_mesh.appearance import Looks
 from icl_mesh.body import BodyModel
@@ -146,8 +147,8 @@ def test_recordings_come_back_from_their_files(recording, tmp_path, body) -> Non
 def test_the_table_goes_between_the_markers(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
-    replace_table(page, "new")
+    replace_between_markers(page, "new", BEGIN, END)
     assert page.read_text() == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
     page.write_text("nothing")
     with pytest.raises(ValueError, match="must stand there, in this order"):
-        replace_table(page, "new")
+        replace_between_markers(page, "new", BEGIN, END)
