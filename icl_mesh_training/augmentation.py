@@ -77,6 +77,41 @@ def augmentation_errors(entries: object) -> list[str]:
     return errors
 
 
+@dataclass(frozen=True)
+class Augmented:
+    """An augmented scene in the network's square.
+
+    image: RGB u8 [S, S, 3]. labels: of the flipped and rolled people; their pixels are those of the
+    flipped image, not of the square. joints: [N, 24, 2] in square coordinates (-1 to 1 inside).
+    """
+
+    image: npt.NDArray[np.uint8]
+    labels: SceneLabels
+    joints: npt.NDArray[np.float64]
+    camera: SquareCamera
+
+
+def augment(
+    image: npt.NDArray[np.uint8],
+    labels: SceneLabels,
+    size: int,
+    config: AugmentationConfig,
+    rng: np.random.Generator,
+) -> Augmented:
+    """An image [H, W, 3] with its labels -> the network's square of `size` px."""
+    if rng.random() < config.flip:
+        image, labels = flip(image, labels)
+    affine, roll = square_affine(labels, size, config, rng)
+    labels = roll_people(labels, roll)
+    px = labels.joints_px.reshape(-1, 2).astype(np.float64) @ affine[:, :2].T + affine[:, 2]
+    return Augmented(
+        warp(jitter_colour(image, config, rng), affine, size),  # padding keeps its grey
+        labels,
+        (2 * (px + 0.5) / size - 1).reshape(-1, 24, 2),
+        moved_camera(labels, affine, size),
+    )
+
+
 def square_affine(
     labels: SceneLabels, size: int, config: AugmentationConfig, rng: np.random.Generator
 ) -> tuple[npt.NDArray[np.float64], float]:

@@ -11,15 +11,7 @@ from torch.utils.data import Dataset
 
 from icl_mesh.camera import weak_perspective_from_root
 from icl_mesh.network import IMAGENET_MEAN, IMAGENET_STD
-from icl_mesh_training.augmentation import (
-    AugmentationConfig,
-    flip,
-    jitter_colour,
-    moved_camera,
-    roll_people,
-    square_affine,
-    warp,
-)
+from icl_mesh_training.augmentation import AugmentationConfig, augment
 from icl_mesh_training.batch import Sample
 from icl_mesh_training.data.files import read_image
 from icl_mesh_training.scenes.labels import OUTSIDE, SceneLabels
@@ -64,16 +56,10 @@ def make_sample(
     rng: np.random.Generator,
 ) -> Sample:
     """An image [H, W, 3] with its labels -> augmented, letterboxed sample."""
-    if rng.random() < config.flip:
-        image, labels = flip(image, labels)
-    affine, roll = square_affine(labels, size, config, rng)
-    labels = roll_people(labels, roll)
-    camera = moved_camera(labels, affine, size)
-    people = len(labels.betas)
-
-    px = labels.joints_px.reshape(-1, 2) @ affine[:, :2].T + affine[:, 2]
-    joints = (2 * (px + 0.5) / size - 1).reshape(people, 24, 2)
-    joints = np.nan_to_num(joints, nan=8.0)  # behind the camera: far outside
+    square = augment(image, labels, size, config, rng)
+    labels, camera = square.labels, square.camera
+    people = len(labels)
+    joints = np.nan_to_num(square.joints, nan=8.0)  # behind the camera: far outside
     state = labels.occlusion.astype(np.uint8)
     outside = (np.abs(joints) >= 1).any(-1)
     share = labels.visible_share.astype(np.float32)
@@ -87,7 +73,7 @@ def make_sample(
     root = labels.joints_m[:, 0].astype(np.float64)
     matrices = Rotation.from_rotvec(labels.pose.reshape(-1, 3)).as_matrix()
     return Sample(
-        image=warp(jitter_colour(image, config, rng), affine, size),  # padding keeps its grey
+        image=square.image,
         joints_2d=np.clip(joints, -8, 8).astype(np.float32),
         joint_state=state,
         visible_share=share.astype(np.float32),

@@ -12,15 +12,7 @@ from scipy.spatial.transform import Rotation
 
 from icl_mesh.body import BodyModel
 from icl_mesh.camera import Camera, weak_perspective_from_root
-from icl_mesh_training.augmentation import (
-    AugmentationConfig,
-    flip,
-    jitter_colour,
-    moved_camera,
-    roll_people,
-    square_affine,
-    warp,
-)
+from icl_mesh_training.augmentation import AugmentationConfig, augment
 from icl_mesh_training.batch import Sample
 from icl_mesh_training.data.annotations import ImageRecord, People
 from icl_mesh_training.data.conventions import Convention
@@ -56,14 +48,8 @@ def make_sample(
     has_camera = np.isfinite(labels.joints_m[:, 0]).all(1) & (known is not None)
     has_camera &= labels.joints_m[:, 0, 2] > 0
 
-    if rng.random() < config.flip:
-        image, labels = flip(image, labels)
-    affine, roll = square_affine(labels, size, config, rng)
-    labels = roll_people(labels, roll)
-    camera = moved_camera(labels, affine, size)
-
-    px = labels.joints_px.reshape(-1, 2).astype(np.float64) @ affine[:, :2].T + affine[:, 2]
-    joints = (2 * (px + 0.5) / size - 1).reshape(count, 24, 2)
+    square = augment(image, labels, size, config, rng)
+    labels, camera, joints = square.labels, square.camera, square.joints
     state = labels.occlusion.astype(np.uint8)
     labelled = state < UNLABELLED
     state[(np.abs(joints) >= 1).any(-1) | ~labelled] = OUTSIDE
@@ -84,7 +70,7 @@ def make_sample(
     rotations = Rotation.from_rotvec(labels.pose.reshape(-1, 3)).as_matrix()
     neutral = people.gender == "n"
     return Sample(
-        image=warp(jitter_colour(image, config, rng), affine, size),
+        image=square.image,
         joints_2d=np.clip(joints, -8, 8).astype(np.float32),
         joint_state=state,
         visible_share=np.ones(count, np.float32),
