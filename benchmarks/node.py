@@ -32,7 +32,7 @@ from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.markers import MESHES, HumanMarkers, MarkerStyle, color_of
-from icl_mesh_ros.messages import human_array
+from icl_mesh_ros.messages import serialized_humans
 from icl_mesh_ros.parameters import MeshParameters
 
 PEOPLE = (1, 4, 8)
@@ -101,7 +101,7 @@ class FrameSteps:
             watch.lap("receive")
             tracks = self._track(image, vertices=markers)
             watch.lap("convert, track")
-            humans = human_array(tracks, image.header)
+            humans = serialized_humans(tracks, image.header)
             watch.lap("fill humans")
             self._topics.humans.publish(humans)
             watch.lap("publish humans")

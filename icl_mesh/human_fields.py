@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
 from icl_mesh.people import People
+from icl_mesh.rotation import quaternions, rotvecs
 from icl_mesh.tracking import Tracks
 
 #: Human.distance_source
@@ -21,42 +21,49 @@ ASSUMED_FOCAL, CAMERA_INFO, DEPTH = 0, 1, 2
 NESTED = {"position": "xyz", "velocity": "xyz", "orientation": "xyzw"}
 
 
-def human_fields(tracks: Tracks, *, with_vertices: bool = False) -> list[dict[str, Any]]:
-    """Per person: the fields of Human by name. Numbers, flat arrays, and 3 or 4 numbers for those
-    in NESTED.
+def human_columns(
+    tracks: Tracks, *, with_vertices: bool = False
+) -> dict[str, npt.NDArray[np.generic]]:
+    """The fields of Human by name, each for everybody: [N] or [N, ...].
 
-    with_vertices: with the mesh, which must be there; else vertices is empty.
+    with_vertices: with the meshes, which must be there; else vertices is [N, 0].
     Raises ValueError for people without ids.
     """
     people = tracks.people
-    if len(people) == 0:  # SciPy refuses to make no rotations at all
-        return []
-    ids, pose = track_ids(people), people.pose_rotvec
-    meshes = vertices_of(people) if with_vertices else np.zeros((len(people), 0), np.float32)
-    sources = distance_sources(people)
-    # x y z w, as geometry_msgs orders them.
-    quaternions = Rotation.from_matrix(people.rotations[:, 0]).as_quat()
+    ids, count = track_ids(people), len(people)
+    turns = quaternions(people.rotations)  # x y z w, as geometry_msgs orders them
+    return {
+        "id": ids,
+        "tracking_state": tracks.state,
+        "score": people.score,
+        "bbox_px": people.bbox_px,
+        "center_px": people.center_px,
+        "position": tracks.position_m,
+        "position_covariance": tracks.position_covariance,
+        "velocity": tracks.velocity_m_s,
+        "orientation": turns[:, 0],
+        "distance_source": distance_sources(people),
+        "betas": people.betas,
+        "pose": rotvecs(turns).astype(np.float32),
+        "joints": people.joints_m,
+        "joints_px": people.joints_px,
+        "joint_confidence": people.joint_confidence,
+        "camera": people.weak_camera,
+        "vertices": vertices_of(people) if with_vertices else np.zeros((count, 0), np.float32),
+    }
+
+
+def human_fields(tracks: Tracks, *, with_vertices: bool = False) -> list[dict[str, Any]]:
+    """Per person what :func:`human_columns` has of everybody, as the fields of a message take it:
+    numbers, flat arrays, and 3 or 4 numbers for those in NESTED."""
+    columns = human_columns(tracks, with_vertices=with_vertices)
+    columns["position_covariance"] = columns["position_covariance"].astype(np.float64)
     return [
         {
-            "id": int(ids[i]),
-            "tracking_state": int(tracks.state[i]),
-            "score": float(people.score[i]),
-            "bbox_px": people.bbox_px[i],
-            "center_px": people.center_px[i],
-            "position": tracks.position_m[i],
-            "position_covariance": tracks.position_covariance[i].astype(np.float64).ravel(),
-            "velocity": tracks.velocity_m_s[i],
-            "orientation": quaternions[i],
-            "distance_source": int(sources[i]),
-            "betas": people.betas[i],
-            "pose": pose[i],
-            "joints": people.joints_m[i].ravel(),
-            "joints_px": people.joints_px[i].ravel(),
-            "joint_confidence": people.joint_confidence[i],
-            "camera": people.weak_camera[i],
-            "vertices": meshes[i].ravel(),
+            name: values[i].item() if values.ndim == 1 else values[i].ravel()
+            for name, values in columns.items()
         }
-        for i in range(len(people))
+        for i in range(len(tracks.people))
     ]
 
 

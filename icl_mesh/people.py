@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.spatial.transform import Rotation
 
 from icl_mesh.body import BodyModel
 from icl_mesh.camera import Camera
+from icl_mesh.rotation import quaternions, rotvecs
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -144,8 +144,7 @@ class People:
     @property
     def pose_rotvec(self) -> FloatArray:
         """Rotation vectors of the 24 joints, one after the other, [N, 72], rad."""
-        rotations = Rotation.from_matrix(self.rotations.reshape(-1, 3, 3))
-        return rotations.as_rotvec().reshape(-1, 72).astype(np.float32)
+        return rotvecs(quaternions(self.rotations)).reshape(-1, 72).astype(np.float32)
 
     def mesh_m(self) -> FloatArray:
         """Mesh vertices [N, V, 3], m: vertices_m, or computed now where that is None."""

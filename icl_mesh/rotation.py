@@ -7,7 +7,10 @@ Representations in Neural Networks", section 4.1).
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
+from scipy.spatial.transform import Rotation
 
 IDENTITY_6D = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
@@ -41,3 +44,37 @@ def matrix_from_rotvec(rotvec: torch.Tensor) -> torch.Tensor:
     import roma
 
     return roma.rotvec_to_rotmat(rotvec)
+
+
+def quaternions(matrices: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Rotation matrices [..., 3, 3] -> unit quaternions (x, y, z, w) [..., 4].
+
+    SciPy first makes matrices exactly orthogonal, one SVD each, which for the joints of many people
+    takes most of a millisecond; the network's are orthogonal to float32. Of 4 q q^T, whose entries
+    are sums of the matrix's, the row with the largest diagonal is taken (Shepperd 1978).
+    """
+    m = np.moveaxis(np.asarray(matrices, np.float64), (-2, -1), (0, 1))
+    a, b, c = m[0, 0], m[1, 1], m[2, 2]
+    xy, xz, yz = m[1, 0] + m[0, 1], m[2, 0] + m[0, 2], m[2, 1] + m[1, 2]
+    xw, yw, zw = m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]
+    products = np.stack(
+        (
+            *(1 + a - b - c, xy, xz, xw),
+            *(xy, 1 - a + b - c, yz, yw),
+            *(xz, yz, 1 - a - b + c, zw),
+            *(xw, yw, zw, 1 + a + b + c),
+        ),
+        axis=-1,
+    ).reshape(-1, 4, 4)
+    best = products[:, range(4), range(4)].argmax(axis=1)
+    rows = products[np.arange(len(products)), best]
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows.reshape(*a.shape, 4)
+
+
+def rotvecs(quaternions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Unit quaternions (x, y, z, w) [..., 4] -> rotation vectors [..., 3], rad, angles up to pi."""
+    flat = quaternions.reshape(-1, 4)
+    if len(flat) == 0:  # SciPy refuses to make no rotations at all
+        return np.zeros((*quaternions.shape[:-1], 3))
+    return Rotation.from_quat(flat).as_rotvec().reshape(*quaternions.shape[:-1], 3)

@@ -7,34 +7,30 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 
 from icl_mesh.body import BodyModel as Body
-from icl_mesh.human_fields import NESTED, human_fields
+from icl_mesh.human_fields import human_columns
 from icl_mesh.tracking import Tracks
+from icl_mesh_ros.cdr_records import with_records
 from icl_mesh_ros.msg import BodyModel, Human, HumanArray
 
 
-def human_array(tracks: Tracks, header: Header, *, with_vertices: bool = False) -> HumanArray:
-    """One image's tracked people as a message under the header of that image.
+def serialized_humans(tracks: Tracks, header: Header, *, with_vertices: bool = False) -> bytes:
+    """CDR bytes of a HumanArray: one image's tracked people under the header of that image.
 
     with_vertices: fill Human.vertices from people.vertices_m (which must then be there).
-    icl_mesh.human_fields says what the fields hold. Raises ValueError for people without ids.
+    icl_mesh.human_fields says what the fields hold. Made without an object per person.
+    Publisher.publish takes the bytes. Raises ValueError for people without ids.
     """
     people = tracks.people
     message = HumanArray(header=header)
     message.image_width, message.image_height = people.camera.width, people.camera.height
     message.body_model = people.body.name
     message.weights_version = people.weights_version
-    for fields in human_fields(tracks, with_vertices=with_vertices):
-        human = Human()
-        for name, values in fields.items():
-            if name in NESTED:
-                _fill(getattr(human, name), NESTED[name], values)
-            else:
-                setattr(human, name, _typed("f", values) if name == "vertices" else values)
-        message.humans.append(human)
-    return message
+    columns = human_columns(tracks, with_vertices=with_vertices)
+    return with_records(serialize_message(message), Human, columns, len(people))
 
 
 def body_model_message(body: Body, weights_version: str) -> BodyModel:
@@ -47,12 +43,6 @@ def body_model_message(body: Body, weights_version: str) -> BodyModel:
         vertex_count=body.vertex_count,
         faces=_typed("I", body.faces.astype(np.uint32)),
     )
-
-
-def _fill(target: Any, names: str, values: npt.NDArray[np.floating]) -> None:
-    """Set target.x, target.y, ... of a geometry message."""
-    for name, value in zip(names, values, strict=True):
-        setattr(target, name, float(value))
 
 
 def _typed(typecode: str, values: npt.NDArray[Any]) -> array.array[Any]:

@@ -6,14 +6,15 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
-from visualization_msgs.msg import MarkerArray
+from visualization_msgs.msg import Marker, MarkerArray
 
 from icl_mesh.body import BodyModel as Body
 from icl_mesh.tracking import Tracks
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.frames import FrameResult
+from icl_mesh_ros.last_words import last_words
 from icl_mesh_ros.markers import HumanMarkers, MarkerStyle
-from icl_mesh_ros.messages import body_model_message, human_array
+from icl_mesh_ros.messages import body_model_message, serialized_humans
 from icl_mesh_ros.msg import BodyModel, HumanArray
 from icl_mesh_ros.parameters import MeshParameters
 from icl_mesh_ros.rep155 import BodyTopics
@@ -37,6 +38,7 @@ class Outputs:
         self._overlay = node.create_publisher(Image, "humans/overlay", 1)
         self._body_model = node.create_publisher(BodyModel, "humans/body_model", LATCHED_QOS)
         self._human_markers = HumanMarkers()
+        self._header: Header | None = None  # of the last frame that was published
         # Made when the parameters first ask for them.
         self._transforms: TransformPublisher | None = None
         self._bodies: BodyTopics | None = None
@@ -65,10 +67,13 @@ class Outputs:
         The people go out first: a ValueError, raised where an overlay cannot be drawn here, does
         not cost them.
         """
+        self._header = header
         # Somebody may have come since wants_vertices was asked: served with the next frame.
         meshes = result.tracks.people.vertices_m is not None
         self._humans.publish(
-            human_array(result.tracks, header, with_vertices=meshes and settings.publish_vertices)
+            serialized_humans(
+                result.tracks, header, with_vertices=meshes and settings.publish_vertices
+            )
         )
         self._publish_frames(result.tracks, header, settings)
         self._publish_bodies(result, header, settings)
@@ -79,6 +84,20 @@ class Outputs:
             self._human_markers.forget()
         if meshes and self._overlay.get_subscription_count() > 0:
             self._publish_overlay(result, header)
+
+    def end(self) -> None:
+        """No more frames come: what RViz shows is deleted, and nobody is listed as tracked.
+
+        Nothing goes out on humans: an empty message would say that nobody is there.
+        """
+        if self._header is None:
+            return
+        everything = Marker(header=self._header, action=Marker.DELETEALL)
+        last_words(self._markers, MarkerArray(markers=[everything]))
+        self._human_markers.forget()
+        if self._bodies is not None:
+            self._bodies.end(self._header)
+        self._header = None
 
     def destroy(self) -> None:
         """Take the topics back."""
@@ -100,6 +119,7 @@ class Outputs:
             self._bodies = self._bodies or BodyTopics(self._node)
             self._bodies.publish(result.tracks, result.rgb, header, settings.body_id_prefix)
         elif self._bodies is not None:  # switched off: nobody must take old ids for present ones
+            self._bodies.end(header)
             self._bodies.destroy()
             self._bodies = None
 

@@ -10,7 +10,9 @@ from icl_mesh.rotation import (
     IDENTITY_6D,
     matrix_from_6d,
     matrix_from_rotvec,
+    quaternions,
     rotvec_from_matrix,
+    rotvecs,
     sixd_from_matrix,
 )
 
@@ -61,3 +63,19 @@ def test_gradient_is_finite_at_identity() -> None:
     six = torch.tensor(IDENTITY_6D, requires_grad=True)
     matrix_from_6d(six).sum().backward()
     assert torch.isfinite(six.grad).all()
+
+
+def test_quaternions_and_rotation_vectors_are_scipys() -> None:
+    """Random ones, and turns by half and nothing about every axis, where signs and divisors go
+    wrong."""
+    axes = np.concatenate((np.eye(3), -np.eye(3), [[0.6, 0.0, 0.8], [-0.6, 0.48, 0.64]]))
+    turns = [axes * angle for angle in (0, 1e-7, np.pi / 2, np.pi - 1e-6, np.pi)]
+    special = Rotation.from_rotvec(np.concatenate(turns))
+    for truth in (special, Rotation.random(300, random_state=1)):
+        matrices = truth.as_matrix().astype(np.float32).reshape(2, -1, 3, 3)
+        found = quaternions(matrices)
+        np.testing.assert_allclose(np.linalg.norm(found, axis=-1), 1)
+        assert Rotation.from_quat(found.reshape(-1, 4)).approx_equal(truth, atol=1e-6).all()
+        again = Rotation.from_rotvec(rotvecs(found).reshape(-1, 3))
+        assert again.approx_equal(truth, atol=1e-6).all()
+    assert rotvecs(quaternions(np.zeros((0, 24, 3, 3)))).shape == (0, 24, 3)

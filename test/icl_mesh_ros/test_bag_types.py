@@ -12,7 +12,7 @@ from builtin_interfaces.msg import Time
 from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 
-from icl_mesh_ros.messages import body_model_message, human_array
+from icl_mesh_ros.messages import body_model_message, serialized_humans
 from icl_mesh_ros.msg import BodyModel, HumanArray
 
 pytest.importorskip("rosbags", reason="PyPI package rosbags is not installed")
@@ -34,7 +34,9 @@ def test_people_written_without_ros_are_the_nodes_own(make_tracks, typestore):
     message = types.human_array(typestore, tracks, header, with_vertices=True)
     data = bytes(typestore.serialize_cdr(message, types.HUMAN_ARRAY))
     header = Header(stamp=Time(sec=12, nanosec=34), frame_id="optical")
-    expected = human_array(tracks, header, with_vertices=True)
+    expected = deserialize_message(
+        serialized_humans(tracks, header, with_vertices=True), HumanArray
+    )
     read = deserialize_message(data, HumanArray)
     assert len(read.humans) == len(expected.humans) == 2
     for human, other in zip(read.humans, expected.humans, strict=True):

@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 import pytest
+from rclpy.serialization import deserialize_message
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
@@ -17,8 +18,8 @@ from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.depth_store import DepthStore
 from icl_mesh_ros.frames import FrameProcessor
-from icl_mesh_ros.messages import human_array
-from icl_mesh_ros.msg import Human
+from icl_mesh_ros.messages import serialized_humans
+from icl_mesh_ros.msg import Human, HumanArray
 from icl_mesh_ros.parameters import MeshParameters
 
 SIZE = (640, 480)
@@ -27,6 +28,10 @@ K = [500.0, 0.0, 319.5, 0.0, 510.0, 239.5, 0.0, 0.0, 1.0]
 
 def stamp(seconds: float) -> Time:
     return Time(nanoseconds=round(seconds * 1e9))
+
+
+def human_array(tracks) -> HumanArray:
+    return deserialize_message(serialized_humans(tracks, Header()), HumanArray)
 
 
 def depth_message(seconds: float, metres: float = 2.2, size=SIZE, encoding="16UC1") -> Image:
@@ -111,14 +116,14 @@ def test_people_are_moved_to_where_the_depth_image_shows_them(process):
     # The surface is at 2.2 m: the pelvis is inside the body, somewhere behind it.
     assert ((people.position_m[:, 2] > 2.1) & (people.position_m[:, 2] < 2.5)).all()
     assert result.times_ms["depth"] > 0
-    message = human_array(result.tracks, Header())
+    message = human_array(result.tracks)
     assert [human.distance_source for human in message.humans] == [Human.DEPTH] * 2
 
 
 def test_some_people_are_measured_and_some_judged(process):
     """The person at 3 m: 1.2 m is less than half of that, and taken for something else."""
     result = process(depth_message(5.0, metres=1.2))
-    message = human_array(result.tracks, Header())
+    message = human_array(result.tracks)
     sources = [human.distance_source for human in message.humans]
     assert sources == [Human.DEPTH, Human.CAMERA_INFO]
 
@@ -146,7 +151,7 @@ def test_without_a_usable_depth_image_size_decides_and_it_is_said(process, depth
     assert len(texts) == len(result.warnings) + len(result.errors) == 1
     assert re.search(said, texts[0])
     assert not result.tracks.people.distance_from_depth.any()
-    message = human_array(result.tracks, Header())
+    message = human_array(result.tracks)
     assert [human.distance_source for human in message.humans] == [Human.CAMERA_INFO] * 2
 
 
