@@ -54,6 +54,11 @@ class People:
             gender=np.full(count, "n"),
         )
 
+    def label_pixels(self, state: npt.NDArray[np.uint8], pixels: npt.NDArray[np.floating]) -> None:
+        """The states of all points, and the pixels of those that are labelled; NaN elsewhere."""
+        self.state[:] = state
+        self.keypoints_px[:] = np.where(state[..., None] < UNLABELLED, pixels, np.nan)
+
     def __len__(self) -> int:
         return len(self.state)
 

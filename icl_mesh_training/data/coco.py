@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from icl_mesh_training.data.annotations import Annotations, People
 from icl_mesh_training.data.conventions import CONVENTIONS
-from icl_mesh_training.data.files import entries, existing, read_json
+from icl_mesh_training.data.files import entries, existing, image_number, read_json
 from icl_mesh_training.data.visibility import UNLABELLED, VISIBILITY_RULES
 
 
@@ -46,11 +46,7 @@ def read_coco(
     owner, ids, faults, kept = [], [], {}, []
     for number, annotation in enumerate(found):
         name = f"{source}: annotation {annotation.get('id', f'number {number}')}"
-        image = index_of.get(annotation.get("image_id"))
-        if image is None:
-            raise ValueError(
-                f"{name} is of image {annotation.get('image_id')}, which is not among the images"
-            )
+        image = image_number(annotation, index_of, name)
         try:
             if annotation.get("keypoints"):
                 given = _numbers(annotation["keypoints"], "keypoints", 3 * len(points))
@@ -67,10 +63,9 @@ def read_coco(
         kept.append(number)
     chosen = np.array(kept, np.int64)
     people = People.unlabelled(len(chosen), len(points))
-    people.state[:] = VISIBILITY_RULES[dataset](keypoints[chosen, :, 2])
-    people.state[crowd[chosen]] = UNLABELLED
-    labelled = people.state[..., None] < UNLABELLED
-    people.keypoints_px[:] = np.where(labelled, keypoints[chosen, :, :2], np.nan)
+    state = VISIBILITY_RULES[dataset](keypoints[chosen, :, 2])
+    state[crowd[chosen]] = UNLABELLED
+    people.label_pixels(state, keypoints[chosen, :, :2])
     people.box_px[:] = boxes[chosen]
     annotations = Annotations.gather(
         dataset=dataset,

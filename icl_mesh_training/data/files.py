@@ -55,6 +55,19 @@ def entries(content: Any, key: str, path: Path) -> list[dict[str, Any]]:
     return found
 
 
+def image_number(annotation: dict[str, Any], index_of: dict[Any, int], name: str) -> int:
+    """Place of an annotation's image among the images; index_of: image id -> place.
+
+    name: the annotation's, for the ValueError where its image is not among them.
+    """
+    found = index_of.get(annotation.get("image_id"))
+    if found is None:
+        raise ValueError(
+            f"{name} is of image {annotation.get('image_id')}, which is not among the images"
+        )
+    return found
+
+
 def read_npz(path: Path, required: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
     """The arrays of an .npz. Raises ValueError where some are missing or it cannot be read."""
     existing(path, "the label file")

@@ -9,7 +9,7 @@ import numpy as np
 from icl_mesh_training.data.annotations import Annotations, People
 from icl_mesh_training.data.conventions import CONVENTIONS
 from icl_mesh_training.data.files import existing, first_existing, read_json, read_mat
-from icl_mesh_training.data.visibility import UNLABELLED, VISIBILITY_RULES
+from icl_mesh_training.data.visibility import VISIBILITY_RULES
 
 _LSP_POINTS = len(CONVENTIONS["lsp14"].names)
 _LSP_TRAIN = 1000  # of LSP's 2000 images the first half is for training
@@ -44,10 +44,8 @@ def read_mpii(source: Path, images: Path) -> Annotations:
             box[number] = (*(center - side / 2), side, side)
         except (KeyError, TypeError, ValueError, IndexError) as error:
             faults[image] = f"{name} ({person['image']}) is not as published ({error!r})"
-    state = VISIBILITY_RULES["mpii"](flags)
     people = People.unlabelled(len(found), 16)
-    people.state[:] = state
-    people.keypoints_px[:] = np.where(state[..., None] < UNLABELLED, keypoints, np.nan)
+    people.label_pixels(VISIBILITY_RULES["mpii"](flags), keypoints)
     people.box_px[:] = box
     return Annotations.gather(
         dataset="mpii",
@@ -85,9 +83,8 @@ def read_lsp(folder: Path, split: str) -> Annotations:
         first_existing(place, (f"im{1:0{digits}d}.png", f"im{1:0{digits}d}.jpg"), "the first image")
     ).suffix
     people = People.unlabelled(len(numbers), _LSP_POINTS)
-    people.state[:] = VISIBILITY_RULES["lspet" if extended else "lsp"](joints[numbers, :, 2])
-    labelled = people.state[..., None] < UNLABELLED
-    people.keypoints_px[:] = np.where(labelled, joints[numbers, :, :2] - 1, np.nan)
+    state = VISIBILITY_RULES["lspet" if extended else "lsp"](joints[numbers, :, 2])
+    people.label_pixels(state, joints[numbers, :, :2] - 1)
     return Annotations.gather(
         dataset="lsp",
         convention="lsp14",

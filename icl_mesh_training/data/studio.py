@@ -21,8 +21,15 @@ import numpy.typing as npt
 
 from icl_mesh_training.data.annotations import Annotations, People
 from icl_mesh_training.data.conventions import CONVENTIONS
-from icl_mesh_training.data.files import entries, existing, read_json, read_npz, read_pickle
-from icl_mesh_training.data.visibility import UNLABELLED, VISIBILITY_RULES
+from icl_mesh_training.data.files import (
+    entries,
+    existing,
+    image_number,
+    read_json,
+    read_npz,
+    read_pickle,
+)
+from icl_mesh_training.data.visibility import VISIBILITY_RULES
 
 
 def h36m_camera(image: str) -> tuple[str, str]:
@@ -51,9 +58,8 @@ def read_studio_npz(
             f"{count} images need ({count}, {points}, 3) and ({count}, {points}, 4)"
         )
     people = People.unlabelled(count, points)
-    people.state[:] = VISIBILITY_RULES[dataset](arrays["part"][..., 2])
-    labelled = people.state[..., None] < UNLABELLED
-    people.keypoints_px[:] = np.where(labelled, arrays["part"][..., :2], np.nan)
+    state = VISIBILITY_RULES[dataset](arrays["part"][..., 2])
+    people.label_pixels(state, arrays["part"][..., :2])
     people.keypoints_m[:] = np.where(arrays["S"][..., 3:] > 0, arrays["S"][..., :3], np.nan)
     if "pose" in arrays and "shape" in arrays:
         fitted = arrays.get("has_smpl", np.ones(count)) > 0
@@ -102,11 +108,7 @@ def read_muco(source: Path) -> Annotations:
     faults: dict[int, str] = {}
     for number, annotation in enumerate(found):
         name = f"{source}: annotation {annotation.get('id', f'number {number}')}"
-        image = index_of.get(annotation.get("image_id"))
-        if image is None:
-            raise ValueError(
-                f"{name} is of image {annotation.get('image_id')}, which is not among the images"
-            )
+        image = image_number(annotation, index_of, name)
         owner.append(image)
         try:
             pixels = np.asarray(annotation["keypoints_img"], np.float64)[:, :2]
