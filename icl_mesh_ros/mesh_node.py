@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -20,14 +18,10 @@ from icl_mesh_ros.depth_store import DepthStore
 from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.health import status
 from icl_mesh_ros.inputs import DEPTH_TOPIC, INFO_TOPIC, Inputs, image_topic, patience_s
-from icl_mesh_ros.managed_node import ManagedNode, reason
-from icl_mesh_ros.model_store import ModelStore, SharedModel, memory_mb, release_memory
+from icl_mesh_ros.model_node import ModelNode
+from icl_mesh_ros.model_store import ModelStore, SharedModel, memory_mb
 from icl_mesh_ros.monitor import Monitor
-from icl_mesh_ros.outputs import Outputs
-from icl_mesh_ros.parameter_fields import fixed_while_configured
-from icl_mesh_ros.parameters import MeshParameters, declare_parameters
 from icl_mesh_ros.run import run_nodes
-from icl_mesh_ros.srv import UpdateModel
 from icl_mesh_ros.worker import FrameWorker
 
 DIAGNOSTICS_PERIOD_S = 1.0
@@ -35,19 +29,8 @@ DIAGNOSTICS_PERIOD_S = 1.0
 INFO_PATIENCE_S = 0.1
 #: How long its people wait for a depth image, where somebody publishes those.
 DEPTH_PATIENCE_S = 0.05
-#: How long a transition waits for the image at work.
-FRAME_PATIENCE_S = 30.0
 #: Executor threads per node: one for the images, one for requests, which may load a model.
 THREADS_PER_NODE = 2
-
-
-@dataclass
-class _Loaded:
-    """What the node holds from configure to cleanup."""
-
-    model: SharedModel
-    processor: FrameProcessor
-    outputs: Outputs
 
 
 @dataclass(frozen=True)
@@ -58,7 +41,7 @@ class _Active:
     inputs: Inputs
 
 
-class MeshNode(ManagedNode):
+class MeshNode(ModelNode):
     """Subscribes to image and camera_info; publishes humans, humans/markers, humans/overlay,
     humans/body_model and /diagnostics; serves ~/update_model.
 
@@ -84,14 +67,11 @@ class MeshNode(ManagedNode):
         super().__init__(
             "mesh_node",
             namespace=namespace,
+            models=models,
             cli_args=cli_args,
             parameter_overrides=parameter_overrides,
         )
-        self._settings = declare_parameters(self)
-        self._models = models or ModelStore()
-        self._loaded: _Loaded | None = None
         self._active: _Active | None = None
-        self._frame_lock = threading.Lock()  # held while an image is worked on
         self._infos = CameraInfoStore()
         self._depths = DepthStore(self.resolve_topic_name(DEPTH_TOPIC))
         self._worker: FrameWorker[Image | CompressedImage] = FrameWorker(
@@ -105,8 +85,6 @@ class MeshNode(ManagedNode):
             callback_group=self._stream_group,
             clock=Clock(clock_type=ClockType.STEADY_TIME),  # also while simulated time stands
         )
-        self.create_service(UpdateModel, "~/update_model", self._on_update_model)
-        self.add_on_set_parameters_callback(self._on_set_parameters)
         self._worker.start()
         if self._settings.autostart:
             try:
@@ -116,18 +94,19 @@ class MeshNode(ManagedNode):
                 raise
 
     def destroy_node(self) -> None:
-        """Stop the worker, then destroy the node."""
+        """Stop the worker, tell viewers that this was all, then destroy the node."""
+        self._active = None
         self._worker.stop()
-        self._loaded = self._active = None
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None and self.context.ok():
+            loaded.outputs.end()
         super().destroy_node()
 
     # --- transitions -----------------------------------------------------------------------------
 
-    def configure(self) -> None:
-        """Load weights and body; announce the body."""
-        settings = self._settings
-        model = self._load_model(settings)
-        processor = FrameProcessor(
+    def make_processor(self, model: SharedModel) -> FrameProcessor:
+        """With a tracker of its own: nobody is remembered from before."""
+        return FrameProcessor(
             model,
             Tracker(),  # its settings come with every frame
             self._infos,
@@ -135,8 +114,6 @@ class MeshNode(ManagedNode):
             self.resolve_topic_name(INFO_TOPIC),
             depths=self._depths,
         )
-        self._loaded = _Loaded(model, processor, Outputs(self))
-        self._announce(self._loaded)
 
     def activate(self) -> None:
         """Subscribe."""
@@ -154,81 +131,13 @@ class MeshNode(ManagedNode):
             self.get_logger().info(f"active on {topic}; {self._loaded.model.description}")
 
     def deactivate(self) -> None:
-        """Unsubscribe, when the image at work is done."""
-        self._lock_frames()
-        try:
+        """Unsubscribe, when the image at work is done, and tell viewers that this was all."""
+        with self._between_frames():
             active, self._active = self._active, None
-        finally:
-            self._frame_lock.release()
         if active is not None:
             active.inputs.destroy()
-
-    def cleanup(self) -> None:
-        """Give back the topics, the model and its memory."""
-        loaded, self._loaded = self._loaded, None
-        if loaded is not None:
-            device = loaded.model.device
-            loaded.outputs.destroy()
-            del loaded
-            release_memory(device)
-
-    # --- model -----------------------------------------------------------------------------------
-
-    def _load_model(self, settings: MeshParameters) -> SharedModel:
-        return self._models.load(settings.weights, settings.body, settings.device, settings.engine)
-
-    def _change_model(self, loaded: _Loaded, settings: MeshParameters) -> None:
-        """Load beside the one in use, then change over between two images."""
-        old = loaded.model.weights_version
-        try:
-            model = self._load_model(settings)
-        except Exception as error:
-            self.get_logger().warning(f"weights stay {old}: {reason(error)}")
-            raise
-        if model is loaded.model:
-            return
-        self._lock_frames()
-        try:
-            loaded.model = model
-            loaded.processor.use(model)
-            self._announce(loaded)
-        finally:
-            self._frame_lock.release()
-        release_memory(model.device)
-        self.get_logger().info(f"weights {old} -> {model.weights_version}")
-
-    def _announce(self, loaded: _Loaded) -> None:
-        loaded.outputs.announce(loaded.model.body, loaded.model.weights_version)
-
-    def _on_update_model(
-        self, request: UpdateModel.Request, response: UpdateModel.Response
-    ) -> UpdateModel.Response:
-        if self._loaded is None:
-            response.message = "not configured: set the parameter weights, then configure"
-            return response
-        old = self._loaded.model.weights_version
-        result = self.set_parameters([Parameter("weights", value=request.weights)])[0]
-        new = response.weights_version = self._loaded.model.weights_version
-        response.success = result.successful
-        response.message = f"{old} -> {new}" if result.successful else result.reason
-        return response
-
-    def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        known = {p.name: p.value for p in changes if hasattr(self._settings, p.name)}
-        try:
-            settings = replace(self._settings, **known)
-            if self._loaded is not None:
-                if fixed := fixed_while_configured(self._settings, settings):
-                    raise ValueError(
-                        f"{', '.join(fixed)} cannot change while the node is configured: clean it "
-                        "up first, or restart it"
-                    )
-                if "weights" in known:
-                    self._change_model(self._loaded, settings)
-        except Exception as error:  # raised further, it would end the process
-            return SetParametersResult(successful=False, reason=reason(error))
-        self._settings = settings
-        return SetParametersResult(successful=True)
+        if self._loaded is not None:
+            self._loaded.outputs.end()
 
     # --- images ----------------------------------------------------------------------------------
 
@@ -255,6 +164,8 @@ class MeshNode(ManagedNode):
                 depth_patience_s=patience_s(self, DEPTH_TOPIC, DEPTH_PATIENCE_S),
                 arrival_s=time.monotonic(),
             )
+            if self._active is not active:  # the node ends
+                return
             active.monitor.frame_done(image.header, result)
             loaded.outputs.publish(result, image.header, settings)
 
@@ -264,24 +175,12 @@ class MeshNode(ManagedNode):
         if self.context.ok() and (active := self._active) is not None:
             active.monitor.frame_failed(error)
 
-    def _lock_frames(self) -> None:
-        """Wait until no image is at work, and hold the next one back until the release."""
-        if not self._frame_lock.acquire(timeout=FRAME_PATIENCE_S):
-            raise TimeoutError(f"an image is still worked on after {FRAME_PATIENCE_S:g} s")
-
     # --- diagnostics -----------------------------------------------------------------------------
 
     def _publish_diagnostics(self) -> None:
         loaded, active = self._loaded, self._active
         state = "active" if active else "inactive" if loaded else "unconfigured"
-        facts = {"state": state}
-        if loaded is not None:
-            model = loaded.model
-            facts |= {
-                "weights": model.weights_version,
-                "body": model.body.name,
-                "engine": model.engine_text,
-            }
+        facts = {"state": state} | (loaded.facts() if loaded is not None else {})
         device = loaded.model.device if loaded is not None else None
         facts |= {name: f"{size:.0f}" for name, size in memory_mb(device).items()}
         message = DiagnosticArray()

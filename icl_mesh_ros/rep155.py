@@ -16,6 +16,7 @@ from std_msgs.msg import Header
 from icl_mesh.people import People
 from icl_mesh.tracking import Tracks
 from icl_mesh_ros.conversions import image_from_rgb
+from icl_mesh_ros.last_words import last_words
 from icl_mesh_ros.transforms import body_ids, lasting
 
 #: SMPL joint that speaks for each of OpenPose's 18 points; for eyes, ears and nose the head.
@@ -63,6 +64,12 @@ class BodyTopics:
             if body.cropped.get_subscription_count() > 0:
                 body.cropped.publish(image_from_rgb(_crop(rgb, people.bbox_px[i]), header))
         self._tracked.publish(self._msg.IdsList(header=header, ids=ids))
+
+    def end(self, header: Header) -> None:
+        """No body is tracked any more: whoever follows the list forgets all of them."""
+        for body_id in list(self._bodies):
+            self._drop(body_id)
+        last_words(self._tracked, self._msg.IdsList(header=header, ids=[]))
 
     def destroy(self) -> None:
         """Take all topics back."""

@@ -12,12 +12,14 @@ from typing import Any
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import (
+    Executor,
     ExternalShutdownException,
     MultiThreadedExecutor,
     SingleThreadedExecutor,
 )
 from rclpy.logging import get_logger
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 #: A process that was asked to end, but hangs in some library, ends after so long all the same.
@@ -39,8 +41,15 @@ def run_nodes(
     """
     for number in _END_SIGNALS:
         signal.signal(number, signal.default_int_handler)
-    _end_in_time()
-    rclpy.init()
+    executor: Executor | None = None
+
+    def wake() -> None:
+        if executor is not None:
+            executor.wake()
+
+    _end_in_time(wake)
+    # rclpy's own handlers would take the context away at once, and with it the nodes' last words.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     nodes: list[Node] = []
     try:
         for make in makes:
@@ -68,9 +77,10 @@ def run_nodes(
     return 0
 
 
-def _end_in_time() -> None:
+def _end_in_time(wake: Callable[[], None]) -> None:
     """See to it that SIGINT and SIGTERM end the process in LAST_MOMENT_S also where no Python
-    code runs in the main thread: a model that is being compiled or loaded, say."""
+    code runs in the main thread: a model that is being compiled or loaded, say. wake: gets the
+    main thread out of waiting for messages."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -78,6 +88,7 @@ def _end_in_time() -> None:
     def watch() -> None:
         while os.read(reading, 1)[0] not in _END_SIGNALS:
             pass
+        wake()
         time.sleep(LAST_MOMENT_S)
         os._exit(0)
 

@@ -9,9 +9,10 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+from rclpy.duration import Duration
 from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
-from visualization_msgs.msg import MarkerArray
+from visualization_msgs.msg import Marker, MarkerArray
 
 from icl_mesh.tracking import TrackState
 from icl_mesh_ros.frames import FrameResult
@@ -25,9 +26,14 @@ class FakePublisher:
     def __init__(self, topic: str) -> None:
         self.topic_name, self.listeners, self.sent = topic, 0, []
         self.publish = self.sent.append
+        self.waited = 0
 
     def get_subscription_count(self) -> int:
         return self.listeners
+
+    def wait_for_all_acked(self, timeout: Duration) -> bool:
+        self.waited = len(self.sent)
+        return timeout > Duration()
 
 
 class FakeNode:
@@ -96,6 +102,26 @@ def test_markers_follow_the_parameters_and_need_no_mesh_for_skeletons(node, resu
     assert len(node.publishers["humans"].sent) == 3
 
 
+def test_the_end_empties_viewers_and_says_nothing_of_people(node, result):
+    outputs = Outputs(node)
+    markers, humans = node.publishers["humans/markers"], node.publishers["humans"]
+    outputs.end()
+    assert markers.sent == []  # nothing was shown
+    markers.listeners = 1
+    outputs.publish(result(), HEADER, MeshParameters())
+    outputs.end()
+    (last,) = markers.sent[-1].markers
+    assert (last.action, last.header) == (Marker.DELETEALL, HEADER)
+    assert markers.waited == len(markers.sent) == 2
+    assert len(humans.sent) == 1  # an empty message would be a lie
+    outputs.end()
+    assert len(markers.sent) == 2
+    # Active again, with one person less: who has been deleted needs no DELETE.
+    outputs.publish(result((9,)), HEADER, MeshParameters())
+    array = deserialize_message(markers.sent[-1], MarkerArray)
+    assert {(marker.id, marker.action) for marker in array.markers} == {(9, Marker.ADD)}
+
+
 def test_every_topic_is_taken_back(node):
     Outputs(node).destroy()
     assert node.publishers == {}
@@ -154,7 +180,14 @@ def test_bodies_come_and_go_with_their_people(node, result, stand_ins):
     assert (cropped.sent[0].width, cropped.sent[0].height) == (302 - 100, 421 - 50)
     frames = node.publishers["/tf"].sent[-1].transforms
     assert [frame.child_frame_id for frame in frames] == ["body_left_7"]
+    tracked = node.publishers["humans/bodies/tracked"]
     outputs.publish(result((7,)), HEADER, MeshParameters())
     assert set(node.publishers) == {*plain, "/tf"}
+    assert tracked.sent[-1].ids == []  # who follows the list must not wait for bodies for ever
+    assert tracked.waited == len(tracked.sent)
+    outputs.publish(result((7,)), HEADER, settings)
+    outputs.end()
+    assert bodies() == set()
+    assert node.publishers["humans/bodies/tracked"].sent[-1].ids == []
     outputs.destroy()
     assert node.publishers == {}

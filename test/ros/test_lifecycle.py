@@ -10,6 +10,8 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from rcl_interfaces.msg import Log
+from rclpy.serialization import deserialize_message
+from visualization_msgs.msg import Marker, MarkerArray
 
 
 def facts_in_state(peer, statuses: list, state: str) -> dict[str, str]:
@@ -24,6 +26,10 @@ def facts_in_state(peer, statuses: list, state: str) -> dict[str, str]:
 
     peer.until(arrived, f"diagnostics of an {state} node")
     return pairs
+
+
+def actions(array: bytes) -> list[int]:
+    return [marker.action for marker in deserialize_message(array, MarkerArray).markers]
 
 
 def test_a_managed_node_goes_through_its_states_and_refuses_wrong_turns(
@@ -80,6 +86,8 @@ def test_a_managed_node_goes_through_its_states_and_refuses_wrong_turns(
     # Twice around: each activation answers images.
     assert peer.set_parameter("weights", str(random_weights)).successful
     assert peer.transition("configure")
+    markers = peer.listen(MarkerArray, "humans/markers", raw=True)
+    peer.humans.clear()
     for _ in range(2):
         assert peer.transition("activate")
         assert not peer.transition(number=Transition.TRANSITION_ACTIVATE)
@@ -88,6 +96,9 @@ def test_a_managed_node_goes_through_its_states_and_refuses_wrong_turns(
         assert facts_in_state(peer, statuses, "active")["results, total"] != "0"
         assert peer.transition("deactivate")
         peer.until(lambda: peer.image.get_subscription_count() == 0, "no subscription")
+        # RViz is left empty; a planner sees that people are stale, not that nobody is there.
+        peer.until(lambda: markers and actions(markers[-1]) == [Marker.DELETEALL], "no markers")
+        assert all(message.humans for message in peer.humans)
     assert peer.state() == "inactive"
     assert peer.transition("shutdown")
     assert peer.state() == "finalized"

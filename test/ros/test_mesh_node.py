@@ -75,6 +75,13 @@ def test_image_to_people_markers_overlay_and_diagnostics(mesh_node, mesh_peer):
     assert pairs["weights"] == answer.weights_version
     assert pairs["engine"] == "torch:f32 on cpu"
 
+    # Ctrl-C leaves RViz empty.
+    markers.clear()
+    mesh_node.stop()
+    last = lambda: deserialize_message(markers[-1], MarkerArray).markers[0]  # noqa: E731
+    peer.until(lambda: markers and last().action == Marker.DELETEALL, "no markers")
+    assert mesh_node.ended() == 0
+
 
 def bad_images(peer) -> dict[str, Image]:
     """By what the error must say of them."""

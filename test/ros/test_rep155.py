@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -48,6 +49,9 @@ while not {"tracked", "tf", "roi", "skeleton", "cropped"} <= set(heard):
         node.create_subscription(Image, body + "cropped",
             lambda m: heard.update(cropped=[m.width, m.height, m.encoding]), 10)
 print(json.dumps({**heard, "followed": followed}), flush=True)
+while heard["tracked"]:
+    rclpy.spin_once(node, timeout_sec=0.1)
+print("nobody", flush=True)
 """
 
 
@@ -104,10 +108,14 @@ def test_bodies_with_topics_and_frames_of_their_own(
                 image.header.stamp.sec += 1  # the same people, again and again: they last
                 peer.image.publish(image)
                 peer.spin_for(0.2)
-                return listener.poll() is not None
+                return bool(select.select([listener.stdout], [], [], 0)[0])
 
             peer.until(heard, "every topic of a body")
-            said = json.loads(listener.stdout.read())
+            said = json.loads(listener.stdout.readline())
+            # Inactive, the node tracks nobody; whoever follows the list must hear of it.
+            assert peer.transition("deactivate")
+            peer.until(lambda: listener.poll() is not None, "an empty list of bodies")
+            assert listener.stdout.read() == "nobody\n"
         finally:
             listener.kill()
     assert node.ended() is None

@@ -1,0 +1,154 @@
+"""A managed node with a model that changes while it runs: by ~/update_model, or by parameter."""
+
+from __future__ import annotations
+
+import threading
+from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.parameter import Parameter
+
+from icl_mesh_ros.frames import FrameProcessor
+from icl_mesh_ros.managed_node import ManagedNode, reason
+from icl_mesh_ros.model_store import ModelStore, SharedModel, release_memory
+from icl_mesh_ros.outputs import Outputs
+from icl_mesh_ros.parameter_fields import fixed_while_configured
+from icl_mesh_ros.parameters import MeshParameters, declare_parameters
+from icl_mesh_ros.srv import UpdateModel
+
+#: How long a transition waits for the image at work.
+FRAME_PATIENCE_S = 30.0
+
+
+@dataclass
+class Loaded:
+    """What the node holds from configure to cleanup."""
+
+    model: SharedModel
+    processor: FrameProcessor
+    outputs: Outputs
+
+    def announce(self) -> None:
+        """Publish the latched message about body and weights."""
+        self.outputs.announce(self.model.body, self.model.weights_version)
+
+    def facts(self) -> dict[str, str]:
+        """For /diagnostics."""
+        return {
+            "weights": self.model.weights_version,
+            "body": self.model.body.name,
+            "engine": self.model.engine_text,
+        }
+
+
+class ModelNode(ManagedNode):
+    """Parameters, model and publishers; subclasses say what is done with images.
+
+    Requests (transitions, parameters, model updates) run one after the other in the node's
+    default callback group.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        namespace: str | None = None,
+        models: ModelStore | None = None,
+        cli_args: list[str] | None = None,
+        parameter_overrides: list[Parameter] | None = None,
+    ) -> None:
+        """models: shared with other nodes of the process."""
+        super().__init__(
+            name,
+            namespace=namespace,
+            cli_args=cli_args,
+            parameter_overrides=parameter_overrides,
+        )
+        self._settings = declare_parameters(self)
+        self._models = models or ModelStore()
+        self._loaded: Loaded | None = None
+        self._frame_lock = threading.Lock()  # held while an image is worked on
+        self.create_service(UpdateModel, "~/update_model", self._on_update_model)
+        self.add_on_set_parameters_callback(self._on_set_parameters)
+
+    @abstractmethod
+    def make_processor(self, model: SharedModel) -> FrameProcessor:
+        """What turns image messages into people with the model."""
+
+    def configure(self) -> None:
+        """Load weights and body; announce the body."""
+        model = self._load_model(self._settings)
+        self._loaded = Loaded(model, self.make_processor(model), Outputs(self))
+        self._loaded.announce()
+
+    def cleanup(self) -> None:
+        """Give back the topics, the model and its memory."""
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            device = loaded.model.device
+            loaded.outputs.destroy()
+            del loaded
+            release_memory(device)
+
+    def _load_model(self, settings: MeshParameters) -> SharedModel:
+        return self._models.load(settings.weights, settings.body, settings.device, settings.engine)
+
+    def _change_model(self, loaded: Loaded, settings: MeshParameters) -> None:
+        """Load beside the one in use, then change over between two images."""
+        old = loaded.model.weights_version
+        try:
+            model = self._load_model(settings)
+        except Exception as error:
+            self.get_logger().warning(f"weights stay {old}: {reason(error)}")
+            raise
+        if model is loaded.model:
+            return
+        with self._between_frames():
+            loaded.model = model
+            loaded.processor.use(model)
+            loaded.announce()
+        release_memory(model.device)
+        self.get_logger().info(f"weights {old} -> {model.weights_version}")
+
+    @contextmanager
+    def _between_frames(self) -> Iterator[None]:
+        """Wait until no image is at work, and hold the next one back."""
+        if not self._frame_lock.acquire(timeout=FRAME_PATIENCE_S):
+            raise TimeoutError(f"an image is still worked on after {FRAME_PATIENCE_S:g} s")
+        try:
+            yield
+        finally:
+            self._frame_lock.release()
+
+    def _on_update_model(
+        self, request: UpdateModel.Request, response: UpdateModel.Response
+    ) -> UpdateModel.Response:
+        if self._loaded is None:
+            response.message = "not configured: set the parameter weights, then configure"
+            return response
+        old = self._loaded.model.weights_version
+        result = self.set_parameters([Parameter("weights", value=request.weights)])[0]
+        new = response.weights_version = self._loaded.model.weights_version
+        response.success = result.successful
+        response.message = f"{old} -> {new}" if result.successful else result.reason
+        return response
+
+    def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+        known = {p.name: p.value for p in changes if hasattr(self._settings, p.name)}
+        try:
+            settings = replace(self._settings, **known)
+            if self._loaded is not None:
+                if fixed := fixed_while_configured(self._settings, settings):
+                    raise ValueError(
+                        f"{', '.join(fixed)} cannot change while the node is configured: clean it "
+                        "up first, or restart it"
+                    )
+                if "weights" in known:
+                    self._change_model(self._loaded, settings)
+        except Exception as error:  # raised further, it would end the process
+            return SetParametersResult(successful=False, reason=reason(error))
+        self._settings = settings
+        return SetParametersResult(successful=True)
