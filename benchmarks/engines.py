@@ -23,8 +23,8 @@ from icl_mesh.engine import Engine, create_engine
 from icl_mesh.engine.accuracy import Accuracy, compare
 from icl_mesh.engine.spec import candidates
 from icl_mesh.estimator import Estimator
+from icl_mesh.image_files import find_images, read_image
 from icl_mesh.network import IclMeshNetwork, build_network
-from icl_mesh.predict import find_images, read_image
 
 BASELINE, BASELINE_SIZE = "resnet50", 512
 EAGER = "eager torch"

@@ -19,7 +19,7 @@ from icl_mesh.engine.onnx_model import onnx_of
 from icl_mesh.engine.spec import PRECISIONS, candidates
 from icl_mesh.estimator import Estimator
 from icl_mesh.files import write_atomically
-from icl_mesh.predict import find_images, read_image
+from icl_mesh.image_files import find_images, read_image
 from icl_mesh.weights import default_weights_path
 
 #: In f32 engines only add up in another order: more than this is a fault, mm.

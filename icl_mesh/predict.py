@@ -15,9 +15,8 @@ from tqdm import tqdm
 
 from icl_mesh.camera import Camera
 from icl_mesh.estimator import Estimator
+from icl_mesh.image_files import find_images, read_image
 from icl_mesh.people import People
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
 def predict_files(options: argparse.Namespace) -> int:
@@ -49,21 +48,6 @@ def predict_files(options: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def find_images(path: Path) -> list[Path]:
-    """The file itself, or the image files of a folder (not of its subfolders) by name.
-
-    Raises FileNotFoundError where there is nothing, ValueError for a folder without images.
-    """
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise FileNotFoundError(f"{path}: no such image or folder")
-    paths = sorted(item for item in path.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES)
-    if not paths:
-        raise ValueError(f"{path}: no images here; files must end in {', '.join(IMAGE_SUFFIXES)}")
-    return paths
-
-
 def output_names(paths: list[Path]) -> list[str]:
     """Names of the outputs without suffix: the files' stems, or "stem_suffix" where two files
     share a stem."""
@@ -71,18 +55,6 @@ def output_names(paths: list[Path]) -> list[str]:
     return [
         path.stem if count[path.stem] == 1 else f"{path.stem}_{path.suffix[1:]}" for path in paths
     ]
-
-
-def read_image(path: Path) -> npt.NDArray[np.uint8]:
-    """An image file -> RGB uint8 [H, W, 3], turned as its EXIF orientation says.
-
-    Raises ValueError, with the path, for a file that is no image.
-    """
-    data = np.fromfile(path, dtype=np.uint8)  # imread takes no paths beyond ASCII on some systems
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if data.size else None
-    if image is None:
-        raise ValueError(f"{path}: not an image that OpenCV can read, or broken")
-    return np.asarray(image, dtype=np.uint8)
 
 
 def camera_maker(options: argparse.Namespace) -> Callable[[int, int], Camera]:

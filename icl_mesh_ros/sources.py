@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+from icl_mesh.image_files import IMAGE_SUFFIXES, read_image
 
 RgbImage = npt.NDArray[np.uint8]
 
@@ -49,10 +49,7 @@ class ImageFiles:
             return None
         path = self._paths[self._next]
         self._next += 1
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise ValueError(f"'{path}' is not an image that OpenCV can read")
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+        return read_image(path)
 
     def rewind(self) -> None:
         self._next = 0

@@ -30,8 +30,8 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))  # a checkout without 
 from icl_mesh.body.layout import PARENTS
 from icl_mesh.camera import Camera
 from icl_mesh.estimator import Estimator
+from icl_mesh.image_files import find_images, read_image
 from icl_mesh.people import People
-from icl_mesh.predict import find_images, read_image
 from icl_mesh.rendering import RenderingUnavailableError
 from icl_mesh.rendering.overlay import draw_overlay
 from icl_mesh_training.scenes.labels import SceneLabels

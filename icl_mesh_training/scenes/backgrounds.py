@@ -8,8 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from icl_mesh.image_files import read_image
 from icl_mesh_training.scenes import patterns
-from icl_mesh_training.scenes.textures import Image, TextureBank, image_files, read_rgb, split_files
+from icl_mesh_training.scenes.textures import Image, TextureBank, image_files, split_files
 from icl_mesh_training.scenes.view import View
 
 #: Longest side, px, at which background photos are kept in memory.
@@ -157,7 +158,7 @@ def load_photos(folder: Path, split: str) -> list[Image]:
         raise ValueError(f"background folder {folder} holds no .jpg or .png: give photos there")
     photos = []
     for file in files:
-        image = read_rgb(file)
+        image = read_image(file)
         scale = KEPT_SIDE / max(image.shape[:2])
         if scale < 1:
             small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

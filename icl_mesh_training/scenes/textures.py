@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from icl_mesh.image_files import read_image
 from icl_mesh_training.scenes import patterns
 
 Image = npt.NDArray[np.uint8]
@@ -34,14 +35,6 @@ class TextureBank:
 def image_files(folder: Path) -> list[Path]:
     """Images below a folder, sorted."""
     return sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_ENDINGS)
-
-
-def read_rgb(path: Path) -> Image:
-    """An image file as RGB u8. Raises ValueError naming the file if it cannot be read."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f"{path} is not an image that can be read: replace or remove it")
-    return np.ascontiguousarray(image[..., ::-1])
 
 
 def split_files(files: Sequence[Path], split: str) -> list[Path]:
@@ -70,7 +63,7 @@ def build_textures(
     clothes = [f for f in files if "clothes" in f.parts]
     hairs = [f for f in files if "hair" in f.parts]
     kinds: dict[str, list[Image]] = {
-        "skin": [_square(read_rgb(f), size) for f in skins if "suit" not in f.name]
+        "skin": [_square(read_image(f), size) for f in skins if "suit" not in f.name]
         or _many(patterns.skin, 8, rng, size),
         "plain_skin": [patterns.skin(rng, size) for _ in range(8)],
         "cloth": _crops(rng, clothes, 5, size) + _many(patterns.cloth, 70, rng, size),
@@ -88,7 +81,7 @@ def build_textures(
     named = {}
     for file in clothes:
         named[file.stem] = len(images)
-        images.append(_opaque(_square(read_rgb(file), size)))
+        images.append(_opaque(_square(read_image(file), size)))
     for file in hairs:
         named[file.stem] = len(images)
         images.append(_strands(file, size))
@@ -105,7 +98,7 @@ def _strands(file: Path, size: int) -> Image:
     if image is None:
         raise ValueError(f"{file} is not an image that can be read: replace or remove it")
     if image.ndim != 3 or image.shape[2] != 4:
-        return _opaque(_square(read_rgb(file), size))
+        return _opaque(_square(read_image(file), size))
     image = np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA))
     gray = image[..., :3].astype(np.float32).mean(axis=2)
     mean = float(gray[image[..., 3] > 128].mean()) if (image[..., 3] > 128).any() else 128.0
@@ -139,7 +132,7 @@ def _crops(
     """Pieces of texture sheets that lie on the cloth, not on the sheet's empty background."""
     pieces = []
     for file in files:
-        sheet = read_rgb(file)
+        sheet = read_image(file)
         dark_sheet = sheet.mean() < 25
         found = 0
         for _ in range(60):

@@ -15,9 +15,10 @@ import trimesh
 import icl_mesh
 from icl_mesh.cli import main
 from icl_mesh.engine import installed_engines
+from icl_mesh.image_files import find_images, read_image
 from icl_mesh.network import build_network
 from icl_mesh.people import People
-from icl_mesh.predict import find_images, output_names, read_image
+from icl_mesh.predict import output_names
 from icl_mesh.weights import save_weights
 
 

@@ -41,7 +41,7 @@ def test_a_broken_photo_costs_only_itself(tmp_path):
     (tmp_path / "0.jpg").write_bytes(b"broken")
     write_photo(tmp_path / "1.png", 7)
     source = open_source(str(tmp_path))
-    with pytest.raises(ValueError, match=r"0\.jpg' is not an image that OpenCV can read"):
+    with pytest.raises(ValueError, match=r"0\.jpg: not an image that OpenCV can read"):
         source.read()
     assert source.read()[0, 0, 0] == 7
 

@@ -8,6 +8,7 @@ import torch
 
 from icl_mesh.body import BodyModel
 from icl_mesh.camera import project_from_weak
+from icl_mesh.preprocessing import normalized_tensor
 from icl_mesh_training.augmentation import AugmentationConfig
 from icl_mesh_training.batch import Batch, collate
 from icl_mesh_training.dataset import SceneFolder, images_to_input
@@ -68,6 +69,12 @@ def test_sampler_goes_on_where_a_run_left_off() -> None:
 def test_input_is_imagenet_normalised() -> None:
     image = torch.tensor([124, 116, 104], dtype=torch.uint8).expand(1, 32, 32, 3)
     assert images_to_input(image).abs().max() < 0.01
+
+
+def test_the_network_is_trained_on_what_the_estimator_gives_it() -> None:
+    square = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    trained_on = images_to_input(torch.from_numpy(square)[None])
+    torch.testing.assert_close(trained_on, normalized_tensor(square), rtol=0, atol=1e-5)
 
 
 def test_an_empty_folder_says_how_to_fill_it(tmp_path: Path) -> None:
