@@ -8,17 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 
 from icl_mesh.appearance import looks_of
 from icl_mesh.calibration import camera_from_info
+from icl_mesh.depth_correction import with_measured_distances
+from icl_mesh.depth_store import DepthStore, nanoseconds
 from icl_mesh.people import People
 from icl_mesh.tracking import Tracker, Tracks
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.conversions import rgb_from_message
-from icl_mesh_ros.depth_correction import with_measured_distances
-from icl_mesh_ros.depth_store import DepthStore
 from icl_mesh_ros.parameters import MeshParameters
 
 
@@ -101,9 +100,10 @@ class FrameProcessor:
             people, depth_warning, error = with_measured_distances(
                 people,
                 self._depths,
-                Time.from_msg(image.header.stamp),
+                nanoseconds(image.header.stamp),
                 parameters.depth_tolerance,
                 depth_patience_s,
+                remedy="raise depth_tolerance, or set use_depth to false",
             )
             times["depth"] = _milliseconds_since(started)
         started = time.perf_counter()

@@ -9,8 +9,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from icl_mesh.depth_store import DepthStore
 from icl_mesh_ros.camera_info_store import CameraInfoStore
-from icl_mesh_ros.depth_store import DepthStore
 from icl_mesh_ros.parameters import MeshParameters
 
 #: Newest image only: an old one is worth nothing to a robot.

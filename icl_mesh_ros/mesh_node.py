@@ -12,9 +12,9 @@ from rclpy.clock_type import ClockType
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 
+from icl_mesh.depth_store import DepthStore
 from icl_mesh.tracking import Tracker
 from icl_mesh_ros.camera_info_store import CameraInfoStore
-from icl_mesh_ros.depth_store import DepthStore
 from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.health import status
 from icl_mesh_ros.inputs import DEPTH_TOPIC, INFO_TOPIC, Inputs, image_topic, patience_s

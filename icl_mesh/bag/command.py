@@ -30,6 +30,9 @@ def add_command(
     topics = bag.add_argument_group("topics")
     topics.add_argument("--image-topic", help="default: the only one there is")
     topics.add_argument("--camera-info-topic", help="default: camera_info beside the image topic")
+    topics.add_argument(
+        "--depth-topic", help="depth registered to the images: measures distances (default: none)"
+    )
     topics.add_argument("--humans-topic", default="/humans", help="default /humans")
     people = bag.add_argument_group("people")
     people.add_argument(
@@ -47,6 +50,12 @@ def add_command(
         type=float,
         default=0.0,
         help="s: time constant that smooths people who keep still (default 0: not)",
+    )
+    people.add_argument(
+        "--depth-tolerance",
+        type=float,
+        default=0.03,
+        help="s: a depth image belongs to an image whose stamp differs by no more (default 0.03)",
     )
     people.add_argument(
         "--fov-deg",

@@ -5,17 +5,26 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from icl_mesh.appearance import looks_of
-from icl_mesh.bag.topics import IMAGE, CameraInfos, image_connections, info_topic_of
+from icl_mesh.bag.depth import DepthImages
+from icl_mesh.bag.files import latched, new_bag, open_bag
+from icl_mesh.bag.topics import (
+    IMAGE,
+    CameraInfos,
+    image_connections,
+    info_topic_of,
+    read_message,
+)
 from icl_mesh.bag.types import BODY_MODEL, HUMAN_ARRAY, body_model, human_array, make_typestore
 from icl_mesh.calibration import camera_from_info
+from icl_mesh.depth_correction import with_measured_distances
+from icl_mesh.depth_store import nanoseconds
 from icl_mesh.estimator import Estimator
 from icl_mesh.pixels import rgb_from_compressed, rgb_from_image
 from icl_mesh.tracking import Tracker, Tracks
@@ -34,16 +43,25 @@ def convert(options: argparse.Namespace) -> int:
     """
     if options.out.exists():
         raise ValueError(f"{options.out} exists already: choose another name, or remove it")
+    if not 0 <= options.depth_tolerance <= 1:
+        raise ValueError(
+            f"--depth-tolerance must lie between 0 and 1 s, got {options.depth_tolerance:g}"
+        )
     typestore = make_typestore()
-    with open_bag(options.input, typestore) as reader:
-        images = image_connections(reader, options.image_topic)
+    with ExitStack() as opened:
+        reader = opened.enter_context(open_bag(options.input, typestore))
+        images = image_connections(reader, options.image_topic, options.depth_topic)
         if options.copy:
             _check_names(reader, options.humans_topic)
         info_topic = options.camera_info_topic or info_topic_of(images[0].topic)
         infos = CameraInfos(reader, info_topic)
+        depths = None
+        if options.depth_topic is not None:
+            beside = opened.enter_context(open_bag(options.input, typestore))
+            depths = DepthImages(beside, options.depth_topic)
         estimator = Estimator.load(options.weights, options.body, options.device, options.engine)
-        frames = _Frames(options, estimator, infos)
-        with _writer(options) as writer:
+        frames = _Frames(options, estimator, infos, depths)
+        with new_bag(options.out, options.storage, like=options.input) as writer:
             people = _Output(writer, typestore, options, estimator)
             failed = _run(reader, images, frames, people)
     print(frames.summary(failed, options.out))
@@ -75,7 +93,7 @@ def _run(reader: AnyReader, images: list[Connection], frames: _Frames, output: _
                 continue
             bar.update()
             try:
-                message = _read(reader, connection, data)
+                message = read_message(reader, connection, data)
                 tracks = frames(message, connection, time_ns)
             except ValueError as error:  # one broken image among thousands must not cost the others
                 failed += 1
@@ -85,23 +103,18 @@ def _run(reader: AnyReader, images: list[Connection], frames: _Frames, output: _
     return failed
 
 
-def _read(reader: AnyReader, connection: Connection, data: bytes) -> Any:
-    """The image message. Raises ValueError where its bytes are cut off or damaged."""
-    try:
-        return reader.deserialize(data, connection.msgtype)
-    except Exception as error:  # rosbags reads with numpy and struct, and hands on their errors
-        raise ValueError(
-            f"a message on '{connection.topic}' of {len(data)} bytes is damaged: {error}"
-        ) from error
-
-
 class _Frames:
     """Image message -> tracks, as the node has them."""
 
     def __init__(
-        self, options: argparse.Namespace, estimator: Estimator, infos: CameraInfos
+        self,
+        options: argparse.Namespace,
+        estimator: Estimator,
+        infos: CameraInfos,
+        depths: DepthImages | None,
     ) -> None:
-        self._options, self._estimator, self._infos = options, estimator, infos
+        self._options, self._estimator = options, estimator
+        self._infos, self._depths = infos, depths
         self._tracker = Tracker(options.track_timeout, smoothing_s=options.smoothing)
         self._notes: set[str] = set()
         self._seen = Counter[str]()
@@ -122,24 +135,33 @@ class _Frames:
         people = self._estimator(
             rgb,
             source.camera,
-            vertices=self._options.vertices,
+            vertices=self._options.vertices or self._depths is not None,
             threshold=self._options.threshold,
         )
-        stamp = message.header.stamp
+        stamp_ns = nanoseconds(message.header.stamp)
+        if self._depths is not None:
+            people, *notes = with_measured_distances(
+                people,
+                self._depths.read_up_to(stamp_ns, time_ns),
+                stamp_ns,
+                self._options.depth_tolerance,
+                remedy="raise --depth-tolerance, or leave --depth-topic out",
+            )
+            self._say(*notes)
         # A camera without a clock stamps 0: then the time of recording counts.
-        stamp_s = stamp.sec + stamp.nanosec * 1e-9 or time_ns * 1e-9
+        stamp_s = (stamp_ns or time_ns) * 1e-9
         looks = looks_of(rgb, people)
         tracks = self._tracker.update(people, stamp_s, looks, frame_id=message.header.frame_id)
-        self._seen.update(images=1, people=int(tracks.detected.sum()))
+        self._seen.update(images=1, people=len(people))
+        self._seen.update(measured=int(people.distance_from_depth.sum()))
         return tracks
 
     def summary(self, failed: int, out: Path) -> str:
         """One line for the end."""
         broken = f", {failed} images failed" if failed else ""
-        return (
-            f"{self._seen['images']} images, {self._seen['people']} people in them{broken}: "
-            f"written to {out}"
-        )
+        measured = "" if self._depths is None else f" ({self._seen['measured']} with depth)"
+        images, people = self._seen["images"], self._seen["people"]
+        return f"{images} images, {people} people in them{measured}{broken}: written to {out}"
 
     def _say(self, *notes: str) -> None:
         """Where the camera comes from, and what is wrong with that, once."""
@@ -165,7 +187,7 @@ class _Output:
             f"{topic}/body_model",
             BODY_MODEL,
             typestore=typestore,
-            offered_qos_profiles=[_latched()],
+            offered_qos_profiles=[latched()],
         )
         self._model: Estimator | None = model
 
@@ -194,65 +216,3 @@ class _Output:
     def _put(self, connection: Connection, time_ns: int, message: Any) -> None:
         data = self._typestore.serialize_cdr(message, connection.msgtype)
         self._writer.write(connection, time_ns, data)
-
-
-@contextmanager
-def open_bag(path: Path, typestore: Typestore) -> Iterator[AnyReader]:
-    """A rosbag2 folder, or a .mcap or .db3 file in one. Raises FileNotFoundError or ValueError."""
-    from rosbags.highlevel import AnyReader, AnyReaderError
-
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such bag")
-    if path.suffix == ".bag":
-        raise ValueError(f"{path} is a bag of ROS 1: rosbags-convert makes a rosbag2 of it")
-    if path.is_dir() and not (path / "metadata.yaml").is_file():
-        raise ValueError(
-            f"{path} is no rosbag2: it has no metadata.yaml (ros2 bag reindex makes one)"
-        )
-    try:
-        with AnyReader([path], default_typestore=typestore) as reader:
-            yield reader
-    except AnyReaderError as error:
-        raise ValueError(f"{path}: not a bag that rosbags can read: {error}") from error
-
-
-@contextmanager
-def _writer(options: argparse.Namespace) -> Iterator[Writer]:
-    from rosbags.rosbag2 import StoragePlugin, Writer
-
-    storage = options.storage
-    if storage == "same":
-        storage = "mcap" if _is_mcap(options.input) else "sqlite3"
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
-    with Writer(options.out, version=Writer.VERSION_LATEST, storage_plugin=plugin) as writer:
-        yield writer
-
-
-def _is_mcap(bag: Path) -> bool:
-    return bag.suffix == ".mcap" or (bag.is_dir() and any(bag.glob("*.mcap*")))
-
-
-def _latched() -> Any:
-    """As the node publishes humans/body_model: players keep it for those who come late."""
-    from rosbags.interfaces import (
-        Qos,
-        QosDurability,
-        QosHistory,
-        QosLiveliness,
-        QosReliability,
-        QosTime,
-    )
-
-    never = QosTime(sec=9223372036, nsec=854775807)  # rmw's RMW_DURATION_INFINITE
-    return Qos(
-        history=QosHistory.KEEP_LAST,
-        depth=1,
-        reliability=QosReliability.RELIABLE,
-        durability=QosDurability.TRANSIENT_LOCAL,
-        deadline=never,
-        lifespan=never,
-        liveliness=QosLiveliness.AUTOMATIC,
-        liveliness_lease_duration=never,
-        avoid_ros_namespace_conventions=False,
-    )

@@ -16,14 +16,18 @@ IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 
 
-def image_connections(reader: AnyReader, topic: str | None) -> list[Connection]:
-    """The connections of the image topic that was named, or of the only one there is.
+def image_connections(
+    reader: AnyReader, topic: str | None, depth_topic: str | None = None
+) -> list[Connection]:
+    """The connections of the image topic that was named, or of the only one there is beside the
+    depth topic.
 
     Raises ValueError, with the bag's image topics, where the choice is not clear.
     """
     images = [c for c in reader.connections if c.msgtype in (IMAGE, COMPRESSED)]
     # Depth images are images too, but nobody is found in them.
-    names = sorted({c.topic for c in images if topic or "depth" not in c.topic})
+    depth = {c.topic for c in images if "depth" in c.topic} | {depth_topic}
+    names = sorted({c.topic for c in images if topic or c.topic not in depth})
     if topic is None and len(names) == 1:
         topic = names[0]
     chosen = [c for c in images if c.topic == topic]
@@ -32,6 +36,16 @@ def image_connections(reader: AnyReader, topic: str | None) -> list[Connection]:
         wanted = "say which with --image-topic" if topic is None else f"'{topic}' is not one"
         raise ValueError(f"image topics in the bag: {there}; {wanted}")
     return chosen
+
+
+def read_message(reader: AnyReader, connection: Connection, data: bytes) -> Any:
+    """A message. Raises ValueError where its bytes are cut off or damaged."""
+    try:
+        return reader.deserialize(data, connection.msgtype)
+    except Exception as error:  # rosbags reads with numpy and struct, and hands on their errors
+        raise ValueError(
+            f"a message on '{connection.topic}' of {len(data)} bytes is damaged: {error}"
+        ) from error
 
 
 def info_topic_of(image_topic: str) -> str:

@@ -2,117 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from icl_mesh.cli import main
 from icl_mesh.human_fields import ASSUMED_FOCAL, CAMERA_INFO
 
-rosbag2 = pytest.importorskip("rosbags.rosbag2", reason="PyPI package rosbags is not installed")
 SIZE = (64, 48)
-#: One image every 0.1 s, recorded a little after it was taken.
+#: As the fixture write_bag has them.
 TAKEN_NS = [10**18 + i * 10**8 for i in range(4)]
 LATE_NS = 5_000_000
 
 
-@pytest.fixture(scope="module")
-def typestore():
-    from icl_mesh.bag.types import make_typestore
-
-    return make_typestore()
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
-    """An untrained network that finds somebody everywhere."""
-    import torch
-
-    from icl_mesh.body import BodyModel
-    from icl_mesh.network import build_network
-    from icl_mesh.weights import save_weights
-
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    metadata = {"input_size": 128, "body": BodyModel.load().name, "threshold": 0.02}
-    save_weights(path, build_network("mobilenet_v2", head_width=0.25), metadata)
-    return path
-
-
-@pytest.fixture
-def write_bag(tmp_path, typestore):
-    """Write a bag with images on /camera/image_raw and a CameraInfo that comes after the first."""
-
-    def write(storage: str = "SQLITE3", *, encodings=("rgb8",) * 4, focal=80.0, name="in") -> Path:
-        types, (width, height) = typestore.types, SIZE
-        path = tmp_path / name
-        with rosbag2.Writer(
-            path, version=9, storage_plugin=rosbag2.StoragePlugin[storage]
-        ) as writer:
-            image_type, info_type = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
-            images = writer.add_connection("/camera/image_raw", image_type, typestore=typestore)
-            infos = writer.add_connection("/camera/camera_info", info_type, typestore=typestore)
-            for i, (taken, encoding) in enumerate(zip(TAKEN_NS, encodings, strict=True)):
-                seconds, nanoseconds = divmod(taken, 10**9)
-                stamp = types["builtin_interfaces/msg/Time"](seconds, nanoseconds)
-                header = types["std_msgs/msg/Header"](stamp, "optical")
-                rgb = np.random.default_rng(i).integers(0, 256, (height, width, 3), np.uint8)
-                image = types[image_type](
-                    header, height, width, encoding, 0, 3 * width, rgb.ravel()
-                )
-                data = typestore.serialize_cdr(image, image_type)
-                data = data[:40] if encoding == "cut off" else data
-                writer.write(images, taken + LATE_NS, data)
-                if focal is None:
-                    continue
-                k = np.array([focal, 0, 31.5, 0, focal, 23.5, 0, 0, 1], dtype=float)
-                info = types[info_type](
-                    header,
-                    height,
-                    width,
-                    "plumb_bob",
-                    np.zeros(5),
-                    k,
-                    np.eye(3).ravel(),
-                    np.eye(3, 4).ravel(),
-                    0,
-                    0,
-                    types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False),
-                )
-                data = typestore.serialize_cdr(info, info_type)
-                writer.write(infos, taken + 2 * LATE_NS, data)
-        return path
-
-    return write
-
-
-def read(path: Path) -> dict[str, list]:
-    """(time, message) by topic. The types come from the definitions in the bag itself."""
-    from rosbags.highlevel import AnyReader
-    from rosbags.typesys import Stores, get_typestore
-
-    found: dict[str, list] = {}
-    with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
-        for connection, time_ns, data in reader.messages():
-            message = reader.deserialize(data, connection.msgtype)
-            found.setdefault(connection.topic, []).append((time_ns, message))
-    return found
-
-
-def raw(path: Path) -> dict[str, list]:
-    """(time, bytes) by topic."""
-    from rosbags.highlevel import AnyReader
-
-    found: dict[str, list] = {}
-    with AnyReader([path]) as reader:
-        for connection, time_ns, data in reader.messages():
-            found.setdefault(connection.topic, []).append((time_ns, bytes(data)))
-    return found
-
-
 @pytest.mark.parametrize(("storage", "suffix"), [("SQLITE3", ".db3"), ("MCAP", ".mcap")])
-def test_people_under_the_images_own_stamps(write_bag, weights, tmp_path, capsys, storage, suffix):
+def test_people_under_the_images_own_stamps(
+    write_bag, read, weights, tmp_path, capsys, storage, suffix
+):
     bag, out = write_bag(storage), tmp_path / "out"
     assert main(["bag", str(bag), str(out), "--weights", str(weights)]) == 0
     captured = capsys.readouterr()
@@ -140,7 +45,7 @@ def test_people_under_the_images_own_stamps(write_bag, weights, tmp_path, capsys
     assert len(body.faces) % 3 == 0
 
 
-def test_the_focal_length_in_the_bag_sets_the_distance(write_bag, weights, tmp_path):
+def test_the_focal_length_in_the_bag_sets_the_distance(write_bag, read, weights, tmp_path):
     """Pinhole: the same picture seen with twice the focal length is twice as far away."""
     distances = []
     for focal in (80.0, 160.0):
@@ -153,7 +58,7 @@ def test_the_focal_length_in_the_bag_sets_the_distance(write_bag, weights, tmp_p
     np.testing.assert_allclose(far / near, 2.0, rtol=0.1)
 
 
-def test_without_calibration_distances_are_marked(write_bag, weights, tmp_path, capsys):
+def test_without_calibration_distances_are_marked(write_bag, read, weights, tmp_path, capsys):
     bag, out = write_bag(focal=None), tmp_path / "out"
     assert main(["bag", str(bag), str(out), "--weights", str(weights), "--vertices"]) == 0
     assert capsys.readouterr().err.count("no CameraInfo on '/camera/camera_info'") == 1
@@ -163,7 +68,7 @@ def test_without_calibration_distances_are_marked(write_bag, weights, tmp_path, 
     assert {len(human.vertices) for human in humans} == {3 * vertex_count}
 
 
-def test_a_broken_image_costs_only_itself(write_bag, weights, tmp_path, capsys):
+def test_a_broken_image_costs_only_itself(write_bag, raw, weights, tmp_path, capsys):
     bag = write_bag(encodings=("rgb8", "smoke", "rgb8", "cut off"))
     out = tmp_path / "deep" / "out"
     command = ["bag", str(bag / "in.db3"), str(out), "--weights", str(weights), "--copy"]

@@ -1,10 +1,9 @@
-"""Which depth image belongs to an image, and what becomes of people with it."""
+"""What becomes of a frame's people with a depth image, and without a usable one."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-import threading
 
 import numpy as np
 import pytest
@@ -13,10 +12,10 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from icl_mesh.depth_store import DepthStore
 from icl_mesh.tracking import Tracker
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.conversions import image_from_rgb
-from icl_mesh_ros.depth_store import DepthStore
 from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.messages import serialized_humans
 from icl_mesh_ros.msg import Human, HumanArray
@@ -45,42 +44,6 @@ def depth_message(seconds: float, metres: float = 2.2, size=SIZE, encoding="16UC
         step=2 * width,
         data=data.tobytes(),
     )
-
-
-def test_the_nearest_in_time_within_the_tolerance():
-    store = DepthStore("/depth")
-    assert store.find(stamp(5), 0.03) is None
-    messages = [depth_message(t) for t in (4.93, 4.97, 5.02, 5.06)]
-    for message in messages:
-        store.put(message)
-    assert store.find(stamp(5), 0.03) is messages[2]
-    assert store.find(stamp(4.98), 0.03) is messages[1]
-    assert store.find(stamp(5.2), 0.03) is None
-    assert store.find(stamp(5.2), 0.2) is messages[3]
-
-
-def test_a_late_depth_image_is_waited_for():
-    store, message = DepthStore("/depth"), depth_message(5.0)
-    timer = threading.Timer(0.05, store.put, (message,))
-    timer.start()
-    assert store.find(stamp(5.0), 0.03, patience_s=60.0) is message
-    timer.join()
-
-
-def test_a_newer_depth_image_ends_the_wait():
-    """Depth at half the image's rate: the one missing will not come."""
-    store = DepthStore("/depth")
-    store.put(depth_message(5.1))
-    assert store.find(stamp(5.0), 0.03, patience_s=3600.0) is None
-
-
-def test_time_that_goes_back_forgets_what_was():
-    store = DepthStore("/depth")
-    store.put(depth_message(100.0))
-    first = depth_message(5.0)
-    store.put(first)
-    assert store.find(stamp(100.0), 0.03) is None
-    assert store.find(stamp(5.0), 0.03) is first
 
 
 @pytest.fixture

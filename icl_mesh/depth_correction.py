@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from rclpy.time import Time
-
 from icl_mesh.depth import DepthImage, correct_distances
+from icl_mesh.depth_store import DepthStore
 from icl_mesh.people import People
 from icl_mesh.pixels import depth_from_image
-from icl_mesh_ros.depth_store import DepthStore
 
 _INSTEAD = "until then distances come from body size"
 
 
 def with_measured_distances(
-    people: People, depths: DepthStore, stamp: Time, tolerance_s: float, patience_s: float
+    people: People,
+    depths: DepthStore,
+    stamp_ns: int,
+    tolerance_s: float,
+    patience_s: float = 0.0,
+    *,
+    remedy: str,
 ) -> tuple[People, str, str]:
     """The people with the distances that the depth image of their stamp shows; a warning where
     there is none, an error where it cannot be used ("": all is well). Then they stay as they are.
+
+    patience_s: wait so long for the depth image. remedy: what the user can do where there is none.
     """
-    message = depths.find(stamp, tolerance_s, patience_s)
+    message = depths.find(stamp_ns, tolerance_s, patience_s)
     if message is None:
         warning = (
             f"no depth image on '{depths.topic}' within {tolerance_s:g} s of an image's stamp, so "
             "its distances come from body size: the camera driver should publish depth with the "
-            "image's stamp; or raise depth_tolerance, or set use_depth to false"
+            f"image's stamp; or {remedy}"
         )
         return people, warning, ""
     size = people.camera.width, people.camera.height
