@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 
 from icl_mesh.network.sampling import cell_from_square
 
@@ -42,12 +43,19 @@ def joint_confidence(
     x, y = around.clamp(0, size - 1).unbind(-1)
     flat = y * size + x
 
+    person = torch.arange(len(cell), device=cell.device)[:, None, None]
     joint = torch.arange(joint_heatmaps.shape[0], device=cell.device)[None, :, None]
     seen = joint_heatmaps.flatten(1)[joint, flat]  # [N, J, 9]
-    # Channels side by side: a cell's features are then read in one go.
-    features = joint_instance.flatten(1).T.contiguous()
-    own = network.project_joint(features[flat.flatten()]).unflatten(0, (len(flat), -1))
-    along = (own @ center_embedding[:, :, None])[..., 0]  # [N, J * 9]
-    agreement = (along / own.norm(dim=-1).clamp(min=1e-8)).view_as(seen)
+    # Each cell is projected once, whoever asks for it, and compared with all people at once.
+    cells, where = _cells(flat, size * size)
+    own = network.project_joint(joint_instance.flatten(1).index_select(1, cells).T)
+    agreement = (F.normalize(own, dim=1) @ center_embedding.T)[where, person]
     confidence = (seen * agreement.clamp(0, 1)).amax(dim=2)
     return torch.where(inside, confidence, torch.zeros_like(confidence))
+
+
+def _cells(flat: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The different ones among flat cells, and where in them each one is."""
+    if flat.is_cuda:  # all: finding the different ones would wait for the device
+        return torch.arange(count, device=flat.device), flat
+    return torch.unique(flat, return_inverse=True)

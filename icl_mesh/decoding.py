@@ -97,10 +97,9 @@ def find_peaks(
     Equal neighbours are all peaks: telling two people from one found twice needs their poses.
     """
     pooled = F.max_pool2d(heatmap, PEAK_WINDOW, stride=1, padding=PEAK_WINDOW // 2)
-    is_peak = (heatmap == pooled) & (heatmap >= threshold)
-    scores = torch.where(is_peak, heatmap, -torch.ones_like(heatmap)).flatten(1)
-    best, cell = scores.topk(min(max_people, scores.shape[1]), dim=1)
-    image, rank = torch.nonzero(best >= 0, as_tuple=True)
+    peaks = torch.where(heatmap == pooled, heatmap, -1).flatten(1)
+    best, cell = peaks.topk(min(max_people, peaks.shape[1]), dim=1)
+    image, rank = torch.nonzero(best >= threshold, as_tuple=True)
     cell = cell[image, rank]
     width = heatmap.shape[3]
     return Peaks(image, torch.stack((cell % width, cell // width), dim=1), best[image, rank])

@@ -36,12 +36,13 @@ class BodyMesh(NamedTuple):
 
 
 class _Surface(NamedTuple):
-    """The buffers that pose some of the vertices."""
+    """What poses some of the vertices: all x, then all y, then all z, so that a body is a few
+    passes over long rows; with triples it takes half as long again."""
 
-    template: torch.Tensor  # [V, 3]
+    template: torch.Tensor  # [3, V]
     shape_directions: torch.Tensor  # [10, 3V]
     pose_directions: torch.Tensor | None  # [207, 3V], or its transpose in compressed rows
-    skinning_weights: torch.Tensor  # [V, 24]
+    skinning_weights: torch.Tensor  # [24, V]
 
 
 def _ancestors() -> torch.Tensor:
@@ -85,8 +86,8 @@ class BodyModel(nn.Module):
         self.part_names = arrays.part_names
         self.base_vertices = arrays.base_vertices
         self.vertex_count = len(arrays.template)
-        self._sparse_poses: torch.Tensor | None = None
-        self._outline: tuple[torch.Tensor, _Surface] | None = None
+        self._surfaces: dict[tuple[str, torch.device], _Surface] = {}
+        self._outline_index: torch.Tensor | None = None
 
         def keep(name: str, array: npt.NDArray[np.generic] | torch.Tensor | None) -> None:
             tensor = torch.from_numpy(array) if isinstance(array, np.ndarray) else array
@@ -148,18 +149,23 @@ class BodyModel(nn.Module):
         """
         _check(betas, rotations)
         with torch.autocast(betas.device.type, enabled=False):
-            return self._posed(self._surface(), betas.float(), rotations.float())
+            surface = self._surface("mesh", slice(None))
+            return self._posed(surface, betas.float(), rotations.float())
 
     def outline(self, betas: torch.Tensor, rotations: torch.Tensor) -> BodyMesh:
         """As forward, with only the vertices of :attr:`outline_index`. For inference."""
         _check(betas, rotations)
-        return self._posed(self._outline_parts()[1], betas.float(), rotations.float())
+        return self._posed(
+            self._surface("outline", self.outline_index), betas.float(), rotations.float()
+        )
 
     @property
     def outline_index(self) -> torch.Tensor:
         """int64 [P]: the few vertices that a box around the mesh needs, those that stick out of
         their body part whatever its pose. The box is the mesh's to a few mm."""
-        return self._outline_parts()[0]
+        if self._outline_index is None or self._outline_index.device != self.template.device:
+            self._outline_index = outline_vertices(self.template, self.skinning_weights)
+        return self._outline_index
 
     def _posed(self, surface: _Surface, betas: torch.Tensor, rotations: torch.Tensor) -> BodyMesh:
         offsets = betas @ surface.shape_directions
@@ -170,15 +176,16 @@ class BodyModel(nn.Module):
                 offsets = offsets + (surface.pose_directions @ feature.T).T
             else:
                 offsets = offsets + feature @ surface.pose_directions
-        unposed = surface.template + offsets.unflatten(-1, (-1, 3))  # [N, V, 3]
+        unposed = surface.template + offsets.unflatten(-1, (3, -1))  # [N, 3, V]
         rest = self.rest_joints(betas)
         world, joints = self._chains(rest, rotations)
         shift = joints - (world @ rest[..., None])[..., 0]
         transforms = torch.cat((world, shift[..., None]), dim=-1)  # [N, 24, 3, 4]
-        blended = surface.skinning_weights @ transforms.flatten(2)  # [N, V, 12]
-        blended = blended.unflatten(-1, (3, 4))
-        vertices = (blended[..., :3] @ unposed[..., None])[..., 0] + blended[..., 3]
-        return BodyMesh(vertices, joints)
+        blended = transforms.flatten(2).transpose(1, 2) @ surface.skinning_weights  # [N, 12, V]
+        x, y, z, moved = blended.unflatten(1, (3, 4)).unbind(2)  # [N, 3, V] each
+        for axis, column in enumerate((x, y, z)):
+            moved = torch.addcmul(moved, column, unposed[:, axis, None])
+        return BodyMesh(moved.transpose(1, 2).contiguous(), joints)
 
     def _chains(
         self, rest: torch.Tensor, rotations: torch.Tensor
@@ -198,33 +205,25 @@ class BodyModel(nn.Module):
             chains = chains[:, above] @ chains
         return chains[:, :JOINT_COUNT, :3, :3], chains[:, :JOINT_COUNT, :3, 3]
 
-    def _surface(self) -> _Surface:
-        poses = self.pose_directions
-        if poses is not None and poses.device.type == "cpu" and not torch.is_grad_enabled():
-            if self._sparse_poses is None:
-                self._sparse_poses = _sparse_if_few(poses)
-            poses = self._sparse_poses
-        return _Surface(self.template, self.shape_directions, poses, self.skinning_weights)
+    def _surface(self, name: str, vertices: torch.Tensor | slice) -> _Surface:
+        """The surface of these vertices; made when first needed, for the device of the body."""
+        sparse = self.template.device.type == "cpu" and not torch.is_grad_enabled()
+        key = (f"{name}, sparse" if sparse else name, self.template.device)
+        if key not in self._surfaces:
 
-    def _outline_parts(self) -> tuple[torch.Tensor, _Surface]:
-        """Made when first needed, for the device that the body is on."""
-        if self._outline is None or self._outline[0].device != self.template.device:
-            vertices = outline_vertices(self.template, self.skinning_weights)
+            def rows(directions: torch.Tensor) -> torch.Tensor:
+                planes = directions.unflatten(1, (-1, 3))[:, vertices].transpose(1, 2)
+                return planes.flatten(1).contiguous()
 
-            def columns(directions: torch.Tensor) -> torch.Tensor:
-                return directions.unflatten(1, (-1, 3))[:, vertices].flatten(1).contiguous()
-
-            poses = None if self.pose_directions is None else columns(self.pose_directions)
-            if poses is not None and poses.device.type == "cpu":
-                poses = _sparse_if_few(poses)
-            surface = _Surface(
-                self.template[vertices],
-                columns(self.shape_directions),
-                poses,
-                self.skinning_weights[vertices],
-            )
-            self._outline = vertices, surface
-        return self._outline
+            with torch.inference_mode(False):  # the same tensors serve training
+                poses = None if self.pose_directions is None else rows(self.pose_directions)
+                self._surfaces[key] = _Surface(
+                    self.template[vertices].T.contiguous(),
+                    rows(self.shape_directions),
+                    _sparse_if_few(poses) if sparse and poses is not None else poses,
+                    self.skinning_weights[vertices].T.contiguous(),
+                )
+        return self._surfaces[key]
 
     def keypoints(self, vertices: torch.Tensor, joint_set: str) -> torch.Tensor:
         """Keypoints [..., K, 3] of a joint set (``JOINT_SETS``) from posed vertices [..., V, 3]."""
