@@ -22,6 +22,12 @@ _PARTS = (_UPPER, _LOWER, _HEAD)
 #: Around each such point the image is read on a grid of 5 x 5, this far apart as a share of the
 #: trunk (pelvis to neck).
 _SPACING = 0.05
+_STEPS = np.arange(-2, 3) * _SPACING
+_GRID = np.stack(np.meshgrid(_STEPS, _STEPS), axis=-1).reshape(-1, 2)
+#: All pairs [K, 2], and of each part the first one and their number.
+_PAIRS = np.array([pair for part in _PARTS for pair in part])
+_LENGTHS = np.array([len(part) for part in _PARTS])
+_STARTS = np.cumsum(_LENGTHS) - _LENGTHS
 #: Weight of a part, per point of full confidence, that is never lost by doubt alone.
 _LEAST_WEIGHT = 1e-3
 
@@ -55,31 +61,21 @@ def looks_of(image: npt.NDArray[np.uint8], people: People) -> Looks:
     """
     if len(people) == 0:
         return Looks.unknown(0)
-    pairs = np.array([pair for part in _PARTS for pair in part])
-    points = people.joints_px[:, pairs].mean(axis=2)  # [N, K, 2]
-    confidence = people.joint_confidence[:, pairs].min(axis=2)
+    points = people.joints_px[:, _PAIRS].mean(axis=2)  # [N, K, 2]
+    confidence = people.joint_confidence[:, _PAIRS].min(axis=2)
     trunk = np.linalg.norm(people.joints_px[:, 12] - people.joints_px[:, 0], axis=1)
-    steps = np.arange(-2, 3) * _SPACING
-    grid = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
-    at = points[:, :, None] + grid * trunk[:, None, None, None]  # [N, K, 25, 2]
-    inside = people.camera.contains(at)
+    at = points[:, :, None] + _GRID * trunk[:, None, None, None]  # [N, K, 25, 2]
     size = np.array([people.camera.width, people.camera.height])
     x, y = np.moveaxis(np.clip(np.rint(at), 0, size - 1).astype(np.int64), -1, 0)
     pixels = image[y, x].reshape(len(people), -1, 3)
     lab = cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(*x.shape, 3)
 
-    weight = inside * (confidence[..., None] + _LEAST_WEIGHT)  # [N, K, 25]
-    ends = np.cumsum([len(part) for part in _PARTS])
-    color, seen = [], []
-    for start, end in zip((0, *ends[:-1]), ends, strict=True):
-        w = weight[:, start:end].reshape(len(people), -1)
-        values = lab[:, start:end].reshape(len(people), -1, 3)
-        total = w.sum(axis=1)
-        color.append((w[..., None] * values).sum(axis=1) / np.maximum(total, 1e-9)[:, None])
-        seen.append(total / w.shape[1])
-    return Looks(
-        np.stack(color, axis=1).astype(np.float32), np.stack(seen, axis=1).astype(np.float32)
-    )
+    weight = people.camera.contains(at) * (confidence[..., None] + _LEAST_WEIGHT)  # [N, K, 25]
+    total = np.add.reduceat(weight.sum(axis=2), _STARTS, axis=1)  # [N, P]
+    summed = np.add.reduceat((weight[:, :, None] @ lab)[:, :, 0], _STARTS, axis=1)  # [N, P, 3]
+    color = summed / np.maximum(total, 1e-9)[..., None]
+    seen = total / (_LENGTHS * len(_GRID))
+    return Looks(color.astype(np.float32), seen.astype(np.float32))
 
 
 def mixed(old: Looks, new: Looks, rate: float) -> Looks:

@@ -6,6 +6,7 @@ Both scales are kept, and every coordinate goes through them: nothing is lost by
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import cv2
@@ -58,19 +59,15 @@ class Letterbox:
                 f"letterbox was made for {self.width}x{self.height} images, got "
                 f"{image.shape[1]}x{image.shape[0]}"
             )
-        inner = self.inner_size
-        if inner != (self.width, self.height):
-            shrinks = inner[0] < self.width
+        inner, (x, y) = self.inner_size, self.offset
+        square = _padding(self.size).copy()
+        window = square[y : y + inner[1], x : x + inner[0]]
+        if inner == (self.width, self.height):
+            window[:] = image
+        else:
             # Area averaging: no aliasing when a large image shrinks.
-            method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-            resized = cv2.resize(_halved(image, inner), inner, interpolation=method)
-            image = np.asarray(resized, dtype=np.uint8)
-        square = np.empty((self.size, self.size, 3), dtype=np.uint8)
-        x, y = self.offset
-        # Whole rows or columns: filling the square and drawing over it costs more than resizing.
-        square[:y], square[y + inner[1] :] = PAD_VALUE, PAD_VALUE
-        square[:, :x], square[:, x + inner[0] :] = PAD_VALUE, PAD_VALUE
-        square[y : y + inner[1], x : x + inner[0]] = image
+            method = cv2.INTER_AREA if inner[0] < self.width else cv2.INTER_LINEAR
+            cv2.resize(_halved(image, inner), inner, dst=window, interpolation=method)
         return square
 
     def square_from_px(self, px: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -93,6 +90,12 @@ class Letterbox:
         unit = 2 * self.scale / self.size
         px, py = self.square_from_px([camera.cx, camera.cy])
         return SquareCamera(camera.fx * unit[0], camera.fy * unit[1], float(px), float(py))
+
+
+@functools.lru_cache(maxsize=4)
+def _padding(size: int) -> npt.NDArray[np.uint8]:
+    """A square [size, size, 3] of nothing else; to be copied, which is faster than filling one."""
+    return np.full((size, size, 3), PAD_VALUE, dtype=np.uint8)
 
 
 def _halved(image: npt.NDArray[np.uint8], inner: tuple[int, int]) -> npt.NDArray[np.uint8]:

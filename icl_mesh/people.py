@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import json
@@ -123,7 +124,7 @@ class People:
             name: None if any(value is None for value in column) else np.concatenate(column)
             for name, column in columns.items()
         }
-        return dataclasses.replace(first, **arrays)
+        return first._with(arrays)
 
     def select(self, index: npt.ArrayLike | slice) -> People:
         """The people of an index array, a boolean mask or a slice."""
@@ -134,7 +135,14 @@ class People:
         for name in _FIELDS:
             value = getattr(self, name)
             arrays[name] = None if value is None else value[rows]
-        return dataclasses.replace(self, **arrays)
+        return self._with(arrays)
+
+    def _with(self, arrays: dict[str, Any]) -> People:
+        """These people with all arrays exchanged for rows of such as were checked before: a tracker
+        makes a dozen People per frame, and the checks would take most of its time."""
+        people = copy.copy(self)
+        people.__dict__.update(arrays)
+        return people
 
     @property
     def position_m(self) -> FloatArray:
@@ -239,8 +247,7 @@ class People:
 
 @functools.cache
 def _expected(vertex_count: int) -> tuple[tuple[str, tuple[int, ...], np.dtype[Any]], ...]:
-    """Name, shape per person and type of every array. Kept: a tracker makes a dozen People per
-    frame, each of which is checked."""
+    """Name, shape per person and type of every array."""
     return tuple(
         (name, tuple(vertex_count if size == "V" else int(size) for size in shape), np.dtype(kind))
         for name, (shape, kind) in _FIELDS.items()

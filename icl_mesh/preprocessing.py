@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -50,6 +52,14 @@ def normalized_tensor(
     """
     pixels = torch.from_numpy(np.ascontiguousarray(square)).to(device).permute(2, 0, 1)
     planes = pixels.to(torch.float32, memory_format=torch.contiguous_format)
-    std = torch.tensor(IMAGENET_STD, device=device)[:, None, None]
-    mean = torch.tensor(IMAGENET_MEAN, device=device)[:, None, None]
-    return planes.mul_(1 / (255 * std)).sub_(mean / std)[None]
+    scale, shift = _normalization(torch.device(device))
+    return planes.mul_(scale).sub_(shift)[None]
+
+
+@functools.lru_cache(maxsize=4)
+def _normalization(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """What bytes are multiplied by, and what is then subtracted, [3, 1, 1]."""
+    with torch.inference_mode(False):
+        std = torch.tensor(IMAGENET_STD, device=device)[:, None, None]
+        mean = torch.tensor(IMAGENET_MEAN, device=device)[:, None, None]
+        return 1 / (255 * std), mean / std
