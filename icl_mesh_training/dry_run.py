@@ -12,6 +12,7 @@ import numpy as np
 from icl_mesh.body import BodyModel
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.loading import Guarded, SampleSource, make_loader
+from icl_mesh_training.messages import hide_needless
 from icl_mesh_training.module import TrainingModule
 from icl_mesh_training.schedule import Schedule
 from icl_mesh_training.sources import mix
@@ -57,13 +58,16 @@ def _probe(source: SampleSource) -> Iterator[str]:
     guarded = Guarded(source)
     spread = np.unique(np.linspace(0, len(source) - 1, PROBES).astype(int))
     items = [guarded[0, int(index)] for index in spread]
-    people = sum(len(item.sample.betas) for item in items)
+    labelled = sum(int(item.sample.joint_labelled.any(axis=1).sum()) for item in items)
+    regions = sum(len(item.sample.betas) for item in items) - labelled
     labels = ", ".join(
         f"{name.removeprefix('has_')} {sum(getattr(i.sample, name).sum() for i in items)}"
         for name in ("has_pose", "has_shape", "has_joints_3d", "has_camera")
     )
     joints = sum(item.sample.joint_labelled.sum() for item in items)
-    yield f"{len(source)} images; read {len(items)}: {people} people ({labels}), {joints} joints"
+    yield f"{len(source)} images; read {len(items)}: {labelled} people ({labels}), {joints} joints"
+    if regions:
+        yield f"{regions} regions of which nothing is known: masked"
     yield from (f"broken: {text}" for item in items for text in item.broken)
 
 
@@ -81,6 +85,7 @@ def _schedule_lines(config: TrainingConfig, schedule: Schedule) -> Iterator[str]
 
 
 def _one_step(config: TrainingConfig, source: SampleSource, schedule: Schedule) -> Iterator[str]:
+    hide_needless()
     lightning.seed_everything(config.seed, verbose=False)
     loader = make_loader(source, batch_size=config.batch_size, seed=config.seed)
     with tempfile.TemporaryDirectory() as folder:

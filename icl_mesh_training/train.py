@@ -27,6 +27,7 @@ from icl_mesh_training.checkpoints import read_checkpoint
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.export import export_network
 from icl_mesh_training.loading import SampleSource, make_loader
+from icl_mesh_training.messages import hide_needless
 from icl_mesh_training.module import TrainingModule
 from icl_mesh_training.schedule import Schedule
 from icl_mesh_training.sources import mix, open_source
@@ -73,7 +74,7 @@ def train(config: TrainingConfig) -> Path:
     if trainer.is_global_zero and config.projector:
         name = re.sub(r"[^\w.+-]", "_", output.resolve().name)
         export_network(network, config, weights, name=name, steps=trainer.global_step)
-    trainer.save_checkpoint(checkpoint)
+    trainer.save_checkpoint(checkpoint, weights_only=False)  # to go on from: with the optimiser
     return weights
 
 
@@ -105,6 +106,7 @@ def make_trainer(
 
     One process on one device; under torchrun as many as it starts, on as many machines.
     """
+    hide_needless()
     processes = world_size()
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     # Without the projector its parameters have no gradients, for which DDP would wait.

@@ -49,7 +49,7 @@ class Report:
                 f"  {self.images} images, {self.people} labelled people, {self.keypoints} labelled "
                 f"keypoints, {self.people_3d} people in 3-D, {self.people_pose} with SMPL pose"
             )
-            yield f"  losses: {', '.join(sorted(info.losses))}"
+            yield self._losses(info.losses)
         if self.regions:
             yield f"  {self.regions} people or crowds known by their box alone: masked in training"
         if self.images_without_people:
@@ -60,6 +60,14 @@ class Report:
                 yield f"  {kind}: {len(messages) - SHOWN} more"
         if self.ok:
             yield "  nothing is missing or broken"
+
+    def _losses(self, activated: frozenset[str]) -> str:
+        """The data set's losses, and those among them of which there is no label here."""
+        space = self.people_3d or self.people_pose
+        labels = {"joints_2d": self.keypoints, "joints_3d": space, "joints_3d_aligned": space}
+        idle = sorted(name for name in activated if not labels.get(name, self.people_pose))
+        trained = ", ".join(sorted(activated - set(idle))) or "none"
+        return f"  losses: {trained}" + (f"; no labels for {', '.join(idle)}" if idle else "")
 
 
 def present(root: Path) -> list[str]:

@@ -61,7 +61,7 @@ def write_scenes(
     """
     folder = _made(folder)
     missing = [i for i in range(job.count) if not scene_path(folder, i).exists()]
-    _run(_write_scene, folder, job, missing, processes=processes, progress=progress)
+    _run(_write_scene, folder, job, missing, "scene", processes=processes, progress=progress)
 
 
 def write_shards(
@@ -84,7 +84,7 @@ def write_shards(
         for k in range(-(-job.count // per_shard))
         if not shard_path(folder, k).exists()
     ]
-    _run(_write_shard, folder, job, tasks, processes=processes, progress=progress)
+    _run(_write_shard, folder, job, tasks, "shard", processes=processes, progress=progress)
 
 
 def write_occlusion_benchmark(
@@ -137,6 +137,7 @@ def _run(
     folder: Path,
     job: SceneJob,
     tasks: Sequence[Any],
+    unit: str,
     *,
     processes: int,
     progress: bool,
@@ -149,7 +150,7 @@ def _run(
     context = multiprocessing.get_context("spawn")
     with context.Pool(min(processes, len(tasks)), _start, (folder, job)) as pool:
         done = pool.imap(write, tasks, chunksize=1)
-        for _ in tqdm(done, total=len(tasks), unit="", disable=not progress):
+        for _ in tqdm(done, total=len(tasks), unit=unit, disable=not progress):
             pass
 
 

@@ -46,6 +46,8 @@ def test_a_whole_folder_passes(
     output = capsys.readouterr().out
     assert "coco (COCO, split folder)" in output
     assert "3 images, 3 labelled people, 51 labelled keypoints" in output
+    idle = "joints_3d, joints_3d_aligned, pose, shape"
+    assert f"losses: joints_2d; no labels for {idle}" in output
     assert "nothing is missing or broken" in output
 
 
