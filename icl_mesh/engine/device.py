@@ -13,6 +13,12 @@ import torch
 _LOG = logging.getLogger(__name__)
 
 
+_NO_MEMORY = re.compile(
+    r"out of memory|outofmemory|failed to allocate memory|alloc_failed|memory allocation failed",
+    re.IGNORECASE,
+)
+
+
 class _Runs(Protocol):
     def __call__(self, image: np.ndarray, /) -> object: ...
 
@@ -52,20 +58,34 @@ def resolve_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error, or what it was raised from, says that a device has too little memory.
+
+    torch has a type for it, but CUDA, cuDNN and cuBLAS also run out where torch only hands on their
+    words; ONNX Runtime and TensorRT have words alone.
+    """
+    cause = error.__cause__ is not None and is_out_of_memory(error.__cause__)
+    return cause or isinstance(error, torch.OutOfMemoryError) or bool(_NO_MEMORY.search(str(error)))
+
+
 def on_gpu_or_cpu(
     make: Callable[[torch.device], Model], device: torch.device, *, may_fall_back: bool
 ) -> Model:
     """A model on a CUDA device, run once, so that its memory is known to suffice.
 
-    make: builds the model (an Estimator) on a device. may_fall_back: where memory runs out, log
-    why and build it on the CPU; else raise ValueError.
+    make: builds the model (an Estimator) on a device. may_fall_back: where memory runs out,
+    whichever engine it is that says so, log why and build it on the CPU; else raise ValueError.
     """
     try:
         model = make(device)
         model(np.zeros((480, 640, 3), np.uint8))
         return model
-    except torch.OutOfMemoryError as error:
-        reason = f"{device} has too little free memory for the network ({error})".splitlines()[0]
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        said = str(error).splitlines()[0]
+        reason = f"{device} has too little free memory for the network ({said})"
+    # Out here nothing holds the error, whose traceback holds what was built so far.
     if not may_fall_back:
         raise ValueError(
             f"{reason}: end other programs that use the GPU, take smaller weights, or use device "

@@ -43,6 +43,8 @@ class TensorRtEngine:
                 write_cached(name, plan)
             self._engine = engine
             self._context = engine.create_execution_context()
+        if self._context is None:  # TensorRT logs why; what is missing at this point is memory
+            raise RuntimeError(f"TensorRT: out of memory on {device} for the network's activations")
 
     def __call__(self, images: torch.Tensor) -> NetworkMaps:
         images = images.float().contiguous()
@@ -55,7 +57,9 @@ class TensorRtEngine:
             self._context.set_tensor_address(name, values.data_ptr())
             maps.append(values)
         with torch.cuda.device(self.device):
-            self._context.execute_async_v3(torch.cuda.current_stream().cuda_stream)
+            done = self._context.execute_async_v3(torch.cuda.current_stream().cuda_stream)
+        if not done:
+            raise RuntimeError(f"TensorRT could not run the network on {self.device}: see its log")
         return NetworkMaps(*maps)
 
 
