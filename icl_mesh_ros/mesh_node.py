@@ -75,7 +75,7 @@ class MeshNode(ModelNode):
         self._infos = CameraInfoStore()
         self._depths = DepthStore(self.resolve_topic_name(DEPTH_TOPIC))
         self._worker: FrameWorker[Image | CompressedImage] = FrameWorker(
-            self._work, self._on_error, self._min_period_s
+            self.work_on, self._on_error, self._min_period_s
         )
         self._stream_group = MutuallyExclusiveCallbackGroup()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
@@ -150,7 +150,7 @@ class MeshNode(ModelNode):
         rate = self._settings.max_rate
         return 1 / rate if rate > 0 else 0.0
 
-    def _work(self, image: Image | CompressedImage) -> None:
+    def work_on(self, image: Image | CompressedImage) -> None:
         """In the worker thread: one image, from message to messages."""
         with self._frame_lock:
             loaded, active, settings = self._loaded, self._active, self._settings
