@@ -79,7 +79,7 @@ def variant_config(config: TrainingConfig, name: str, output: Path) -> TrainingC
 
 def load_variant(run: Path) -> Estimator:
     """A finished variant. Without the projector features are compared as they are."""
-    config = TrainingConfig.load(run / "recipe.yaml")
+    config = TrainingConfig.load(run / RECIPE)
     network, _ = load_checkpoint(run / CHECKPOINT, config)
     if not config.projector:
         network.center_projector = network.joint_projector = nn.Identity()  # type: ignore[assignment]

@@ -107,10 +107,10 @@ def export_run(
     metrics: JSON of `icl-mesh-train evaluate`. Raises FileNotFoundError or
     ValueError with the path.
     """
-    from icl_mesh_training.train import CHECKPOINT
+    from icl_mesh_training.train import CHECKPOINT, RECIPE
 
     checkpoint = run / CHECKPOINT if run.is_dir() else run
-    recipe = checkpoint.parent / "recipe.yaml"
+    recipe = checkpoint.parent / RECIPE
     for file in (checkpoint, recipe):
         if not file.is_file():
             raise FileNotFoundError(f"{file}: no such file; name the output folder of a training")

@@ -34,13 +34,15 @@ from icl_mesh_training.sources import mix, open_source
 from icl_mesh_training.widening import widen_smpl_branch
 
 CHECKPOINT = "last.ckpt"
+RECIPE = "recipe.yaml"
 
 
 def train(config: TrainingConfig) -> Path:
     """Train, resuming from the output folder's last checkpoint; returns the weights' path.
 
-    A run that is finished is left alone. Weights of a run without projector are for the ablation
-    alone: what is returned then is its checkpoint. Under torchrun it is one of the processes.
+    A run that is finished is left alone, and says so. Weights of a run without projector are for
+    the ablation alone: what is returned then is its checkpoint. Under torchrun it is one of the
+    processes.
     Raises TrainingStoppedError where the run cannot go on, with what to look at.
     """
     lightning.seed_everything(config.seed, workers=True, verbose=False)
@@ -56,11 +58,17 @@ def train(config: TrainingConfig) -> Path:
     done = steps_done(checkpoint)
     weights = output / "weights.safetensors" if config.projector else checkpoint
     if done >= schedule.steps and weights.is_file():
+        print(
+            f"{output}: finished before, at step {done}: nothing is trained; ask for more steps, "
+            f"or name another folder"
+        )
         return weights
     trainer = make_trainer(config, schedule, output, done)
     if trainer.is_global_zero:
+        if done:
+            print(f"{output}: goes on from step {done}{_changed(output / RECIPE, config)}")
         recipe = yaml.safe_dump(dataclasses.asdict(config), sort_keys=False)
-        (output / "recipe.yaml").write_text(recipe, encoding="utf-8")
+        (output / RECIPE).write_text(recipe, encoding="utf-8")
     loader = make_loader(
         source,
         batch_size=config.batch_size,
@@ -76,6 +84,16 @@ def train(config: TrainingConfig) -> Path:
         export_network(network, config, weights, name=name, steps=trainer.global_step)
     trainer.save_checkpoint(checkpoint, weights_only=False)  # to go on from: with the optimiser
     return weights
+
+
+def _changed(recipe: Path, config: TrainingConfig) -> str:
+    """Says which entries of the recipe are not what they were when the run last started."""
+    if not recipe.is_file():
+        return ""
+    before = yaml.safe_load(recipe.read_text(encoding="utf-8")) or {}
+    now = yaml.safe_load(yaml.safe_dump(dataclasses.asdict(config)))  # tuples become lists
+    names = [name for name in now if name != "output" and before.get(name) != now[name]]
+    return f"; of its recipe these are new: {', '.join(names)}" if names else ""
 
 
 def open_data(config: TrainingConfig) -> list[SampleSource]:

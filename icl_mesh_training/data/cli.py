@@ -44,7 +44,8 @@ def run_data_command(options: argparse.Namespace) -> int:
     if not asked:
         raise FileNotFoundError(
             f"{root}: no data set there; its folders would be called "
-            f"{', '.join(info.folder for info in DATASETS.values())} (docs/datasets.md)"
+            f"{', '.join(info.folder for info in DATASETS.values())} (docs/datasets.md); "
+            f"a folder of your own photos has person_keypoints.json and images/"
         )
     for name, _, _ in asked:
         dataset_info(name)  # a wrong name ends the command before hours of reading

@@ -10,11 +10,13 @@ from icl_mesh.body import BodyModel
 from icl_mesh.estimator import Estimator
 from icl_mesh.network import NetworkMaps, build_network, cell_from_square
 from icl_mesh.rotation import sixd_from_matrix
+from icl_mesh.weights import load_weights
 from icl_mesh_training.augmentation import AugmentationConfig
 from icl_mesh_training.batch import collate
 from icl_mesh_training.cli import main
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.dataset import SceneFolder, images_to_input
+from icl_mesh_training.module import TrainingModule
 from icl_mesh_training.objective import PAPER_WEIGHTS, Objective, ObjectiveConfig
 from icl_mesh_training.pose_prior import PosePrior
 from icl_mesh_training.targets import make_targets
@@ -107,14 +109,38 @@ def test_people_without_3d_labels_get_only_2d(scenes: Path) -> None:
         assert terms[name].item() > 0, name
 
 
-def test_training_resumes_and_its_weights_load(scenes: Path, tmp_path: Path) -> None:
+def test_training_resumes_and_its_weights_load(
+    scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train(tiny(scenes, tmp_path, steps=2))
+    assert tmp_path.name not in capsys.readouterr().out
     weights = train(tiny(scenes, tmp_path, steps=4))
+    assert "goes on from step 2; of its recipe these are new: steps\n" in capsys.readouterr().out
+    assert train(tiny(scenes, tmp_path, steps=4)) == weights
+    assert "finished before, at step 4: nothing is trained" in capsys.readouterr().out
     state = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert state["global_step"] == 4
     estimator = Estimator.load(weights)
     assert estimator.input_size == 64
     assert estimator.metadata["architecture"] == "mobilenet_v2"
+
+
+def test_weights_are_the_moving_average_of_the_steps(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[dict[str, torch.Tensor]] = []
+
+    def keep(module: TrainingModule, *_: object) -> None:
+        steps.append({k: v.detach().clone() for k, v in module.network.named_parameters()})
+
+    monkeypatch.setattr(TrainingModule, "on_train_batch_end", keep)
+    weights = train(tiny(scenes, tmp_path, steps=3, warmup_steps=0, ema_decay=0.75))
+    assert len(steps) == 3
+    for name, value in load_weights(weights)[0].named_parameters():
+        first, second, third = (step[name] for step in steps)
+        average = 0.75 * (0.75 * first + 0.25 * second) + 0.25 * third
+        torch.testing.assert_close(value, average, rtol=1e-4, atol=1e-6, msg=name)
+    assert any((steps[2][name] - steps[0][name]).abs().max() > 1e-4 for name in steps[0])
 
 
 def test_empty_images_train_the_maps(scenes: Path) -> None:

@@ -149,8 +149,10 @@ def test_missing_files_and_wrong_names_are_one_line(
     output = capsys.readouterr().out
     assert f"missing: {tmp_path}/mpii/annotations/mpii_train.json: the label file is not" in output
     assert f"missing: {tmp_path}/crowdpose: the label file is not there (looked for" in output
+    (tmp_path / "empty").mkdir()
     for arguments, message in (
         (["--root", str(tmp_path / "none")], "no such folder"),
+        (["--root", str(tmp_path / "empty")], "your own photos has person_keypoints.json and im"),
         (["--root", str(tmp_path), "--dataset", "cocoo"], "unknown data set 'cocoo'; known are h3"),
         (["--root", str(tmp_path), "--dataset", "coco:tset"], "no split 'tset'; it has train2017"),
     ):
