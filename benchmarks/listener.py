@@ -1,6 +1,6 @@
-"""A process that subscribes, so that publishing does all of its work: `-m benchmarks.listener NS`.
+"""A process that subscribes, so that publishing does all its work: `-m benchmarks.listener TOPICS`.
 
-Takes humans and humans/markers of a namespace as raw bytes. Ends when its standard input closes.
+Takes topics named .../humans and .../markers as raw bytes. Ends when its standard input closes.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ def main() -> None:
     from icl_mesh_ros.msg import HumanArray
 
     rclpy.init()
-    node = rclpy.create_node("benchmark_listener", namespace=sys.argv[1])
-    for kind, topic in ((HumanArray, "humans"), (MarkerArray, "humans/markers")):
+    node = rclpy.create_node("benchmark_listener")
+    for topic in sys.argv[1:]:
+        kind = MarkerArray if topic.endswith("/markers") else HumanArray
         node.create_subscription(kind, topic, lambda message: None, 1, raw=True)
 
     def end_with_parent() -> None:

@@ -73,8 +73,10 @@ class PlantedEngine:
         return self.maps
 
 
-def planted_estimator(model: Model, size: int, count: int, engine: str = "auto") -> Estimator:
+def planted_estimator(
+    model: Model, size: int, count: int, engine: str | Engine = "auto"
+) -> Estimator:
     """The model's estimator on the CPU, at an input size, that finds the planted people."""
-    real = create_engine(engine, model.network, "cpu", size)
+    real = create_engine(engine, model.network, "cpu", size) if isinstance(engine, str) else engine
     planted = PlantedEngine(real, planted_maps(size, count))
     return Estimator(model.network, model.body, input_size=size, engine=planted)

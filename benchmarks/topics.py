@@ -1,73 +1,57 @@
-"""The node's publishers, and another process that subscribes, so that publishing does real work."""
+"""A second process that subscribes to topics, so that publishing them does real work."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import rclpy
-from rclpy.publisher import Publisher
-from visualization_msgs.msg import MarkerArray
+from rclpy.node import Node
 
 from benchmarks.machine import ROOT
-from icl_mesh_ros.msg import HumanArray
 
 #: The subscriber takes a frame's messages in this time, as it would between camera frames.
 REST_S = 0.03
 DISCOVERY_TIMEOUT_S = 30.0
 
 
-@dataclass(frozen=True)
-class Topics:
-    """humans and humans/markers with the node's QoS, subscribed to by another process."""
+class Listener:
+    """The process, and the topics that it subscribes to."""
 
-    humans: Publisher
-    markers: Publisher
+    def __init__(self, process: subprocess.Popen[bytes], topics: Sequence[str]) -> None:
+        self._process, self._topics = process, topics
 
-    def rest(self) -> None:
-        """Let the subscriber finish; not timed."""
-        time.sleep(REST_S)
+    def wait(self, node: Node) -> None:
+        """Until it has subscribed to all of them; node: one of this process, which looks.
+
+        Raises TimeoutError or ChildProcessError where that does not come about.
+        """
+        deadline = time.monotonic() + DISCOVERY_TIMEOUT_S
+        while not all(node.count_subscribers(topic) for topic in self._topics):
+            if self._process.poll() is not None:
+                raise ChildProcessError(
+                    f"the subscriber ended with status {self._process.returncode}"
+                )
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"nobody subscribed within {DISCOVERY_TIMEOUT_S:g} s: DDS discovery fails "
+                    "between two processes of this machine (check ROS_DOMAIN_ID and the DDS "
+                    "profile)"
+                )
+            time.sleep(0.05)
 
 
 @contextmanager
-def open_topics() -> Iterator[Topics]:
-    """Start rclpy, the publishers and the subscribing process; end them all.
-
-    Raises TimeoutError or ChildProcessError where the other process does not subscribe.
-    """
-    namespace = f"/benchmark_{os.getpid()}"
+def listening(topics: Sequence[str]) -> Iterator[Listener]:
+    """Start rclpy and a process that subscribes to topics (.../humans or .../markers); end both."""
     rclpy.init()
-    listener = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.listener", namespace], cwd=ROOT, stdin=subprocess.PIPE
-    )
+    command = [sys.executable, "-m", "benchmarks.listener", *topics]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
     try:
-        node = rclpy.create_node("benchmark", namespace=namespace)
-        topics = Topics(
-            node.create_publisher(HumanArray, "humans", 1),
-            node.create_publisher(MarkerArray, "humans/markers", 1),
-        )
-        _wait_for_subscriptions(topics, listener)
-        yield topics
-        node.destroy_node()
+        yield Listener(process, topics)
     finally:
-        listener.communicate()  # closes its standard input: it ends by itself
+        process.communicate()  # closes its standard input: it ends by itself
         rclpy.try_shutdown()
-
-
-def _wait_for_subscriptions(topics: Topics, listener: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + DISCOVERY_TIMEOUT_S
-    publishers = (topics.humans, topics.markers)
-    while not all(publisher.get_subscription_count() for publisher in publishers):
-        if listener.poll() is not None:
-            raise ChildProcessError(f"the subscriber ended with status {listener.returncode}")
-        if time.monotonic() > deadline:
-            raise TimeoutError(
-                f"nobody subscribed within {DISCOVERY_TIMEOUT_S:g} s: DDS discovery fails between "
-                "two processes of this machine (check ROS_DOMAIN_ID and the DDS profile)"
-            )
-        time.sleep(0.05)

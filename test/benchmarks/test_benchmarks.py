@@ -110,9 +110,13 @@ def test_node_steps(model, monkeypatch):
         {"people": 2, "markers": "off"},
         {"people": 2, "markers": "on"},
     ]
-    steps = {name for name in frames.rows[1].values if name.endswith("markers (ms)")}
-    assert steps == {"fill markers (ms)", "publish markers (ms)"}
-    assert not steps & set(frames.rows[0].values)
+    for row in frames.rows:
+        parts = {n.removesuffix(" (ms)"): v.median for n, v in row.values.items()}
+        steps = ["receive", "convert", "preprocess", "decode", "body", "track", "messages"]
+        assert parts["total"] == pytest.approx(sum(parts[step] for step in steps))
+        alone = [parts[step] for step in ("receive", "convert", "track", "messages")]
+        assert parts["without the estimator"] == pytest.approx(sum(alone))
+        assert min(alone) > 0
     assert [row.case for row in markers.rows] == [{"people": 2}]
 
 
