@@ -29,6 +29,7 @@ from benchmarks.model import load_model  # noqa: E402
 from benchmarks.plots import write_plots  # noqa: E402
 from benchmarks.report import BEGIN, END, Report, Section, replace_between_markers  # noqa: E402
 from benchmarks.stages import INPUT_SIZES, measure_stages  # noqa: E402
+from benchmarks.targets import targets_section  # noqa: E402
 
 if TYPE_CHECKING:
     from benchmarks.model import Model
@@ -42,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the parts asked for; 1 for regressions against an earlier run, 2 for options that do not
     fit, else 0."""
     options = _parser().parse_args(arguments)
+    if options.quick:
+        options.repetitions, options.sizes = 1, [128]
     if options.threads is not None:
         torch.set_num_threads(options.threads)
         cv2.setNumThreads(options.threads)
@@ -56,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
         for part in options.only:
             print(f"measuring {part} ...", file=sys.stderr)
             sections += measure(part, model, options)
+        sections.insert(0, targets_section(sections))
         seconds = time.monotonic() - start
         report = Report(machine, model.describe(), options.repetitions, sections, seconds)
         print(report.as_markdown())
@@ -89,9 +93,9 @@ def measure(part: str, model: Model, options: argparse.Namespace) -> list[Sectio
         local_dds()
         try:
             if part == "process":
-                from benchmarks.process import measure_process
+                from benchmarks.process import SECONDS_PER_RATE, measure_process
 
-                return measure_process(model)
+                return measure_process(model, 1.0 if options.quick else SECONDS_PER_RATE)
             from benchmarks.node import measure_node
 
             return [*measure_node(model, options.repetitions)]
@@ -118,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to run (all)")
     add("--repetitions", type=_positive, default=20, help="turns that are counted (20)")
+    add("--quick", action="store_true", help="once, and small: shows the tables, measures nothing")
     add("--sizes", nargs="+", type=_input_size, default=INPUT_SIZES, help="input sizes, px")
     add("--weights", default="default", help="weights file (default: the package's own)")
     add("--threads", type=_positive, help="torch and OpenCV threads (default: theirs)")

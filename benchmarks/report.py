@@ -85,10 +85,10 @@ def _columns(rows: list[Any]) -> list[str]:
 
 
 def _spread(value: Spread) -> str:
-    return f"{_number(value.median)} ({_number(value.p10)}-{_number(value.p90)})"
+    return f"{number(value.median)} ({number(value.p10)}-{number(value.p90)})"
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three digits are more than the machine repeats."""
     digits = next((d for d, least in enumerate((100, 10, 0.1)) if abs(value) >= least), 3)
     return f"{value:.{digits}f}"

@@ -17,6 +17,7 @@ from benchmarks.planted import planted_estimator
 from benchmarks.plots import write_plots
 from benchmarks.report import BEGIN, END, Report, Row, Section, replace_between_markers
 from benchmarks.stages import IMAGES, measure_stages
+from benchmarks.targets import targets_section
 from benchmarks.timing import Spread, in_turns, timed, total
 from benchmarks.workspace import why_no_ros
 from icl_mesh.estimator import STAGES
@@ -134,6 +135,7 @@ def test_command_writes_json_and_document(tmp_path, monkeypatch, capsys):
     assert main([*arguments, *files]) == 0
     run = json.loads((tmp_path / "run.json").read_text())
     assert [section["key"] for section in run["sections"]] == [
+        "targets",
         "baseline",
         "stages",
         "further_person",
@@ -213,6 +215,73 @@ def test_engines_give_a_row_per_engine_and_a_limit(model, monkeypatch, tmp_path)
     assert [row.case["engine"] for row in costs.rows if row.case["engine"].startswith("torch")]
     exact = next(row for row in costs.rows if row.case["engine"] == "torch:f32")
     assert exact.values["joints moved (mm)"] == Spread(0, 0, 0)
+
+
+def _table(key, *rows):
+    """Rows of (case, values), each value a median."""
+    return Section(
+        key, key, rows=[Row(c, {k: Spread(v, v, v) for k, v in vs.items()}) for c, vs in rows]
+    )
+
+
+def _engine(network, engine, time, limit, measured="network"):
+    values = {"time (ms)": time, "eager resnet50 over this": 400 / time}
+    if limit:
+        values |= {"limit (ms)": limit, "limit over this": limit / time}
+    return {"network": network, "engine": engine, "measured": measured}, values
+
+
+def _cost(engine, joints, changed):
+    values = {"joints moved (mm)": joints, "places moved (mm)": 10 * joints}
+    return {"engine": engine}, {**values, "people missing or added": changed}
+
+
+def test_targets_are_judged_by_the_tables_of_the_run():
+    node = {"total (ms)": 8.0, "without the estimator (ms)": 4.0, "decode (ms)": 2.0}
+    ages = [(r, {"age, 95 % (ms)": a, "bound (ms)": 70}) for r, a in (("30", 60), ("60", 65))]
+    tables = [
+        _table(
+            "engines",
+            _engine("resnet50", "eager torch", 400, 160),
+            _engine("resnet50", "openvino:f32", 200, 160),
+            _engine("resnet50", "openvino:bf16", 40, 30),
+            _engine("light", "openvino:f32", 20, 10),
+            _engine("light", "openvino:f32", 32, None, "image to 8 people"),
+            _engine("light", "openvino:bf16", 40, None, "image to 8 people"),
+        ),
+        _table("engine_accuracy", _cost("openvino:f32", 0.0, 0), _cost("openvino:bf16", 2, 3)),
+        _table("node", *(({"people": 8, "markers": m}, node) for m in ("off", "on"))),
+        _table("image_age", *(({"camera (Hz)": rate}, values) for rate, values in ages)),
+        _table("process", ({}, {"resident (MB)": 701, "start to first people (s)": 4.5})),
+    ]
+    rows = [row.case for row in targets_section(tables).rows]
+    by = {str(row["target"]): row for row in rows}
+
+    def row(start):
+        return next(value for name, value in by.items() if name.startswith(start))
+
+    bf16 = "openvino:bf16 (joints 2.00 mm, places 20.0 mm, 3 people missing or added)"
+    assert row("`resnet50` at 512 in")["met"] == f"yes: {bf16}"
+    assert row("`resnet50` at 512 in")["reached"] == "openvino:f32 0.500, openvino:bf16 0.100"
+    assert row("`resnet50` at 512 in")["limit"] == "f32 0.400, bf16 0.075"
+    assert "openvino:f32 at 80% of the limit's" in row("`resnet50` at 512 in")["between"]
+    light = row("default model")
+    assert (
+        light["met"].startswith("yes: openvino:f32 (joints 0.000 mm") and "bf16" not in light["met"]
+    )
+    assert light["reached"].endswith("; the fastest: 31.2 frames/s (aim 25)")
+    assert light["limit"] == "f32 0.025"
+    assert row("a further person")["reached"] == "not measured: further_person"
+    assert (row("node with 8 people, full")["met"], row("node with 8 people, no")["met"]) == (
+        "yes",
+        "no",
+    )
+    assert row("node with 8 people, no")["between"] == "decode 2.00 ms"
+    assert row("age of images")["reached"] == "60 ms of 70 at 30 Hz; 65 ms of 70 at 60 Hz"
+    assert (row("resident")["met"], row("start")["met"]) == ("no", "yes")
+    assert "needs a GPU" in row("training step")["reached"]
+    markdown = Report({}, {}, 1, [targets_section(tables)]).as_markdown()
+    assert "| target | met | reached | limit | between |" in markdown
 
 
 def _run(milliseconds, processor="one"):
