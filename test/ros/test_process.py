@@ -1,0 +1,28 @@
+"""What a process of mesh_node loads: only what it uses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+#: Everything of training, drawing and the engines that were not chosen.
+HEAVY = (
+    "icl_mesh_training lightning torchvision tensorboard matplotlib PIL moderngl trimesh "
+    "fast_simplification pycocotools webdataset rosbags sklearn onnx onnxruntime torch._dynamo "
+    "sympy"
+).split()
+
+CODE = """
+import sys
+import icl_mesh_ros.mesh_node
+from icl_mesh_ros.model_store import ModelStore
+
+model = ModelStore().load("default", "default", "cpu", "torch")
+print([name for name in sys.argv[1:] if name in sys.modules])
+"""
+
+
+def test_a_node_with_its_model_loads_no_training_drawing_nor_other_engines() -> None:
+    command = [sys.executable, "-c", CODE, *HEAVY]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
