@@ -23,7 +23,7 @@ from icl_mesh_training.objective import PAPER_WEIGHTS
 from icl_mesh_training.plots import plot_contrastive
 from icl_mesh_training.provenance import git_revision
 from icl_mesh_training.report import table
-from icl_mesh_training.train import CHECKPOINT, steps_done, train
+from icl_mesh_training.train import CHECKPOINT, RECIPE, steps_done, train
 
 #: What each variant changes: entries of the recipe, and losses on top of the recipe's.
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
