@@ -215,8 +215,9 @@ class Estimator:
             torch.from_numpy(camera.contains(joints_px)).to(self.device),
             network=self.network,
         )
-        check_finite(joint_heatmaps_and_instance=confidence)
-        return np.asarray(confidence.cpu().numpy())
+        on_host = confidence.cpu()  # the only wait for the device here
+        check_finite(joint_heatmaps_and_instance=on_host)
+        return np.asarray(on_host.numpy())
 
 
 def _checked_threshold(threshold: float) -> float:

@@ -34,13 +34,19 @@ class TensorRtEngine:
         name = f"{key.hexdigest()[:32]}.plan"
         with torch.cuda.device(device):
             plan = read_cached(name)
+            self._runtime = tensorrt.Runtime(logger)  # must outlive what it deserialises
             engine = None
             if plan is not None:
-                engine = tensorrt.Runtime(logger).deserialize_cuda_engine(plan)
+                engine = self._runtime.deserialize_cuda_engine(plan)
             if engine is None:
                 plan = _build(tensorrt, logger, model, precision)
-                engine = tensorrt.Runtime(logger).deserialize_cuda_engine(plan)
+                engine = self._runtime.deserialize_cuda_engine(plan)
                 write_cached(name, plan)
+            if engine is None:
+                raise ValueError(
+                    f"TensorRT {tensorrt.__version__} cannot load the plan that it built for "
+                    f"{gpu}: see its log, or use engine torch"
+                )
             self._engine = engine
             self._context = engine.create_execution_context()
         if self._context is None:  # TensorRT logs why; what is missing at this point is memory

@@ -99,6 +99,10 @@ def test_lower_precision_is_only_what_is_asked_for(network, images) -> None:
     assert engine.name == "torch:bf16"
     assert all(values.dtype == torch.float32 for values in maps)
     assert 1e-4 < map_difference(maps, expected) < 0.25
+    # Weights cast once are the weights that autocast makes of the network's own on every call.
+    assert network.center_branch[-1].weight.dtype == torch.float32
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert map_difference(maps, network(images)) == 0
 
 
 @pytest.mark.parametrize(
