@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from icl_mesh.engine.onnx_model import INPUT
+from icl_mesh.engine.signal_stack import same_signal_stack
 from icl_mesh.network import NetworkMaps
 
 
@@ -23,9 +24,9 @@ class OpenVinoEngine:
         self.name = f"openvino:{precision}"
         self.device = device
         core = openvino.Core()
-        if precision == "bf16" and "BF16" not in core.get_property(
-            "CPU", "OPTIMIZATION_CAPABILITIES"
-        ):
+        with same_signal_stack():  # the CPU plug-in is loaded here
+            abilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision == "bf16" and "BF16" not in abilities:
             raise ValueError(
                 "engine openvino:bf16 needs a CPU with bf16 arithmetic (AVX512_BF16 or AMX), which "
                 "this one lacks: use openvino:f32"
