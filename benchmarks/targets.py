@@ -15,6 +15,7 @@ CAMERA_HZ = "30"
 MEMORY_MB, START_S = 700.0, 5.0
 
 _Rows = Sequence[Row]
+_COLUMNS = ("target", "met", "reached", "limit", "what stands between")
 
 
 def targets_section(sections: Sequence[Section]) -> Section:
@@ -37,7 +38,7 @@ def _row(
     judge: Callable[..., tuple[str, str, str, str]] | None,
 ) -> dict[str, str | int]:
     if judge is None:
-        cells = ("no", "not measured: it needs a GPU", "", "")
+        cells = ("", "not measured: it needs a GPU", "", "")
     elif missing := [key for key in needs if key not in tables]:
         cells = ("", f"not measured: {', '.join(missing)}", "", "")
     else:
