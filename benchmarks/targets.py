@@ -43,9 +43,7 @@ def _row(
         cells = ("", f"not measured: {', '.join(missing)}", "", "")
     else:
         cells = judge(*(tables[key] for key in needs))
-    return dict(
-        zip(("target", "met", "reached", "limit", "between"), (target, *cells), strict=True)
-    )
+    return dict(zip(_COLUMNS, (target, *cells), strict=True))
 
 
 def _resnet(engines: _Rows, costs: _Rows) -> tuple[str, str, str, str]:
