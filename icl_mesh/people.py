@@ -119,11 +119,12 @@ class People:
         first = parts[0]
         if any(part.camera != first.camera or part.body is not first.body for part in parts):
             raise ValueError("people of different cameras or body models cannot be joined")
-        columns = {name: [getattr(part, name) for part in parts] for name in _FIELDS}
-        arrays: dict[str, Any] = {
-            name: None if any(value is None for value in column) else np.concatenate(column)
-            for name, column in columns.items()
-        }
+        full = [part for part in parts if len(part)] or [first]
+        arrays: dict[str, Any] = {}
+        for name in _FIELDS:
+            lacks = name in _OPTIONAL and any(getattr(part, name) is None for part in parts)
+            column = [None] if lacks else [getattr(part, name) for part in full]
+            arrays[name] = column[0] if len(column) == 1 else np.concatenate(column)
         return first._with(arrays)
 
     def select(self, index: npt.ArrayLike | slice) -> People:

@@ -145,11 +145,11 @@ class Tracker:
         if other:
             followed.filters = motion.start(followed.people)
             followed.smooth = smoothing.start(followed.people)
-        is_new = ~np.isin(np.arange(len(seen)), detection)
+        is_new = _others(len(seen), detection)
         current = followed.join(self._new(seen.select(is_new), looks.select(is_new), stamp_s))
         order = np.argsort(np.concatenate((detection, np.flatnonzero(is_new))))
         current = current.select(order)  # row i is detection i
-        lost = old.select(~np.isin(np.arange(len(old.ids)), track) & (not other))
+        lost = old.select(_others(len(old.ids), track) & (not other))
         lost = lost.select(np.argsort(-lost.seen_s, kind="stable")[:MOST_LOST])
         self._memory, self._stamp_s, self._frame_id = current.join(lost), stamp_s, frame_id
         return self._report(people, current, lost)
@@ -221,3 +221,10 @@ def _same_scale(before: Camera, now: Camera) -> bool:
     """Whether the metres of two images are the same: with another guess of the focal length, or
     a calibration instead of one, all distances change by a factor."""
     return before == now or not (before.focal_assumed or now.focal_assumed)
+
+
+def _others(count: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Mask [count] of all rows but these."""
+    mask = np.ones(count, dtype=np.bool_)
+    mask[rows] = False
+    return mask
