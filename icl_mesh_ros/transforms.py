@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from icl_mesh.tracking import Tracks, TrackState
 
 #: As tf2_ros publishes and subscribes: reliable, the last 100.
 TF_QOS = QoSProfile(depth=100)
-_LEFT_HIP, _RIGHT_HIP = 1, 2
+_LEFT_HIP, _RIGHT_HIP, _HEAD = 1, 2, 15
 #: Columns: REP-155's x (out of the chest), y (to the left) and z (to the head), seen in the axes
 #: of the body model, which has x to the left, y to the head and z out of the chest.
 BODY_FROM_REP155 = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
@@ -36,21 +36,43 @@ def body_ids(tracks: Tracks, prefix: str) -> list[str]:
 
 def body_transforms(tracks: Tracks, header: Header, prefix: str) -> Iterator[TransformStamped]:
     """Frame body_<id> of each lasting person under the camera's: origin midway between the hips,
-    x out of the chest, z to the head. Filtered like Human.position."""
+    x out of the chest, z to the head. Filtered like Human.position. Under it head_<id>: origin at
+    the base of the skull, x out of the face, z to the crown."""
     people, ids = tracks.people, body_ids(tracks, prefix)
     middle = people.joints_m[:, [_LEFT_HIP, _RIGHT_HIP]].mean(axis=1) - people.position_m
     for i in np.flatnonzero(lasting(tracks)).tolist():
-        place = (tracks.position_m[i] + middle[i]).tolist()
-        camera_from_body = people.rotations[i, 0].astype(np.float64)
-        turn = Rotation.from_matrix(camera_from_body @ BODY_FROM_REP155).as_quat().tolist()
-        yield TransformStamped(
-            header=header,
-            child_frame_id=f"body_{ids[i]}",
-            transform=Transform(
-                translation=Vector3(x=place[0], y=place[1], z=place[2]),
-                rotation=Quaternion(x=turn[0], y=turn[1], z=turn[2], w=turn[3]),
-            ),
-        )
+        turns = people.rotations[i].astype(np.float64)
+        body = f"body_{ids[i]}"
+        turn = Rotation.from_matrix(turns[0] @ BODY_FROM_REP155)
+        place = tracks.position_m[i] + middle[i]
+        yield _stamped(header, body, place, turn)
+        head = np.linalg.multi_dot([turns[joint] for joint in _chain(people.body.parents)])
+        head_turn = turn.inv() * Rotation.from_matrix(head @ BODY_FROM_REP155)
+        head_place = people.joints_m[i, _HEAD] - people.position_m[i] - middle[i]
+        under_body = Header(stamp=header.stamp, frame_id=body)
+        yield _stamped(under_body, f"head_{ids[i]}", turn.inv().apply(head_place), head_turn)
+
+
+def _chain(parents: Sequence[int]) -> list[int]:
+    """Joints from the root to the head."""
+    joints = [_HEAD]
+    while joints[0] != 0:
+        joints.insert(0, int(parents[joints[0]]))
+    return joints
+
+
+def _stamped(
+    header: Header, child: str, place: npt.NDArray[np.floating], turn: Rotation
+) -> TransformStamped:
+    x, y, z, w = turn.as_quat().tolist()
+    return TransformStamped(
+        header=header,
+        child_frame_id=child,
+        transform=Transform(
+            translation=Vector3(**dict(zip("xyz", place.tolist(), strict=True))),
+            rotation=Quaternion(x=x, y=y, z=z, w=w),
+        ),
+    )
 
 
 class TransformPublisher:

@@ -179,7 +179,7 @@ def test_bodies_come_and_go_with_their_people(node, result, stand_ins):
     assert bodies() == {"left_7"}
     assert (cropped.sent[0].width, cropped.sent[0].height) == (302 - 100, 421 - 50)
     frames = node.publishers["/tf"].sent[-1].transforms
-    assert [frame.child_frame_id for frame in frames] == ["body_left_7"]
+    assert [frame.child_frame_id for frame in frames] == ["body_left_7", "head_left_7"]
     tracked = node.publishers["humans/bodies/tracked"]
     outputs.publish(result((7,)), HEADER, MeshParameters())
     assert set(node.publishers) == {*plain, "/tf"}

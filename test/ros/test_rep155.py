@@ -122,9 +122,11 @@ def test_bodies_with_topics_and_frames_of_their_own(
     assert said["frame"] == "test_optical_frame"
     assert said["followed"].startswith("p")
     parents, frames, depths = zip(*said["tf"], strict=True)
-    assert set(parents) == {"test_optical_frame"}
-    assert {f"body_{body}" for body in said["tracked"]} == set(frames)
-    assert min(depths) > 0
+    bodies = {f"body_{body}" for body in said["tracked"]}
+    assert set(frames) == bodies | {f"head_{body}" for body in said["tracked"]}
+    assert set(parents) == bodies | {"test_optical_frame"}
+    in_camera = [z for parent, z in zip(parents, depths, strict=True) if parent not in bodies]
+    assert min(in_camera) > 0
     xmin, ymin, xmax, ymax, score = said["roi"]
     assert 0 <= xmin < xmax <= 1
     assert 0 <= ymin < ymax <= 1
