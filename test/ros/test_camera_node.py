@@ -68,7 +68,7 @@ def test_calibration_loop_and_a_broken_photo(start, peer, photos, tmp_path):
     assert infos[-1].header.frame_id == "left_optical"
     assert {int(rgb_from_image(image, "image")[0, 0, 0]) for image in images} == {0, 50, 150}
     assert node.ended() is None
-    assert "2.png' is not an image" in node.last_lines()
+    assert "2.png: not an image" in node.last_lines()
 
 
 def test_lockstep_waits_for_the_people_of_each_image(start, peer, photos):
