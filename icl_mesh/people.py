@@ -122,9 +122,11 @@ class People:
         full = [part for part in parts if len(part)] or [first]
         arrays: dict[str, Any] = {}
         for name in _FIELDS:
-            lacks = name in _OPTIONAL and any(getattr(part, name) is None for part in parts)
-            column = [None] if lacks else [getattr(part, name) for part in full]
-            arrays[name] = column[0] if len(column) == 1 else np.concatenate(column)
+            column = [getattr(part, name) for part in full]
+            if any(getattr(part, name) is None for part in parts):
+                arrays[name] = None
+            else:
+                arrays[name] = column[0] if len(full) == 1 else np.concatenate(column)
         return first._with(arrays)
 
     def select(self, index: npt.ArrayLike | slice) -> People:

@@ -6,11 +6,25 @@ import subprocess
 import sys
 
 #: Everything of training, drawing and the engines that were not chosen.
-HEAVY = (
-    "icl_mesh_training lightning torchvision tensorboard matplotlib PIL moderngl trimesh "
-    "fast_simplification pycocotools webdataset rosbags sklearn onnx onnxruntime torch._dynamo "
-    "sympy"
-).split()
+HEAVY = [
+    "icl_mesh_training",
+    "lightning",
+    "torchvision",
+    "tensorboard",
+    "matplotlib",
+    "PIL",
+    "moderngl",
+    "trimesh",
+    "fast_simplification",
+    "pycocotools",
+    "webdataset",
+    "rosbags",
+    "sklearn",
+    "onnx",
+    "onnxruntime",
+    "torch._dynamo",
+    "sympy",
+]
 
 CODE = """
 import sys
