@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,10 @@ from icl_mesh.network import IclMeshNetwork, NetworkMaps
 from icl_mesh.people import FloatArray, People
 from icl_mesh.placement import place_bodies
 from icl_mesh.preprocessing import preprocess
+from icl_mesh.stage_clock import StageClock
 from icl_mesh.weights import default_weights_path, load_weights
 
 _LOG = logging.getLogger(__name__)
-
-#: What `times` is filled with, in this order.
-STAGES = ("preprocess", "network", "decode", "body")
 
 
 class Estimator:
@@ -136,12 +133,13 @@ class Estimator:
         image: RGB uint8 [H, W, 3]. camera: its intrinsics; without them a field of view of 60
         degrees is assumed and the result says so (``people.camera.focal_assumed``).
         vertices: also return the meshes. threshold: in place of the estimator's own.
-        times: filled with the milliseconds of each of STAGES; on CUDA this waits for each stage.
+        times: filled with the milliseconds of each of stage_clock.STAGES; on CUDA this waits for
+        each of them.
         Raises ValueError for images or cameras that do not fit, RuntimeError for a network
         whose output is not finite.
         """
         threshold = self.threshold if threshold is None else _checked_threshold(threshold)
-        clock = _Clock(self.device, times)
+        clock = StageClock(self.device, times)
         images, letterbox = preprocess(image, self.input_size, self.device)
         camera = camera or Camera.assumed(letterbox.width, letterbox.height)
         letterbox.camera(camera)  # refuses a camera of another size before any work is done
@@ -259,26 +257,3 @@ def _bounding_boxes(px: npt.NDArray[np.float64], camera: Camera) -> FloatArray:
     corners = np.stack((x.min(axis=1), y.min(axis=1), x.max(axis=1), y.max(axis=1)), axis=1)
     last = (camera.width - 1, camera.height - 1)
     return np.clip(corners, 0, last + last).astype(np.float32)
-
-
-class _Clock:
-    """Adds the time since the last lap to a stage; does nothing without a dict to fill."""
-
-    def __init__(self, device: torch.device, times: dict[str, float] | None) -> None:
-        self.device, self.times = device, times
-        if times is not None:
-            times.update(dict.fromkeys(STAGES, 0.0))
-        self.start = self._now()
-
-    def _now(self) -> float:
-        if self.times is not None and self.device.type == "cuda":
-            # not the whole device, on which another thread may be recording a graph
-            torch.cuda.current_stream(self.device).synchronize()
-        return time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        if self.times is None:
-            return
-        now = self._now()
-        self.times[stage] += (now - self.start) * 1e3
-        self.start = now

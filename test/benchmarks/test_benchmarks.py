@@ -20,8 +20,8 @@ from benchmarks.stages import IMAGES, measure_stages
 from benchmarks.targets import targets_section
 from benchmarks.timing import Spread, in_turns, timed, total
 from benchmarks.workspace import why_no_ros
-from icl_mesh.estimator import STAGES
 from icl_mesh.network import build_network
+from icl_mesh.stage_clock import STAGES
 from icl_mesh.weights import save_weights
 
 

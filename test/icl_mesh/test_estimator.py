@@ -10,9 +10,10 @@ import torch
 import icl_mesh
 from icl_mesh.camera import Camera
 from icl_mesh.engine import resolve_device
-from icl_mesh.estimator import STAGES, Estimator
+from icl_mesh.estimator import Estimator
 from icl_mesh.network import NetworkMaps, build_network
 from icl_mesh.preprocessing import preprocess
+from icl_mesh.stage_clock import STAGES
 from icl_mesh.weights import save_weights
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
