@@ -34,6 +34,11 @@ PAPER_WEIGHTS = {
     "cross_push": 0.0,
     "infonce": 0.0,
 }
+#: Terms that need the SMPL branch: left out where the network was called without it.
+SMPL_TERMS = (
+    *("pose", "orientation", "shape", "joints_3d", "joints_3d_aligned", "joints_2d"),
+    "pose_prior",
+)
 #: A term is rescaled to this where it exceeds it.
 LOSS_CAP = 1000.0
 
@@ -74,7 +79,10 @@ class Objective(torch.nn.Module):
     def forward(
         self, network: IclMeshNetwork, maps: NetworkMaps, batch: Batch
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Returns the total and every unweighted term (detached)."""
+        """Returns the total and every unweighted term (detached).
+
+        Without an SMPL map (no channels) SMPL_TERMS are left out.
+        """
         targets = make_targets(batch, maps.center_heatmap.shape[-1])
         terms = {
             "center_heatmap": losses.focal_loss(
@@ -124,13 +132,22 @@ class Objective(torch.nn.Module):
     def _parameter_terms(
         self, maps: NetworkMaps, people: Batch, center: torch.Tensor, size: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        map_size = maps.smpl.shape[-1]
+        map_size = maps.camera.shape[-1]
         cell = cell_from_square(center, map_size)
         if self.neighbours:
             people, cell, size = self._with_neighbours(people, cell, size, map_size)
-        smpl = sample_at(maps.smpl, people.image_index, cell)
         camera = sample_at(maps.camera, people.image_index, cell)
         weak = torch.cat((1.1 ** camera[:, :1], camera[:, 1:]), dim=1)
+        terms: dict[str, torch.Tensor] = {}
+        if maps.smpl.shape[1]:
+            smpl = sample_at(maps.smpl, people.image_index, cell)
+            terms = self._smpl_terms(smpl, weak, people, size)
+        return terms | {"camera": losses.camera_loss(weak, people.weak_camera, people.has_camera)}
+
+    def _smpl_terms(
+        self, smpl: torch.Tensor, weak: torch.Tensor, people: Batch, size: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """SMPL_TERMS of parameters [N, 142] under cameras [N, 3], a row for each of people."""
         rotations = matrix_from_6d(smpl[:, :132].view(-1, 22, 6))
         hands = torch.eye(3, device=smpl.device).expand(len(smpl), 2, 3, 3)
         rotations = torch.cat((rotations, hands), dim=1)
@@ -157,7 +174,6 @@ class Objective(torch.nn.Module):
                 size,
             ),
             "pose_prior": self.prior(rotations),
-            "camera": losses.camera_loss(weak, people.weak_camera, people.has_camera),
         }
 
     def _with_neighbours(

@@ -45,7 +45,8 @@ class NetworkMaps(NamedTuple):
     center_instance [B, 64, h, w], joint_instance [B, 64, h, w]: identity features, before P_C
         and P_J; the first includes the sine encoding of the position.
     smpl [B, 142, h, w]: 22 rotations of 6 channels (icl_mesh.rotation; joint 0 first, body to
-        camera), then 10 betas, of the person centred there.
+        camera), then 10 betas, of the person centred there. [B, 0, h, w] where the network was
+        called without the SMPL branch.
     """
 
     center_heatmap: torch.Tensor
@@ -110,8 +111,10 @@ class IclMeshNetwork(nn.Module):
             "smpl_width": self.smpl_width,
         }
 
-    def forward(self, images: torch.Tensor) -> NetworkMaps:
+    def forward(self, images: torch.Tensor, *, smpl: bool = True) -> NetworkMaps:
         """images [B, 3, S, S], RGB, ImageNet-normalised, S a multiple of 32 -> maps.
+
+        smpl: False leaves the SMPL branch, the costliest, out: its map has no channels.
 
         Heatmaps are probabilities: the sigmoid is inside (Decision: the public release has none
         and clamps raw maps in its loss). Maps are float32 also under autocast or in half
@@ -128,14 +131,18 @@ class IclMeshNetwork(nn.Module):
         hints = torch.cat((center_hint, joint_hint), dim=1)
         center_instance = add_sine_encoding(self.center_instance_branch(features, hints))
         joint_instance = self.joint_instance_branch(features, hints)
-        smpl = self.smpl_branch(features, center_hint, joint_hint, center_instance, joint_instance)
+        smpl_map = (
+            self.smpl_branch(features, center_hint, joint_hint, center_instance, joint_instance)
+            if smpl
+            else center.new_zeros(len(center), 0, *center.shape[2:])
+        )
         return NetworkMaps(
             center,
             joints,
             camera,
             center_instance.float(),
             joint_instance.float(),
-            smpl.float(),
+            smpl_map.float(),
         )
 
     def project_center(self, features: torch.Tensor) -> torch.Tensor:
