@@ -38,6 +38,8 @@ class TrainingConfig:
     freeze_to_stride: trunk frozen down to this stride; 0 trains all of it. freeze_batch_norm:
     statistics stay those of the start: for data sets too small to estimate them. body: "default" or
     a body file.
+    train_smpl: false trains all but the SMPL branch, which is neither run nor changed; of weights,
+    objective.SMPL_TERMS are then without effect.
     Length: steps, or, where it is above 0, epochs (passes over as many images as the sources hold
     together). A step sees batch_size images on each process, accumulate times.
     Rates: schedule cosine falls from learning_rate to its share final_learning_rate; step
@@ -62,6 +64,7 @@ class TrainingConfig:
     start: str | None = None
     freeze_to_stride: int = 0
     freeze_batch_norm: bool = False
+    train_smpl: bool = True
     steps: int = 10_000
     epochs: int = 0
     warmup_steps: int = 200

@@ -13,7 +13,7 @@ from icl_mesh.body import BodyModel
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.loading import Guarded, SampleSource, make_loader
 from icl_mesh_training.messages import hide_needless
-from icl_mesh_training.module import TrainingModule
+from icl_mesh_training.module import TrainingModule, left_out
 from icl_mesh_training.schedule import Schedule
 from icl_mesh_training.sources import mix
 from icl_mesh_training.train import CHECKPOINT, make_network, open_data, steps_done, world_size
@@ -45,6 +45,7 @@ def dry_run(config: TrainingConfig) -> str:
         f"{config.input_size} px; {sum(n for n, _ in parameters) / 1e6:.2f} M parameters, "
         f"{sum(n for n, free in parameters if free) / 1e6:.2f} M of them trained; "
         f"start: {config.start or config.imagenet or 'random'}",
+        *([note] if (note := left_out(config)) else []),
         *_schedule_lines(config, schedule),
         *_one_step(config, source, schedule),
     ]

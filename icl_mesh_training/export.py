@@ -59,6 +59,7 @@ def describe_data(config: TrainingConfig, steps: int | None = None) -> str:
     return (
         sources
         + (f"; {steps} steps of {config.batch_size * config.accumulate}" if steps else "")
+        + ("" if config.train_smpl else "; SMPL branch not trained")
         + start
     )
 

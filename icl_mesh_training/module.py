@@ -16,7 +16,7 @@ from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.dataset import images_to_input
 from icl_mesh_training.errors import TrainingStoppedError
 from icl_mesh_training.loading import BrokenSamples, LoadedBatch
-from icl_mesh_training.objective import Objective, ObjectiveConfig
+from icl_mesh_training.objective import SMPL_TERMS, Objective, ObjectiveConfig
 from icl_mesh_training.schedule import Schedule
 
 
@@ -72,7 +72,7 @@ class TrainingModule(lightning.LightningModule):
         batch = loaded.batch
         if self._broken is not None:
             self._broken.count(loaded)
-        maps = self.network(images_to_input(batch.images))
+        maps = self.network(images_to_input(batch.images), smpl=self.config.train_smpl)
         # Rotations, projections and logarithms lose too much in bf16.
         with torch.autocast(self.device.type, enabled=False):
             total, terms = self.objective(self.network, maps, batch)
@@ -120,3 +120,13 @@ class TrainingModule(lightning.LightningModule):
 def objective_config(config: TrainingConfig) -> ObjectiveConfig:
     """A recipe's loss terms and switches."""
     return ObjectiveConfig(config.weights, config.neighbours, config.projector, config.temperature)
+
+
+def left_out(config: TrainingConfig) -> str:
+    """One line on what a recipe does not train, empty where it trains the SMPL branch too."""
+    if config.train_smpl:
+        return ""
+    return (
+        f"train_smpl is false: the SMPL branch is neither run nor changed; terms left out: "
+        f"{', '.join(SMPL_TERMS)}"
+    )

@@ -13,7 +13,7 @@ from typing import Any
 import lightning
 import torch
 import yaml
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -23,12 +23,14 @@ from icl_mesh.network import IclMeshNetwork, build_network, load_imagenet_mobile
 from icl_mesh.network.mobilenet import MobileNetV2
 from icl_mesh.weights import load_weights
 from icl_mesh_training.augmentation import AugmentationConfig
+from icl_mesh_training.averaging import moving_average
 from icl_mesh_training.checkpoints import read_checkpoint
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.export import export_network
 from icl_mesh_training.loading import SampleSource, make_loader
 from icl_mesh_training.messages import hide_needless
-from icl_mesh_training.module import TrainingModule
+from icl_mesh_training.module import TrainingModule, left_out
+from icl_mesh_training.resuming import changed_entries, check_resumable
 from icl_mesh_training.schedule import Schedule
 from icl_mesh_training.sources import mix, open_source
 from icl_mesh_training.widening import widen_smpl_branch
@@ -66,7 +68,12 @@ def train(config: TrainingConfig) -> Path:
     trainer = make_trainer(config, schedule, output, done)
     if trainer.is_global_zero:
         if done:
-            print(f"{output}: goes on from step {done}{_changed(output / RECIPE, config)}")
+            changed = changed_entries(output / RECIPE, config)
+            check_resumable(output, changed)
+            news = f"; of its recipe these are new: {', '.join(changed)}" if changed else ""
+            print(f"{output}: goes on from step {done}{news}")
+        if note := left_out(config):
+            print(f"{output}: {note}")
         recipe = yaml.safe_dump(dataclasses.asdict(config), sort_keys=False)
         (output / RECIPE).write_text(recipe, encoding="utf-8")
     loader = make_loader(
@@ -84,16 +91,6 @@ def train(config: TrainingConfig) -> Path:
         export_network(network, config, weights, name=name, steps=trainer.global_step)
     trainer.save_checkpoint(checkpoint, weights_only=False)  # to go on from: with the optimiser
     return weights
-
-
-def _changed(recipe: Path, config: TrainingConfig) -> str:
-    """Says which entries of the recipe are not what they were when the run last started."""
-    if not recipe.is_file():
-        return ""
-    before = yaml.safe_load(recipe.read_text(encoding="utf-8")) or {}
-    now = yaml.safe_load(yaml.safe_dump(dataclasses.asdict(config)))  # tuples become lists
-    names = [name for name in now if name != "output" and before.get(name) != now[name]]
-    return f"; of its recipe these are new: {', '.join(names)}" if names else ""
 
 
 def open_data(config: TrainingConfig) -> list[SampleSource]:
@@ -147,7 +144,7 @@ def make_trainer(
             TensorBoardLogger(output, name="tensorboard", version=version),
         ],
         callbacks=[
-            *([EMAWeightAveraging(decay=config.ema_decay)] if config.ema_decay else []),
+            *([moving_average(config.ema_decay)] if config.ema_decay else []),
             LastCheckpoint(config, output),
             TQDMProgressBar(refresh_rate=20),
         ],
@@ -216,6 +213,8 @@ def make_network(config: TrainingConfig) -> IclMeshNetwork:
                 f"{network.architecture}; leave it out"
             )
         backbone.freeze_to_stride(config.freeze_to_stride)
+    # Without gradients neither the optimiser's weight decay nor DDP meets the branch.
+    network.smpl_branch.requires_grad_(config.train_smpl)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
 
