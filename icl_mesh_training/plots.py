@@ -11,6 +11,7 @@ import numpy as np
 
 #: Points of a curve are means over this share of its steps.
 SMOOTHING = 0.01
+LEAST_WINDOW = 4
 
 
 def figure(columns: int, rows: int = 1, size: tuple[float, float] = (4.5, 3.4)) -> Any:
@@ -44,7 +45,9 @@ def plot_contrastive(runs: Mapping[str, Path], path: Path) -> None:
         for axis, (title, values) in zip(axes, curves, strict=True):
             step, mean = smooth(history["step"], values)
             axis.plot(step, mean, label=name, linewidth=1)
-            axis.set(title=title, xlabel="step", ylim=(0, None))
+            axis.set(title=title, xlabel="step")
+    for axis in axes:  # after all curves: a limit that is set no longer follows them
+        axis.set_ylim(bottom=0)
     axes[0].set_ylabel("contrastive loss")
     axes[0].legend()
     save_figure(axes, path)
@@ -72,8 +75,12 @@ def read_history(run: Path) -> dict[str, np.ndarray]:
 
 
 def smooth(step: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means over windows of SMOOTHING of the points, and the middles of the windows."""
-    window = max(1, round(len(values) * SMOOTHING))
+    """Means over windows of SMOOTHING of the points, and the middles of the windows.
+
+    A window holds LEAST_WINDOW points at least, where there are as many: single batches differ more
+    than runs do.
+    """
+    window = max(1, min(LEAST_WINDOW, len(values)), round(len(values) * SMOOTHING))
     count = len(values) // window * window
     means = values[:count].reshape(-1, window).mean(axis=1)
     return step[:count].reshape(-1, window).mean(axis=1), means
