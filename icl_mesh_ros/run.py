@@ -7,6 +7,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future as PoolFuture
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import rclpy
@@ -20,11 +22,41 @@ from rclpy.executors import (
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from rclpy.task import Future
+from rclpy.task import Future, Task
 
 #: A process that was asked to end, but hangs in some library, ends after so long all the same.
 LAST_MOMENT_S = 1.7
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class QuietExecutor(MultiThreadedExecutor):
+    """rclpy's, which waits until a thread has begun with a callback.
+
+    rclpy's own hands a callback that no thread has begun with to the threads again and again,
+    with the interpreter's lock in hand: beside a network that fills all cores, that took a core
+    and kept images waiting for hundreds of milliseconds. It needs a thread for every callback
+    group that may be busy for long.
+    """
+
+    def __init__(self, threads: int) -> None:
+        super().__init__(threads)
+        self._executor.shutdown()
+        self._executor = _BegunPool(threads)
+
+
+class _BegunPool(ThreadPoolExecutor):
+    """submit() returns when a thread has taken the task up."""
+
+    def submit(self, task: Task) -> PoolFuture[None]:  # type: ignore[override]
+        begun = threading.Event()
+
+        def run() -> None:
+            begun.set()
+            task()
+
+        future = super().submit(run)
+        begun.wait()
+        return future
 
 
 def run_nodes(
@@ -54,7 +86,7 @@ def run_nodes(
     try:
         for make in makes:
             nodes.append(make())
-        executor = SingleThreadedExecutor() if threads == 1 else MultiThreadedExecutor(threads)
+        executor = SingleThreadedExecutor() if threads == 1 else QuietExecutor(threads)
         for node in nodes:
             executor.add_node(node)
         if finished is None:
