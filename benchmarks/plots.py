@@ -52,7 +52,7 @@ def _node(axes: Any, section: Section) -> None:
     steps = [
         column
         for column in dict.fromkeys(name for row in section.rows for name in row.values)
-        if column.endswith("(ms)") and not column.startswith("total")
+        if column.endswith("(ms)") and not column.startswith(("total", "without"))  # sums of steps
     ]
     _stacked(axes, labels, steps, section.rows)
     axes.set_xlabel("people")
