@@ -80,6 +80,7 @@ def plot_bins(bins: list[dict[str, Any]], path: Path) -> None:
     axes[1].set(ylabel="error of found people (mm)", ylim=(0, None))
     axes[1].legend()
     for axis in axes:
+        axis.tick_params(axis="x", labelsize=8)  # five ranges side by side
         axis.set_xlabel("hidden share of the person")
     save_figure(axes, path)
 
