@@ -34,6 +34,7 @@ class TrainingConfig:
     AugmentationConfig to replace.
     Network: architecture, head_width and smpl_width as build_network takes them. imagenet: file
     that initialises the trunk (mobilenet_v2: .npz of folded convolutions, else a state dict).
+    movenet: MoveNet's .json, which initialises trunk and keypoints of the architecture movenet.
     start: weights (.safetensors, or "default") to start from; a narrower SMPL branch is widened.
     freeze_to_stride: trunk frozen down to this stride; 0 trains all of it. freeze_batch_norm:
     statistics stay those of the start: for data sets too small to estimate them. body: "default" or
@@ -61,6 +62,7 @@ class TrainingConfig:
     input_size: int = 256
     body: str = "default"
     imagenet: str | None = None
+    movenet: str | None = None
     start: str | None = None
     freeze_to_stride: int = 0
     freeze_batch_norm: bool = False
@@ -153,8 +155,13 @@ def _errors(entries: dict[str, Any]) -> list[str]:
     errors += augmentation_errors(good.get("augmentation", {}))
     if good.get("decay_epochs") and not good.get("epochs"):
         errors.append("'decay_epochs' counts epochs: give 'epochs' too")
-    if good.get("imagenet") and good.get("start"):
-        errors.append("'imagenet' and 'start' both give the first weights: leave one out")
+    starts = [name for name in ("imagenet", "movenet", "start") if good.get(name)]
+    if len(starts) > 1:
+        given = " and ".join(f"'{name}'" for name in starts)
+        errors.append(f"{given} all give the first weights: leave all but one out")
+    architecture = good.get("architecture", "mobilenet_v2")
+    if good.get("movenet") and architecture != "movenet":
+        errors.append(f"'movenet' starts the architecture movenet, not {architecture}")
     if "scenes" not in unfit and "data" not in unfit:
         if not good.get("scenes") and not good.get("data"):
             errors.append("nothing to train on: give 'scenes' (a folder) or 'data' (a list)")

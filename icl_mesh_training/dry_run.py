@@ -44,7 +44,7 @@ def dry_run(config: TrainingConfig) -> str:
         f"network: {config.architecture}, head_width {config.head_width}, input "
         f"{config.input_size} px; {sum(n for n, _ in parameters) / 1e6:.2f} M parameters, "
         f"{sum(n for n, free in parameters if free) / 1e6:.2f} M of them trained; "
-        f"start: {config.start or config.imagenet or 'random'}",
+        f"start: {config.start or config.movenet or config.imagenet or 'random'}",
         *([note] if (note := left_out(config)) else []),
         *_schedule_lines(config, schedule),
         *_one_step(config, source, schedule),

@@ -103,8 +103,8 @@ class TrainingModule(lightning.LightningModule):
         heads: list[torch.nn.Parameter] = []
         for name, parameter in self.network.named_parameters():
             if parameter.requires_grad:
-                from_imagenet = name.startswith("backbone.") and "decoder" not in name
-                (trunk if from_imagenet else heads).append(parameter)
+                pretrained = name.startswith("backbone.") and "decoder" not in name
+                (trunk if pretrained else heads).append(parameter)
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
         rate = config.learning_rate
         trunk_rate = config.backbone_learning_rate

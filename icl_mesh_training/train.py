@@ -19,8 +19,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from icl_mesh.body import BodyModel
-from icl_mesh.network import IclMeshNetwork, build_network, load_imagenet_mobilenet
-from icl_mesh.network.mobilenet import MobileNetV2
+from icl_mesh.network import (
+    IclMeshNetwork,
+    build_network,
+    load_imagenet_mobilenet,
+    load_movenet,
+)
+from icl_mesh.network.mobilenet import MobileNetV2, Trunk
 from icl_mesh.weights import load_weights
 from icl_mesh_training.augmentation import AugmentationConfig
 from icl_mesh_training.averaging import moving_average
@@ -206,10 +211,12 @@ def make_network(config: TrainingConfig) -> IclMeshNetwork:
             load_imagenet_mobilenet(backbone, config.imagenet)
         else:
             load_trunk(backbone, Path(config.imagenet))
+    if config.movenet is not None:
+        load_movenet(backbone, config.movenet)
     if config.freeze_to_stride:
-        if not isinstance(backbone, MobileNetV2):
+        if not isinstance(backbone, Trunk):
             raise ValueError(
-                f"freeze_to_stride is for mobilenet_v2, the recipe's architecture is "
+                f"freeze_to_stride is for mobilenet_v2 and movenet, the recipe's architecture is "
                 f"{network.architecture}; leave it out"
             )
         backbone.freeze_to_stride(config.freeze_to_stride)

@@ -7,12 +7,14 @@ from torch import nn
 from icl_mesh.network.hrnet import HRNetW32
 from icl_mesh.network.mobilenet import MobileNetV2
 from icl_mesh.network.model import IclMeshNetwork
+from icl_mesh.network.movenet import MoveNet
 from icl_mesh.network.resnet import ResNet50
 
 _BACKBONES: dict[str, type[nn.Module]] = {
     "resnet50": ResNet50,
     "hrnet_w32": HRNetW32,
     "mobilenet_v2": MobileNetV2,
+    "movenet": MoveNet,
 }
 BACKBONES = tuple(_BACKBONES)
 

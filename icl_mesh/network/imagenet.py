@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
 
+from icl_mesh.network.initial_weights import copy_arrays
 from icl_mesh.network.mobilenet import FoldedConv, MobileNetV2
 
 
@@ -45,27 +43,4 @@ def load_imagenet_mobilenet(backbone: MobileNetV2, path: str | Path) -> None:
         if isinstance(layer, FoldedConv)
         for kind, parameter in layer.named_parameters()
     }
-    faults = [
-        fault for key, target in targets.items() if (fault := _fault(key, entries.get(key), target))
-    ]
-    if faults:
-        shown = "; ".join(faults[:3]) + ("; ..." if len(faults) > 3 else "")
-        raise ValueError(
-            f"{path} does not hold MobileNetV2 1.0's folded weights ({len(faults)} faults: {shown})"
-        )
-    with torch.no_grad():
-        for key, target in targets.items():
-            target.copy_(torch.from_numpy(entries[key]))
-
-
-def _fault(key: str, values: npt.NDArray[Any] | None, target: torch.Tensor) -> str | None:
-    """Why these values cannot become the parameter, or None."""
-    if values is None:
-        return f"{key} is missing"
-    if values.dtype.kind != "f":
-        return f"{key} is {values.dtype}, not floating point"
-    if values.shape != tuple(target.shape):
-        return f"{key} is {values.shape}, not {tuple(target.shape)}"
-    if not np.isfinite(values).all():
-        return f"{key} is not finite"
-    return None
+    copy_arrays(entries, targets, path, "MobileNetV2 1.0's folded weights")

@@ -1,6 +1,6 @@
-"""MobileNetV2 (Sandler et al. 2018) with a light decoder to stride 4: the CPU's backbone.
+"""MobileNetV2 (Sandler et al. 2018) with a light decoder to stride 4: a backbone for the CPU.
 
-The trunk is TensorFlow's ImageNet model with its batch norms folded: convolutions with bias and
+The trunk is TensorFlow's model with its batch norms folded: convolutions with bias and
 ReLU6. TensorFlow's "SAME" padding is kept, which at stride 2 pads only right and bottom; PyTorch's
 symmetric padding would shift every map by a pixel and spoil the weights. Parameter names of the
 trunk are the names in the weights file (icl_mesh.network.imagenet).
@@ -53,7 +53,7 @@ class FoldedConv(nn.Conv2d):
         nn.init.zeros_(self.bias)  # type: ignore[arg-type]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.stride[0] == 2 and self.groups > 1 and self.training:
+        if self.stride[0] == 2 and self.groups > 1 and self.training and self.weight.requires_grad:
             # The same numbers: oneDNN's bf16 gradient of a depthwise convolution with stride 2 is
             # several times slower than that of one with stride 1 and its odd cells.
             x = functional.conv2d(x, self.weight, self.bias, padding=1, groups=self.groups)
@@ -117,50 +117,73 @@ class Decoder(nn.Module):
         return x
 
 
-class MobileNetV2(nn.Module):
-    """ImageNet-normalised RGB [B, 3, S, S] -> [B, 48, S/4, S/4]; S a multiple of 32."""
+class Trunk(nn.Module):
+    """MobileNetV2's convolutions without its classifier; a backbone adds what leads to stride 4.
 
-    out_channels = 48
+    width: multiplies every channel count, rounded to multiples of 8 as TensorFlow does.
+    """
+
     input_scale: torch.Tensor
     input_shift: torch.Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, width: float = 1.0) -> None:
         super().__init__()
-        self.stem = FoldedConv(3, 32, 3, stride=2)
-        channels = 32
-        for index, (out_channels, expansion, stride) in enumerate(BLOCKS):
-            self.add_module(
-                f"b{index}", InvertedResidual(channels, out_channels, expansion, stride)
-            )
-            channels = out_channels
-        taps = tuple(BLOCKS[index][0] for index in TAPS.values())
-        self.decoder = Decoder(taps, (self.out_channels, 64, 96, 128))
+        channels = scaled_channels(32, width)
+        self.stem = FoldedConv(3, channels, 3, stride=2)
+        for index, (unscaled, expansion, stride) in enumerate(BLOCKS):
+            wider = scaled_channels(unscaled, width)
+            self.add_module(f"b{index}", InvertedResidual(channels, wider, expansion, stride))
+            channels = wider
+        #: Channels at strides 4, 8, 16, 32.
+        self.tap_channels = tuple(
+            scaled_channels(BLOCKS[index][0], width) for index in TAPS.values()
+        )
         # The trunk was trained on pixel / 127.5 - 1, which is 2 (x std + mean) - 1.
         scale = 2 * torch.tensor(IMAGENET_STD)
         shift = 2 * torch.tensor(IMAGENET_MEAN) - 1
         self.register_buffer("input_scale", scale[:, None, None], persistent=False)
         self.register_buffer("input_shift", shift[:, None, None], persistent=False)
 
-    def features(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Trunk maps at strides 4, 8, 16, 32 (24, 32, 96, 320 channels)."""
+    def blocks(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """ImageNet-normalised RGB [B, 3, S, S] -> what each of the blocks b0 to b16 gives."""
         x = self.stem(images * self.input_scale + self.input_shift)
         maps = []
         for index in range(len(BLOCKS)):
             x = self.get_submodule(f"b{index}")(x)
-            if index in TAPS.values():
-                maps.append(x)
+            maps.append(x)
         return maps
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.decoder(self.features(images))
 
     def freeze_to_stride(self, stride: int) -> None:
         """Stop training of the trunk down to its last block of this stride (4, 8, 16 or 32).
 
-        Early ImageNet filters carry over; without their gradients a training step is faster.
+        Early filters carry over; without their gradients a training step is faster.
         """
         if stride not in TAPS:
             raise ValueError(f"stride must be one of {tuple(TAPS)}, got {stride}")
         self.stem.requires_grad_(False)
         for index in range(TAPS[stride] + 1):
             self.get_submodule(f"b{index}").requires_grad_(False)
+
+
+class MobileNetV2(Trunk):
+    """ImageNet-normalised RGB [B, 3, S, S] -> [B, 48, S/4, S/4]; S a multiple of 32."""
+
+    out_channels = 48
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoder = Decoder(self.tap_channels, (self.out_channels, 64, 96, 128))
+
+    def features(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Trunk maps at strides 4, 8, 16, 32 (24, 32, 96, 320 channels)."""
+        maps = self.blocks(images)
+        return [maps[index] for index in TAPS.values()]
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.decoder(self.features(images))
+
+
+def scaled_channels(channels: int, width: float) -> int:
+    """A channel count times ``width``, to the nearest multiple of 8, at most a tenth smaller."""
+    scaled = max(8, int(channels * width + 4) // 8 * 8)
+    return scaled + 8 if scaled < 0.9 * channels * width else scaled

