@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-
-from icl_mesh.network.sampling import cell_from_square
 
 if TYPE_CHECKING:
     from icl_mesh.network import IclMeshNetwork
 
 #: A joint counts as visible from this confidence on.
 VISIBLE_CONFIDENCE = 0.25
+#: (x, y) from a cell to the 3x3 cells around it [9, 2].
+_AROUND = np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1]), axis=-1).reshape(-1, 2)
 
 
 def joint_confidence(
     joint_heatmaps: torch.Tensor,
     joint_instance: torch.Tensor,
     center_embedding: torch.Tensor,
-    joints_square: torch.Tensor,
-    inside: torch.Tensor,
+    joints_square: npt.NDArray[np.floating[Any]],
+    inside: npt.NDArray[np.bool_],
     *,
     network: IclMeshNetwork,
 ) -> torch.Tensor:
@@ -29,33 +31,34 @@ def joint_confidence(
 
     joint_heatmaps [J, H, W] (probabilities) and joint_instance [C, H, W]: one image's maps.
     center_embedding [N, C]: P_C of each person's centre, unit length. joints_square [N, J, 2]:
-    projected joints in square coordinates. inside bool [N, J]: those on the image itself, not on
+    projected joints in square coordinates. inside [N, J]: those on the image itself, not on
     the padding. network gives P_J.
-    Returns [N, J] in [0, 1]; 0 for joints outside the image. The agreement is the cosine of
-    P_C and P_J, negative values counted as 0: the contrastive loss pulls own joints towards 1
-    and pushes other people away from it. A projection is easily one cell off, so the best
-    product of the 3x3 cells around it counts.
+    Returns [N, J] in [0, 1], on the maps' device; 0 for joints outside the image. The agreement
+    is the cosine of P_C and P_J, negative values counted as 0: the contrastive loss pulls own
+    joints towards 1 and pushes other people away from it. A projection is easily one cell off, so
+    the best product of the 3x3 cells around it counts.
     """
-    size = joint_heatmaps.shape[-1]
-    cell = cell_from_square(joints_square, size)
-    steps = torch.arange(-1, 2, device=cell.device)
-    around = cell[:, :, None] + torch.cartesian_prod(steps, steps)  # [N, J, 9, 2]
-    x, y = around.clamp(0, size - 1).unbind(-1)
-    flat = y * size + x
-
-    person = torch.arange(len(cell), device=cell.device)[:, None, None]
-    joint = torch.arange(joint_heatmaps.shape[0], device=cell.device)[None, :, None]
-    seen = joint_heatmaps.flatten(1)[joint, flat]  # [N, J, 9]
+    joints, size = joint_heatmaps.shape[0], joint_heatmaps.shape[-1]
+    # Which cells to read is found on the host, where the joints are: no wait for the device.
+    middle = np.floor((joints_square.astype(np.float32) + 1) / 2 * size)
+    around = np.clip(middle, 0, size - 1).astype(np.int64)[:, :, None] + _AROUND
+    x, y = np.moveaxis(np.clip(around, 0, size - 1), -1, 0)
+    flat = y * size + x  # [N, J, 9]
     # Each cell is projected once, whoever asks for it, and compared with all people at once.
-    cells, where = _cells(flat, size * size)
+    asked = np.zeros(size * size, dtype=np.bool_)
+    asked[flat] = True
+    row = (np.cumsum(asked) - 1)[flat]
+    person = np.arange(len(flat))[:, None, None]
+    cells, at_joint, at_person, seen = (
+        torch.from_numpy(index).to(joint_heatmaps.device)
+        for index in (
+            np.flatnonzero(asked),
+            np.arange(joints)[:, None] * size * size + flat,
+            row * len(flat) + person,
+            inside,
+        )
+    )
     own = network.project_joint(joint_instance.flatten(1).index_select(1, cells).T)
-    agreement = (F.normalize(own, dim=1) @ center_embedding.T)[where, person]
-    confidence = (seen * agreement.clamp(0, 1)).amax(dim=2)
-    return torch.where(inside, confidence, torch.zeros_like(confidence))
-
-
-def _cells(flat: torch.Tensor, count: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The different ones among flat cells, and where in them each one is."""
-    if flat.is_cuda:  # all: finding the different ones would wait for the device
-        return torch.arange(count, device=flat.device), flat
-    return torch.unique(flat, return_inverse=True)
+    agreement = (F.normalize(own, dim=1) @ center_embedding.T).take(at_person)
+    products = joint_heatmaps.take(at_joint) * agreement.clamp(0, 1)
+    return products.amax(dim=2).masked_fill_(~seen, 0)

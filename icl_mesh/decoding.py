@@ -1,21 +1,25 @@
 """From the network's maps to people: peaks, the parameters read there, duplicates removed.
 
-Everything here works on tensors of any device and on whole batches, with no loop over people.
-Letters: B images, N people of all images together, J joints (24), H x W map cells.
+Only a few hundred numbers per person are read from the maps; they are decoded on the host, with
+numpy, for all people at once: on numbers this few, starting an operation is what costs, on a GPU
+most of all. Letters: B images, N people of all images together, J joints (24), H x W map cells.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
 from icl_mesh.network.sampling import sample_at
-from icl_mesh.rotation import matrix_from_6d
+from icl_mesh.rotation import matrices_from_6d
 
 if TYPE_CHECKING:
     from icl_mesh.network import NetworkMaps
+
+Floats = npt.NDArray[np.floating[Any]]
 
 JOINT_COUNT = 24
 #: The network regresses joints 0 to 21; the hands (22, 23) stay at identity.
@@ -36,31 +40,35 @@ DUPLICATE_CELLS = 3.0  # distance of the peaks, cells
 DUPLICATE_ANGLE_DEG = 10.0  # mean over joints of the angle between their rotations
 DUPLICATE_SCALE_RATIO = 1.15  # ratio of the weak-perspective scales: depths are this close
 
+_REACH = PEAK_WINDOW // 2
+_WINDOW_Y, _WINDOW_X = (axis.ravel() for axis in np.mgrid[:PEAK_WINDOW, :PEAK_WINDOW])
+
 
 class Peaks(NamedTuple):
     """Local maxima of the centre heatmap; by image, then by falling score."""
 
-    image: torch.Tensor  # [N] int64, index into the batch
-    cell: torch.Tensor  # [N, 2] int64, (x, y)
-    score: torch.Tensor  # [N] float32, 0 to 1
+    image: npt.NDArray[np.int64]  # [N], index into the batch
+    cell: npt.NDArray[np.int64]  # [N, 2], (x, y)
+    score: npt.NDArray[np.float32]  # [N], 0 to 1
 
 
 class Detections(NamedTuple):
     """People as the network describes them; by image, then by falling score."""
 
     peaks: Peaks
-    weak: torch.Tensor  # [N, 3] (s, tx, ty): x_square = s * X + t, X in metres from the pelvis
-    rotations: torch.Tensor  # [N, J, 3, 3], joint 0 takes body to camera axes
-    betas: torch.Tensor  # [N, 10]
-    center_instance: torch.Tensor  # [N, 64], I_C at the peak, before the projector
+    weak: Floats  # [N, 3] (s, tx, ty): x_square = s * X + t, X in metres from the pelvis
+    rotations: Floats  # [N, J, 3, 3], joint 0 takes body to camera axes
+    betas: Floats  # [N, 10]
+    center_instance: Floats  # [N, 64], I_C at the peak, before the projector
 
     def __len__(self) -> int:
-        return self.weak.shape[0]
+        return len(self.weak)
 
-    def select(self, index: torch.Tensor) -> Detections:
-        """The people of a boolean mask or an index tensor."""
+    def select(self, index: npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> Detections:
+        """The people of a boolean mask or an index array."""
+        image, cell, score = self.peaks
         return Detections(
-            Peaks(*(value[index] for value in self.peaks)), *(value[index] for value in self[1:])
+            Peaks(image[index], cell[index], score[index]), *(value[index] for value in self[1:])
         )
 
 
@@ -69,66 +77,79 @@ def decode_maps(maps: NetworkMaps, threshold: float = PEAK_THRESHOLD) -> Detecti
 
     Raises RuntimeError if the network's outputs are not finite.
     """
-    peaks = find_peaks(maps.center_heatmap, threshold)
-    camera, smpl = read_cells(maps.camera, peaks), read_cells(maps.smpl, peaks)
+    heatmap = _on_host(maps.center_heatmap)
+    peaks = find_peaks(heatmap, threshold)
+    camera, smpl, center_instance = read_cells(peaks, maps.camera, maps.smpl, maps.center_instance)
     detections = Detections(
         peaks,
         weak_from_channels(camera),
         rotations_from_channels(smpl[:, : 6 * REGRESSED_JOINTS]),
         smpl[:, 6 * REGRESSED_JOINTS :],
-        read_cells(maps.center_instance, peaks),
+        center_instance,
     )
     check_finite(
-        center_heatmap=maps.center_heatmap,
+        center_heatmap=heatmap,
         camera=camera,
         smpl=smpl,
         rotations=detections.rotations,
-        center_instance=detections.center_instance,
+        center_instance=center_instance,
     )
-    return detections.select(~duplicates(detections))
+    repeats = duplicates(detections)
+    return detections.select(~repeats) if repeats.any() else detections
 
 
 def find_peaks(
-    heatmap: torch.Tensor, threshold: float = PEAK_THRESHOLD, max_people: int = MAX_PEOPLE
+    heatmap: npt.ArrayLike, threshold: float = PEAK_THRESHOLD, max_people: int = MAX_PEOPLE
 ) -> Peaks:
     """Cells of heatmap [B, 1, H, W] that are the largest of their 5x5 neighbourhood.
 
     threshold: a peak's least value. max_people: at most so many per image, the best ones.
     Equal neighbours are all peaks: telling two people from one found twice needs their poses.
     """
-    pooled = F.max_pool2d(heatmap, PEAK_WINDOW, stride=1, padding=PEAK_WINDOW // 2)
-    peaks = torch.where(heatmap == pooled, heatmap, -1).flatten(1)
-    best, cell = peaks.topk(min(max_people, peaks.shape[1]), dim=1)
-    image, rank = torch.nonzero(best >= threshold, as_tuple=True)
-    cell = cell[image, rank]
-    width = heatmap.shape[3]
-    return Peaks(image, torch.stack((cell % width, cell // width), dim=1), best[image, rank])
+    scores = np.asarray(heatmap, dtype=np.float32)[:, 0]
+    # Few cells reach the threshold: only their neighbourhoods are looked at.
+    image, y, x = np.nonzero(scores >= threshold)
+    padded = np.pad(scores, ((0, 0), (_REACH, _REACH), (_REACH, _REACH)), constant_values=-1)
+    around = padded[image[:, None], y[:, None] + _WINDOW_Y, x[:, None] + _WINDOW_X]
+    score = scores[image, y, x]
+    is_peak = np.flatnonzero(score >= around.max(axis=1))
+    order = is_peak[np.lexsort((-score[is_peak], image[is_peak]))]
+    rank = np.arange(len(order)) - np.searchsorted(image[order], image[order])
+    order = order[rank < max_people]
+    return Peaks(image[order], np.stack((x[order], y[order]), axis=1), score[order])
 
 
-def read_cells(feature_map: torch.Tensor, peaks: Peaks) -> torch.Tensor:
-    """Map [B, C, H, W] -> its channels at the peaks [N, C]."""
-    return sample_at(feature_map, peaks.image, peaks.cell)
+def read_cells(peaks: Peaks, *maps: torch.Tensor) -> list[Floats]:
+    """Maps [B, C, H, W], each with a C of its own -> their channels at the peaks [N, C]; one copy
+    from the device for all."""
+    if maps[0].device.type == "cpu":
+        x, y = peaks.cell.T
+        return [_on_host(one)[peaks.image, :, y, x] for one in maps]
+    image, cell = (torch.from_numpy(index).to(maps[0].device) for index in peaks[:2])
+    read = torch.cat([sample_at(one, image, cell) for one in maps], dim=1)
+    ends = np.cumsum([one.shape[1] for one in maps])
+    return np.split(_on_host(read), ends[:-1], axis=1)
 
 
-def weak_from_channels(camera: torch.Tensor) -> torch.Tensor:
+def weak_from_channels(camera: Floats) -> Floats:
     """Camera channels (c0, tx, ty) [N, 3] -> weak perspective (s, tx, ty), s = 1.1 ** c0 > 0.
 
     c0 is clamped to +-MAX_LOG_SCALE.
     """
-    log_scale = camera[:, :1].clamp(-MAX_LOG_SCALE, MAX_LOG_SCALE)
-    return torch.cat((SCALE_BASE**log_scale, camera[:, 1:]), dim=1)
+    weak = camera.copy()
+    weak[:, 0] = SCALE_BASE ** np.clip(camera[:, 0], -MAX_LOG_SCALE, MAX_LOG_SCALE)
+    return weak
 
 
-def rotations_from_channels(six: torch.Tensor) -> torch.Tensor:
+def rotations_from_channels(six: Floats) -> Floats:
     """132 channels, 22 joints x 6-D [N, 132] -> rotation matrices [N, 24, 3, 3]; hands identity."""
-    body = matrix_from_6d(six.reshape(-1, REGRESSED_JOINTS, 6))
-    hands = torch.eye(3, dtype=body.dtype, device=body.device).expand(
-        body.shape[0], JOINT_COUNT - REGRESSED_JOINTS, 3, 3
-    )
-    return torch.cat((body, hands), dim=1)
+    rotations = np.empty((len(six), JOINT_COUNT, 3, 3), six.dtype)
+    rotations[:, :REGRESSED_JOINTS] = matrices_from_6d(six.reshape(-1, REGRESSED_JOINTS, 6))
+    rotations[:, REGRESSED_JOINTS:] = np.eye(3)
+    return rotations
 
 
-def duplicates(detections: Detections) -> torch.Tensor:
+def duplicates(detections: Detections) -> npt.NDArray[np.bool_]:
     """Mask [N] of the detections that repeat a better one of the same image.
 
     A repeat lies within DUPLICATE_CELLS of the better one, at nearly the same depth and in nearly
@@ -136,32 +157,37 @@ def duplicates(detections: Detections) -> torch.Tensor:
     resembles a repeat is a repeat too (YOLACT's "fast NMS"): no order, hence no loop.
     """
     image, cell, _ = detections.peaks
-    cells = cell.float()
-    near = (cells[:, None] - cells).norm(dim=2) <= DUPLICATE_CELLS
-    scale = detections.weak[:, 0].log()
-    same_depth = (scale[:, None] - scale).abs() <= torch.tensor(DUPLICATE_SCALE_RATIO).log()
-    same_pose = mean_angle(detections.rotations[:, :REGRESSED_JOINTS]).rad2deg()
-    same_image = image[:, None] == image
-    repeats = near & same_depth & (same_pose <= DUPLICATE_ANGLE_DEG) & same_image
-    return repeats.triu(diagonal=1).any(dim=0)  # rows are the better ones: sorted by score
+    dx, dy = (axis[:, None] - axis for axis in cell.T)
+    near = (dx * dx + dy * dy <= DUPLICATE_CELLS**2) & (image[:, None] == image)
+    better, row = np.nonzero(np.triu(near, k=1))  # sorted by score: the better one comes first
+    repeats = np.zeros(len(detections), dtype=np.bool_)
+    if len(row):  # hardly ever
+        log_scale = np.log(detections.weak[:, 0])
+        same_depth = np.abs(log_scale[better] - log_scale[row]) <= np.log(DUPLICATE_SCALE_RATIO)
+        regressed = detections.rotations[:, :REGRESSED_JOINTS]
+        angle = np.rad2deg(mean_angle(regressed[better], regressed[row]))
+        repeats[row[same_depth & (angle <= DUPLICATE_ANGLE_DEG)]] = True
+    return repeats
 
 
-def mean_angle(rotations: torch.Tensor) -> torch.Tensor:
-    """Rotations [N, J, 3, 3] -> mean over joints of the angle between any two people [N, N], rad.
+def mean_angle(first: Floats, second: Floats) -> Floats:
+    """Rotations [M, J, 3, 3] of M pairs -> mean over joints of the angle between the two, rad [M].
 
-    trace(A^T B) is the inner product of the entries: one matrix product per joint gives all pairs.
+    trace(A^T B) is the inner product of the entries.
     """
-    flat = rotations.flatten(2).transpose(0, 1)  # [J, N, 9]
-    cosine = ((flat @ flat.transpose(1, 2)) - 1) / 2  # [J, N, N]
-    return cosine.clamp(-1, 1).acos().mean(dim=0)
+    cosine = (np.einsum("mjab,mjab->mj", first, second) - 1) / 2
+    return np.asarray(np.arccos(np.clip(cosine, -1, 1)).mean(axis=1))
 
 
-def check_finite(**tensors: torch.Tensor) -> None:
-    """One error for all tensors; one wait for the device while everything is well."""
-    finite = torch.stack([value.isfinite().all() for value in tensors.values()])
-    if not bool(finite.all()):
-        broken = [name for name, good in zip(tensors, finite.tolist(), strict=True) if not good]
+def check_finite(**values: Floats) -> None:
+    """One error for all arrays, which names those that hold NaN or infinity."""
+    broken = [name for name, value in values.items() if not np.isfinite(value).all()]
+    if broken:
         raise RuntimeError(
             f"the network's output is not finite (NaN or infinite values in {', '.join(broken)}): "
             f"the weights are damaged, or overflow in this engine's precision"
         )
+
+
+def _on_host(tensor: torch.Tensor) -> Floats:
+    return np.asarray(tensor.float().cpu().numpy())

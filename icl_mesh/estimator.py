@@ -12,13 +12,14 @@ import torch
 import torch.nn.functional as F
 
 from icl_mesh.body import BodyModel
+from icl_mesh.body.posing import Poser
 from icl_mesh.camera import Camera
 from icl_mesh.confidence import VISIBLE_CONFIDENCE, joint_confidence
 from icl_mesh.decoding import PEAK_THRESHOLD, check_finite, decode_maps
 from icl_mesh.engine import Engine, create_engine, parse_engine, resolve_device
 from icl_mesh.engine.device import on_gpu_or_cpu
 from icl_mesh.letterbox import Letterbox
-from icl_mesh.network import IclMeshNetwork, NetworkMaps
+from icl_mesh.network import IclMeshNetwork
 from icl_mesh.people import FloatArray, People
 from icl_mesh.placement import place_bodies
 from icl_mesh.preprocessing import preprocess
@@ -59,6 +60,7 @@ class Estimator:
         )
         self.network = network.to(self.engine.device).eval()
         self.body = body.to(self.engine.device)
+        self._poser = Poser(self.body)
         self.input_size = input_size
         self.threshold = _checked_threshold(threshold)
         self.weights_version = weights_version
@@ -152,70 +154,52 @@ class Estimator:
             clock.lap("body")
             return People.empty(camera, self.body, self.weights_version, vertices=vertices)
 
-        posed = (self.body if vertices else self.body.outline)(found.betas, found.rotations)
-        embedding = F.normalize(self.network.project_center(found.center_instance), dim=1)
-        surface = posed.vertices
-        outline = surface[:, self.body.outline_index] if vertices else surface
-        score, cell, weak, betas, rotations, embedded, body_joints, outline_points = _to_host(
-            found.peaks.score,
-            found.peaks.cell,
-            found.weak,
-            found.betas,
-            found.rotations,
-            embedding,
-            posed.joints,
-            outline,
-        )
+        skeletons = self._poser.skeletons(found.betas, found.rotations)
         clock.lap("body")
-
-        body_joints = body_joints.astype(np.float64)
-        root = place_bodies(body_joints - body_joints[:, :1], weak, letterbox, camera)
+        body_joints = skeletons.joints.astype(np.float64)
+        root = place_bodies(body_joints - body_joints[:, :1], found.weak, letterbox, camera)
         translation = root - body_joints[:, 0]
         joints = body_joints + translation[:, None]
         joints_px = camera.project_bodies(joints, root[:, 2])
-        outline_px = camera.project_bodies(outline_points + translation[:, None], root[:, 2])
-        confidence = self._joint_confidence(maps, embedding, joints_px, letterbox, camera)
+        center_instance = torch.from_numpy(found.center_instance).to(self.device)
+        identity = F.normalize(self.network.project_center(center_instance), dim=1)
+        sureness = joint_confidence(
+            maps.joint_heatmaps[0],
+            maps.joint_instance[0],
+            identity,
+            letterbox.square_from_px(joints_px),
+            camera.contains(joints_px),
+            network=self.network,
+        )
+        clock.lap("decode")
+        surface = (self._poser.mesh if vertices else self._poser.outline)(skeletons, translation)
+        few = surface[:, self.body.outline_index] if vertices else surface
+        confidence, embedding, outline, *mesh = _to_host(
+            sureness, identity, few, *([surface] if vertices else [])
+        )
+        clock.lap("body")
+        check_finite(joint_heatmaps_and_instance=confidence)
+        outline_px = camera.project_bodies(outline, root[:, 2])
         people = People(
-            score=score,
-            center_px=_center_px(cell, maps.center_heatmap.shape[-1], letterbox),
+            score=found.peaks.score,
+            center_px=_center_px(found.peaks.cell, maps.center_heatmap.shape[-1], letterbox),
             bbox_px=_bounding_boxes(outline_px, camera),
-            betas=betas,
-            rotations=rotations,
+            betas=found.betas,
+            rotations=found.rotations,
             translation_m=translation.astype(np.float32),
             joints_m=joints.astype(np.float32),
             joints_px=joints_px.astype(np.float32),
             joint_confidence=confidence,
             joint_visible=confidence >= VISIBLE_CONFIDENCE,
-            weak_camera=weak,
-            embedding=embedded,
-            vertices_m=_moved(surface, translation) if vertices else None,
+            weak_camera=found.weak,
+            embedding=embedding,
+            vertices_m=mesh[0] if vertices else None,
             camera=camera,
             body=self.body,
             weights_version=self.weights_version,
         )
         clock.lap("decode")
         return people
-
-    def _joint_confidence(
-        self,
-        maps: NetworkMaps,
-        embedding: torch.Tensor,
-        joints_px: npt.NDArray[np.float64],
-        letterbox: Letterbox,
-        camera: Camera,
-    ) -> npt.NDArray[np.float32]:
-        joints_square = letterbox.square_from_px(joints_px).astype(np.float32)
-        confidence = joint_confidence(
-            maps.joint_heatmaps[0],
-            maps.joint_instance[0],
-            embedding,
-            torch.from_numpy(joints_square).to(self.device),
-            torch.from_numpy(camera.contains(joints_px)).to(self.device),
-            network=self.network,
-        )
-        on_host = confidence.cpu()  # the only wait for the device here
-        check_finite(joint_heatmaps_and_instance=on_host)
-        return np.asarray(on_host.numpy())
 
 
 def _checked_threshold(threshold: float) -> float:
@@ -237,13 +221,7 @@ def _to_host(*tensors: torch.Tensor) -> list[FloatArray]:
     ]
 
 
-def _moved(surface: torch.Tensor, translation: npt.NDArray[np.float64]) -> FloatArray:
-    """Body vertices [N, V, 3] on the device -> in the camera optical frame, on the host."""
-    shift = torch.from_numpy(translation.astype(np.float32)).to(surface.device)
-    return np.asarray((surface + shift[:, None]).cpu().numpy())
-
-
-def _center_px(cell: FloatArray, size: int, letterbox: Letterbox) -> FloatArray:
+def _center_px(cell: npt.NDArray[np.int64], size: int, letterbox: Letterbox) -> FloatArray:
     """Middles of cells [N, 2] of a map of this size, in pixels of the image."""
     return letterbox.px_from_square((cell + 0.5) / size * 2 - 1).astype(np.float32)
 

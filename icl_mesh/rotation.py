@@ -7,6 +7,8 @@ Representations in Neural Networks", section 4.1).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -25,6 +27,22 @@ def matrix_from_6d(six: torch.Tensor) -> torch.Tensor:
     rest = second - (x * second).sum(dim=-1, keepdim=True) * x
     y = rest / rest.norm(dim=-1, keepdim=True)
     return torch.stack((x, y, torch.linalg.cross(x, y)), dim=-1)
+
+
+def matrices_from_6d(six: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
+    """:func:`matrix_from_6d` for arrays on the host [..., 6]: a fraction of its time for few."""
+    columns = np.moveaxis(six, -1, 0)
+    first, second = columns[:3], columns[3:]
+    matrices = np.empty((*six.shape[:-1], 3, 3), six.dtype)
+    x, y, z = np.moveaxis(matrices, (-1, -2), (0, 1))  # its columns, [3, ...] each
+    with np.errstate(invalid="ignore", divide="ignore"):  # NaN is what callers look for
+        x[...] = first / np.sqrt((first * first).sum(axis=0))
+        rest = second - (x * second).sum(axis=0) * x
+        y[...] = rest / np.sqrt((rest * rest).sum(axis=0))
+    z[0] = x[1] * y[2] - x[2] * y[1]
+    z[1] = x[2] * y[0] - x[0] * y[2]
+    z[2] = x[0] * y[1] - x[1] * y[0]
+    return matrices
 
 
 def sixd_from_matrix(matrix: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ class BodyMesh(NamedTuple):
     joints: torch.Tensor
 
 
-class _Surface(NamedTuple):
+class Surface(NamedTuple):
     """What poses some of the vertices: all x, then all y, then all z, so that a body is a few
     passes over long rows; with triples it takes half as long again."""
 
@@ -86,7 +86,7 @@ class BodyModel(nn.Module):
         self.part_names = arrays.part_names
         self.base_vertices = arrays.base_vertices
         self.vertex_count = len(arrays.template)
-        self._surfaces: dict[tuple[str, torch.device], _Surface] = {}
+        self._surfaces: dict[tuple[str, torch.device], Surface] = {}
         self._outline_index: torch.Tensor | None = None
 
         def keep(name: str, array: npt.NDArray[np.generic] | torch.Tensor | None) -> None:
@@ -149,15 +149,7 @@ class BodyModel(nn.Module):
         """
         _check(betas, rotations)
         with torch.autocast(betas.device.type, enabled=False):
-            surface = self._surface("mesh", slice(None))
-            return self._posed(surface, betas.float(), rotations.float())
-
-    def outline(self, betas: torch.Tensor, rotations: torch.Tensor) -> BodyMesh:
-        """As forward, with only the vertices of :attr:`outline_index`. For inference."""
-        _check(betas, rotations)
-        return self._posed(
-            self._surface("outline", self.outline_index), betas.float(), rotations.float()
-        )
+            return self._posed(self.surface("mesh"), betas.float(), rotations.float())
 
     @property
     def outline_index(self) -> torch.Tensor:
@@ -167,7 +159,7 @@ class BodyModel(nn.Module):
             self._outline_index = outline_vertices(self.template, self.skinning_weights)
         return self._outline_index
 
-    def _posed(self, surface: _Surface, betas: torch.Tensor, rotations: torch.Tensor) -> BodyMesh:
+    def _posed(self, surface: Surface, betas: torch.Tensor, rotations: torch.Tensor) -> BodyMesh:
         offsets = betas @ surface.shape_directions
         if surface.pose_directions is not None:
             identity = torch.eye(3, device=rotations.device)
@@ -205,11 +197,13 @@ class BodyModel(nn.Module):
             chains = chains[:, above] @ chains
         return chains[:, :JOINT_COUNT, :3, :3], chains[:, :JOINT_COUNT, :3, 3]
 
-    def _surface(self, name: str, vertices: torch.Tensor | slice) -> _Surface:
-        """The surface of these vertices; made when first needed, for the device of the body."""
+    def surface(self, name: Literal["mesh", "outline"]) -> Surface:
+        """All vertices, or those of :attr:`outline_index`; made when first needed, for the device
+        of the body. On the CPU and without gradients, pose_directions may be sparse."""
         sparse = self.template.device.type == "cpu" and not torch.is_grad_enabled()
         key = (f"{name}, sparse" if sparse else name, self.template.device)
         if key not in self._surfaces:
+            vertices = slice(None) if name == "mesh" else self.outline_index
 
             def rows(directions: torch.Tensor) -> torch.Tensor:
                 planes = directions.unflatten(1, (-1, 3))[:, vertices].transpose(1, 2)
@@ -217,7 +211,7 @@ class BodyModel(nn.Module):
 
             with torch.inference_mode(False):  # the same tensors serve training
                 poses = None if self.pose_directions is None else rows(self.pose_directions)
-                self._surfaces[key] = _Surface(
+                self._surfaces[key] = Surface(
                     self.template[vertices].T.contiguous(),
                     rows(self.shape_directions),
                     _sparse_if_few(poses) if sparse and poses is not None else poses,
@@ -249,7 +243,10 @@ def _sparse_if_few(poses: torch.Tensor) -> torch.Tensor:
         return poses
     with warnings.catch_warnings():  # "in beta state", once per process
         warnings.simplefilter("ignore", UserWarning)
-        return poses.T.to_sparse_csr()
+        rows = poses.T.to_sparse_csr()
+        # MKL counts in 32 bits: longer indices would be converted for every product.
+        indices = rows.crow_indices().int(), rows.col_indices().int()
+        return torch.sparse_csr_tensor(*indices, rows.values(), rows.shape)
 
 
 def _check(betas: torch.Tensor, rotations: torch.Tensor) -> None:

@@ -12,8 +12,8 @@ CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 
 
 def confidence(plain_network, heat, instance, own, square, inside=None):
-    square = torch.tensor(square, dtype=torch.float32)
-    inside = torch.ones(square.shape[:2], dtype=torch.bool) if inside is None else inside
+    square = np.array(square)
+    inside = np.ones(square.shape[:2], dtype=np.bool_) if inside is None else inside
     return joint_confidence(heat, instance, own, square, inside, network=plain_network)
 
 
@@ -56,7 +56,7 @@ def test_x_and_y_are_not_swapped(plain_network, maps) -> None:
 
 
 def test_joints_outside_the_image_have_none(plain_network, maps) -> None:
-    inside = torch.tensor([[False, True]])
+    inside = np.array([[False, True]])
     result = confidence(plain_network, *maps, torch.eye(4)[:1], PLACES, inside)
     np.testing.assert_allclose(result, [[0.0, 0.5]])
 

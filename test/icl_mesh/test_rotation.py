@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from icl_mesh.rotation import (
     IDENTITY_6D,
+    matrices_from_6d,
     matrix_from_6d,
     matrix_from_rotvec,
     quaternions,
@@ -33,6 +34,16 @@ def test_six_numbers_are_the_first_two_columns() -> None:
 
 def test_6d_and_back(matrices) -> None:
     torch.testing.assert_close(matrix_from_6d(sixd_from_matrix(matrices)), matrices)
+
+
+def test_on_the_host_it_is_the_same_rotation() -> None:
+    six = torch.randn(4, 22, 6, generator=torch.Generator().manual_seed(1))
+    expected = matrix_from_6d(six.double())
+    np.testing.assert_allclose(matrices_from_6d(six.double().numpy()), expected, atol=1e-12)
+    single = matrices_from_6d(six.numpy())
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, expected, atol=1e-5)
+    assert np.isnan(matrices_from_6d(np.zeros((1, 6)))).any()
 
 
 def test_any_scale_and_skew_gives_romas_rotation() -> None:
