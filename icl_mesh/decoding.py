@@ -40,8 +40,7 @@ DUPLICATE_CELLS = 3.0  # distance of the peaks, cells
 DUPLICATE_ANGLE_DEG = 10.0  # mean over joints of the angle between their rotations
 DUPLICATE_SCALE_RATIO = 1.15  # ratio of the weak-perspective scales: depths are this close
 
-_REACH = PEAK_WINDOW // 2
-_WINDOW_Y, _WINDOW_X = (axis.ravel() for axis in np.mgrid[:PEAK_WINDOW, :PEAK_WINDOW])
+_STEPS = np.arange(PEAK_WINDOW) - PEAK_WINDOW // 2
 
 
 class Peaks(NamedTuple):
@@ -106,16 +105,22 @@ def find_peaks(
     threshold: a peak's least value. max_people: at most so many per image, the best ones.
     Equal neighbours are all peaks: telling two people from one found twice needs their poses.
     """
-    scores = np.asarray(heatmap, dtype=np.float32)[:, 0]
+    scores = np.asarray(heatmap, dtype=np.float32)
+    count, _, height, width = scores.shape
     # Few cells reach the threshold: only their neighbourhoods are looked at.
-    image, y, x = np.nonzero(scores >= threshold)
-    padded = np.pad(scores, ((0, 0), (_REACH, _REACH), (_REACH, _REACH)), constant_values=-1)
-    around = padded[image[:, None], y[:, None] + _WINDOW_Y, x[:, None] + _WINDOW_X]
-    score = scores[image, y, x]
-    is_peak = np.flatnonzero(score >= around.max(axis=1))
+    cell = np.flatnonzero(scores >= threshold)
+    row, x = np.divmod(cell, width)
+    image, y = np.divmod(row, height)
+    score = scores.ravel()[cell]
+    # At the border a neighbour outside the map stands for the one inside that is nearest.
+    rows = image[:, None, None] * height + np.clip(y[:, None] + _STEPS, 0, height - 1)[:, :, None]
+    columns = np.clip(x[:, None] + _STEPS, 0, width - 1)[:, None]
+    around = scores.reshape(count * height, width)[rows, columns]
+    is_peak = np.flatnonzero(score >= around.max(axis=(1, 2)))
     order = is_peak[np.lexsort((-score[is_peak], image[is_peak]))]
-    rank = np.arange(len(order)) - np.searchsorted(image[order], image[order])
-    order = order[rank < max_people]
+    if len(order) > max_people:
+        rank = np.arange(len(order)) - np.searchsorted(image[order], image[order])
+        order = order[rank < max_people]
     return Peaks(image[order], np.stack((x[order], y[order]), axis=1), score[order])
 
 

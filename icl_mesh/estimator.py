@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 
 from icl_mesh.body import BodyModel
 from icl_mesh.body.posing import Poser
 from icl_mesh.camera import Camera
-from icl_mesh.confidence import VISIBLE_CONFIDENCE, joint_confidence
+from icl_mesh.confidence import VISIBLE_CONFIDENCE, joint_confidence, unit
 from icl_mesh.decoding import PEAK_THRESHOLD, check_finite, decode_maps
 from icl_mesh.engine import Engine, create_engine, parse_engine, resolve_device
 from icl_mesh.engine.device import on_gpu_or_cpu
@@ -162,23 +161,21 @@ class Estimator:
         joints = body_joints + translation[:, None]
         joints_px = camera.project_bodies(joints, root[:, 2])
         center_instance = torch.from_numpy(found.center_instance).to(self.device)
-        identity = F.normalize(self.network.project_center(center_instance), dim=1)
-        sureness = joint_confidence(
+        embedding = unit(self.network.project_center(center_instance).cpu().numpy())
+        confidence = joint_confidence(
             maps.joint_heatmaps[0],
             maps.joint_instance[0],
-            identity,
+            embedding,
             letterbox.square_from_px(joints_px),
             camera.contains(joints_px),
             network=self.network,
         )
-        clock.lap("decode")
-        surface = (self._poser.mesh if vertices else self._poser.outline)(skeletons, translation)
-        few = surface[:, self.body.outline_index] if vertices else surface
-        confidence, embedding, outline, *mesh = _to_host(
-            sureness, identity, few, *([surface] if vertices else [])
-        )
-        clock.lap("body")
         check_finite(joint_heatmaps_and_instance=confidence)
+        clock.lap("decode")
+        pose = self._poser.mesh if vertices else self._poser.outline
+        surface = pose(skeletons, translation).cpu().numpy()
+        outline = surface[:, self._poser.outline_index] if vertices else surface
+        clock.lap("body")
         outline_px = camera.project_bodies(outline, root[:, 2])
         people = People(
             score=found.peaks.score,
@@ -193,7 +190,7 @@ class Estimator:
             joint_visible=confidence >= VISIBLE_CONFIDENCE,
             weak_camera=found.weak,
             embedding=embedding,
-            vertices_m=mesh[0] if vertices else None,
+            vertices_m=surface if vertices else None,
             camera=camera,
             body=self.body,
             weights_version=self.weights_version,
@@ -206,19 +203,6 @@ def _checked_threshold(threshold: float) -> float:
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold must lie in (0, 1], got {threshold}")
     return float(threshold)
-
-
-def _to_host(*tensors: torch.Tensor) -> list[FloatArray]:
-    """Tensors [N, ...] as float32 arrays, in one copy from the device."""
-    if tensors[0].device.type == "cpu":
-        return [tensor.float().numpy() for tensor in tensors]
-    packed = torch.cat([tensor.float().flatten(1) for tensor in tensors], dim=1).cpu().numpy()
-    ends = np.cumsum([tensor[0].numel() for tensor in tensors])
-    parts = np.split(packed, ends[:-1], axis=1)
-    return [
-        np.ascontiguousarray(part).reshape(tuple(tensor.shape))
-        for part, tensor in zip(parts, tensors, strict=True)
-    ]
 
 
 def _center_px(cell: npt.NDArray[np.int64], size: int, letterbox: Letterbox) -> FloatArray:

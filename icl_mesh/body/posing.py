@@ -38,7 +38,10 @@ class Skeletons(NamedTuple):
 
 
 class Poser:
-    """Poses one body model. What it needs on the host is copied there once."""
+    """Poses one body model. What it needs on the host is copied there once.
+
+    outline_index [P]: the vertices of an outline among those of a mesh (BodyModel.outline_index).
+    """
 
     def __init__(self, body: BodyModel) -> None:
         self._body = body
@@ -46,6 +49,7 @@ class Poser:
         self._rest_directions = body.joint_shape_directions.cpu().numpy()
         self._parents = body.parent_index.cpu().numpy()
         self._ancestors = body.ancestors.cpu().numpy()
+        self.outline_index = body.outline_index.cpu().numpy()
 
     def skeletons(self, betas: Floats, rotations: Floats) -> Skeletons:
         """Betas [N, 10] and rotation matrices [N, 24, 3, 3] (relative to the parent) to joints.
@@ -74,7 +78,7 @@ class Poser:
 
     @torch.inference_mode()
     def outline(self, skeletons: Skeletons, translation: Floats) -> torch.Tensor:
-        """As mesh, with only the vertices of BodyModel.outline_index."""
+        """As mesh, with only the vertices of outline_index."""
         return self._placed(self._body.surface("outline"), skeletons, translation)
 
     def _placed(self, surface: Surface, skeletons: Skeletons, translation: Floats) -> torch.Tensor:

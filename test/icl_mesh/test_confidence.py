@@ -14,6 +14,7 @@ CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 def confidence(plain_network, heat, instance, own, square, inside=None):
     square = np.array(square)
     inside = np.ones(square.shape[:2], dtype=np.bool_) if inside is None else inside
+    own = own.numpy()
     return joint_confidence(heat, instance, own, square, inside, network=plain_network)
 
 
