@@ -143,6 +143,13 @@ def _add_evaluation(commands: Commands[argparse.ArgumentParser]) -> None:
         "--photos", type=Path, help="folder of person_keypoints.json (COCO) and images/"
     )
     evaluate.add_argument(
+        "--photos-split",
+        nargs="*",
+        default=[],
+        metavar="SPLIT",
+        help="the photos of one of COCO's splits once more by themselves: val2017",
+    )
+    evaluate.add_argument(
         "--dataset", help="NAME or NAME:SPLIT, a data set of docs/datasets.md under --root"
     )
     evaluate.add_argument("--root", type=Path, help="folder of the data sets")

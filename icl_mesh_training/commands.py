@@ -117,7 +117,10 @@ def evaluate(options: argparse.Namespace) -> None:
             estimator, options.scenes, options.limit, options.min_visible
         )
     if options.photos is not None:
-        results["photos"] = evaluation.evaluate_photos(estimator, options.photos, options.limit)
+        for split in (None, *options.photos_split):
+            results["photos" if split is None else f"photos_{split}"] = evaluation.evaluate_photos(
+                estimator, options.photos, options.limit, split
+            )
     if options.dataset is not None:
         name, _, split = options.dataset.partition(":")
         results[name] = evaluation.evaluate_dataset(

@@ -45,7 +45,8 @@ class TrainingConfig:
     together). A step sees batch_size images on each process, accumulate times.
     Rates: schedule cosine falls from learning_rate to its share final_learning_rate; step
     multiplies it by decay_factor after each of decay_epochs. backbone_learning_rate: for the
-    trunk, learning_rate if left out.
+    trunk, learning_rate if left out; scale_backbone_rate: times the root mean square of each of its
+    tensors, for weights of very different sizes (movenet's: 0.0002 to 0.9).
     ema_decay: of the averaged weights that are exported; 0 exports the last ones.
     neighbours, projector, temperature, weights: see ObjectiveConfig.
     threshold (least score of a person; the estimator's own if left out), licence: what the weights
@@ -75,6 +76,7 @@ class TrainingConfig:
     optimizer: str = "adamw"
     learning_rate: float = 1e-3
     backbone_learning_rate: float | None = None
+    scale_backbone_rate: bool = False
     weight_decay: float = 1e-4
     schedule: str = "cosine"
     final_learning_rate: float = 0.02

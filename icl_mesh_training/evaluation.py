@@ -49,13 +49,16 @@ def evaluate_scenes(
 
 
 def evaluate_photos(
-    estimator: Estimator, folder: str | Path, limit: int | None = None
+    estimator: Estimator,
+    folder: str | Path,
+    limit: int | None = None,
+    split: str | None = None,
 ) -> dict[str, Any]:
     """Detection, OKS AP and PCK@0.2 on photos with COCO person keypoints.
 
     folder holds person_keypoints.json and images/, what `icl-mesh-train data check` finds no fault
-    in. Cameras are unknown: their field of view is assumed. Raises FileNotFoundError or ValueError
-    naming the file.
+    in. split: only COCO's photos of this one ("val2017"), which their coco_url names. Cameras are
+    unknown: their field of view is assumed. Raises FileNotFoundError or ValueError naming the file.
     """
     folder = Path(folder)
     source = folder / "person_keypoints.json"
@@ -63,8 +66,13 @@ def evaluate_photos(
     annotations: dict[Any, list[dict[str, Any]]] = defaultdict(list)
     for annotation in entries(data, "annotations", source):
         annotations[annotation.get("image_id")].append(annotation)
+    records = entries(data, "images", source)
+    if split is not None:
+        records = [r for r in records if f"/{split}/" in str(r.get("coco_url"))]
+        if not records:
+            raise ValueError(f"{source}: no image's coco_url is of the split {split!r}")
     scores = Scores()
-    for record in tqdm(entries(data, "images", source)[:limit], desc="photos", unit="image"):
+    for record in tqdm(records[:limit], desc="photos", unit="image"):
         try:
             path, name = folder / "images" / record["file_name"], record["id"]
             truth = truth_of_coco(annotations[name])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import lightning
 import numpy as np
@@ -40,6 +41,12 @@ class TrainingModule(lightning.LightningModule):
         self.config = config
         self.schedule = schedule
         self.output = output
+        # Of the start, so that a resumed run scales as it did before.
+        self._sizes = {
+            name: parameter.detach().square().mean().sqrt().item()
+            for name, parameter in network.named_parameters()
+            if config.scale_backbone_rate and parameter.requires_grad and is_pretrained(name)
+        }
         # In a list, so that the body's constants are not written into every checkpoint.
         self._objective = [Objective(body, objective_config(config))]
         self._broken: BrokenSamples | None = None
@@ -103,18 +110,35 @@ class TrainingModule(lightning.LightningModule):
         heads: list[torch.nn.Parameter] = []
         for name, parameter in self.network.named_parameters():
             if parameter.requires_grad:
-                pretrained = name.startswith("backbone.") and "decoder" not in name
-                (trunk if pretrained else heads).append(parameter)
+                (trunk if is_pretrained(name) else heads).append(parameter)
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
         rate = config.learning_rate
         trunk_rate = config.backbone_learning_rate
-        groups = [
-            {"params": heads, "lr": rate},
-            {"params": trunk, "lr": rate if trunk_rate is None else trunk_rate},
-        ]
+        trunk_rate = rate if trunk_rate is None else trunk_rate
+        groups: list[dict[str, Any]] = [{"params": heads, "lr": rate}]
+        if config.scale_backbone_rate:
+            groups += [self._scaled_group(name, trunk_rate) for name in self._sizes]
+        else:
+            groups.append({"params": trunk, "lr": trunk_rate})
         optimizer = kind(groups, weight_decay=config.weight_decay)
         decay = torch.optim.lr_scheduler.LambdaLR(optimizer, self.schedule.rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": decay, "interval": "step"}}
+
+    def _scaled_group(self, name: str, rate: float) -> dict[str, Any]:
+        """A tensor w trained as size * v, where the root mean square of v starts at 1.
+
+        Adam moves every number by about the rate: a tensor of that size would have forgotten what
+        it was trained to after a few steps. And the gradient of a tensor of small numbers is
+        large: clipped together, nothing else would learn.
+        """
+        parameter, size = self.network.get_parameter(name), self._sizes[name]
+        parameter.register_hook(lambda gradient: gradient * size)
+        return {"params": [parameter], "lr": rate * size}
+
+
+def is_pretrained(name: str) -> bool:
+    """Whether a parameter is of the part of the backbone that published weights start."""
+    return name.startswith("backbone.") and "decoder" not in name
 
 
 def objective_config(config: TrainingConfig) -> ObjectiveConfig:

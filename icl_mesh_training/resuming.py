@@ -11,7 +11,7 @@ import yaml
 from icl_mesh_training.config import TrainingConfig
 
 #: Entries that say what is trained: the optimiser's state in the checkpoint is of these weights.
-_FIXED = ("train_smpl", "freeze_to_stride")
+_FIXED = ("train_smpl", "freeze_to_stride", "scale_backbone_rate")
 
 
 def changed_entries(recipe: Path, config: TrainingConfig) -> list[str]:

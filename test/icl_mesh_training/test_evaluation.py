@@ -120,6 +120,29 @@ def test_a_photo_is_turned_as_its_labels_are(tmp_path: Path) -> None:
         evaluate_photos(nobody, tmp_path)  # type: ignore[arg-type]
 
 
+def test_photos_of_one_split(tmp_path: Path) -> None:
+    from PIL import Image
+
+    seen: list[int] = []
+
+    def nobody(image: np.ndarray) -> People:
+        seen.append(image.shape[1])
+        return People.empty(Camera.assumed(40, 60), BodyModel.load(), "none")
+
+    (tmp_path / "images").mkdir()
+    images = []
+    for width, split in ((50, "train2017"), (60, "val2017")):
+        Image.new("RGB", (width, 40)).save(tmp_path / "images" / f"{width}.jpg")
+        url = f"images.example/{split}/{width}.jpg"
+        images.append({"id": width, "file_name": f"{width}.jpg", "coco_url": url})
+    source = tmp_path / "person_keypoints.json"
+    source.write_text(json.dumps({"images": images, "annotations": []}))
+    evaluate_photos(nobody, tmp_path, split="val2017")  # type: ignore[arg-type]
+    assert seen == [60]
+    with pytest.raises(ValueError, match=r"no image's coco_url is of the split 'test2017'"):
+        evaluate_photos(nobody, tmp_path, split="test2017")  # type: ignore[arg-type]
+
+
 def test_people_without_3d_labels_give_no_errors_in_3d(recwarn: pytest.WarningsRecorder) -> None:
     body, camera = BodyModel.load(), Camera.assumed(200, 100)
     people = People.empty(camera, body, "one")

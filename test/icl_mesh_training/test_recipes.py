@@ -7,9 +7,11 @@ import pytest
 import torch
 from lightning.pytorch.plugins.precision import MixedPrecision
 
+from icl_mesh.body import BodyModel
+from icl_mesh.network import build_network
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.data.catalogue import DATASETS
-from icl_mesh_training.module import objective_config
+from icl_mesh_training.module import TrainingModule, objective_config
 from icl_mesh_training.objective import PAPER_WEIGHTS
 from icl_mesh_training.recipes import find_recipe
 from icl_mesh_training.schedule import Schedule
@@ -90,3 +92,28 @@ def test_gradients_are_clipped_after_unscaling(tmp_path: Path) -> None:
     )
     trainer.fit(module, torch.utils.data.DataLoader(torch.zeros(1)))  # type: ignore[arg-type]
     assert module.weight.item() == pytest.approx(-0.5)
+
+
+def test_pretrained_tensors_may_learn_by_their_own_size(tmp_path: Path) -> None:
+    entries = {"scenes": "s", "output": "o", "learning_rate": 0.01, "backbone_learning_rate": 0.1}
+    config = TrainingConfig.checked(entries | {"scale_backbone_rate": True}, "test")
+    network = build_network("mobilenet_v2", head_width=0.125)
+    network.backbone.freeze_to_stride(32)
+    weight = network.backbone.b16.project.weight.requires_grad_(True)
+    with torch.no_grad():
+        weight.fill_(-0.02)
+    schedule = Schedule.of(config, 100, 1)
+    module = TrainingModule(network, BodyModel.load(), config, schedule, tmp_path)
+    optimizer = module.configure_optimizers()["optimizer"]
+    heads, trunk = optimizer.param_groups
+    assert heads["initial_lr"] == pytest.approx(0.01)
+    assert trunk["params"][0] is weight
+    assert trunk["initial_lr"] == pytest.approx(0.1 * 0.02)
+
+
+def test_only_one_entry_gives_the_first_weights() -> None:
+    entries = {"scenes": "s", "output": "o", "movenet": "a.json", "start": "default"}
+    with pytest.raises(ValueError, match="'movenet' and 'start' all give the first weights"):
+        TrainingConfig.checked(entries | {"architecture": "movenet"}, "test")
+    with pytest.raises(ValueError, match="starts the architecture movenet, not mobilenet_v2"):
+        TrainingConfig.checked({"scenes": "s", "output": "o", "movenet": "a.json"}, "test")

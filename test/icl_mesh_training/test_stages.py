@@ -177,12 +177,12 @@ def test_dry_run_says_what_a_stage_leaves_out(
     assert not [name for name in SMPL_TERMS if f"  {name} " in step]
 
 
-def test_the_second_default_stage_takes_up_the_first() -> None:
-    maps = TrainingConfig.load(find_recipe("default_light_maps"))
-    poses = TrainingConfig.load(find_recipe("default_light"))
+def test_the_second_imagenet_stage_takes_up_the_first() -> None:
+    maps = TrainingConfig.load(find_recipe("imagenet_light_maps"))
+    poses = TrainingConfig.load(find_recipe("imagenet_light"))
     assert (maps.train_smpl, poses.train_smpl) == (False, True)
     for name in ("architecture", "head_width", "smpl_width", "input_size", "neighbours"):
         assert getattr(maps, name) == getattr(poses, name), name
-    for page in ("docs/training.md", "config/training/default_light.yaml"):
+    for page in ("docs/training.md", "config/training/imagenet_light.yaml"):
         text = (ROOT / page).read_text(encoding="utf-8")
         assert f"start={maps.output}/weights.safetensors" in text, page
