@@ -19,7 +19,7 @@ from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
-from std_msgs.msg import Header
+from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from benchmarks.model import Model
@@ -34,7 +34,7 @@ from icl_mesh.estimator import Estimator
 from icl_mesh.people import People
 from icl_mesh.tracking import Tracker, Tracks
 from icl_mesh_ros.conversions import image_from_rgb
-from icl_mesh_ros.markers import MESHES, HumanMarkers, MarkerStyle, color_of
+from icl_mesh_ros.markers import MESHES, HumanMarkers, MarkerStyle, rgba
 from icl_mesh_ros.mesh_node import MeshNode
 from icl_mesh_ros.model_store import ModelStore, SharedModel
 
@@ -166,7 +166,9 @@ def objects_case(publisher: Publisher, tracks: Tracks) -> Case:
         for mesh, person in zip(meshes, ids, strict=True):
             marker = Marker(header=header, ns=MESHES, id=person, type=Marker.TRIANGLE_LIST)
             marker.scale.x = marker.scale.y = marker.scale.z = 1.0
-            marker.color, marker.lifetime = color_of(person, 0.9), Duration(sec=1)
+            red, green, blue, alpha = rgba(person, 0.9)
+            marker.color = ColorRGBA(r=red, g=green, b=blue, a=alpha)
+            marker.lifetime = Duration(sec=1)
             marker.points = [Point(x=x, y=y, z=z) for x, y, z in mesh[corners].tolist()]
             message.markers.append(marker)
         publisher.publish(message)

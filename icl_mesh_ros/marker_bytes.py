@@ -1,84 +1,185 @@
-"""MarkerArrays as CDR bytes with long lists of points, without an object per point."""
+"""MarkerArrays as CDR bytes with long lists of points, without an object per marker or point.
+
+CDR, version 1 (OMG): every number is aligned to its own size, counted from behind the four bytes of
+encapsulation; strings and sequences are preceded by their length. test_marker_bytes holds the bytes
+against rclpy's.
+"""
 
 from __future__ import annotations
 
+import functools
+import io
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point
 from rclpy.serialization import serialize_message
-from std_msgs.msg import ColorRGBA
+from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-#: Values that no field holds by chance: they mark in the bytes where a lifetime and points are.
-_LIFETIME_MARK = Duration(sec=-1928374655, nanosec=4192837465)
-_LIFETIME_BYTES = struct.pack("=iI", _LIFETIME_MARK.sec, _LIFETIME_MARK.nanosec)
-_POINT_MARK = Point(x=-7.125e218, y=3.0625e-197, z=1.9375e241)
-_POINT_BYTES = struct.pack("=ddd", _POINT_MARK.x, _POINT_MARK.y, _POINT_MARK.z)
-_COLOR_SIZE = 16
+#: Type, action and so on are numbers of visualization_msgs/Marker.
+_NUMBERS = struct.Struct("=iii")  # id, type, action
+#: Pose, scale, colour, lifetime, frame_locked, and how many points there are.
+_BLOCK = struct.Struct("=7d3d4fiI?3xI")
+_COUNT = struct.Struct("=I")
+_ENCAPSULATION = 4
+_POINT_SIZE, _COLOR_SIZE = 24, 16
+#: A text that no other field holds, of a length that needs no padding.
+_TEXT_MARK = "here is the marker's text!!"
 
 
 class Geometry(NamedTuple):
-    """What a marker draws: points [P, 3], m, and no colours or one RGBA (0 to 1) per point."""
+    """What a marker draws: points [P, 3], m, and no colours or one RGBA (0 to 1) per point.
 
-    points: npt.NDArray[np.floating]
-    colors: npt.NDArray[np.floating] | None = None
-
-
-def serialize_markers(markers: Sequence[tuple[Marker, Geometry | None]]) -> bytes:
-    """A MarkerArray in CDR, whose markers have the points and colours given beside them.
-
-    Equal to what rclpy makes of the same markers with Point and ColorRGBA objects, but for
-    padding, which nobody reads and rclpy leaves unset; and made without the objects: rclpy
-    serialises the markers with one point (and colour) each, and the others are spliced in. A point
-    takes 24 bytes and a colour 16, multiples of CDR's largest alignment, so that whatever follows
-    keeps its padding. The markers come back as they were, without points.
-
-    Raises ValueError for a marker with no points, or with another number of colours.
+    corners [C]: the points to draw by their rows, as triangles share vertices; without, all.
     """
-    drawn = [(marker, geometry) for marker, geometry in markers if geometry is not None]
-    for _, geometry in drawn:
-        _check(geometry)
-    lifetimes = [marker.lifetime for marker, _ in drawn]
-    for marker, geometry in drawn:
-        marker.lifetime, marker.points = _LIFETIME_MARK, [_POINT_MARK]
-        marker.colors = [] if geometry.colors is None else [ColorRGBA()]
-    template = serialize_message(MarkerArray(markers=[marker for marker, _ in markers]))
-    pieces: list[bytes | memoryview] = []  # arrays are copied once, when all is joined
-    done = 0
-    for (marker, (points, colors)), lifetime in zip(drawn, lifetimes, strict=True):
-        marker.lifetime, marker.points, marker.colors = lifetime, [], []
-        # Before the points: lifetime (8 bytes), frame_locked (1, padded to 4), the length of
-        # the sequence (4). Padding bytes hold anything, so only the marks tell where this is.
-        at = template.index(_LIFETIME_BYTES, done)
-        start = template.index(_POINT_BYTES, at)
-        pieces += [
-            template[done:at],
-            struct.pack("=iI", lifetime.sec, lifetime.nanosec),
-            template[at + 8 : at + 12],
-            struct.pack("=I", len(points)),
-            template[at + 16 : start],
-            np.ascontiguousarray(points, dtype=np.float64).data,
-        ]
-        done = start + len(_POINT_BYTES)
-        if colors is not None:  # right behind the points: the length, then 4 floats each
-            pieces += [
-                struct.pack("=I", len(colors)),
-                np.ascontiguousarray(colors, dtype=np.float32).data,
-            ]
-            done += 4 + _COLOR_SIZE
-    return b"".join([*pieces, template[done:]])
+
+    points: npt.NDArray[np.floating[Any]]
+    colors: npt.NDArray[np.floating[Any]] | None = None
+    corners: npt.NDArray[np.intp] | None = None
+
+    @property
+    def point_count(self) -> int:
+        """How many points are drawn."""
+        return len(self.points if self.corners is None else self.corners)
+
+    @property
+    def byte_count(self) -> int:
+        """Of the points, and of the colours behind their length."""
+        return self.point_count * (_POINT_SIZE + (0 if self.colors is None else _COLOR_SIZE)) + 4
+
+
+@dataclass(frozen=True)
+class MarkerFields:
+    """The fields of a visualization_msgs/Marker that differ from its defaults.
+
+    scale: of all three axes. color: RGBA, 0 to 1. position: m, in the header's frame.
+    """
+
+    ns: str
+    id: int
+    type: int = Marker.ARROW
+    action: int = Marker.ADD
+    position: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    scale: float = 0.0
+    color: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    lifetime_ns: int = 0
+    text: str = ""
+    geometry: Geometry | None = None
+
+
+class MarkerWriter:
+    """Makes the bytes of MarkerArrays, in memory that the next array of the same size takes again.
+
+    Points are gathered straight into the message: with a list of pieces to be joined, megabytes
+    would be copied once more.
+    """
+
+    def __init__(self) -> None:
+        self._memory = io.BytesIO()
+
+    def serialized(self, markers: Sequence[MarkerFields], header: Header) -> bytes:
+        """CDR bytes of a MarkerArray; all markers have the same header. Padding holds
+        anything, as in rclpy's.
+
+        Raises ValueError for a marker with no points, or with another number of colours.
+        """
+        encapsulation, behind_colors, behind_text = _constant_parts()
+        stamp = struct.pack("=iI", header.stamp.sec, header.stamp.nanosec)
+        start = stamp + _string(header.frame_id)
+        pieces: list[bytes | Geometry] = [encapsulation, _COUNT.pack(len(markers))]
+        at = _COUNT.size
+        for marker in markers:
+            geometry = marker.geometry
+            head = bytes(-at % 4) + start + _string(marker.ns)
+            head += _NUMBERS.pack(marker.id, marker.type, marker.action)
+            # A marker may start at any multiple of 4; the pose is aligned to 8, and as the block
+            # from there is of 14 times 8 bytes, so are the points.
+            head += bytes(-(at + len(head)) % 8) + _block(marker)
+            tail = behind_colors + _string(marker.text) + behind_text
+            if geometry is None:
+                pieces += [head, bytes(_COUNT.size), tail]
+                at += len(head) + _COUNT.size + len(tail)
+            else:
+                _check(geometry)
+                pieces += [head, geometry, tail]
+                at += len(head) + geometry.byte_count + len(tail)
+        size = at + _ENCAPSULATION
+        if self._memory.getbuffer().nbytes != size:
+            self._memory = io.BytesIO(bytes(size))
+        # Nobody sees bytes change that he was given: while they are held, this copies them first.
+        with self._memory.getbuffer() as memory:
+            at = 0
+            for piece in pieces:
+                if isinstance(piece, Geometry):
+                    _write(piece, memory[at : at + piece.byte_count])
+                    at += piece.byte_count
+                else:
+                    memory[at : at + len(piece)] = piece
+                    at += len(piece)
+        return self._memory.getvalue()  # not a copy
+
+
+def _block(marker: MarkerFields) -> bytes:
+    return _BLOCK.pack(
+        *marker.position,
+        *(0.0, 0.0, 0.0, 1.0),  # orientation
+        *(marker.scale, marker.scale, marker.scale),
+        *marker.color,
+        *divmod(marker.lifetime_ns, 10**9),
+        False,
+        0 if marker.geometry is None else marker.geometry.point_count,
+    )
+
+
+def _write(geometry: Geometry, memory: memoryview) -> None:
+    """Points, the number of colours, colours."""
+    count = geometry.point_count
+    # As pairs of 4 bytes: behind the encapsulation, numbers of 8 bytes lie across numpy's grid.
+    points = np.frombuffer(memory, np.float32, 6 * count).reshape(count, 6)
+    pairs = np.ascontiguousarray(geometry.points, dtype=np.float64).view(np.float32)
+    if geometry.corners is None:
+        points[:] = pairs
+    else:
+        np.take(pairs, geometry.corners, axis=0, out=points, mode="clip")
+    at = _POINT_SIZE * count
+    if geometry.colors is None:
+        _COUNT.pack_into(memory, at, 0)
+    else:
+        _COUNT.pack_into(memory, at, count)
+        np.frombuffer(memory, np.float32, offset=at + 4)[:] = geometry.colors.ravel()
+
+
+def _string(text: str) -> bytes:
+    """A string whose length stands at a multiple of 4, padded to the next one."""
+    data = text.encode() + b"\0"
+    return _COUNT.pack(len(data)) + data + bytes(-len(data) % 4)
+
+
+@functools.cache
+def _constant_parts() -> tuple[bytes, bytes, bytes]:
+    """Encapsulation, what stands from behind a marker's colours to its text, and behind that: the
+    fields that stay at their defaults, as rclpy serialises them. They start at multiples of 4, their
+    largest alignment, so that they are the same everywhere."""
+    message = serialize_message(MarkerArray(markers=[Marker(text=_TEXT_MARK)]))
+    head = _COUNT.size + 8 + 2 * len(_string("")) + _NUMBERS.size
+    colors = _ENCAPSULATION + head + -head % 8 + _BLOCK.size + _COUNT.size
+    text = message.index(_string(_TEXT_MARK))
+    return (
+        message[:_ENCAPSULATION],
+        message[colors:text],
+        message[text + len(_string(_TEXT_MARK)) :],
+    )
 
 
 def _check(geometry: Geometry) -> None:
-    points, colors = geometry
-    if len(points) == 0:
+    if geometry.point_count == 0:
         raise ValueError("a marker with no points is an error in RViz: send DELETE instead")
-    if colors is not None and len(colors) != len(points):
+    if geometry.colors is not None and len(geometry.colors) != geometry.point_count:
         raise ValueError(
-            f"a marker with {len(points)} points needs as many colours, not {len(colors)}"
+            f"a marker with {geometry.point_count} points needs as many colours, not "
+            f"{len(geometry.colors)}"
         )

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point
-from std_msgs.msg import ColorRGBA, Header
+from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
 from icl_mesh.body import BodyModel
@@ -17,7 +15,7 @@ from icl_mesh.body.reduction import reduced_faces
 from icl_mesh.colors import person_color
 from icl_mesh.human_fields import track_ids, vertices_of
 from icl_mesh.tracking import Tracks
-from icl_mesh_ros.marker_bytes import Geometry, serialize_markers
+from icl_mesh_ros.marker_bytes import Geometry, MarkerFields, MarkerWriter
 
 MESHES, SKELETONS, LABELS = "humans", "skeletons", "labels"
 #: People who are only predicted show through.
@@ -41,10 +39,10 @@ class MarkerStyle:
     lifetime_s: float = 1.0
 
 
-def color_of(person: int, alpha: float) -> ColorRGBA:
-    """The colour of a person's id, the same as in overlays."""
+def rgba(person: int, alpha: float) -> tuple[float, float, float, float]:
+    """The colour of a person's id, the same as in overlays, 0 to 1."""
     red, green, blue = (channel / 255 for channel in person_color(person))
-    return ColorRGBA(r=red, g=green, b=blue, a=alpha)
+    return red, green, blue, alpha
 
 
 class HumanMarkers:
@@ -52,8 +50,8 @@ class HumanMarkers:
 
     def __init__(self) -> None:
         self._shown: set[tuple[str, int]] = set()
-        self._reduced: tuple[BodyModel, npt.NDArray[np.int32]] | None = None
-        self._points = np.empty((0, 0, 3))
+        self._corners: tuple[BodyModel, str, npt.NDArray[np.intp]] | None = None
+        self._writer = MarkerWriter()
 
     def serialized(self, tracks: Tracks, header: Header, style: MarkerStyle) -> bytes:
         """CDR bytes of a MarkerArray: up to three markers per person, each under the person's id
@@ -64,21 +62,28 @@ class HumanMarkers:
         """
         ids = track_ids(tracks.people).tolist()
         opacity = np.where(tracks.detected, style.alpha, OCCLUDED_OPACITY * style.alpha).tolist()
-        drawn: list[tuple[Marker, Geometry | None]] = []
-        for kind in self._kinds(tracks, style):
-            for i, geometry in enumerate(kind.geometries):
-                marker = _marker(header, kind.namespace, ids[i], opacity[i], style.lifetime_s)
-                marker.type = kind.type
-                marker.scale.x = marker.scale.y = marker.scale.z = kind.scale
-                if kind.type == Marker.TEXT_VIEW_FACING:
-                    _fill_label(marker, tracks, i)
-                drawn.append((marker, geometry))
-        now = {(marker.ns, marker.id) for marker, _ in drawn}
-        for namespace, person in sorted(self._shown - now):
-            gone = Marker(header=header, ns=namespace, id=person, action=Marker.DELETE)
-            drawn.append((gone, None))
+        drawn = [
+            MarkerFields(
+                ns=kind.namespace,
+                id=ids[i],
+                type=kind.type,
+                position=kind.positions[i] if kind.positions else (0.0, 0.0, 0.0),
+                scale=kind.scale,
+                color=rgba(ids[i], opacity[i]),
+                lifetime_ns=round(style.lifetime_s * 1e9),
+                text=kind.texts[i] if kind.texts else "",
+                geometry=kind.geometries[i] if kind.geometries else None,
+            )
+            for kind in self._kinds(tracks, style)
+            for i in range(len(ids))
+        ]
+        now = {(marker.ns, marker.id) for marker in drawn}
+        drawn += [
+            MarkerFields(ns=namespace, id=person, action=Marker.DELETE)
+            for namespace, person in sorted(self._shown - now)
+        ]
         self._shown = now
-        return serialize_markers(drawn)
+        return self._writer.serialized(drawn, header)
 
     def forget(self) -> None:
         """Nobody has been listening: whoever listens next starts with an empty scene."""
@@ -87,62 +92,52 @@ class HumanMarkers:
     def _kinds(self, tracks: Tracks, style: MarkerStyle) -> Iterator[_Kind]:
         people = tracks.people
         if style.mesh != "none":
-            corners = self._faces(people.body, style.mesh).ravel().astype(np.intp)
-            meshes = [Geometry(points) for points in self._gathered(vertices_of(people), corners)]
+            corners = self._corners_of(people.body, style.mesh)
+            meshes = [Geometry(mesh, corners=corners) for mesh in vertices_of(people)]
             yield _Kind(MESHES, Marker.TRIANGLE_LIST, 1.0, meshes)
         if style.skeleton:
             bones = [_bones(tracks, i, style.alpha) for i in range(len(people))]
             yield _Kind(SKELETONS, Marker.LINE_LIST, BONE_WIDTH_M, bones)
         if style.labels:
-            nothing: list[Geometry | None] = [None] * len(people)
-            yield _Kind(LABELS, Marker.TEXT_VIEW_FACING, LABEL_HEIGHT_M, nothing)
+            heads = people.joints_m[:, HEAD].astype(np.float64)
+            heads[:, 1] -= LABEL_ABOVE_HEAD_M  # y points down
+            places = [(x, y, z) for x, y, z in heads.tolist()]
+            yield _Kind(
+                *(LABELS, Marker.TEXT_VIEW_FACING, LABEL_HEIGHT_M),
+                positions=places,
+                texts=_labels(tracks),
+            )
 
-    def _gathered(
-        self, meshes: npt.NDArray[np.float32], corners: npt.NDArray[np.intp]
-    ) -> npt.NDArray[np.float64]:
-        """Corners [P] of meshes [N, V, 3] -> [N, P, 3], in memory that the next frame takes again:
-        fresh pages for megabytes cost several times as much as filling them."""
-        shape = (len(meshes), len(corners), 3)
-        if self._points.shape != shape:
-            self._points = np.empty(shape)
-        for mesh, points in zip(meshes, self._points, strict=True):
-            np.take(mesh.astype(np.float64), corners, axis=0, out=points, mode="clip")
-        return self._points
-
-    def _faces(self, body: BodyModel, mesh: str) -> npt.NDArray[np.int32]:
-        if mesh == "full":
-            return body.faces
-        if self._reduced is None or self._reduced[0] is not body:
-            self._reduced = body, reduced_faces(body)
-        return self._reduced[1]
+    def _corners_of(self, body: BodyModel, mesh: str) -> npt.NDArray[np.intp]:
+        """Vertices [C] of the triangles, three each."""
+        kept = self._corners
+        if kept is None or kept[0] is not body or kept[1] != mesh:
+            faces = body.faces if mesh == "full" else reduced_faces(body)
+            self._corners = kept = body, mesh, faces.ravel().astype(np.intp)
+        return kept[2]
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """One kind of marker, with a geometry per person."""
+    """One kind of marker. What is not empty has an entry per person."""
 
     namespace: str
     type: int
     scale: float
-    geometries: list[Geometry] | list[Geometry | None]
+    geometries: list[Geometry] = field(default_factory=list)
+    positions: list[tuple[float, float, float]] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
 
 
-def _marker(header: Header, namespace: str, person: int, alpha: float, lifetime_s: float) -> Marker:
-    marker = Marker(header=header, ns=namespace, id=person, action=Marker.ADD)
-    marker.color = color_of(person, alpha)
-    nanoseconds = round(lifetime_s * 1e9)
-    marker.lifetime = Duration(sec=nanoseconds // 10**9, nanosec=nanoseconds % 10**9)
-    return marker
-
-
-def _fill_label(marker: Marker, tracks: Tracks, row: int) -> None:
+def _labels(tracks: Tracks) -> list[str]:
     """Id and distance; "~" before a distance that rests on an assumed focal length."""
-    x, y, z = tracks.people.joints_m[row, HEAD].tolist()
-    marker.pose.position = Point(x=x, y=y - LABEL_ABOVE_HEAD_M, z=z)
     about = "~" if tracks.people.camera.focal_assumed else ""
-    distance = float(np.linalg.norm(tracks.position_m[row]))
-    hidden = "" if tracks.detected[row] else " (hidden)"
-    marker.text = f"{marker.id}: {about}{distance:.1f} m{hidden}"
+    ids = track_ids(tracks.people).tolist()
+    distances = np.linalg.norm(tracks.position_m, axis=1).tolist()
+    return [
+        f"{person}: {about}{distance:.1f} m{'' if seen else ' (hidden)'}"
+        for person, distance, seen in zip(ids, distances, tracks.detected.tolist(), strict=True)
+    ]
 
 
 def _bones(tracks: Tracks, row: int, alpha: float) -> Geometry:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Duration, Time
@@ -13,7 +11,7 @@ from rosidl_parser.definition import AbstractSequence, NamespacedType, Unbounded
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from icl_mesh_ros.marker_bytes import Geometry, serialize_markers
+from icl_mesh_ros.marker_bytes import Geometry, MarkerFields, MarkerWriter
 from icl_mesh_ros.markers import HumanMarkers, MarkerStyle
 
 
@@ -53,15 +51,22 @@ def cdr_spans(message, at: int = 4) -> tuple[list[tuple[int, int]], int]:
     return spans, at
 
 
-def with_objects(marker: Marker, geometry: Geometry | None) -> Marker:
-    """The same marker with its points and colours as ROS objects."""
-    marker = copy.deepcopy(marker)
-    if geometry is not None:
-        marker.points = [Point(x=x, y=y, z=z) for x, y, z in geometry.points.tolist()]
-        if geometry.colors is not None:
-            marker.colors = [
-                ColorRGBA(r=r, g=g, b=b, a=a) for r, g, b, a in geometry.colors.tolist()
-            ]
+def with_objects(fields: MarkerFields, header: Header) -> Marker:
+    """The same marker as a message, its points and colours as ROS objects."""
+    marker = Marker(header=header, ns=fields.ns, id=fields.id, action=fields.action)
+    marker.type, marker.text = fields.type, fields.text
+    x, y, z = fields.position
+    marker.pose.position = Point(x=x, y=y, z=z)
+    marker.scale.x = marker.scale.y = marker.scale.z = fields.scale
+    red, green, blue, alpha = fields.color
+    marker.color = ColorRGBA(r=red, g=green, b=blue, a=alpha)
+    marker.lifetime = Duration(sec=fields.lifetime_ns // 10**9, nanosec=fields.lifetime_ns % 10**9)
+    if fields.geometry is not None:
+        points, colors, corners = fields.geometry
+        drawn = points if corners is None else points[corners]
+        marker.points = [Point(x=x, y=y, z=z) for x, y, z in drawn.tolist()]
+        if colors is not None:
+            marker.colors = [ColorRGBA(r=r, g=g, b=b, a=a) for r, g, b, a in colors.tolist()]
     return marker
 
 
@@ -82,31 +87,45 @@ def test_every_kind_at_every_alignment(frame_id):
     """The strings' lengths shift what follows: triangles, coloured lines, text, DELETE."""
     rng = np.random.default_rng(0)
     header = Header(stamp=Time(sec=1, nanosec=2), frame_id=frame_id)
-    markers: list[tuple[Marker, Geometry | None]] = []
+    markers: list[MarkerFields] = []
     for i, count in enumerate((3, 1, 6)):
-        marker = Marker(header=header, ns="n" * i, id=i, type=Marker.TRIANGLE_LIST)
-        marker.text, marker.lifetime = "t" * (3 * i), Duration(sec=i, nanosec=4)
-        markers.append((marker, Geometry(rng.normal(size=(count, 3)))))
-        line = Marker(header=header, ns="l" * i, id=i, type=Marker.LINE_LIST)
-        colors = rng.random((2 * count, 4), dtype=np.float32)
-        markers.append((line, Geometry(rng.normal(size=(2 * count, 3)), colors)))
-        text = Marker(header=header, id=i, type=Marker.TEXT_VIEW_FACING, text="7: 3.2 m" + i * "x")
-        markers.append((text, None))
-    markers.append((Marker(header=header, ns="humans", id=9, action=Marker.DELETE), None))
-    message = MarkerArray(markers=[with_objects(*pair) for pair in markers])
-    assert_rclpys_bytes(serialize_markers(markers), message)
+        mesh = rng.normal(size=(count + 2, 3)).astype(np.float32)
+        corners = rng.integers(0, len(mesh), 3 * count)
+        triangles = Geometry(mesh, corners=corners)
+        place, color = (0.5, -1.5, 2.25 * i), (0.25, 0.5, 0.75, 0.9)
+        markers += [
+            MarkerFields(
+                *("n" * i, i, Marker.TRIANGLE_LIST),
+                position=place,
+                scale=1.0,
+                color=color,
+                lifetime_ns=i * 10**9 + 4,
+                text="t" * (3 * i),
+                geometry=triangles,
+            ),
+            MarkerFields(
+                *("l" * i, i, Marker.LINE_LIST),
+                geometry=Geometry(
+                    rng.normal(size=(2 * count, 3)), rng.random((2 * count, 4), dtype=np.float32)
+                ),
+            ),
+            MarkerFields("", i, Marker.TEXT_VIEW_FACING, text="7: 3.2 m" + i * "x"),
+        ]
+    markers.append(MarkerFields("humans", 9, action=Marker.DELETE))
+    message = MarkerArray(markers=[with_objects(one, header) for one in markers])
+    assert_rclpys_bytes(MarkerWriter().serialized(markers, header), message)
 
 
 def test_what_the_node_sends_is_what_rclpy_would_send(make_tracks, monkeypatch):
     """Every kind of marker of two people, and DELETE for a third one."""
     sent = []
-    monkeypatch.setattr(
-        "icl_mesh_ros.markers.serialize_markers",
-        lambda markers: (
-            sent.append(MarkerArray(markers=[with_objects(*pair) for pair in markers]))
-            or serialize_markers(markers)
-        ),
-    )
+    write = MarkerWriter.serialized
+
+    def spy(writer, markers, header):
+        sent.append(MarkerArray(markers=[with_objects(one, header) for one in markers]))
+        return write(writer, markers, header)
+
+    monkeypatch.setattr(MarkerWriter, "serialized", spy)
     style = MarkerStyle(mesh="reduced", skeleton=True, labels=True)
     human_markers = HumanMarkers()
     header = Header(stamp=Time(sec=12, nanosec=34), frame_id="camera_optical_frame")
@@ -117,8 +136,25 @@ def test_what_the_node_sends_is_what_rclpy_would_send(make_tracks, monkeypatch):
     assert_rclpys_bytes(ours, sent[1])
 
 
+def test_nothing_to_draw():
+    assert_rclpys_bytes(MarkerWriter().serialized([], Header()), MarkerArray())
+
+
+def test_bytes_once_given_stay_as_they_are():
+    """The writer fills the memory of the array before again; whoever still holds that has it."""
+    writer = MarkerWriter()
+    first, second = ([MarkerFields("a", number)] for number in (1, 2))
+    held = writer.serialized(first, Header())
+    kept = bytes(bytearray(held))
+    assert writer.serialized(second, Header()) != kept
+    assert held == kept
+
+
 def test_a_marker_without_points_or_with_too_few_colours_is_refused():
+    def write(geometry):
+        MarkerWriter().serialized([MarkerFields("a", 1, geometry=geometry)], Header())
+
     with pytest.raises(ValueError, match="no points is an error in RViz"):
-        serialize_markers([(Marker(), Geometry(np.zeros((0, 3))))])
+        write(Geometry(np.zeros((0, 3))))
     with pytest.raises(ValueError, match="3 points needs as many colours, not 2"):
-        serialize_markers([(Marker(), Geometry(np.zeros((3, 3)), np.zeros((2, 4))))])
+        write(Geometry(np.zeros((3, 3)), np.zeros((2, 4))))
