@@ -26,6 +26,7 @@ _STEPS = np.arange(-2, 3) * _SPACING
 _GRID = np.stack(np.meshgrid(_STEPS, _STEPS), axis=-1).reshape(-1, 2)
 #: All pairs [K, 2], and of each part the first one and their number.
 _PAIRS = np.array([pair for part in _PARTS for pair in part])
+_FIRST, _SECOND = _PAIRS.T
 _LENGTHS = np.array([len(part) for part in _PARTS])
 _STARTS = np.cumsum(_LENGTHS) - _LENGTHS
 #: Weight of a part, per point of full confidence, that is never lost by doubt alone.
@@ -61,13 +62,14 @@ def looks_of(image: npt.NDArray[np.uint8], people: People) -> Looks:
     """
     if len(people) == 0:
         return Looks.unknown(0)
-    points = people.joints_px[:, _PAIRS].mean(axis=2)  # [N, K, 2]
-    confidence = people.joint_confidence[:, _PAIRS].min(axis=2)
-    trunk = np.linalg.norm(people.joints_px[:, 12] - people.joints_px[:, 0], axis=1)
+    joints_px, confidence = people.joints_px, people.joint_confidence
+    points = (joints_px[:, _FIRST] + joints_px[:, _SECOND]) / 2  # [N, K, 2]
+    confidence = np.minimum(confidence[:, _FIRST], confidence[:, _SECOND])
+    trunk = np.linalg.norm(joints_px[:, 12] - joints_px[:, 0], axis=1)
     at = points[:, :, None] + _GRID * trunk[:, None, None, None]  # [N, K, 25, 2]
-    size = np.array([people.camera.width, people.camera.height])
-    x, y = np.moveaxis(np.clip(np.rint(at), 0, size - 1).astype(np.int64), -1, 0)
-    pixels = image[y, x].reshape(len(people), -1, 3)
+    height, width = people.camera.height, people.camera.width
+    x, y = np.moveaxis(np.clip(np.rint(at), 0, (width - 1, height - 1)).astype(np.int64), -1, 0)
+    pixels = image.reshape(-1, 3).take(y * width + x, axis=0).reshape(len(people), -1, 3)
     lab = cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(*x.shape, 3)
 
     weight = people.camera.contains(at) * (confidence[..., None] + _LEAST_WEIGHT)  # [N, K, 25]

@@ -161,8 +161,9 @@ class Camera:
 
     def contains(self, px: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
         """Which pixels [..., 2] lie on the image: within [-0.5, width - 0.5] and likewise y."""
-        edge = np.array([self.width, self.height]) - 0.5
-        return np.asarray(((px >= -0.5) & (px <= edge)).all(axis=-1))
+        x, y = px[..., 0], px[..., 1]
+        across = (x >= -0.5) & (x <= self.width - 0.5)
+        return np.asarray(across & (y >= -0.5) & (y <= self.height - 0.5))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -127,7 +127,7 @@ class People:
                 arrays[name] = None
             else:
                 arrays[name] = column[0] if len(full) == 1 else np.concatenate(column)
-        return first._with(arrays)
+        return first.exchanged(arrays)
 
     def select(self, index: npt.ArrayLike | slice) -> People:
         """The people of an index array, a boolean mask or a slice."""
@@ -138,11 +138,12 @@ class People:
         for name in _FIELDS:
             value = getattr(self, name)
             arrays[name] = None if value is None else value[rows]
-        return self._with(arrays)
+        return self.exchanged(arrays)
 
-    def _with(self, arrays: dict[str, Any]) -> People:
-        """These people with all arrays exchanged for rows of such as were checked before: a tracker
-        makes a dozen People per frame, and the checks would take most of its time."""
+    def exchanged(self, arrays: Mapping[str, Any]) -> People:
+        """These people with some arrays exchanged for others that need no check, such as rows of
+        checked ones: a tracker makes a dozen People per frame, and the checks would take most of
+        its time."""
         people = copy.copy(self)
         people.__dict__.update(arrays)
         return people

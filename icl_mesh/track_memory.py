@@ -18,7 +18,7 @@ from icl_mesh.smoothing import Smooth
 
 @dataclass
 class Memory:
-    """T tracks after the last image."""
+    """T tracks after the last image. Never changed, only exchanged: parts are shared."""
 
     ids: npt.NDArray[np.int64]
     hits: npt.NDArray[np.int64]
@@ -26,9 +26,16 @@ class Memory:
     filters: Motion
     people: People  # as last seen, not smoothed, without vertices
     looks: Looks
-    smooth: Smooth
+    smooth: Smooth | None  # None while nothing is smoothed
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
     def select(self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Memory:
+        """The tracks of an index array or a mask. All in their order, as from most images to the
+        next, cost nothing."""
+        if is_everyone(index, len(self)):
+            return self
         return Memory(
             self.ids[index],
             self.hits[index],
@@ -36,10 +43,13 @@ class Memory:
             self.filters.select(index),
             self.people.select(index),
             self.looks.select(index),
-            self.smooth.select(index),
+            None if self.smooth is None else self.smooth.select(index),
         )
 
     def join(self, other: Memory) -> Memory:
+        """These tracks, then the others; smoothed where both are."""
+        if len(other) == 0:
+            return self
         return Memory(
             np.concatenate((self.ids, other.ids)),
             np.concatenate((self.hits, other.hits)),
@@ -47,8 +57,15 @@ class Memory:
             self.filters.join(other.filters),
             People.concatenate((self.people, other.people)),
             self.looks.join(other.looks),
-            self.smooth.join(other.smooth),
+            self.smooth.join(other.smooth) if self.smooth and other.smooth else None,
         )
+
+
+def is_everyone(index: npt.NDArray[np.integer] | npt.NDArray[np.bool_], count: int) -> bool:
+    """Whether an index array or a mask picks all of `count` rows, in their order."""
+    if len(index) != count:
+        return False
+    return bool(index.all() if index.dtype == np.bool_ else (index == np.arange(count)).all())
 
 
 def moved(people: People, position: FloatArray) -> People:

@@ -19,7 +19,7 @@ from icl_mesh.appearance import Looks, mixed
 from icl_mesh.assignment import Candidates, Weights, assign, pelvis_px
 from icl_mesh.camera import Camera
 from icl_mesh.people import FloatArray, People
-from icl_mesh.track_memory import Memory, moved, through
+from icl_mesh.track_memory import Memory, is_everyone, moved, through
 
 #: Share of a new look of full weight in a track's running mean.
 LOOKS_RATE = 0.2
@@ -121,16 +121,17 @@ class Tracker:
 
         looks: their colours (icl_mesh.appearance.looks_of), a further cue to who is who.
         frame_id: of the image; places in two frames say nothing of each other.
-        Everybody in `people` comes back with an id. Tracks start afresh when time jumps back by
-        more than DISORDER_S (a bag played again), or the frame, the body model or an assumed
-        focal length changes. They outlast another calibration (autofocus, zoom, another mode of
-        the same camera), as places are metric. With people of other weights only ids go on: what
-        two networks say is never mixed.
+        Everybody in `people` comes back with an id; the arrays are shared with the tracker, and not
+        to be written to. Tracks start afresh when time jumps back by more than DISORDER_S (a bag
+        played again), or the frame, the body model or an assumed focal length changes. They
+        outlast another calibration (autofocus, zoom, another mode of the same camera), as places
+        are metric. With people of other weights only ids go on: what two networks say is never
+        mixed.
         """
         if not math.isfinite(stamp_s):
             raise ValueError(f"stamp_s must be a finite time in seconds, got {stamp_s}")
         looks = Looks.unknown(len(people)) if looks is None else looks
-        seen = dataclasses.replace(people, vertices_m=None, track_id=None)
+        seen = people.exchanged({"vertices_m": None, "track_id": None})
         old = self._remembered(seen, stamp_s, frame_id)
         other = old.people.weights_version != seen.weights_version
         track, detection = assign(
@@ -139,17 +140,22 @@ class Tracker:
             looks,
             self.weights._replace(embedding=0.0) if other else self.weights,
         )
-        followed = self._follow(
-            old.select(track), seen.select(detection), looks.select(detection), stamp_s
+        order = np.argsort(detection)
+        track, detection = track[order], detection[order]
+        everybody = is_everyone(detection, len(seen))
+        current = self._follow(
+            old.select(track),
+            seen if everybody else seen.select(detection),
+            looks if everybody else looks.select(detection),
+            stamp_s,
+            afresh=other,
         )
-        if other:
-            followed.filters = motion.start(followed.people)
-            followed.smooth = smoothing.start(followed.people)
-        is_new = _others(len(seen), detection)
-        current = followed.join(self._new(seen.select(is_new), looks.select(is_new), stamp_s))
-        order = np.argsort(np.concatenate((detection, np.flatnonzero(is_new))))
-        current = current.select(order)  # row i is detection i
-        lost = old.select(_others(len(old.ids), track) & (not other))
+        if not everybody:
+            is_new = _others(len(seen), detection)
+            current = current.join(self._new(seen.select(is_new), looks.select(is_new), stamp_s))
+            order = np.argsort(np.concatenate((detection, np.flatnonzero(is_new))))
+            current = current.select(order)  # row i is detection i
+        lost = old.select(_others(len(old), track) & (not other))
         lost = lost.select(np.argsort(-lost.seen_s, kind="stable")[:MOST_LOST])
         self._memory, self._stamp_s, self._frame_id = current.join(lost), stamp_s, frame_id
         return self._report(people, current, lost)
@@ -167,50 +173,71 @@ class Tracker:
             self.reset()
             nobody = np.zeros(0, np.int64)
             return self._new(seen.select(nobody), Looks.unknown(0), stamp_s)
-        # other weights may have come with their own copy of the same body
-        old.people = dataclasses.replace(through(old.people, seen.camera), body=seen.body)
+        remembered = through(old.people, seen.camera)
+        if remembered.body is not seen.body:  # other weights come with their own copy of it
+            remembered = dataclasses.replace(remembered, body=seen.body)
+        smooth = None
+        if self.smoothing_s > 0:  # maybe since the last image
+            smooth = old.smooth or smoothing.start(remembered)
+        old = dataclasses.replace(old, people=remembered, smooth=smooth)
         old = old.select(stamp_s - old.seen_s <= self.max_age_s)
-        old.filters = motion.predict(old.filters, max(stamp_s - self._stamp_s, 0.0))
-        return old.select(old.filters.position[:, 2] > LEAST_DEPTH_M)
+        filters = motion.predict(old.filters, max(stamp_s - self._stamp_s, 0.0))
+        old = dataclasses.replace(old, filters=filters)
+        return old.select(filters.position[:, 2] > LEAST_DEPTH_M)
 
     def _new(self, people: People, looks: Looks, stamp_s: float) -> Memory:
         count = len(people)
         ids = np.arange(self._next_id, self._next_id + count, dtype=np.int64)
         self._next_id += count
-        filters = motion.start(people)
         hits, seen_s = np.ones(count, np.int64), np.full(count, stamp_s)
-        return Memory(ids, hits, seen_s, filters, people, looks, smoothing.start(people))
+        smooth = smoothing.start(people) if self.smoothing_s > 0 else None
+        return Memory(ids, hits, seen_s, motion.start(people), people, looks, smooth)
 
-    def _follow(self, tracks: Memory, people: People, looks: Looks, stamp_s: float) -> Memory:
-        """Tracks [K] after the people [K] that were assigned to them."""
-        seconds = np.maximum(stamp_s - tracks.seen_s, 0.0)
+    def _follow(
+        self, tracks: Memory, people: People, looks: Looks, stamp_s: float, *, afresh: bool
+    ) -> Memory:
+        """Tracks [K] after the people [K] that were assigned to them. afresh: with new filters."""
+        smooth = None
+        if tracks.smooth is not None:
+            seconds = np.maximum(stamp_s - tracks.seen_s, 0.0)
+            smooth = (
+                smoothing.start(people)
+                if afresh
+                else smoothing.update(tracks.smooth, people, seconds, self.smoothing_s)
+            )
         return Memory(
             tracks.ids,
             tracks.hits + 1,
             np.full(len(people), stamp_s),
-            motion.correct(tracks.filters, people),
+            motion.start(people) if afresh else motion.correct(tracks.filters, people),
             people,
             mixed(tracks.looks, looks, LOOKS_RATE),
-            smoothing.update(tracks.smooth, people, seconds, self.smoothing_s),
+            smooth,
         )
 
     def _report(self, people: People, current: Memory, lost: Memory) -> Tracks:
-        in_view = people.camera.contains(pelvis_px(lost.filters.position, people))
-        hidden = lost.select((lost.hits >= self.min_hits) & in_view)
-        body = hidden.people
-        if self.smoothing_s > 0:
+        if current.smooth is not None:
             people = smoothing.applied(people, current.smooth)
-            body = smoothing.applied(body, hidden.smooth)
-        body = moved(body, hidden.filters.position.astype(np.float32))
-        if people.vertices_m is not None:
-            body = dataclasses.replace(body, vertices_m=body.mesh_m())
-        rows = People.concatenate((dataclasses.replace(people, track_id=None), body))
-        everyone = current.join(hidden)
+        rows, everyone = people, current
+        if len(lost):
+            in_view = people.camera.contains(pelvis_px(lost.filters.position, people))
+            hidden = lost.select((lost.hits >= self.min_hits) & in_view)
+            body = hidden.people
+            if hidden.smooth is not None:
+                body = smoothing.applied(body, hidden.smooth)
+            body = moved(body, hidden.filters.position.astype(np.float32))
+            if people.vertices_m is not None:
+                body = dataclasses.replace(body, vertices_m=body.mesh_m())
+            rows = People.concatenate((people.exchanged({"track_id": None}), body))
+            everyone = current.join(hidden)
+        state = np.full(len(everyone), TrackState.OCCLUDED, np.uint8)
+        state[: len(current)] = np.where(
+            current.hits >= self.min_hits, TrackState.TRACKED, TrackState.TENTATIVE
+        )
         shared = motion.shared_errors(everyone.people)
-        state = np.where(current.hits >= self.min_hits, TrackState.TRACKED, TrackState.TENTATIVE)
         return Tracks(
-            dataclasses.replace(rows, track_id=everyone.ids),
-            np.concatenate((state, np.full(len(hidden.ids), TrackState.OCCLUDED))).astype(np.uint8),
+            rows.exchanged({"track_id": everyone.ids}),
+            state,
             everyone.filters.position.astype(np.float32),
             motion.total_covariance(everyone.filters, shared).astype(np.float32),
             everyone.filters.velocity.astype(np.float32),

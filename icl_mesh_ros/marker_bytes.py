@@ -162,8 +162,8 @@ def _string(text: str) -> bytes:
 @functools.cache
 def _constant_parts() -> tuple[bytes, bytes, bytes]:
     """Encapsulation, what stands from behind a marker's colours to its text, and behind that: the
-    fields that stay at their defaults, as rclpy serialises them. They start at multiples of 4, their
-    largest alignment, so that they are the same everywhere."""
+    fields that stay at their defaults, as rclpy serialises them. None is aligned to more than 4,
+    and they start at multiples of 4, so that they are the same everywhere."""
     message = serialize_message(MarkerArray(markers=[Marker(text=_TEXT_MARK)]))
     head = _COUNT.size + 8 + 2 * len(_string("")) + _NUMBERS.size
     colors = _ENCAPSULATION + head + -head % 8 + _BLOCK.size + _COUNT.size
