@@ -17,6 +17,9 @@ from icl_mesh_training.losses import procrustes_align
 
 #: A true person is found when the boxes of the same points overlap at least this much.
 MATCH_IOU = 0.3
+#: A prediction belongs to a crowd with this share of its box inside (pycocotools: IoU 0.5, where a
+#: crowd's "union" is the prediction alone).
+CROWD_SHARE = 0.5
 
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
@@ -64,27 +67,44 @@ def count_detections(
     true: FloatArray,
     labelled: BoolArray,
     demanded: BoolArray,
+    *,
+    crowds: FloatArray | None = None,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Match, count, and return the pairs (predicted, true) whose true person is demanded [T].
 
-    A prediction left over is false only if it does not lie on a person who is not demanded.
+    A prediction left over is false only if it does not lie on a person who is not demanded, nor,
+    with half of its box, in one of crowds [C, 4] (left, top, width, height): regions in which
+    nobody was labelled one by one. That is COCO's rule for ``iscrowd``.
     """
     rows, columns = match_people(predicted, true[demanded], labelled[demanded])
     rest = np.setdiff1d(np.arange(len(predicted)), rows)
     excused = point_iou(predicted[rest], true[~demanded], labelled[~demanded]) >= MATCH_IOU
+    in_crowd = _share_within(predicted[rest], crowds) >= CROWD_SHARE
     detection.found += len(rows)
     detection.missed += int(demanded.sum()) - len(rows)
-    detection.false += len(rest) - int(excused.any(axis=1).sum())
+    detection.crowd += int((in_crowd & ~excused.any(axis=1)).sum())
+    detection.false += int((~in_crowd & ~excused.any(axis=1)).sum())
     return rows, np.flatnonzero(demanded)[columns]
+
+
+def _share_within(predicted: FloatArray, regions: FloatArray | None) -> FloatArray:
+    """The largest share of the box around each of the points [P, K, 2] inside a region, [P]."""
+    if regions is None or not len(regions) or not len(predicted):
+        return np.zeros(len(predicted))
+    low, high = predicted.min(axis=1)[:, None], predicted.max(axis=1)[:, None]
+    start, end = regions[None, :, :2], regions[None, :, :2] + regions[None, :, 2:]
+    common = np.clip(np.minimum(high, end) - np.maximum(low, start), 0, None).prod(axis=2)
+    return np.asarray((common / np.maximum((high - low).prod(axis=2), 1e-9)).max(axis=1))
 
 
 @dataclass
 class Detection:
-    """Counts of one-to-one detection."""
+    """Counts of one-to-one detection. crowd: predictions excused by a crowd alone."""
 
     found: int = 0
     missed: int = 0
     false: int = 0
+    crowd: int = 0
 
     @property
     def precision(self) -> float:

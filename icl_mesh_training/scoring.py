@@ -65,7 +65,12 @@ class Scores:
             else people.keypoints_px(truth.point_set)
         )
         rows, columns = count_detections(
-            self.detection, points, truth.points_px, truth.labelled, truth.demanded
+            self.detection,
+            points,
+            truth.points_px,
+            truth.labelled,
+            truth.demanded,
+            crowds=truth.crowds_px,
         )
         if truth.keypoints is not None:
             self.keypoint_ap.add(people, truth)
@@ -138,6 +143,7 @@ class Scores:
             "recall": self.detection.recall,
             "f1": self.detection.f1,
             "false_positives": self.detection.false,
+            "in_crowds": self.detection.crowd,
             **_errors(self.rows),
         }
         if self._labelled:

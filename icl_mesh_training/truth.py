@@ -39,6 +39,7 @@ class Truth:
     joints_m [T, J, 3] with labelled_3d [T, J], vertices_m [T, V, 3], occlusion u8 [T, J] (as
     SceneLabels) and hidden_share [T]: None where unknown. The hidden share is by other people where
     the scene tells that apart, else by whatever hides the person, the image's edge included.
+    crowds_px [C, 4]: boxes in which people were not labelled one by one.
     """
 
     points_px: FloatArray
@@ -53,6 +54,7 @@ class Truth:
     vertices_m: FloatArray | None = None
     occlusion: npt.NDArray[np.uint8] | None = None
     hidden_share: FloatArray | None = None
+    crowds_px: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.demanded)
@@ -96,7 +98,8 @@ def truth_of_scene(labels: SceneLabels, body: BodyModel, min_visible: float) -> 
 def truth_of_coco(annotations: list[dict[str, Any]]) -> Truth:
     """COCO person annotations of one image.
 
-    Demanded are people with MIN_KEYPOINTS labelled keypoints or more in a box over MIN_BOX_PX.
+    Demanded are people with MIN_KEYPOINTS labelled keypoints or more in a box over MIN_BOX_PX;
+    annotations with ``iscrowd`` are crowds.
     Keypoints may be left out, or the box where there are keypoints: it is then drawn around them.
     """
     unknown = [0.0] * 51
@@ -132,6 +135,7 @@ def truth_of_coco(annotations: list[dict[str, Any]]) -> Truth:
         point_set="coco17",
         keypoints=np.where(crowd[:, None, None], 0.0, keypoints),
         area=area,
+        crowds_px=box[crowd],
     )
 
 

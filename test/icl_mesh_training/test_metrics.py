@@ -42,6 +42,22 @@ def test_people_who_do_not_count_excuse_a_prediction() -> None:
     assert (detection.found, detection.missed, detection.false) == (0, 1, 1)
 
 
+def test_a_crowd_excuses_whoever_is_mostly_inside() -> None:
+    """Shares by hand: all, six tenths, four tenths, none of a box of 10 x 10."""
+    crowd = np.array([[0.0, 0, 100, 10], [0, 30, 1, 1]])
+    predicted = np.stack([SQUARE + [20 * i, shift] for i, shift in enumerate((0, 4, 6, 50))])
+    detection, nobody = Detection(), np.zeros((0, 4, 2))
+    arguments = nobody, np.zeros((0, 4), bool), np.zeros(0, bool)
+    count_detections(detection, predicted, *arguments, crowds=crowd)
+    assert (detection.crowd, detection.false) == (2, 2)
+    boxes = [[20 * i, shift, 10, 10] for i, shift in enumerate((0, 4, 6, 50))]
+    mask = pytest.importorskip("pycocotools.mask")
+    overlap = mask.iou(np.array(boxes, float), crowd, [1, 1]).max(axis=1)
+    np.testing.assert_allclose(overlap, [1, 0.6, 0.4, 0])  # COCO's own, with iscrowd
+    count_detections(detection, predicted, *arguments)
+    assert (detection.crowd, detection.false) == (2, 6)
+
+
 def test_joint_errors_are_millimetres() -> None:
     true = np.random.default_rng(0).normal(size=(3, 24, 3))
     moved = true + [0, 0, 7.0]
