@@ -11,6 +11,7 @@ import pytest
 LOAD_HERE_FREE_THERE = """
 import gc, os, signal, sys, threading, time
 from icl_mesh import Estimator
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a shell's "&"
 held = [Estimator.load(device="cpu", engine=sys.argv[1])]
 
 def free():
