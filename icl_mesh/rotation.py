@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.spatial.transform import Rotation
 
 IDENTITY_6D = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
@@ -92,7 +91,9 @@ def quaternions(matrices: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
 
 def rotvecs(quaternions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Unit quaternions (x, y, z, w) [..., 4] -> rotation vectors [..., 3], rad, angles up to pi."""
-    flat = quaternions.reshape(-1, 4)
-    if len(flat) == 0:  # SciPy refuses to make no rotations at all
-        return np.zeros((*quaternions.shape[:-1], 3))
-    return Rotation.from_quat(flat).as_rotvec().reshape(*quaternions.shape[:-1], 3)
+    axis, w = quaternions[..., :3], quaternions[..., 3]
+    sine = np.sqrt(np.einsum("...i,...i->...", axis, axis))
+    half = np.arctan2(sine, np.abs(w))
+    # q and -q are one rotation: the one with w >= 0 turns by pi at most.
+    length = np.where(sine > 1e-12, 2 * half / np.maximum(sine, 1e-12), 2.0)
+    return axis * np.copysign(length, w)[..., None]

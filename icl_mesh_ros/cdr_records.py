@@ -1,18 +1,19 @@
 """A sequence of equally long messages as CDR bytes, filled column by column instead of object by
-object (OMG CDR, version 1: every number is aligned to its own size)."""
+object (see icl_mesh_ros.cdr)."""
 
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-#: Alignment counts from behind the encapsulation header.
-_ENCAPSULATION = 4
+from icl_mesh_ros.cdr import ENCAPSULATION
+
 _SEQUENCE = "sequence<"
 #: Types of fields: how many numbers of which type.
 _TYPES: dict[str, tuple[str, int]] = {
@@ -33,29 +34,48 @@ def with_records(
     """CDR bytes of a message whose last field is a sequence of messages of this kind.
 
     head: the message with an empty sequence, as rclpy serialises it. columns: by field of `kind`,
-    its numbers [count, ...]; sequences are of one length for all. Padding is zero.
+    its numbers [count, ...], else zeros; sequences, which must be there, are of one length for all.
+    Padding is zero.
     Raises ValueError for a column of another size than its field.
     """
     if count == 0:
         return head
+    lengths = tuple((name, columns[name][0].size) for name in _sequences(kind))
+    at = len(head) - len(ENCAPSULATION)
+    first = _layout(kind, at % 8, lengths)
+    # All others start where one has ended, which is the same place to alignment once numbers of
+    # 8 bytes have been aligned. The first one is filled as they are, and its padding exchanged.
+    layout = _layout(kind, (at + first.dtype.itemsize) % 8, lengths)
+    records = np.zeros(count, layout.dtype)
+    for name, length in lengths:
+        records[_length(name)] = length
+    for name, shape, size in layout.columns:
+        if (values := columns.get(name)) is None:
+            continue
+        if values.size != count * size:
+            raise ValueError(f"{name} has {size} numbers per message, not {list(values.shape[1:])}")
+        records[name] = values.reshape(count, *shape)
+    data = records.tobytes()
+    same = min(first.aligned, layout.aligned)
+    padding = bytes(first.aligned - same)
+    number = np.array(count, np.uint32).tobytes()
+    return b"".join((head[:-4], number, data[:same], padding, data[layout.aligned :]))
+
+
+class _Layout(NamedTuple):
+    """dtype: of a message. columns: fields with numbers: name, shape, how many. aligned: where
+    the first number of 8 bytes stands; what is before it stays where it is in every layout."""
+
+    dtype: np.dtype[Any]
+    columns: tuple[tuple[str, tuple[int, ...], int], ...]
+    aligned: int
+
+
+@functools.lru_cache(maxsize=16)
+def _sequences(kind: Any) -> tuple[str, ...]:
+    """The fields that are sequences."""
     fields = kind.get_fields_and_field_types()
-    lengths = {
-        name: columns[name][0].size for name, text in fields.items() if text.startswith(_SEQUENCE)
-    }
-    at = len(head) - _ENCAPSULATION
-    pieces = [head[:-4], np.array(count, np.uint32).tobytes()]
-    # The place where the first one starts decides its padding; all others start where one has
-    # ended, which is the same place to alignment once numbers of 8 bytes have been aligned.
-    for rows in (slice(0, 1), slice(1, count)):
-        records = np.zeros(rows.stop - rows.start, _layout(kind, at % 8, tuple(lengths.items())))
-        for name, length in lengths.items():
-            records[_length(name)] = length
-        for name in records.dtype.names or ():
-            if name in columns:
-                records[name] = _flat(name, columns[name][rows], records.dtype[name])
-        pieces.append(records.tobytes())
-        at += records.itemsize
-    return b"".join(pieces)
+    return tuple(name for name, text in fields.items() if text.startswith(_SEQUENCE))
 
 
 def _length(name: str) -> str:
@@ -63,16 +83,8 @@ def _length(name: str) -> str:
     return f"length of {name}"
 
 
-def _flat(name: str, values: npt.NDArray[Any], wanted: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Values [M, ...] -> [M, *shape of the field]."""
-    size = int(np.prod(wanted.shape, dtype=np.int64))
-    if int(np.prod(values.shape[1:], dtype=np.int64)) != size:
-        raise ValueError(f"{name} has {size} numbers per message, not {list(values.shape[1:])}")
-    return values.reshape(len(values), *wanted.shape)
-
-
 @functools.lru_cache(maxsize=16)
-def _layout(kind: Any, phase: int, lengths: tuple[tuple[str, int], ...]) -> np.dtype[Any]:
+def _layout(kind: Any, phase: int, lengths: tuple[tuple[str, int], ...]) -> _Layout:
     """A message that starts `phase` bytes behind a multiple of 8, with sequences so long."""
     of = dict(lengths)
     names: list[str] = []
@@ -98,6 +110,17 @@ def _layout(kind: Any, phase: int, lengths: tuple[tuple[str, int], ...]) -> np.d
             array = re.fullmatch(r"(.+)\[(\d+)\]", text)
             number, count = _TYPES[array[1] if array else text]
             put(name, number, count * int(array[2]) if array else count)
-    return np.dtype(
+    dtype = np.dtype(
         {"names": names, "formats": formats, "offsets": offsets, "itemsize": at - phase}
     )
+    wide = [
+        offset
+        for name, offset in zip(names, offsets, strict=True)
+        if dtype[name].base.itemsize == 8
+    ]
+    columns = tuple(
+        (name, dtype[name].shape, math.prod(dtype[name].shape))
+        for name in names
+        if name in kind.get_fields_and_field_types()
+    )
+    return _Layout(dtype, columns, min(wide, default=at - phase))

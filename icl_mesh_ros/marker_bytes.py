@@ -1,8 +1,6 @@
 """MarkerArrays as CDR bytes with long lists of points, without an object per marker or point.
 
-CDR, version 1 (OMG): every number is aligned to its own size, counted from behind the four bytes of
-encapsulation; strings and sequences are preceded by their length. test_marker_bytes holds the bytes
-against rclpy's.
+icl_mesh_ros.cdr says how; test_marker_bytes holds the bytes against rclpy's.
 """
 
 from __future__ import annotations
@@ -20,12 +18,13 @@ from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from icl_mesh_ros import cdr
+
 #: Type, action and so on are numbers of visualization_msgs/Marker.
 _NUMBERS = struct.Struct("=iii")  # id, type, action
 #: Pose, scale, colour, lifetime, frame_locked, and how many points there are.
 _BLOCK = struct.Struct("=7d3d4fiI?3xI")
 _COUNT = struct.Struct("=I")
-_ENCAPSULATION = 4
 _POINT_SIZE, _COLOR_SIZE = 24, 16
 #: A text that no other field holds, of a length that needs no padding.
 _TEXT_MARK = "here is the marker's text!!"
@@ -87,19 +86,18 @@ class MarkerWriter:
 
         Raises ValueError for a marker with no points, or with another number of colours.
         """
-        encapsulation, behind_colors, behind_text = _constant_parts()
-        stamp = struct.pack("=iI", header.stamp.sec, header.stamp.nanosec)
-        start = stamp + _string(header.frame_id)
-        pieces: list[bytes | Geometry] = [encapsulation, _COUNT.pack(len(markers))]
+        behind_colors, behind_text = _constant_parts()
+        start = cdr.header(header)
+        pieces: list[bytes | Geometry] = [cdr.ENCAPSULATION, cdr.count(len(markers))]
         at = _COUNT.size
         for marker in markers:
             geometry = marker.geometry
-            head = bytes(-at % 4) + start + _string(marker.ns)
+            head = bytes(-at % 4) + start + cdr.string(marker.ns)
             head += _NUMBERS.pack(marker.id, marker.type, marker.action)
             # A marker may start at any multiple of 4; the pose is aligned to 8, and as the block
             # from there is of 14 times 8 bytes, so are the points.
             head += bytes(-(at + len(head)) % 8) + _block(marker)
-            tail = behind_colors + _string(marker.text) + behind_text
+            tail = behind_colors + cdr.string(marker.text) + behind_text
             if geometry is None:
                 pieces += [head, bytes(_COUNT.size), tail]
                 at += len(head) + _COUNT.size + len(tail)
@@ -107,7 +105,7 @@ class MarkerWriter:
                 _check(geometry)
                 pieces += [head, geometry, tail]
                 at += len(head) + geometry.byte_count + len(tail)
-        size = at + _ENCAPSULATION
+        size = len(cdr.ENCAPSULATION) + at
         if self._memory.getbuffer().nbytes != size:
             self._memory = io.BytesIO(bytes(size))
         # Nobody sees bytes change that he was given: while they are held, this copies them first.
@@ -153,26 +151,16 @@ def _write(geometry: Geometry, memory: memoryview) -> None:
         np.frombuffer(memory, np.float32, offset=at + 4)[:] = geometry.colors.ravel()
 
 
-def _string(text: str) -> bytes:
-    """A string whose length stands at a multiple of 4, padded to the next one."""
-    data = text.encode() + b"\0"
-    return _COUNT.pack(len(data)) + data + bytes(-len(data) % 4)
-
-
 @functools.cache
-def _constant_parts() -> tuple[bytes, bytes, bytes]:
-    """Encapsulation, what stands from behind a marker's colours to its text, and behind that: the
+def _constant_parts() -> tuple[bytes, bytes]:
+    """What stands from behind a marker's colours to its text, and behind that: the
     fields that stay at their defaults, as rclpy serialises them. None is aligned to more than 4,
     and they start at multiples of 4, so that they are the same everywhere."""
     message = serialize_message(MarkerArray(markers=[Marker(text=_TEXT_MARK)]))
-    head = _COUNT.size + 8 + 2 * len(_string("")) + _NUMBERS.size
-    colors = _ENCAPSULATION + head + -head % 8 + _BLOCK.size + _COUNT.size
-    text = message.index(_string(_TEXT_MARK))
-    return (
-        message[:_ENCAPSULATION],
-        message[colors:text],
-        message[text + len(_string(_TEXT_MARK)) :],
-    )
+    head = _COUNT.size + len(cdr.header(Header())) + len(cdr.string("")) + _NUMBERS.size
+    colors = len(cdr.ENCAPSULATION) + head + -head % 8 + _BLOCK.size + _COUNT.size
+    text = message.index(cdr.string(_TEXT_MARK))
+    return message[colors:text], message[text + len(cdr.string(_TEXT_MARK)) :]
 
 
 def _check(geometry: Geometry) -> None:

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 
 from icl_mesh.body import BodyModel as Body
 from icl_mesh.human_fields import human_columns
 from icl_mesh.tracking import Tracks
+from icl_mesh_ros import cdr
 from icl_mesh_ros.cdr_records import with_records
-from icl_mesh_ros.msg import BodyModel, Human, HumanArray
+from icl_mesh_ros.msg import BodyModel, Human
 
 
 def serialized_humans(tracks: Tracks, header: Header, *, with_vertices: bool = False) -> bytes:
@@ -25,12 +25,17 @@ def serialized_humans(tracks: Tracks, header: Header, *, with_vertices: bool = F
     Publisher.publish takes the bytes. Raises ValueError for people without ids.
     """
     people = tracks.people
-    message = HumanArray(header=header)
-    message.image_width, message.image_height = people.camera.width, people.camera.height
-    message.body_model = people.body.name
-    message.weights_version = people.weights_version
+    head = (
+        cdr.ENCAPSULATION
+        + cdr.header(header)
+        + cdr.count(people.camera.width)
+        + cdr.count(people.camera.height)
+        + cdr.string(people.body.name)
+        + cdr.string(people.weights_version)
+        + cdr.count(0)
+    )
     columns = human_columns(tracks, with_vertices=with_vertices)
-    return with_records(serialize_message(message), Human, columns, len(people))
+    return with_records(head, Human, columns, len(people))
 
 
 def body_model_message(body: Body, weights_version: str) -> BodyModel:

@@ -90,3 +90,12 @@ def test_quaternions_and_rotation_vectors_are_scipys() -> None:
         again = Rotation.from_rotvec(rotvecs(found).reshape(-1, 3))
         assert again.approx_equal(truth, atol=1e-6).all()
     assert rotvecs(quaternions(np.zeros((0, 24, 3, 3)))).shape == (0, 24, 3)
+
+
+def test_rotation_vectors_are_scipys_near_no_turn_and_near_half_a_turn() -> None:
+    axes = Rotation.random(300, random_state=5).apply([0, 0, 1.0])
+    angles = np.concatenate((np.geomspace(1e-13, 1, 100), np.pi - np.geomspace(1e-9, 1, 200)))
+    found = Rotation.from_rotvec(axes * angles[:, None]).as_quat()
+    np.testing.assert_allclose(rotvecs(found), axes * angles[:, None], rtol=1e-7, atol=1e-15)
+    np.testing.assert_allclose(rotvecs(-found), axes * angles[:, None], rtol=1e-7, atol=1e-15)
+    assert (rotvecs(np.array([[0.0, 0, 0, 1]])) == 0).all()
