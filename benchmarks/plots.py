@@ -26,8 +26,8 @@ def write_plots(report: Report, folder: Path) -> list[Path]:
         if section is None:
             continue
         figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
-        draw(axes, section)
         axes.set_title(section.title)
+        draw(axes, section)
         axes.grid(alpha=0.3)
         path = folder / f"{key}.png"
         figure.savefig(path, dpi=90, metadata={"Software": ""})
@@ -93,6 +93,7 @@ def _process(axes: Any, section: Section) -> None:
     """Memory of the node's process."""
     values = {k: v for row in section.rows for k, v in row.values.items() if k.endswith("(MB)")}
     axes.barh(list(values), [value.median for value in values.values()])
+    axes.set_title("Node: memory")  # the section's also names the start, which is seconds
     axes.set_xlabel("MB")
 
 
