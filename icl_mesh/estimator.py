@@ -18,6 +18,7 @@ from icl_mesh.decoding import PEAK_THRESHOLD, check_finite, decode_maps
 from icl_mesh.engine import Engine, create_engine, parse_engine, resolve_device
 from icl_mesh.engine.device import on_gpu_or_cpu
 from icl_mesh.letterbox import Letterbox
+from icl_mesh.lifting import lift
 from icl_mesh.network import IclMeshNetwork
 from icl_mesh.people import FloatArray, People
 from icl_mesh.placement import place_bodies
@@ -155,6 +156,11 @@ class Estimator:
 
         skeletons = self._poser.skeletons(found.betas, found.rotations)
         clock.lap("body")
+        if self.network.lifter is not None:
+            found = lift(found, skeletons.joints, maps.joint_heatmaps, self.network.lifter)
+            clock.lap("decode")
+            skeletons = self._poser.skeletons(found.betas, found.rotations)
+            clock.lap("body")
         body_joints = skeletons.joints.astype(np.float64)
         root = place_bodies(body_joints - body_joints[:, :1], found.weak, letterbox, camera)
         translation = root - body_joints[:, 0]

@@ -21,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     _add_scenes(commands)
     _add_training(commands)
     _add_evaluation(commands)
+    _add_lifter(commands)
     _add_export(commands)
     _add_plots(commands)
     return top
@@ -156,6 +157,20 @@ def _add_evaluation(commands: Commands[argparse.ArgumentParser]) -> None:
     evaluate.add_argument("--body", default="default", help="body of the weights")
     evaluate.add_argument("--json", type=Path, help="write the figures there too")
     evaluate.add_argument("--out", type=Path, help="folder for JSON, Markdown and plots")
+
+
+def _add_lifter(commands: Commands[argparse.ArgumentParser]) -> None:
+    lifter = commands.add_parser(
+        "lifter", help="train what lifts poses to the joints seen, for weights that are trained"
+    )
+    lifter.set_defaults(run=run.lifter)
+    lifter.add_argument("--weights", default="default")
+    lifter.add_argument("--scenes", required=True, type=Path, help="folder of rendered scenes")
+    lifter.add_argument("--out", required=True, type=Path, help="the .safetensors file")
+    lifter.add_argument("--limit", type=int, default=4000, help="scenes to use, at most")
+    lifter.add_argument("--steps", type=int, default=1500)
+    lifter.add_argument("--engine", default="auto", help="runs the network over the scenes")
+    lifter.add_argument("--seed", type=int, default=0)
 
 
 def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:

@@ -134,6 +134,23 @@ def evaluate(options: argparse.Namespace) -> None:
         write_report(results, options.out)
 
 
+def lifter(options: argparse.Namespace) -> None:
+    """`lifter`"""
+    from icl_mesh_training.lifting import train_lifter
+
+    errors = train_lifter(
+        options.weights,
+        options.scenes,
+        options.out,
+        limit=options.limit,
+        steps=options.steps,
+        engine=options.engine,
+        seed=options.seed,
+    )
+    print(json.dumps({name: round(value, 1) for name, value in errors.items()}, indent=2))
+    print(f"wrote {options.out}")
+
+
 def export(options: argparse.Namespace) -> None:
     """`export`"""
     from icl_mesh_training.export import export_run

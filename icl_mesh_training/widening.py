@@ -46,6 +46,8 @@ def widen_smpl_branch(network: IclMeshNetwork, smpl_width: float) -> IclMeshNetw
         block.zero_()
         block[:, columns] = source
         tensor[rows] = block
+    if network.lifter is not None:
+        wide.add_lifter()
     wide.load_state_dict(
         network.state_dict() | {f"smpl_branch.{name}": tensor for name, tensor in new.items()}
     )

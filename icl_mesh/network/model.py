@@ -18,6 +18,7 @@ from icl_mesh.network.branches import (
     plain_branch,
     projector,
 )
+from icl_mesh.network.lifter import PoseLifter
 from icl_mesh.network.position import add_sine_encoding, cell_centers, coordinate_map
 from icl_mesh.rotation import IDENTITY_6D
 
@@ -86,7 +87,15 @@ class IclMeshNetwork(nn.Module):
         self.smpl_branch = SmplBranch(channels, hidden_channels(self.smpl_width))
         self.center_projector = projector()
         self.joint_projector = projector()
+        #: Not called in forward: people are lifted one by one, once they are found.
+        self.lifter: PoseLifter | None = None
         self._start_near_rest()
+
+    def add_lifter(self) -> PoseLifter:
+        """The lifter, made where there is none yet: at first it changes nothing."""
+        if self.lifter is None:
+            self.lifter = PoseLifter().train(self.training)
+        return self.lifter
 
     def _start_near_rest(self) -> None:
         """First estimates: empty heatmaps, rest pose facing the camera, a middling distance."""

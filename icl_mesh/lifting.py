@@ -1,0 +1,84 @@
+"""Evidence of joints around a first pose, and the pose that the lifter makes of both."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from icl_mesh.decoding import REGRESSED_JOINTS, Detections, check_finite
+from icl_mesh.network.lifter import PoseLifter
+
+Floats = npt.NDArray[np.floating[Any]]
+
+#: Standard deviation of the window around a joint's first place, as a share of the person's
+#: extent (the diagonal of the joints' box): wide enough for an arm that hangs where it is raised.
+WINDOW = 0.2
+
+
+class Evidence(NamedTuple):
+    """Where each joint of N people is seen: points [N, 24, 2], square coordinates of the cell that
+    answers; strength [N, 24], the heatmap's probability there."""
+
+    points: Floats
+    strength: Floats
+
+
+def square_joints(joints: Floats, weak: Floats) -> Floats:
+    """Joints [N, J, 3] in metres from the root by weak cameras (s, tx, ty) [N, 3] -> [N, J, 2]."""
+    return weak[:, None, :1] * joints[..., :2] + weak[:, None, 1:]
+
+
+def find_evidence(heatmaps: Floats, image: npt.NDArray[np.int64], joints: Floats) -> Evidence:
+    """The best cell for each joint of each person near where the first pose has it.
+
+    heatmaps [B, 24, H, W]; image [N]: each person's; joints [N, 24, 2]: square coordinates. Cells
+    weigh by a Gaussian around the joint, since the same joint of somebody else is seen as well.
+    """
+    height, width = heatmaps.shape[2:]
+    sides = np.array([width, height], np.float32)
+    cell = (joints + 1) / 2 * sides - 0.5
+    extent = np.linalg.norm(np.ptp(cell, axis=1), axis=1)
+    spread = 2 * np.square(WINDOW * np.maximum(extent, 1e-3))[:, None, None]
+    # Far from everything a Gaussian is zero: so many joints would all be seen in cell 0.
+    near = [
+        np.maximum(np.exp(-np.square(np.arange(side) - cell[..., axis, None]) / spread), 1e-12)
+        for axis, side in enumerate((width, height))
+    ]
+    weighed = heatmaps[image] * near[1][..., None] * near[0][:, :, None]
+    best = weighed.reshape(*weighed.shape[:2], -1).argmax(axis=2)
+    y, x = np.divmod(best, width)
+    strength = heatmaps[image[:, None], np.arange(heatmaps.shape[1]), y, x]
+    return Evidence((np.stack((x, y), axis=2) + 0.5) / sides * 2 - 1, strength)
+
+
+def lift(
+    found: Detections, joints: Floats, heatmaps: torch.Tensor, lifter: PoseLifter
+) -> Detections:
+    """People with the pose, shape and camera that fit the joints seen around them.
+
+    joints [N, 24, 3]: of the first pose, metres in body axes. heatmaps [B, 24, H, W]. Raises
+    RuntimeError where they are not finite.
+    """
+    device = next(lifter.parameters()).device
+    joints = joints - joints[:, :1]
+    evidence = find_evidence(
+        heatmaps.float().cpu().numpy(), found.peaks.image, square_joints(joints, found.weak)
+    )
+    points = (evidence.points - found.weak[:, None, 1:]) / found.weak[:, None, :1]
+    first = (points, evidence.strength, found.rotations[:, :REGRESSED_JOINTS], found.betas, joints)
+    lifted = lifter(*(torch.as_tensor(part, dtype=torch.float32, device=device) for part in first))
+    turned, betas, change = (part.cpu().numpy() for part in lifted)
+    check_finite(joint_heatmaps=evidence.strength, lifted=turned)
+    rotations = found.rotations.copy()
+    rotations[:, :REGRESSED_JOINTS] = turned
+    weak = moved_camera(found.weak, change)
+    return Detections(found.peaks, weak, rotations, betas, found.center_instance)
+
+
+def moved_camera(weak: Floats, change: Floats) -> Floats:
+    """Weak cameras [N, 3] after a change [N, 3] as Lifted.camera."""
+    scale = weak[:, :1]
+    return np.concatenate((scale * np.exp(change[:, :1]), weak[:, 1:] + scale * change[:, 1:]), 1)
