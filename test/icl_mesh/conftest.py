@@ -154,6 +154,8 @@ def encode_people(truth: Truth, size: int) -> NetworkMaps:
 class PlainNetwork(torch.nn.Module):
     """Stands in for the network where maps come from elsewhere: its projectors change nothing."""
 
+    lifter = None
+
     def project_center(self, features: torch.Tensor) -> torch.Tensor:
         return features
 
