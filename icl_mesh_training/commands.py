@@ -142,6 +142,7 @@ def lifter(options: argparse.Namespace) -> None:
         options.weights,
         options.scenes,
         options.out,
+        body=options.body,
         limit=options.limit,
         steps=options.steps,
         engine=options.engine,

@@ -47,6 +47,7 @@ def train_lifter(
     scenes: Path,
     out: Path,
     *,
+    body: str | Path = "default",
     limit: int = 4000,
     steps: int = 1500,
     engine: str = "auto",
@@ -54,25 +55,25 @@ def train_lifter(
 ) -> dict[str, float]:
     """`icl-mesh-train lifter`: write weights again, with a lifter trained for them.
 
-    scenes: folder of rendered scenes; up to limit of them are used, drawn by seed, each tenth to
+    body: the weights' body. scenes: folder of rendered scenes; up to limit of them are used, drawn by seed, each tenth to
     measure alone. Returns errors_mm of these. Raises FileNotFoundError or ValueError.
     """
     network, metadata = load_weights(weights)
-    body = BodyModel.load(metadata["body"])
+    model = BodyModel.load(body)
     files = sorted(scenes.glob("*.npz"))
     if len(files) < 10:
         raise ValueError(f"{scenes}: a lifter needs 10 rendered scenes (.npz) or more")
     order = np.random.default_rng(seed).permutation(len(files))[:limit]
     chosen = [files[index] for index in order]
-    seen = collect(network, body, [f for n, f in enumerate(chosen) if n % 10], engine)
-    held_out = collect(network, body, chosen[::10], engine)
+    seen = collect(network, model, [f for n, f in enumerate(chosen) if n % 10], engine)
+    held_out = collect(network, model, chosen[::10], engine)
     torch.manual_seed(seed)
     network.lifter = None
     lifter = network.add_lifter()
-    fit(lifter, body, seen, steps=steps, seed=seed)
+    fit(lifter, model, seen, steps=steps, seed=seed)
     # What was measured was measured without it.
     save_weights(out, network, metadata | {"metrics": {}, "git_revision": git_revision()})
-    return errors_mm(lifter, body, held_out)
+    return errors_mm(lifter, model, held_out)
 
 
 def collect(
