@@ -55,8 +55,9 @@ def train_lifter(
 ) -> dict[str, float]:
     """`icl-mesh-train lifter`: write weights again, with a lifter trained for them.
 
-    body: the weights' body. scenes: folder of rendered scenes; up to limit of them are used, drawn by seed, each tenth to
-    measure alone. Returns errors_mm of these. Raises FileNotFoundError or ValueError.
+    body: the weights' body. scenes: folder of rendered scenes; up to limit of them are used, drawn
+    by seed, each tenth to measure alone. Returns errors_mm of these. Raises FileNotFoundError or
+    ValueError.
     """
     network, metadata = load_weights(weights)
     model = BodyModel.load(body)
