@@ -144,7 +144,7 @@ class Estimator:
         clock = StageClock(self.device, times)
         images, letterbox = preprocess(image, self.input_size, self.device)
         camera = camera or Camera.assumed(letterbox.width, letterbox.height)
-        letterbox.camera(camera)  # refuses a camera of another size before any work is done
+        square = letterbox.camera(camera)  # refuses one of another size before any work is done
         clock.lap("preprocess")
         maps = self.engine(images)
         clock.lap("network")
@@ -157,7 +157,7 @@ class Estimator:
         skeletons = self._poser.skeletons(found.betas, found.rotations)
         clock.lap("body")
         if self.network.lifter is not None:
-            found = lift(found, skeletons.joints, maps.joint_heatmaps, self.network.lifter)
+            found = lift(found, skeletons.joints, maps.joint_heatmaps, self.network.lifter, square)
             clock.lap("decode")
             skeletons = self._poser.skeletons(found.betas, found.rotations)
             clock.lap("body")

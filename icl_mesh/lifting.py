@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from icl_mesh.camera import MIN_DEPTH_RATIO, SquareCamera
 from icl_mesh.decoding import REGRESSED_JOINTS, Detections, check_finite
 from icl_mesh.network.lifter import PoseLifter
 
@@ -26,9 +27,12 @@ class Evidence(NamedTuple):
     strength: Floats
 
 
-def square_joints(joints: Floats, weak: Floats) -> Floats:
-    """Joints [N, J, 3] in metres from the root by weak cameras (s, tx, ty) [N, 3] -> [N, J, 2]."""
-    return weak[:, None, :1] * joints[..., :2] + weak[:, None, 1:]
+def square_joints(joints: Floats, weak: Floats, camera: SquareCamera) -> Floats:
+    """Joints [N, J, 3] in metres from the root, by weak cameras (s, tx, ty) [N, 3], in the image:
+    square coordinates [N, J, 2]. As camera.project_from_weak, for arrays on the host."""
+    scale, center = weak[:, None, :1], np.array([camera.px, camera.py], weak.dtype)
+    depth_ratio = np.maximum(1 + joints[..., 2:] * scale / camera.focal, MIN_DEPTH_RATIO)
+    return center + (scale * joints[..., :2] + weak[:, None, 1:] - center) / depth_ratio
 
 
 def find_evidence(heatmaps: Floats, image: npt.NDArray[np.int64], joints: Floats) -> Evidence:
@@ -55,20 +59,27 @@ def find_evidence(heatmaps: Floats, image: npt.NDArray[np.int64], joints: Floats
 
 
 def lift(
-    found: Detections, joints: Floats, heatmaps: torch.Tensor, lifter: PoseLifter
+    found: Detections,
+    joints: Floats,
+    heatmaps: torch.Tensor,
+    lifter: PoseLifter,
+    camera: SquareCamera,
 ) -> Detections:
     """People with the pose, shape and camera that fit the joints seen around them.
 
-    joints [N, 24, 3]: of the first pose, metres in body axes. heatmaps [B, 24, H, W]. Raises
-    RuntimeError where they are not finite.
+    joints [N, 24, 3]: of the first pose, metres in body axes. heatmaps [B, 24, H, W]. A lens is
+    left out. Raises RuntimeError where heatmaps are not finite.
     """
     device = next(lifter.parameters()).device
-    joints = joints - joints[:, :1]
-    evidence = find_evidence(
-        heatmaps.float().cpu().numpy(), found.peaks.image, square_joints(joints, found.weak)
+    guessed = square_joints(joints - joints[:, :1], found.weak, camera)
+    evidence = find_evidence(heatmaps.float().cpu().numpy(), found.peaks.image, guessed)
+    first = (
+        in_metres(evidence.points, found.weak),
+        evidence.strength,
+        found.rotations[:, :REGRESSED_JOINTS],
+        found.betas,
+        in_metres(guessed, found.weak),
     )
-    points = (evidence.points - found.weak[:, None, 1:]) / found.weak[:, None, :1]
-    first = (points, evidence.strength, found.rotations[:, :REGRESSED_JOINTS], found.betas, joints)
     lifted = lifter(*(torch.as_tensor(part, dtype=torch.float32, device=device) for part in first))
     turned, betas, change = (part.cpu().numpy() for part in lifted)
     check_finite(joint_heatmaps=evidence.strength, lifted=turned)
@@ -76,6 +87,11 @@ def lift(
     rotations[:, :REGRESSED_JOINTS] = turned
     weak = moved_camera(found.weak, change)
     return Detections(found.peaks, weak, rotations, betas, found.center_instance)
+
+
+def in_metres(square: Floats, weak: Floats) -> Floats:
+    """Square coordinates [N, J, 2] -> metres of the body from its root, by weak cameras [N, 3]."""
+    return (square - weak[:, None, 1:]) / weak[:, None, :1]
 
 
 def moved_camera(weak: Floats, change: Floats) -> Floats:

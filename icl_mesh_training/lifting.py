@@ -19,10 +19,11 @@ from tqdm import tqdm
 
 from icl_mesh.body import BodyModel
 from icl_mesh.body.posing import Poser
+from icl_mesh.camera import project_from_weak
 from icl_mesh.decoding import REGRESSED_JOINTS, decode_maps
 from icl_mesh.engine import create_engine
 from icl_mesh.letterbox import Letterbox
-from icl_mesh.lifting import find_evidence, square_joints
+from icl_mesh.lifting import find_evidence, in_metres, square_joints
 from icl_mesh.network import IclMeshNetwork
 from icl_mesh.network.lifter import Lifted, PoseLifter
 from icl_mesh.preprocessing import preprocess
@@ -86,10 +87,11 @@ def collect(
 ) -> Samples:
     """People that the network finds in rendered scenes (their .npz), with the truth.
 
-    Returns, for N people: points, truth_points [N, 24, 2] (joints seen and true ones, in metres of
-    the first pose's weak camera), strength [N, 24], state u8 [N, 24] (as SceneLabels.occlusion),
-    rotations, truth_rotations [N, 22, 3, 3], betas, truth_betas [N, 10], joints, truth_joints
-    [N, 24, 3] (metres from the root). Raises ValueError where nobody is found.
+    Returns, for N people: points, flat, truth_points [N, 24, 2] (joints seen, of the first pose and
+    true ones, in the image, in metres of the first pose's weak camera), strength [N, 24], state u8
+    [N, 24] (as SceneLabels.occlusion), rotations, truth_rotations [N, 22, 3, 3], betas, truth_betas
+    [N, 10], joints, truth_joints [N, 24, 3] (metres from the root), weak [N, 3], inverse_focal [N],
+    principal [N, 2] (see project_from_weak). Raises ValueError where nobody is found.
     """
     engines = [create_engine(engine, network, "cpu", size) for size in sizes]
     poser, rows = Poser(body), []
@@ -104,24 +106,29 @@ def collect(
             continue
         joints = poser.skeletons(found.betas, found.rotations).joints
         joints = joints - joints[:, :1]
-        guessed = square_joints(joints, found.weak)
+        camera = letterbox.camera(labels.camera)
+        guessed = square_joints(joints, found.weak, camera)
         evidence = find_evidence(maps.joint_heatmaps.numpy(), found.peaks.image, guessed)
         true = _square_truth(labels, letterbox)
-        shift, scale = found.weak[:, None, 1:], found.weak[:, None, :1]
+        seen, flat = in_metres(evidence.points, found.weak), in_metres(guessed, found.weak)
         for row, column in _pairs(guessed, true, labels.visible_share):
             turns = Rotation.from_rotvec(labels.pose[column].reshape(-1, 3)).as_matrix()
             rows.append(
                 {
-                    "points": (evidence.points[row] - shift[row]) / scale[row],
+                    "points": seen[row],
+                    "flat": flat[row],
                     "strength": evidence.strength[row],
                     "rotations": found.rotations[row, :REGRESSED_JOINTS],
                     "betas": found.betas[row],
                     "joints": joints[row],
-                    "truth_points": (true[column] - shift[row]) / scale[row],
+                    "truth_points": in_metres(true[None, column], found.weak[None, row])[0],
                     "truth_rotations": turns[:REGRESSED_JOINTS],
                     "truth_betas": labels.betas[column],
                     "truth_joints": labels.joints_m[column] - labels.joints_m[column, :1],
                     "state": labels.occlusion[column],
+                    "weak": found.weak[row],
+                    "inverse_focal": np.float32(1 / camera.focal),
+                    "principal": np.array([camera.px, camera.py], np.float32),
                 }
             )
     if not rows:
@@ -190,7 +197,12 @@ def lifting_loss(lifted: Lifted, body: BodyModel, batch: Samples) -> torch.Tenso
     """Turns, joints in space, joints in the image, shape; weights as they balance at the start."""
     joints = _joints(lifted, body)
     turns = (lifted.rotations - batch["truth_rotations"]).square().sum((-1, -2)).add(1e-6).sqrt()
-    flat = joints[..., :2] * lifted.camera[:, None, :1].exp() + lifted.camera[:, None, 1:]
+    weak, scale = batch["weak"], batch["weak"][:, :1]
+    moved = torch.cat(
+        (scale * lifted.camera[:, :1].exp(), weak[:, 1:] + scale * lifted.camera[:, 1:]), dim=1
+    )
+    flat = project_from_weak(joints, moved, batch["inverse_focal"], batch["principal"])
+    flat = (flat - weak[:, None, 1:]) / scale[:, None]
     inside = batch["state"] != OUTSIDE
     apart = (flat - batch["truth_points"]).norm(dim=-1).clamp(max=1.0)[inside]
     return (
@@ -218,7 +230,7 @@ def errors_mm(lifter: PoseLifter, body: BodyModel, samples: Samples) -> dict[str
 def _lifted(
     lifter: PoseLifter, samples: Samples, points: torch.Tensor, strength: torch.Tensor
 ) -> Lifted:
-    first = (samples[name] for name in ("rotations", "betas", "joints"))
+    first = (samples[name] for name in ("rotations", "betas", "flat"))
     return lifter(points, strength, *first)
 
 

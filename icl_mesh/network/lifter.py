@@ -56,15 +56,15 @@ class PoseLifter(nn.Module):
         strength: torch.Tensor,
         rotations: torch.Tensor,
         betas: torch.Tensor,
-        joints: torch.Tensor,
+        flat: torch.Tensor,
     ) -> Lifted:
         """points [N, 24, 2]: joints seen, in metres of the body: (x_square - t) / s of the weak
         camera; strength [N, 24]: of their evidence, 0 to 1. rotations [N, 22, 3, 3], betas
-        [N, 10], joints [N, 24, 3]: the first pose, metres from its root.
+        [N, 10]: the first pose; flat [N, 24, 2]: its joints in the image, as points.
         """
         seen = (strength >= MIN_EVIDENCE).to(points.dtype)[..., None]
         first = sixd_from_matrix(rotations)
-        inputs = (points * seen, (points - joints[..., :2]) * seen, strength, first, betas / 3)
+        inputs = (points * seen, (points - flat) * seen, strength, first, betas / 3)
         out = self.layers(torch.cat([part.flatten(1) for part in inputs], dim=1))
         turns, shape, camera = out.split((ROTATIONS * 6, BETAS, 3), dim=1)
         return Lifted(

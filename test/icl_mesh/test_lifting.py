@@ -10,12 +10,15 @@ import torch
 
 from icl_mesh import Estimator
 from icl_mesh.body import BodyModel
+from icl_mesh.camera import SquareCamera, project_from_weak
 from icl_mesh.decoding import Detections, Peaks
-from icl_mesh.lifting import find_evidence, lift, moved_camera, square_joints
+from icl_mesh.lifting import find_evidence, in_metres, lift, moved_camera, square_joints
 from icl_mesh.network import build_network
 from icl_mesh.network.lifter import PoseLifter
 from icl_mesh.weights import load_weights, save_weights
 
+#: 60 degrees, the image in the middle of the square.
+CAMERA = SquareCamera(1.73, 1.73, 0.0, 0.1)
 METADATA = {"input_size": 64, "body": "default"}
 
 
@@ -33,7 +36,7 @@ def people(count: int = 3) -> tuple[Detections, np.ndarray]:
 def test_a_fresh_lifter_changes_nothing() -> None:
     found, joints = people()
     heatmaps = torch.rand(2, 24, 16, 16, generator=torch.Generator().manual_seed(1))
-    lifted = lift(found, joints, heatmaps, PoseLifter().eval())
+    lifted = lift(found, joints, heatmaps, PoseLifter().eval(), CAMERA)
     for name in ("weak", "rotations", "betas"):
         np.testing.assert_allclose(getattr(lifted, name), getattr(found, name), atol=1e-6)
 
@@ -62,17 +65,30 @@ def test_each_person_reads_their_own_image() -> None:
 
 
 def test_the_camera_moves_in_metres_of_the_body() -> None:
-    weak = np.array([[0.5, 0.1, 0.2]])
-    joints = np.array([[[1.0, -2.0, 9.0]]])
-    moved = moved_camera(weak, np.array([[np.log(2.0), 0.3, -0.1]]))
-    # 2 x 0.5 x (1, -2) + (0.1, 0.2) + 0.5 x (0.3, -0.1)
-    np.testing.assert_allclose(square_joints(joints, moved), [[[1.25, -1.85]]])
+    moved = moved_camera(np.array([[0.5, 0.1, 0.2]]), np.array([[np.log(2.0), 0.3, -0.1]]))
+    np.testing.assert_allclose(moved, [[1.0, 0.1 + 0.5 * 0.3, 0.2 - 0.5 * 0.1]])
+
+
+def test_joints_in_the_image_are_those_of_the_training_loss() -> None:
+    rng = np.random.default_rng(0)
+    joints, weak = rng.normal(0, 0.5, (3, 24, 3)), np.array([[0.3, 0.2, -0.1]] * 3)
+    focal, principal = (
+        torch.full((3,), 1 / CAMERA.focal),
+        torch.tensor([[CAMERA.px, CAMERA.py]] * 3),
+    )
+    loss = project_from_weak(torch.from_numpy(joints), torch.from_numpy(weak), focal, principal)
+    square = square_joints(joints, weak, CAMERA)
+    np.testing.assert_allclose(square, loss.numpy(), atol=1e-6)
+    # Metres from the root: a joint at the root's depth is where it is in space.
+    joints[:, 5, 2] = 0
+    near = in_metres(square_joints(joints, weak, CAMERA), weak)
+    np.testing.assert_allclose(near[:, 5], joints[:, 5, :2], atol=1e-9)
 
 
 def test_heatmaps_that_are_not_finite_are_named() -> None:
     found, joints = people()
     with pytest.raises(RuntimeError, match="joint_heatmaps"):
-        lift(found, joints, torch.full((2, 24, 8, 8), torch.nan), PoseLifter().eval())
+        lift(found, joints, torch.full((2, 24, 8, 8), torch.nan), PoseLifter().eval(), CAMERA)
 
 
 def test_weights_with_a_lifter_load_with_it(tmp_path: Path) -> None:

@@ -111,6 +111,10 @@ def bent(count: int, body: BodyModel) -> lifting.Samples:
 
     return {
         "points": pose(true)[..., :2],
+        "flat": pose(first)[..., :2],
+        "weak": torch.tensor([[0.3, 0.0, 0.0]]).expand(count, 3),
+        "inverse_focal": torch.zeros(count),  # weak perspective
+        "principal": torch.zeros(count, 2),
         "truth_points": pose(true)[..., :2],
         "strength": torch.full((count, 24), 0.8),
         "state": torch.zeros(count, 24, dtype=torch.uint8),
