@@ -43,15 +43,21 @@ def find_evidence(heatmaps: Floats, image: npt.NDArray[np.int64], joints: Floats
     """
     height, width = heatmaps.shape[2:]
     sides = np.array([width, height], np.float32)
-    cell = (joints + 1) / 2 * sides - 0.5
+    # In float32 throughout: these are the largest arrays of a frame outside the network.
+    cell = (joints.astype(np.float32) + 1) / 2 * sides - np.float32(0.5)
     extent = np.linalg.norm(np.ptp(cell, axis=1), axis=1)
     spread = 2 * np.square(WINDOW * np.maximum(extent, 1e-3))[:, None, None]
     # Far from everything a Gaussian is zero: so many joints would all be seen in cell 0.
     near = [
-        np.maximum(np.exp(-np.square(np.arange(side) - cell[..., axis, None]) / spread), 1e-12)
+        np.maximum(
+            np.exp(-np.square(np.arange(side, dtype=np.float32) - cell[..., axis, None]) / spread),
+            np.float32(1e-12),
+        )
         for axis, side in enumerate((width, height))
     ]
-    weighed = heatmaps[image] * near[1][..., None] * near[0][:, :, None]
+    weighed = heatmaps[image]
+    weighed *= near[1][..., None]
+    weighed *= near[0][:, :, None]
     best = weighed.reshape(*weighed.shape[:2], -1).argmax(axis=2)
     y, x = np.divmod(best, width)
     strength = heatmaps[image[:, None], np.arange(heatmaps.shape[1]), y, x]

@@ -84,6 +84,8 @@ class ModelStore:
                     _try(estimator)
                 except RuntimeError as error:
                     raise ValueError(f"weights '{weights}' do not work: {error}") from error
+                # Loading, and trying on noise with all that looks like people, took much for once.
+                release_memory(estimator.device)
                 model = self._models[key] = SharedModel(estimator)
             return model
 
