@@ -41,9 +41,7 @@ class Monitor:
         gap_s = self._watch.see(header)
         if self._still:
             self._still = False
-            text = f"images on '{self._topic}' again, after {gap_s:.1f} s"
-            if (line := self._throttle(text, "again")) is not None:
-                self._node.get_logger().info(line)
+            self._node.get_logger().info(f"images on '{self._topic}' again, after {gap_s:.1f} s")
 
     def frame_done(self, header: Header, result: FrameResult) -> None:
         """Where the camera comes from is logged when it changes."""
@@ -81,10 +79,12 @@ class Monitor:
     def status(self, limits: MeshParameters, facts: dict[str, str]) -> DiagnosticStatus:
         """What /diagnostics says, with facts; call it once per second."""
         work, stream = self._statistics.summary(), self._stream()
-        if stream.gap_s > limits.warn_image_gap and not self._still:
+        # Held back soon after another silence, such as that before the first image, it is said
+        # later. Each is followed by one line at most, that images come again.
+        silent = stream.gap_s > limits.warn_image_gap and not self._still
+        if silent and (line := self._throttle(silence(stream), "still")) is not None:
             self._still = True
-            if (line := self._throttle(silence(stream), "still")) is not None:
-                self._node.get_logger().warning(line)
+            self._node.get_logger().warning(line)
         for kind, text in stream.oddities.items():
             if (line := self._throttle(text, kind)) is not None:
                 self._node.get_logger().warning(line)

@@ -1,0 +1,46 @@
+"""What the monitor of a stream says in the log, by a clock of the test's own."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from builtin_interfaces.msg import Time
+from rclpy.clock import Clock
+from std_msgs.msg import Header
+
+from icl_mesh_ros.monitor import Monitor
+from icl_mesh_ros.parameters import MeshParameters
+from icl_mesh_ros.stream_watch import StreamWatch
+from icl_mesh_ros.throttle import Throttle
+
+
+def test_a_stall_soon_after_the_silence_of_the_start_is_said() -> None:
+    now, lines, publishers = [0.0], [], []
+    log = SimpleNamespace(info=lines.append, warning=lines.append)
+    node = SimpleNamespace(
+        get_logger=lambda: log,
+        get_clock=Clock,
+        get_publishers_info_by_topic=lambda _: publishers,
+        get_fully_qualified_name=lambda: "/mesh_node",
+    )
+    monitor = Monitor(node, "/image")
+    monitor._watch = StreamWatch("/image", lambda: now[0])
+    monitor._throttle = Throttle(5.0, lambda: now[0])
+    limits = MeshParameters()
+
+    def second() -> None:
+        now[0] += 1.0
+        monitor.status(limits, {})
+
+    while not lines:
+        second()
+    assert "nobody publishes it" in lines[0]
+    publishers.append(SimpleNamespace(node_namespace="/", node_name="camera"))
+    monitor.image_arrived(Header(frame_id="camera", stamp=Time(sec=5)), dropped=False)
+    assert "images on '/image' again" in lines[1]
+    for _ in range(20):  # stands still at once
+        second()
+    assert len(lines) == 3
+    assert "/camera stands still" in lines[2]
+    monitor.image_arrived(Header(frame_id="camera", stamp=Time(sec=5)), dropped=False)
+    assert "images on '/image' again" in lines[3]
