@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from icl_mesh.camera import MIN_DEPTH_RATIO, SquareCamera
+from icl_mesh.camera import SquareCamera, project_from_weak
 from icl_mesh.decoding import REGRESSED_JOINTS, Detections, check_finite
 from icl_mesh.network.lifter import PoseLifter
 
 Floats = npt.NDArray[np.floating[Any]]
+Array = TypeVar("Array", Floats, torch.Tensor)
 
 #: Standard deviation of the window around a joint's first place, as a share of the person's
 #: extent (the diagonal of the joints' box): wide enough for an arm that hangs where it is raised.
@@ -29,10 +30,11 @@ class Evidence(NamedTuple):
 
 def square_joints(joints: Floats, weak: Floats, camera: SquareCamera) -> Floats:
     """Joints [N, J, 3] in metres from the root, by weak cameras (s, tx, ty) [N, 3], in the image:
-    square coordinates [N, J, 2]. As camera.project_from_weak, for arrays on the host."""
-    scale, center = weak[:, None, :1], np.array([camera.px, camera.py], weak.dtype)
-    depth_ratio = np.maximum(1 + joints[..., 2:] * scale / camera.focal, MIN_DEPTH_RATIO)
-    return center + (scale * joints[..., :2] + weak[:, None, 1:] - center) / depth_ratio
+    square coordinates [N, J, 2]."""
+    placed = torch.from_numpy(joints), torch.from_numpy(weak)
+    inverse_focal = placed[1].new_full((len(weak),), 1 / camera.focal)
+    principal = placed[1].new_tensor([camera.px, camera.py]).expand(len(weak), 2)
+    return project_from_weak(*placed, inverse_focal, principal).numpy()
 
 
 def find_evidence(heatmaps: Floats, image: npt.NDArray[np.int64], joints: Floats) -> Evidence:
@@ -87,20 +89,20 @@ def lift(
         in_metres(guessed, found.weak),
     )
     lifted = lifter(*(torch.as_tensor(part, dtype=torch.float32, device=device) for part in first))
-    turned, betas, change = (part.cpu().numpy() for part in lifted)
+    weak = moved_camera(torch.as_tensor(found.weak, device=device), lifted.camera).cpu().numpy()
+    turned, betas = lifted.rotations.cpu().numpy(), lifted.betas.cpu().numpy()
     check_finite(joint_heatmaps=evidence.strength, lifted=turned)
     rotations = found.rotations.copy()
     rotations[:, :REGRESSED_JOINTS] = turned
-    weak = moved_camera(found.weak, change)
     return Detections(found.peaks, weak, rotations, betas, found.center_instance)
 
 
-def in_metres(square: Floats, weak: Floats) -> Floats:
+def in_metres(square: Array, weak: Array) -> Array:
     """Square coordinates [N, J, 2] -> metres of the body from its root, by weak cameras [N, 3]."""
     return (square - weak[:, None, 1:]) / weak[:, None, :1]
 
 
-def moved_camera(weak: Floats, change: Floats) -> Floats:
+def moved_camera(weak: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
     """Weak cameras [N, 3] after a change [N, 3] as Lifted.camera."""
     scale = weak[:, :1]
-    return np.concatenate((scale * np.exp(change[:, :1]), weak[:, 1:] + scale * change[:, 1:]), 1)
+    return torch.cat((scale * change[:, :1].exp(), weak[:, 1:] + scale * change[:, 1:]), dim=1)

@@ -71,8 +71,7 @@ def load_weights(path: str | Path = "default") -> tuple[IclMeshNetwork, dict[str
     widths = metadata["head_width"], metadata["smpl_width"]
     network = build_network(metadata["architecture"], *widths)
     tensors = load_file(path)
-    if any(key.startswith("lifter.") for key in tensors):
-        network.add_lifter()
+    network.add_parts_of(tensors)
     _check_tensors(path, tensors, network.state_dict())
     network.load_state_dict(tensors)  # copies into float32
     content = path.read_bytes()

@@ -134,8 +134,7 @@ def load_checkpoint(checkpoint: Path, config: TrainingConfig) -> tuple[IclMeshNe
     state = read_checkpoint(checkpoint)
     tensors = {name.removeprefix("network."): value for name, value in state["state_dict"].items()}
     network = build_network(config.architecture, config.head_width, config.smpl_width)
-    if any(name.startswith("lifter.") for name in tensors):
-        network.add_lifter()
+    network.add_parts_of(tensors)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:

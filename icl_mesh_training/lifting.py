@@ -23,7 +23,7 @@ from icl_mesh.camera import project_from_weak
 from icl_mesh.decoding import REGRESSED_JOINTS, decode_maps
 from icl_mesh.engine import create_engine
 from icl_mesh.letterbox import Letterbox
-from icl_mesh.lifting import find_evidence, in_metres, square_joints
+from icl_mesh.lifting import find_evidence, in_metres, moved_camera, square_joints
 from icl_mesh.network import IclMeshNetwork
 from icl_mesh.network.lifter import Lifted, PoseLifter
 from icl_mesh.preprocessing import preprocess
@@ -197,12 +197,9 @@ def lifting_loss(lifted: Lifted, body: BodyModel, batch: Samples) -> torch.Tenso
     """Turns, joints in space, joints in the image, shape; weights as they balance at the start."""
     joints = _joints(lifted, body)
     turns = (lifted.rotations - batch["truth_rotations"]).square().sum((-1, -2)).add(1e-6).sqrt()
-    weak, scale = batch["weak"], batch["weak"][:, :1]
-    moved = torch.cat(
-        (scale * lifted.camera[:, :1].exp(), weak[:, 1:] + scale * lifted.camera[:, 1:]), dim=1
-    )
-    flat = project_from_weak(joints, moved, batch["inverse_focal"], batch["principal"])
-    flat = (flat - weak[:, None, 1:]) / scale[:, None]
+    weak = batch["weak"]
+    camera = moved_camera(weak, lifted.camera), batch["inverse_focal"], batch["principal"]
+    flat = in_metres(project_from_weak(joints, *camera), weak)
     inside = batch["state"] != OUTSIDE
     apart = (flat - batch["truth_points"]).norm(dim=-1).clamp(max=1.0)[inside]
     return (

@@ -78,12 +78,13 @@ def count_detections(
     """
     rows, columns = match_people(predicted, true[demanded], labelled[demanded])
     rest = np.setdiff1d(np.arange(len(predicted)), rows)
-    excused = point_iou(predicted[rest], true[~demanded], labelled[~demanded]) >= MATCH_IOU
+    on_others = point_iou(predicted[rest], true[~demanded], labelled[~demanded]) >= MATCH_IOU
+    left_over = ~on_others.any(axis=1)
     in_crowd = _share_within(predicted[rest], crowds) >= CROWD_SHARE
     detection.found += len(rows)
     detection.missed += int(demanded.sum()) - len(rows)
-    detection.crowd += int((in_crowd & ~excused.any(axis=1)).sum())
-    detection.false += int((~in_crowd & ~excused.any(axis=1)).sum())
+    detection.crowd += int((left_over & in_crowd).sum())
+    detection.false += int((left_over & ~in_crowd).sum())
     return rows, np.flatnonzero(demanded)[columns]
 
 

@@ -46,9 +46,9 @@ def widen_smpl_branch(network: IclMeshNetwork, smpl_width: float) -> IclMeshNetw
         block.zero_()
         block[:, columns] = source
         tensor[rows] = block
-    if network.lifter is not None:
-        wide.add_lifter()
+    kept_state = network.state_dict()
+    wide.add_parts_of(kept_state)
     wide.load_state_dict(
-        network.state_dict() | {f"smpl_branch.{name}": tensor for name, tensor in new.items()}
+        kept_state | {f"smpl_branch.{name}": tensor for name, tensor in new.items()}
     )
     return wide.train(network.training)

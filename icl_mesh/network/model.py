@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -96,6 +97,11 @@ class IclMeshNetwork(nn.Module):
         if self.lifter is None:
             self.lifter = PoseLifter().train(self.training)
         return self.lifter
+
+    def add_parts_of(self, names: Iterable[str]) -> None:
+        """Make the parts that not every network has, where a state dict has entries of them."""
+        if any(name.startswith("lifter.") for name in names):
+            self.add_lifter()
 
     def _start_near_rest(self) -> None:
         """First estimates: empty heatmaps, rest pose facing the camera, a middling distance."""

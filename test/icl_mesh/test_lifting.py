@@ -65,7 +65,8 @@ def test_each_person_reads_their_own_image() -> None:
 
 
 def test_the_camera_moves_in_metres_of_the_body() -> None:
-    moved = moved_camera(np.array([[0.5, 0.1, 0.2]]), np.array([[np.log(2.0), 0.3, -0.1]]))
+    change = torch.tensor([[np.log(2.0), 0.3, -0.1]], dtype=torch.float64)
+    moved = moved_camera(torch.tensor([[0.5, 0.1, 0.2]], dtype=torch.float64), change)
     np.testing.assert_allclose(moved, [[1.0, 0.1 + 0.5 * 0.3, 0.2 - 0.5 * 0.1]])
 
 
