@@ -5,6 +5,7 @@ from icl_mesh.network.imagenet import load_imagenet_mobilenet
 from icl_mesh.network.model import IclMeshNetwork, NetworkMaps
 from icl_mesh.network.movenet_weights import load_movenet
 from icl_mesh.network.normalization import IMAGENET_MEAN, IMAGENET_STD
+from icl_mesh.network.patches import InferenceMaps
 from icl_mesh.network.sampling import cell_from_square, sample_at
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "IMAGENET_MEAN",
     "IMAGENET_STD",
     "IclMeshNetwork",
+    "InferenceMaps",
     "NetworkMaps",
     "build_network",
     "cell_from_square",

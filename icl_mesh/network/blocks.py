@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 
 class ConvBlock(nn.Sequential):
@@ -18,6 +19,11 @@ class ConvBlock(nn.Sequential):
             nn.BatchNorm2d(out_channels),
             nn.ReLU(inplace=True),
         )
+
+    def on_patches(self, x: torch.Tensor) -> torch.Tensor:
+        """The same without padding: [N, in, k, k] -> [N, out, (k - 3) // stride + 1, ...]."""
+        convolution, norm, activation = self
+        return activation(norm(unpadded(convolution, x)))
 
 
 class ResBlock(nn.Module):
@@ -37,3 +43,25 @@ class ResBlock(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         residual = self.relu(self.bn1(self.conv1(x)))
         return self.relu(x + self.bn2(self.conv2(residual)))
+
+    def on_patches(self, x: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
+        """The same without padding: [N, C, k, k] -> [N, C, k - 4, k - 4].
+
+        inside [N, 1, k, k]: 1 at the map's cells and 0 beyond them. The second convolution finds
+        zeros there on a map, and must on a patch.
+        """
+        side = x.shape[-1]
+        residual = self.relu(self.bn1(unpadded(self.conv1, x))) * middle(inside, side - 2)
+        return self.relu(middle(x, side - 4) + self.bn2(unpadded(self.conv2, residual)))
+
+
+def unpadded(convolution: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """A convolution of these weights and this stride, of the places that need no padding."""
+    assert isinstance(convolution, nn.Conv2d)  # for mypy
+    return functional.conv2d(x, convolution.weight, convolution.bias, convolution.stride)
+
+
+def middle(x: torch.Tensor, side: int) -> torch.Tensor:
+    """The middle side x side cells of [N, C, k, k]; k - side is even."""
+    edge = (x.shape[-1] - side) // 2
+    return x[:, :, edge : edge + side, edge : edge + side]

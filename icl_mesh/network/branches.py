@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from icl_mesh.network.blocks import ConvBlock, ResBlock
+from icl_mesh.network.blocks import ConvBlock, ResBlock, middle, unpadded
 
 JOINTS = 24
 CAMERA_CHANNELS = 3
@@ -18,6 +18,9 @@ INSTANCE_CHANNELS = 64
 ROTATIONS = 22  # SMPL's hands (joints 22, 23) are not regressed
 BETAS = 10
 SMPL_CHANNELS = ROTATIONS * 6 + BETAS  # 142
+#: So many cells on each side decide a cell's SMPL parameters, counted behind the branch's stem:
+#: one for each 3x3 convolution between.
+SMPL_REACH = 5
 
 
 def plain_branch(in_channels: int, hidden: int, out_channels: int) -> nn.Sequential:
@@ -78,6 +81,29 @@ class SmplBranch(nn.Module):
         top = self.top(torch.cat((features, center, center_instance), dim=1))
         bottom = self.bottom(torch.cat((features, joints, joint_instance), dim=1))
         return self.merge(torch.cat((top, bottom), dim=1))
+
+    def on_patches(
+        self, features: torch.Tensor, hints: torch.Tensor, inside: torch.Tensor
+    ) -> torch.Tensor:
+        """The map's values at N cells alone, from what lies around them (network.patches): the same
+        convolutions without padding, with zeros where the map would have been padded.
+
+        features [N, in, 23, 23]; hints [N, 1 + 24 + 64 + 64, 11, 11]: heatmaps and instance maps in
+        the order of :meth:`forward`; inside [N, 1, 11, 11]: 1 at cells of the map, 0 beyond it,
+        where features and hints are 0 as well -> [N, 142].
+        """
+        parts = hints.split((1, JOINTS, INSTANCE_CHANNELS, INSTANCE_CHANNELS), dim=1)
+        center, joints, center_instance, joint_instance = parts
+        features = self.stem.on_patches(features) * inside
+        top = self.top.on_patches(torch.cat((features, center, center_instance), dim=1))
+        bottom = self.bottom.on_patches(torch.cat((features, joints, joint_instance), dim=1))
+        first, second, last = self.merge
+        assert isinstance(first, ResBlock) and isinstance(second, ResBlock)  # for mypy
+        x = torch.cat((top, bottom), dim=1)  # [N, 2 hidden, 9, 9]
+        for block in (first, second):
+            inside = middle(inside, x.shape[-1])
+            x = block.on_patches(x * inside, inside)
+        return unpadded(last, x).flatten(1)
 
 
 def projector() -> nn.Sequential:

@@ -20,6 +20,7 @@ from icl_mesh.network.branches import (
     projector,
 )
 from icl_mesh.network.lifter import PoseLifter
+from icl_mesh.network.patches import InferenceMaps, cut_patches
 from icl_mesh.network.position import add_sine_encoding, cell_centers, coordinate_map
 from icl_mesh.rotation import IDENTITY_6D
 
@@ -135,6 +136,38 @@ class IclMeshNetwork(nn.Module):
         and clamps raw maps in its loss). Maps are float32 also under autocast or in half
         precision. Raises ValueError for images of another shape or type.
         """
+        found = self._find(images)
+        kind = found.features.dtype
+        smpl_map = (
+            self.smpl_branch(
+                found.features,
+                found.center_heatmap.to(kind),
+                found.joint_heatmaps.to(kind),
+                found.center_instance,
+                found.joint_instance,
+            )
+            if smpl
+            else found.center_heatmap.new_zeros(len(images), 0, *found.center_heatmap.shape[2:])
+        )
+        return NetworkMaps(*(one.float() for one in found[:5]), smpl_map.float())
+
+    def inference_maps(self, images: torch.Tensor) -> InferenceMaps:
+        """As forward, without the SMPL branch, which :meth:`smpl_at` runs where people are: images
+        [B, 3, S, S] -> maps, float32."""
+        return InferenceMaps(*(one.float() for one in self._find(images)))
+
+    def smpl_at(self, maps: InferenceMaps, image: torch.Tensor, cell: torch.Tensor) -> torch.Tensor:
+        """Values of forward's smpl map at N cells alone: [N, 142], float32.
+
+        maps: of :meth:`inference_maps`. image int64 [N]: which image of the batch; cell int64
+        [N, 2]: (x, y). In evaluation mode: batch statistics of patches are not those of maps.
+        """
+        patches = cut_patches(maps, image, cell)
+        kind = self.smpl_branch.merge[-1].weight.dtype
+        return self.smpl_branch.on_patches(*(one.to(kind) for one in patches)).float()
+
+    def _find(self, images: torch.Tensor) -> InferenceMaps:
+        """Heatmaps and camera in float32, the rest in the working precision."""
         check_images(images)
         features = self.backbone(images)
         features = torch.cat((features, coordinate_map(features)), dim=1)
@@ -142,23 +175,10 @@ class IclMeshNetwork(nn.Module):
         center = self.center_branch(features).float().sigmoid()
         joints = self.joint_branch(features).float().sigmoid()
         camera = absolute_camera(self.camera_branch(features).float())
-        center_hint, joint_hint = center.to(features.dtype), joints.to(features.dtype)
-        hints = torch.cat((center_hint, joint_hint), dim=1)
+        hints = torch.cat((center, joints), dim=1).to(features.dtype)
         center_instance = add_sine_encoding(self.center_instance_branch(features, hints))
         joint_instance = self.joint_instance_branch(features, hints)
-        smpl_map = (
-            self.smpl_branch(features, center_hint, joint_hint, center_instance, joint_instance)
-            if smpl
-            else center.new_zeros(len(center), 0, *center.shape[2:])
-        )
-        return NetworkMaps(
-            center,
-            joints,
-            camera,
-            center_instance.float(),
-            joint_instance.float(),
-            smpl_map.float(),
-        )
+        return InferenceMaps(center, joints, camera, center_instance, joint_instance, features)
 
     def project_center(self, features: torch.Tensor) -> torch.Tensor:
         """P_C: centre features [..., 64] -> the common identity space [..., 64]."""
