@@ -13,9 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.model import Model
-from benchmarks.planted import PlantedEngine, planted_maps
+from benchmarks.planted import PlantedEngine, planted_cells, planted_maps
 from benchmarks.report import Row, Section
 from benchmarks.timing import Case, Samples, Spread, in_turns, timed
 from icl_mesh.camera import Camera
@@ -35,12 +36,12 @@ PEOPLE = 8
 
 
 class Setting(NamedTuple):
-    """network: "model" or BASELINE; engine: EAGER or an engine's name; people: whole estimator with
-    so many people, None for the network alone."""
+    """network: "model" or BASELINE; engine: EAGER, which computes whole maps, or an engine's name,
+    whose second step is for PEOPLE people; whole: the whole estimator, not the network alone."""
 
     network: str
     engine: str
-    people: int | None = None
+    whole: bool = False
 
 
 def measure_engines(
@@ -51,7 +52,8 @@ def measure_engines(
     torch.manual_seed(0)
     networks = {"model": model.network, BASELINE: build_network(BASELINE).eval()}
     sizes = {"model": model.input_size, BASELINE: baseline_size}
-    gmac = {name: count_gmac(network, sizes[name]) for name, network in networks.items()}
+    gmac = {name: count_gmac(network, sizes[name], PEOPLE) for name, network in networks.items()}
+    gmac[EAGER] = count_gmac(networks[BASELINE], baseline_size)
     names = [str(spec) for precision in PRECISIONS for spec in candidates(precision, "cpu")]
     cases: dict[Setting | str, Case] = {
         f"rate {precision}": timed(_product(precision), "time") for precision in PRECISIONS
@@ -72,10 +74,9 @@ def measure_engines(
                     print(f"left out: {error}", file=sys.stderr)
         for setting, engine_ in engines.items():
             pixels = torch.randn(1, 3, sizes[setting.network], sizes[setting.network])
-            cases[setting] = timed(lambda e=engine_, x=pixels: e(x), "time")  # type: ignore[misc]
+            cases[setting] = timed(_both_steps(engine_, pixels), "time")
             if setting.network == "model":
-                whole = setting._replace(people=PEOPLE)
-                cases[whole] = timed(_estimator(model, engine_), "time")
+                cases[setting._replace(whole=True)] = timed(_estimator(model, engine_), "time")
         measured = in_turns(cases, repetitions)
         rates = {
             precision: 2e-9 * MATRIX**3 / (measured[f"rate {precision}"]["time"] / 1e3)
@@ -85,29 +86,18 @@ def measure_engines(
         return [timings, _accuracy_section(model, engines, images)]
 
 
-def count_gmac(network: IclMeshNetwork, size: int) -> float:
-    """Multiply-accumulates of all convolutions for one image, in units of 1e9."""
-    total = 0
-
-    def count(
-        module: torch.nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor
-    ) -> None:
-        nonlocal total
-        weight = module.get_parameter("weight")
-        # A convolution weighs each place of its output, a transposed one each of its input.
-        places = inputs[0] if isinstance(module, torch.nn.ConvTranspose2d) else output
-        total += weight[0].numel() * places[0].numel()
-
-    handles = [
-        module.register_forward_hook(count)
-        for module in network.modules()
-        if isinstance(module, torch.nn.Conv2d | torch.nn.ConvTranspose2d)
-    ]
-    with torch.inference_mode():
-        network(torch.zeros(1, 3, size, size))
-    for handle in handles:
-        handle.remove()
-    return total / 1e9
+def count_gmac(network: IclMeshNetwork, size: int, people: int | None = None) -> float:
+    """Multiply-accumulates of one image in units of 1e9, as PyTorch counts them: of whole maps, or
+    of what engines compute for so many people."""
+    images = torch.zeros(1, 3, size, size)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        if people is None:
+            network(images)
+        else:
+            maps = network.inference_maps(images)
+            cells = torch.from_numpy(planted_cells(size, people))
+            network.smpl_at(maps, torch.zeros(people, dtype=torch.int64), cells)
+    return counter.get_total_flops() / 2e9
 
 
 @contextmanager
@@ -147,6 +137,13 @@ def _eager(network: IclMeshNetwork, size: int) -> Callable[[], object]:
     return run
 
 
+def _both_steps(engine: Engine, images: torch.Tensor) -> Callable[[], object]:
+    """The network for an image with PEOPLE people."""
+    cells = planted_cells(images.shape[-1], PEOPLE)
+    image = np.zeros(PEOPLE, np.int64)
+    return lambda: engine.smpl_at(engine(images), image, cells)
+
+
 def _estimator(model: Model, engine: Engine) -> Callable[[], object]:
     planted = PlantedEngine(engine, planted_maps(model.input_size, PEOPLE))
     estimator = Estimator(model.network, model.body, input_size=model.input_size, engine=planted)
@@ -169,29 +166,31 @@ def _time_section(
             continue
         time = parts["time"]
         name = model.name if setting.network == "model" else BASELINE
-        what = "network" if setting.people is None else f"image to {setting.people} people"
+        eager = setting.engine == EAGER
+        what = f"image to {PEOPLE} people" if setting.whole else f"network, {PEOPLE} people"
         case: dict[str, str | int] = {
             "network": name,
             "input": sizes[setting.network],
             "engine": setting.engine,
-            "measured": what,
+            "measured": "network, whole maps" if eager else what,
         }
         values = {
             "time (ms)": Spread.of(time),
             "eager resnet50 over this": Spread.of(baseline / time),
         }
-        if setting.people is None:
+        if not setting.whole:
             precision = "bf16" if setting.engine.endswith("bf16") else "f32"
-            limit = 2 * gmac[setting.network] / rates[precision] * 1e3
+            limit = 2 * gmac[EAGER if eager else setting.network] / rates[precision] * 1e3
             values["limit (ms)"] = Spread.of(limit)
             values["limit over this"] = Spread.of(limit / time)
         rows.append(Row(case, values))
     spread = {precision: Spread.of(rate) for precision, rate in rates.items()}
     note = (
-        f"Batch 1, CPU. Limit: the convolutions' multiply-adds ({gmac['model']:.2f} G for "
-        f"{model.name} at {sizes['model']}, {gmac[BASELINE]:.1f} G for {BASELINE} at "
-        f"{sizes[BASELINE]}) at the rate of torch's product of {MATRIX} x {MATRIX} matrices in the "
-        "same turns ("
+        f"Batch 1, CPU. Engines run the network for {PEOPLE} people: maps, and the SMPL branch at "
+        "their cells. Limit: the convolutions' multiply-adds of that "
+        f"({gmac['model']:.2f} G for {model.name} at {sizes['model']}, {gmac[BASELINE]:.1f} G for "
+        f"{BASELINE} at {sizes[BASELINE]}, whose whole maps take {gmac[EAGER]:.1f} G) at the "
+        f"rate of torch's product of {MATRIX} x {MATRIX} matrices in the same turns ("
         + ", ".join(f"{p}: {s.median:.0f} GFLOP/s" for p, s in spread.items())
         + "). Image to people: 640x480 image in memory, joints and boxes, people planted."
     )

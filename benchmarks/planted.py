@@ -1,7 +1,8 @@
 """People of a wanted number, whatever the weights: planted in the network's maps.
 
 The real network runs and is timed; its maps are then exchanged for prepared ones of the same
-shapes, which hold a known number of people. Decoding and body do the work of real people.
+shapes, which hold a known number of people. The network's second step runs for these, and what it
+gives is exchanged too. Decoding and body do the work of real people.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from scipy.spatial.transform import Rotation
 
@@ -16,7 +18,7 @@ from benchmarks.model import Model
 from icl_mesh.decoding import REGRESSED_JOINTS, SCALE_BASE
 from icl_mesh.engine import Engine, create_engine
 from icl_mesh.estimator import Estimator
-from icl_mesh.network import NetworkMaps
+from icl_mesh.network import InferenceMaps, NetworkMaps
 from icl_mesh.rotation import sixd_from_matrix
 
 #: People stand in two rows of this many.
@@ -28,8 +30,6 @@ def planted_maps(size: int, count: int, seed: int = 0) -> NetworkMaps:
     """Maps [1, ...] of an input of this size with so many people (at most MAX_PLANTED), all
     different, upright, inside a 16:9 image; the other cells are noise.
     """
-    if not 0 <= count <= MAX_PLANTED:
-        raise ValueError(f"people can be planted from 0 to {MAX_PLANTED}, got {count}")
     side = size // 8
     generator = torch.Generator().manual_seed(seed)
 
@@ -38,10 +38,8 @@ def planted_maps(size: int, count: int, seed: int = 0) -> NetworkMaps:
 
     center, camera, smpl = torch.zeros(1, 1, side, side), noise(3), noise(142)
     poses = random_poses(count, seed)
-    for person in range(count):
-        column, row = person % COLUMNS, person // COLUMNS
-        share_x, share_y = (column + 0.5) / COLUMNS, 0.38 + 0.24 * row
-        x, y = int(share_x * side), int(share_y * side)
+    cells = planted_cells(size, count).tolist()
+    for person, ((share_x, share_y), (x, y)) in enumerate(zip(_places(count), cells, strict=True)):
         center[0, 0, y, x] = 0.9 - 0.01 * person
         # A metre is about a third of the square's half side: five to eight metres away.
         scale = 0.35 - 0.02 * person
@@ -50,6 +48,19 @@ def planted_maps(size: int, count: int, seed: int = 0) -> NetworkMaps:
         )
         smpl[0, : 6 * REGRESSED_JOINTS, y, x] = poses[person].flatten()
     return NetworkMaps(center, noise(24).sigmoid(), camera, noise(64), noise(64), smpl)
+
+
+def planted_cells(size: int, count: int) -> npt.NDArray[np.int64]:
+    """Where they stand: cells (x, y) of the maps of an input of this size, [count, 2]."""
+    return np.array(np.reshape(_places(count), (count, 2)) * (size // 8), np.int64)
+
+
+def _places(count: int) -> list[tuple[float, float]]:
+    """Shares of the square's sides (x, y), by person."""
+    if not 0 <= count <= MAX_PLANTED:
+        raise ValueError(f"people can be planted from 0 to {MAX_PLANTED}, got {count}")
+    rows, columns = divmod(np.arange(count), COLUMNS)
+    return [((x + 0.5) / COLUMNS, 0.38 + 0.24 * y) for x, y in zip(columns, rows, strict=True)]
 
 
 def random_poses(count: int, seed: int) -> torch.Tensor:
@@ -61,16 +72,22 @@ def random_poses(count: int, seed: int) -> torch.Tensor:
 
 
 class PlantedEngine:
-    """Runs a real engine, and answers with prepared maps."""
+    """Runs a real engine, both steps, and answers with prepared maps, beside real features."""
 
     def __init__(self, engine: Engine, maps: NetworkMaps) -> None:
         self.engine, self.maps = engine, maps
         self.name = engine.name
         self.device = engine.device
 
-    def __call__(self, images: torch.Tensor) -> NetworkMaps:
-        self.engine(images)
-        return self.maps
+    def __call__(self, images: torch.Tensor) -> InferenceMaps:
+        return InferenceMaps(*self.maps[:5], self.engine(images).features)
+
+    def smpl_at(
+        self, maps: InferenceMaps, image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]
+    ) -> torch.Tensor:
+        self.engine.smpl_at(maps, image, cell)
+        x, y = cell.T
+        return self.maps.smpl[image, :, y, x]
 
 
 def planted_estimator(

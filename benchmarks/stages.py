@@ -128,13 +128,15 @@ def _stages_section(results: Mapping[Setting, Mapping[str, Samples]]) -> Section
         rows.append(Row(_columns(setting), values))
     note = (
         "Estimator on the CPU, joints and boxes, no mesh returned. The network runs on noise; the "
-        "people are planted in its maps afterwards, so their number does not depend on the weights."
+        "people are planted in its maps, so their number does not depend on the weights; its SMPL "
+        "branch runs for them and counts as network."
     )
     return Section("stages", "Image to people, by stage", note, rows)
 
 
 def _people_section(results: Mapping[Setting, Mapping[str, Samples]]) -> Section:
-    """(decode + body with the most people - with the fewest but one at least) / further people."""
+    """(network, decode and body with the most people - with the fewest but one at least) / further
+    people."""
     counts = sorted({setting.people for setting in results if setting.people > 0})
     key, title = "further_person", "What each further person costs"
     if len(counts) < 2:
@@ -145,7 +147,8 @@ def _people_section(results: Mapping[Setting, Mapping[str, Samples]]) -> Section
         if setting.people != most:
             continue
         few = results[setting._replace(people=fewest)]
-        change = sum(parts[stage] - few[stage] for stage in ("decode", "body")) / (most - fewest)
+        per_person = ("network", "decode", "body")
+        change = sum(parts[stage] - few[stage] for stage in per_person) / (most - fewest)
         columns = _columns(setting)
         del columns["people"]
         values = {
@@ -153,7 +156,7 @@ def _people_section(results: Mapping[Setting, Mapping[str, Samples]]) -> Section
             f"of the total with {fewest}": Spread.of(change / total(few)),
         }
         rows.append(Row(columns, values))
-    note = f"Decoding and body, from {fewest} to {most} people."
+    note = f"The network's SMPL branch, decoding and body, from {fewest} to {most} people."
     return Section(key, title, note, rows)
 
 

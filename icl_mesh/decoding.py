@@ -7,19 +7,20 @@ most of all. Letters: B images, N people of all images together, J joints (24), 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from icl_mesh.network import InferenceMaps, NetworkMaps
 from icl_mesh.network.sampling import sample_at
 from icl_mesh.rotation import matrices_from_6d
 
-if TYPE_CHECKING:
-    from icl_mesh.network import NetworkMaps
-
 Floats = npt.NDArray[np.floating[Any]]
+#: Images [N] and cells (x, y) [N, 2] -> SMPL channels there [N, 142]: Engine.smpl_at of some maps.
+SmplAt = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], torch.Tensor]
 
 JOINT_COUNT = 24
 #: The network regresses joints 0 to 21; the hands (22, 23) stay at identity.
@@ -71,14 +72,29 @@ class Detections(NamedTuple):
         )
 
 
-def decode_maps(maps: NetworkMaps, threshold: float = PEAK_THRESHOLD) -> Detections:
+def decode_maps(
+    maps: NetworkMaps | InferenceMaps,
+    threshold: float = PEAK_THRESHOLD,
+    smpl_at: SmplAt | None = None,
+) -> Detections:
     """All people of a batch of maps (method: "Decoding").
 
-    Raises RuntimeError if the network's outputs are not finite.
+    smpl_at: gives the SMPL channels of these maps at the peaks, for maps that lack them; left out,
+    they are read from the map of NetworkMaps. Raises RuntimeError if the network's outputs are not
+    finite.
     """
     heatmap = _on_host(maps.center_heatmap)
     peaks = find_peaks(heatmap, threshold)
-    camera, smpl, center_instance = read_cells(peaks, maps.camera, maps.smpl, maps.center_instance)
+    if smpl_at is not None:
+        values = smpl_at(peaks.image, peaks.cell)
+        camera, center_instance = read_cells(peaks, maps.camera, maps.center_instance)
+        smpl = _on_host(values)
+    elif isinstance(maps, NetworkMaps):
+        camera, smpl, center_instance = read_cells(
+            peaks, maps.camera, maps.smpl, maps.center_instance
+        )
+    else:
+        raise ValueError("maps without a map of SMPL channels need smpl_at")
     detections = Detections(
         peaks,
         weak_from_channels(camera),

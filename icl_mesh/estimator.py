@@ -79,8 +79,9 @@ class Estimator:
         device: auto, cpu, cuda or cuda:N; auto turns to the CPU, with a logged warning, where the
         GPU's memory does not suffice. engine: auto (the fastest that is installed) or one of
         icl_mesh.engine.ENGINES, with ":bf16" or ":f16" behind it for less precision. Engines other
-        than torch take NAME.onnx beside NAME.safetensors where `icl-mesh export` left it, and
-        else make it once and keep it in the cache folder (icl_mesh.engine.cache).
+        than torch take NAME.onnx and NAME.people.onnx beside NAME.safetensors where `icl-mesh
+        export` left them, and else make them once and keep them in the cache folder
+        (icl_mesh.engine.cache).
         Raises FileNotFoundError or ValueError, with the path and the rule, for files that do
         not fit; a body other than the weights were trained with only gets a logged warning.
         """
@@ -148,7 +149,14 @@ class Estimator:
         clock.lap("preprocess")
         maps = self.engine(images)
         clock.lap("network")
-        found = decode_maps(maps, threshold)
+
+        def smpl_at(image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]) -> torch.Tensor:
+            clock.lap("decode")
+            smpl = self.engine.smpl_at(maps, image, cell)
+            clock.lap("network")
+            return smpl
+
+        found = decode_maps(maps, threshold, smpl_at)
         clock.lap("decode")
         if len(found) == 0:
             clock.lap("body")

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from icl_mesh.engine.accuracy import Accuracy, compare
 from icl_mesh.engine.device import resolve_device
-from icl_mesh.engine.onnx_model import onnx_of
+from icl_mesh.engine.onnx_model import onnx_of, people_path
 from icl_mesh.engine.spec import PRECISIONS, candidates
 from icl_mesh.estimator import Estimator
 from icl_mesh.files import write_atomically
@@ -38,7 +38,8 @@ def export(
     """Write ONNX, print one line per engine and precision. Returns 1 if an engine in f32 finds
     other people or moves joints by more than F32_LIMIT_MM, else 0.
 
-    out: where to write; a file beside the weights with the same stem is what Estimator.load takes.
+    out: where to write, NAME.onnx, and NAME.people.onnx beside it (docs/performance.md, "ONNX");
+    beside the weights, with their stem, they are what Estimator.load takes.
     images: a file or folder; None renders people. report: JSON with the table.
     Raises ValueError or OSError for files that do not fit, and where no image shows anybody.
     """
@@ -47,11 +48,13 @@ def export(
     if out is not None:
         if out.suffix != ".onnx":
             raise ValueError(f"--out must name a file that ends in .onnx, got {out}")
-        data = onnx_of(reference.network, reference.input_size)
-        write_atomically(out, data)
-        print(f"{out}: {len(data) / 1e6:.1f} MB, images [B, 3, S, S] with S {reference.input_size}")
+        models = onnx_of(reference.network, reference.input_size)
+        inputs = (f"images [B, 3, S, S] with S {reference.input_size}", "patches of N people")
+        for path, data, takes in zip((out, people_path(out)), models, inputs, strict=True):
+            write_atomically(path, data)
+            print(f"{path}: {len(data) / 1e6:.1f} MB, {takes}")
         if out.resolve() != beside(weights).resolve():
-            print(f"to be found by itself it must lie at {beside(weights)}")
+            print(f"to be found by themselves they must lie at {beside(weights)} and beside it")
     pictures = list(_pictures(images, reference))
     rows, good = [], True
     for precision in PRECISIONS:

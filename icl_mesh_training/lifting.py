@@ -9,6 +9,7 @@ every other sample the evidence is made of the true joints, with errors of all s
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +102,7 @@ def collect(
         images, letterbox = preprocess(read_image(path.with_suffix(".jpg")), size)
         with torch.inference_mode():
             maps = engines[number % len(sizes)](images)
-        found = decode_maps(maps, THRESHOLD)
+        found = decode_maps(maps, THRESHOLD, partial(engines[number % len(sizes)].smpl_at, maps))
         if not len(found) or not len(labels):
             continue
         joints = poser.skeletons(found.betas, found.rotations).joints

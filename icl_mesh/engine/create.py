@@ -24,7 +24,8 @@ def create_engine(
     """The named engine for a network; see :func:`icl_mesh.engine.parse_engine` for names.
 
     input_size: side of its square input, px; torch takes any other as well. onnx_path: an ONNX
-    file of `icl-mesh export` to use where it exists; else one is made, and kept in the cache.
+    file of `icl-mesh export`, with its second step beside it, to use where it exists; else they are
+    made, and kept in the cache.
     Raises ValueError for an engine that is not installed or does not fit the device, and for an
     ONNX file of another network.
     """
@@ -48,15 +49,15 @@ def _make(
     check_available(spec, device.type)
     if spec.name == "torch":
         return TorchEngine(network, device, spec.precision)
-    model = onnx_of(network, input_size, onnx_path)
+    models = onnx_of(network, input_size, onnx_path)
     if spec.name == "onnxruntime":
         from icl_mesh.engine.onnxruntime_engine import OnnxRuntimeEngine
 
-        return OnnxRuntimeEngine(model, device)
+        return OnnxRuntimeEngine(models, network, device)
     if spec.name == "openvino":
         from icl_mesh.engine.openvino_engine import OpenVinoEngine
 
-        return OpenVinoEngine(model, device, spec.precision)
+        return OpenVinoEngine(models, device, spec.precision)
     from icl_mesh.engine.tensorrt_engine import TensorRtEngine
 
-    return TensorRtEngine(model, device, spec.precision)
+    return TensorRtEngine(models, network, device, spec.precision)

@@ -1,47 +1,160 @@
-"""The network as an ONNX model: any batch, one input size; and whose weights a file holds."""
+"""The network as two ONNX models, one for each step of an engine; and whose weights a file holds.
+
+maps: images [B, 3, S, S] -> the fields of InferenceMaps, features with their channels last. B is
+free, S = input_size is fixed, so that engines can plan.
+people: what lies around N cells (network.patches), features with their channels last -> smpl
+[N, 142]. N is free.
+"""
 
 from __future__ import annotations
 
 import tempfile
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
 from icl_mesh.engine.cache import network_key, read_cached, write_cached
-from icl_mesh.network import IclMeshNetwork, NetworkMaps
+from icl_mesh.network import IclMeshNetwork, InferenceMaps
+from icl_mesh.network.branches import SMPL_HINTS
+from icl_mesh.network.patches import PATCH_CELLS, PATCH_FEATURES, Patches
 
 #: Raise it when the export changes: files of older versions are then made anew.
-EXPORT_VERSION = 1
+EXPORT_VERSION = 2
 OPSET = 17
 INPUT = "images"
+PATCHES = Patches._fields
+SMPL = "smpl"
 _KEY = "icl_mesh_network"
 _SIZE = "icl_mesh_input_size"
+_VERSION = "icl_mesh_export_version"
 
 
-class _Plain(nn.Module):
-    """The network with a plain tuple as output, which is what ONNX knows."""
+class OnnxModels(NamedTuple):
+    """Serialised ONNX models of both steps."""
+
+    maps: bytes
+    people: bytes
+
+
+class _Maps(nn.Module):
+    """The first step with a plain tuple as output, which is what ONNX knows.
+
+    Channels last, a patch of the features is a few long pieces of memory, and engines keep them in
+    that layout, or one like it, anyway.
+    """
 
     def __init__(self, network: IclMeshNetwork) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        return tuple(self.network(images))
+        *maps, features = self.network.inference_maps(images)
+        return (*maps, features.permute(0, 2, 3, 1))
 
 
-def export_onnx(network: IclMeshNetwork, input_size: int) -> bytes:
-    """The network (evaluation mode) as ONNX: images [B, 3, S, S] -> the maps of NetworkMaps.
+class _People(nn.Module):
+    """The second step, from patches on."""
 
-    S = input_size is fixed, so that engines can plan; B is free. Raises ImportError without the
-    package onnx.
+    def __init__(self, network: IclMeshNetwork) -> None:
+        super().__init__()
+        self.branch = network.smpl_branch
+
+    def forward(
+        self, features: torch.Tensor, hints: torch.Tensor, inside: torch.Tensor
+    ) -> torch.Tensor:
+        return self.branch.on_patches(features.permute(0, 3, 1, 2), hints, inside)
+
+
+def maps_of(outputs: Sequence[torch.Tensor]) -> InferenceMaps:
+    """Outputs of the model of the first step, in its order, as maps; nothing is copied."""
+    maps = InferenceMaps(*outputs)
+    return maps._replace(features=maps.features.permute(0, 3, 1, 2))
+
+
+def people_path(path: Path) -> Path:
+    """NAME.onnx -> NAME.people.onnx: where the second step lies beside the first."""
+    return path.with_suffix(".people.onnx")
+
+
+def export_onnx(network: IclMeshNetwork, input_size: int) -> OnnxModels:
+    """The network (evaluation mode) as ONNX. Raises ImportError without the package onnx."""
+    return OnnxModels(_export_maps(network, input_size), _export_people(network))
+
+
+def onnx_of(network: IclMeshNetwork, input_size: int, path: Path | None = None) -> OnnxModels:
+    """The network's ONNX models: each from its file beside ``path`` where that exists (the first
+    step's is ``path`` itself), else from the cache, else made now and kept.
+
+    Raises ValueError for files of other weights, of another input size, or of another version.
     """
+    key = network_key(network)
+    facts = {_KEY: key, _SIZE: str(input_size), _VERSION: str(EXPORT_VERSION)}
+    people = {name: fact for name, fact in facts.items() if name != _SIZE}
+    return OnnxModels(
+        _found_or_made(
+            path,
+            facts,
+            f"{key[:32]}-{input_size}-v{EXPORT_VERSION}.onnx",
+            lambda: _export_maps(network, input_size),
+        ),
+        _found_or_made(
+            path and people_path(path),
+            people,
+            f"{key[:32]}-people-v{EXPORT_VERSION}.onnx",
+            lambda: _export_people(network),
+        ),
+    )
+
+
+def _found_or_made(
+    path: Path | None, facts: dict[str, str], name: str, make: Callable[[], bytes]
+) -> bytes:
+    if path is not None and path.is_file():
+        data = path.read_bytes()
+        _check_same(path, data, facts)
+        return data
+    cached = read_cached(name)
+    if cached is None:
+        cached = make()
+        write_cached(name, cached)
+    return cached
+
+
+class _Step(NamedTuple):
+    """What of the network is exported: a module, what it is called with once, and names. The first
+    axis of all inputs and outputs is free, and has a name too."""
+
+    module: nn.Module
+    example: tuple[torch.Tensor, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    free: str
+
+
+def _export_maps(network: IclMeshNetwork, input_size: int) -> bytes:
+    images = torch.zeros(1, 3, input_size, input_size)
+    step = _Step(_Maps(network), (images,), (INPUT,), InferenceMaps._fields, "batch")
+    return _export(network, step, {_SIZE: str(input_size)})
+
+
+def _export_people(network: IclMeshNetwork) -> bytes:
+    channels = int(network.backbone.out_channels) + 2  # type: ignore[arg-type]  # + coordinates
+    features = torch.zeros(1, PATCH_FEATURES, PATCH_FEATURES, channels)
+    hints = torch.zeros(1, sum(SMPL_HINTS), PATCH_CELLS, PATCH_CELLS)
+    patches = (features, hints, torch.ones(1, 1, PATCH_CELLS, PATCH_CELLS))
+    return _export(network, _Step(_People(network), patches, PATCHES, (SMPL,), "people"), {})
+
+
+def _export(network: IclMeshNetwork, step: _Step, facts: dict[str, str]) -> bytes:
+    """A step of the network as ONNX, with facts about it as metadata."""
     onnx = _onnx()
-    parameter = next(network.parameters())
-    images = torch.zeros(1, 3, input_size, input_size, device=parameter.device)
+    device = next(network.parameters()).device
     was_training = network.training
-    network.eval()
+    step.module.eval()
     try:
         with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "network.onnx"
@@ -49,56 +162,48 @@ def export_onnx(network: IclMeshNetwork, input_size: int) -> bytes:
             # packages of its successor; its warnings are about checks of the input's shape.
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                _Plain(network),
-                (images,),
+                step.module,
+                tuple(one.to(device) for one in step.example),
                 file,
                 dynamo=False,
                 opset_version=OPSET,
-                input_names=[INPUT],
-                output_names=list(NetworkMaps._fields),
-                dynamic_axes={name: {0: "batch"} for name in (INPUT, *NetworkMaps._fields)},
+                input_names=list(step.inputs),
+                output_names=list(step.outputs),
+                dynamic_axes={name: {0: step.free} for name in (*step.inputs, *step.outputs)},
             )
             model = onnx.load(file)
     finally:
         network.train(was_training)
-    facts = {_KEY: network_key(network), _SIZE: str(input_size)}
+    facts = {_KEY: network_key(network), _VERSION: str(EXPORT_VERSION), **facts}
     onnx.helper.set_model_props(model, facts)
     onnx.checker.check_model(model)
     data: bytes = model.SerializeToString()
     return data
 
 
-def onnx_of(network: IclMeshNetwork, input_size: int, path: Path | None = None) -> bytes:
-    """The network's ONNX model: from ``path`` where that file exists, else from the cache, else
-    made now and kept.
-
-    Raises ValueError for a file of other weights or of another input size.
-    """
-    key = network_key(network)
-    if path is not None and path.is_file():
-        data = path.read_bytes()
-        _check_same(path, data, key, input_size)
-        return data
-    name = f"{key[:32]}-{input_size}-v{EXPORT_VERSION}.onnx"
-    cached = read_cached(name)
-    if cached is None:
-        cached = export_onnx(network, input_size)
-        write_cached(name, cached)
-    return cached
-
-
-def _check_same(path: Path, data: bytes, key: str, input_size: int) -> None:
+def _check_same(path: Path, data: bytes, facts: dict[str, str]) -> None:
+    """Raise ValueError unless a file is of these weights, this input size and this version."""
     onnx = _onnx()
     try:
-        facts = {entry.key: entry.value for entry in onnx.load_from_string(data).metadata_props}
+        found = {entry.key: entry.value for entry in onnx.load_from_string(data).metadata_props}
     except Exception as error:  # protobuf's own error type differs between its versions
         raise ValueError(f"{path}: not an ONNX file, or broken ({error})") from None
-    if facts.get(_KEY) != key or facts.get(_SIZE) != str(input_size):
-        what = "another network" if facts.get(_KEY) != key else f"input size {facts.get(_SIZE)}"
-        raise ValueError(
-            f"{path} holds {what}, not the weights beside it at input size {input_size}: write "
-            f"it again with `icl-mesh export`, or remove it"
-        )
+    what = {
+        _KEY: "another network",
+        _VERSION: f"an export of version {found.get(_VERSION, 1)}",
+        _SIZE: f"input size {found.get(_SIZE)}",
+    }
+    for name, fact in facts.items():
+        if found.get(name) != fact:
+            raise ValueError(
+                f"{path} holds {what[name]}, not {_wanted(facts)}: write it again with `icl-mesh "
+                f"export`, or remove it"
+            )
+
+
+def _wanted(facts: dict[str, str]) -> str:
+    size = f" at input size {facts[_SIZE]}" if _SIZE in facts else ""
+    return f"the weights beside it{size} in version {facts[_VERSION]}"
 
 
 def _onnx():  # type: ignore[no-untyped-def]  # a module

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from icl_mesh.engine.onnx_model import INPUT
-from icl_mesh.network import NetworkMaps
+from icl_mesh.engine.eager import EagerPeople
+from icl_mesh.engine.host_patches import cut_on_host
+from icl_mesh.engine.onnx_model import INPUT, PATCHES, OnnxModels, maps_of
+from icl_mesh.network import IclMeshNetwork, InferenceMaps
 
 
 class OnnxRuntimeEngine:
-    """Runs an ONNX model in float32, with as many threads as torch has."""
+    """Runs the ONNX models in float32, with as many threads as torch has. On CUDA the second step
+    is PyTorch's: for every new number of people, ONNX Runtime would search algorithms anew.
+    """
 
     name = "onnxruntime:f32"
 
-    def __init__(self, model: bytes, device: torch.device) -> None:
-        """Raises ValueError where this build of onnxruntime has no such device, or cannot read
-        the model."""
+    def __init__(self, models: OnnxModels, network: IclMeshNetwork, device: torch.device) -> None:
+        """network: whose models they are. Raises ValueError where this build of onnxruntime has no
+        such device, or cannot read the models."""
         import onnxruntime
 
         self.device = device
@@ -34,27 +41,29 @@ class OnnxRuntimeEngine:
         options.intra_op_num_threads = torch.get_num_threads()
         # Threads that spin while they wait would take the cores from the robot's other nodes.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = onnxruntime.InferenceSession(
-                model, options, providers=[(provider, settings)]
-            )
-        except Exception as error:  # its own types derive from Exception alone
-            raise ValueError(
-                f"onnxruntime {onnxruntime.__version__} cannot run the network on {device}: {error}"
-            ) from error
-        if self._session.get_providers()[0] != provider:  # it falls back with a printed warning
-            raise ValueError(
-                f"onnxruntime could not start {provider} on {device}: its CUDA libraries or the "
-                f"driver do not fit; use device cpu or engine torch"
-            )
 
-    def __call__(self, images: torch.Tensor) -> NetworkMaps:
+        def start(model: bytes) -> Any:
+            return _session(model, options, provider, settings, device)
+
+        self._session = start(models.maps)
+        self._people: EagerPeople | _HostPeople = (
+            EagerPeople(network, device)
+            if device.type == "cuda"
+            else _HostPeople(start(models.people))
+        )
+
+    def __call__(self, images: torch.Tensor) -> InferenceMaps:
         if self.device.type == "cuda":
             return self._on_cuda(images)
         arrays = self._session.run(None, {INPUT: np.ascontiguousarray(images.numpy())})
-        return NetworkMaps(*(torch.from_numpy(array) for array in arrays))
+        return maps_of([torch.from_numpy(array) for array in arrays])
 
-    def _on_cuda(self, images: torch.Tensor) -> NetworkMaps:
+    def smpl_at(
+        self, maps: InferenceMaps, image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]
+    ) -> torch.Tensor:
+        return self._people(maps, image, cell)
+
+    def _on_cuda(self, images: torch.Tensor) -> InferenceMaps:
         """Without a copy to the host: torch's memory is bound as input and output."""
         binding = self._session.io_binding()
         index = self.device.index or 0
@@ -70,4 +79,40 @@ class OnnxRuntimeEngine:
         torch.cuda.current_stream(self.device).synchronize()
         self._session.run_with_iobinding(binding)
         binding.synchronize_outputs()
-        return NetworkMaps(*maps)
+        return maps_of(maps)
+
+
+class _HostPeople:
+    """Engine.smpl_at in ONNX Runtime, which takes any number of people as it comes."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    def __call__(
+        self, maps: InferenceMaps, image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]
+    ) -> torch.Tensor:
+        patches = dict(zip(PATCHES, cut_on_host(maps, image, cell), strict=True))
+        return torch.from_numpy(self._session.run(None, patches)[0])
+
+
+def _session(
+    model: bytes,
+    options: Any,
+    provider: str,
+    settings: dict[str, object],
+    device: torch.device,
+) -> Any:
+    import onnxruntime
+
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=[(provider, settings)])
+    except Exception as error:  # its own types derive from Exception alone
+        raise ValueError(
+            f"onnxruntime {onnxruntime.__version__} cannot run the network on {device}: {error}"
+        ) from error
+    if session.get_providers()[0] != provider:  # it falls back with a printed warning
+        raise ValueError(
+            f"onnxruntime could not start {provider} on {device}: its CUDA libraries or the "
+            f"driver do not fit; use device cpu or engine torch"
+        )
+    return session

@@ -5,29 +5,38 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from icl_mesh.engine.cache import read_cached, write_cached
-from icl_mesh.engine.onnx_model import INPUT
-from icl_mesh.network import NetworkMaps
+from icl_mesh.engine.eager import EagerPeople
+from icl_mesh.engine.onnx_model import INPUT, OnnxModels, maps_of
+from icl_mesh.network import IclMeshNetwork, InferenceMaps
 
 #: Images per call that plans are made for: at least, at best, at most.
 BATCHES = (1, 1, 16)
 
 
 class TensorRtEngine:
-    """Runs a plan that TensorRT builds from the ONNX model; kept in the cache, since it takes
-    minutes. Plans fit one GPU type and one TensorRT version.
+    """Runs a plan that TensorRT builds from the ONNX model of the first step; kept in the cache,
+    since it takes minutes. Plans fit one GPU type and one TensorRT version. The second step, whose
+    size changes with every image, is PyTorch's.
 
     precision: "f32" (without TF32) or "f16".
     """
 
-    def __init__(self, model: bytes, device: torch.device, precision: str) -> None:
-        """Raises ValueError for a model that TensorRT refuses."""
+    def __init__(
+        self, models: OnnxModels, network: IclMeshNetwork, device: torch.device, precision: str
+    ) -> None:
+        """network: whose models they are. Raises ValueError for a model that TensorRT refuses."""
         import tensorrt
 
         self.name = f"tensorrt:{precision}"
         self.device = device
+        model = models.maps
+        kind = torch.float16 if precision == "f16" else torch.float32
+        self._people = EagerPeople(network, device, kind)
         logger = tensorrt.Logger(tensorrt.Logger.WARNING)
         gpu = torch.cuda.get_device_name(device)
         key = hashlib.sha256(model + f"{tensorrt.__version__} {gpu} {precision}".encode())
@@ -52,12 +61,12 @@ class TensorRtEngine:
         if self._context is None:  # TensorRT logs why; what is missing at this point is memory
             raise RuntimeError(f"TensorRT: out of memory on {device} for the network's activations")
 
-    def __call__(self, images: torch.Tensor) -> NetworkMaps:
+    def __call__(self, images: torch.Tensor) -> InferenceMaps:
         images = images.float().contiguous()
         self._context.set_input_shape(INPUT, tuple(images.shape))
         self._context.set_tensor_address(INPUT, images.data_ptr())
         maps = []
-        for name in NetworkMaps._fields:
+        for name in InferenceMaps._fields:
             shape = tuple(self._context.get_tensor_shape(name))
             values = torch.empty(shape, dtype=torch.float32, device=self.device)
             self._context.set_tensor_address(name, values.data_ptr())
@@ -66,7 +75,12 @@ class TensorRtEngine:
             done = self._context.execute_async_v3(torch.cuda.current_stream().cuda_stream)
         if not done:
             raise RuntimeError(f"TensorRT could not run the network on {self.device}: see its log")
-        return NetworkMaps(*maps)
+        return maps_of(maps)
+
+    def smpl_at(
+        self, maps: InferenceMaps, image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]
+    ) -> torch.Tensor:
+        return self._people(maps, image, cell)
 
 
 def _build(tensorrt: Any, logger: Any, model: bytes, precision: str) -> bytes:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
-from icl_mesh.network import IclMeshNetwork, NetworkMaps
+from icl_mesh.engine.eager import EagerPeople
+from icl_mesh.network import IclMeshNetwork, InferenceMaps
 
 _TYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 #: Runs before a CUDA graph is recorded: they choose algorithms and allocate.
@@ -36,10 +39,11 @@ class TorchEngine:
         self.network = network.to(device).eval()
         if self._type != torch.float32:
             self.network = _with_convolutions_in(self.network, self._type)
+        self._people = EagerPeople(self.network, device, self._type)
         self._graphs: dict[tuple[int, ...], _Graph] = {}
 
     @torch.inference_mode()
-    def __call__(self, images: torch.Tensor) -> NetworkMaps:
+    def __call__(self, images: torch.Tensor) -> InferenceMaps:
         if self.device.type == "cuda":
             shape = tuple(images.shape)
             if shape not in self._graphs:
@@ -47,13 +51,18 @@ class TorchEngine:
             return self._graphs[shape](images)
         return self.eager(images)
 
-    def eager(self, images: torch.Tensor) -> NetworkMaps:
+    def smpl_at(
+        self, maps: InferenceMaps, image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]
+    ) -> torch.Tensor:
+        return self._people(maps, image, cell)
+
+    def eager(self, images: torch.Tensor) -> InferenceMaps:
         """One kernel after the other."""
         if self._type == torch.float32:
-            return self.network(images)
+            return self.network.inference_maps(images)
         # A graph must not hold on to the casts of another one.
         with torch.autocast(self.device.type, self._type, cache_enabled=False):
-            return self.network(images)
+            return self.network.inference_maps(images)
 
 
 def _with_convolutions_in(network: IclMeshNetwork, kind: torch.dtype) -> IclMeshNetwork:
@@ -84,7 +93,7 @@ class _Graph:
             with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                 self._maps = engine.eager(self._images)
 
-    def __call__(self, images: torch.Tensor) -> NetworkMaps:
+    def __call__(self, images: torch.Tensor) -> InferenceMaps:
         self._images.copy_(images)
         self._graph.replay()
         return self._maps

@@ -18,6 +18,9 @@ INSTANCE_CHANNELS = 64
 ROTATIONS = 22  # SMPL's hands (joints 22, 23) are not regressed
 BETAS = 10
 SMPL_CHANNELS = ROTATIONS * 6 + BETAS  # 142
+#: Channels of what the SMPL branch is told beside the features: heatmaps of centres and of joints,
+#: centre and joint instance maps.
+SMPL_HINTS = (1, JOINTS, INSTANCE_CHANNELS, INSTANCE_CHANNELS)
 #: So many cells on each side decide a cell's SMPL parameters, counted behind the branch's stem:
 #: one for each 3x3 convolution between.
 SMPL_REACH = 5
@@ -88,12 +91,11 @@ class SmplBranch(nn.Module):
         """The map's values at N cells alone, from what lies around them (network.patches): the same
         convolutions without padding, with zeros where the map would have been padded.
 
-        features [N, in, 23, 23]; hints [N, 1 + 24 + 64 + 64, 11, 11]: heatmaps and instance maps in
-        the order of :meth:`forward`; inside [N, 1, 11, 11]: 1 at cells of the map, 0 beyond it,
-        where features and hints are 0 as well -> [N, 142].
+        features [N, in, 23, 23]; hints [N, 1 + 24 + 64 + 64, 11, 11] (SMPL_HINTS); inside
+        [N, 1, 11, 11]: 1 at cells of the map, 0 beyond it, where features and hints are 0 as well
+        -> [N, 142].
         """
-        parts = hints.split((1, JOINTS, INSTANCE_CHANNELS, INSTANCE_CHANNELS), dim=1)
-        center, joints, center_instance, joint_instance = parts
+        center, joints, center_instance, joint_instance = hints.split(SMPL_HINTS, dim=1)
         features = self.stem.on_patches(features) * inside
         top = self.top.on_patches(torch.cat((features, center, center_instance), dim=1))
         bottom = self.bottom.on_patches(torch.cat((features, joints, joint_instance), dim=1))

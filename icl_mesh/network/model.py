@@ -136,20 +136,23 @@ class IclMeshNetwork(nn.Module):
         and clamps raw maps in its loss). Maps are float32 also under autocast or in half
         precision. Raises ValueError for images of another shape or type.
         """
-        found = self._find(images)
-        kind = found.features.dtype
+        center, joints, camera, center_instance, joint_instance, features = self._find(images)
+        kind = features.dtype
         smpl_map = (
             self.smpl_branch(
-                found.features,
-                found.center_heatmap.to(kind),
-                found.joint_heatmaps.to(kind),
-                found.center_instance,
-                found.joint_instance,
+                features, center.to(kind), joints.to(kind), center_instance, joint_instance
             )
             if smpl
-            else found.center_heatmap.new_zeros(len(images), 0, *found.center_heatmap.shape[2:])
+            else center.new_zeros(len(center), 0, *center.shape[2:])
         )
-        return NetworkMaps(*(one.float() for one in found[:5]), smpl_map.float())
+        return NetworkMaps(
+            center,
+            joints,
+            camera,
+            center_instance.float(),
+            joint_instance.float(),
+            smpl_map.float(),
+        )
 
     def inference_maps(self, images: torch.Tensor) -> InferenceMaps:
         """As forward, without the SMPL branch, which :meth:`smpl_at` runs where people are: images
@@ -163,7 +166,7 @@ class IclMeshNetwork(nn.Module):
         [N, 2]: (x, y). In evaluation mode: batch statistics of patches are not those of maps.
         """
         patches = cut_patches(maps, image, cell)
-        kind = self.smpl_branch.merge[-1].weight.dtype
+        kind = next(self.smpl_branch.parameters()).dtype
         return self.smpl_branch.on_patches(*(one.to(kind) for one in patches)).float()
 
     def _find(self, images: torch.Tensor) -> InferenceMaps:

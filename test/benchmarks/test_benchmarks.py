@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -13,13 +14,14 @@ from benchmarks.compare import as_markdown, compare_runs
 from benchmarks.engines import count_gmac, measure_engines
 from benchmarks.losses import check_equal, measure_losses, random_features
 from benchmarks.model import Model, load_model
-from benchmarks.planted import planted_estimator
+from benchmarks.planted import planted_cells, planted_estimator
 from benchmarks.plots import write_plots
 from benchmarks.report import BEGIN, END, Report, Row, Section, replace_between_markers
 from benchmarks.stages import IMAGES, measure_stages
 from benchmarks.targets import targets_section
 from benchmarks.timing import Spread, in_turns, timed, total
 from benchmarks.workspace import why_no_ros
+from icl_mesh.engine import TorchEngine
 from icl_mesh.network import build_network
 from icl_mesh.stage_clock import STAGES
 from icl_mesh.weights import save_weights
@@ -203,6 +205,35 @@ def test_multiply_adds_are_those_of_the_paper():
     assert count_gmac(network, 512) == pytest.approx(24.6 + 12.6, rel=0.02)
 
 
+def test_multiply_adds_of_the_smpl_branch_are_counted_by_person():
+    """By hand, from Table 1 at head width 0.25 (16 and 32 channels, 32 + 2 features): 3x3
+    convolutions at 11 x 11, 9 x 9, 7 x 7, 5 x 5, 3 x 3 and 1 x 1 cells."""
+    network = build_network("mobilenet_v2", 0.25).eval()
+    stem = 11 * 11 * 34 * 16
+    paths = 9 * 9 * ((16 + 1 + 64) + (16 + 24 + 64)) * 16
+    blocks = (7 * 7 + 5 * 5 + 3 * 3 + 1) * 32 * 32
+    person = 9 * (stem + paths + blocks) + 32 * 142
+    nobody, three = (count_gmac(network, 128, people) for people in (0, 3))
+    assert (three - nobody) * 1e9 == pytest.approx(3 * person, rel=1e-9)
+    dense = 16 * 16 * (9 * (34 * 16 + (81 + 104) * 16 + 4 * 32 * 32) + 32 * 142)
+    assert (count_gmac(network, 128) - nobody) * 1e9 == pytest.approx(dense, rel=1e-9)
+
+
+def test_the_second_step_runs_for_planted_people_and_counts_as_network(model):
+    class Slow(TorchEngine):
+        def smpl_at(self, maps, image, cell):
+            asked.append(cell.tolist())
+            time.sleep(0.2)
+            return super().smpl_at(maps, image, cell)
+
+    asked = []
+    estimator = planted_estimator(model, 256, 3, Slow(model.network, torch.device("cpu")))
+    times = {}
+    assert len(estimator(np.zeros((480, 640, 3), np.uint8), times=times)) == 3
+    assert [sorted(cells) for cells in asked] == [sorted(planted_cells(256, 3).tolist())]
+    assert times["network"] > 200 > times["decode"]
+
+
 def test_engines_give_a_row_per_engine_and_a_limit(model, monkeypatch, tmp_path):
     import cv2
 
@@ -210,7 +241,8 @@ def test_engines_give_a_row_per_engine_and_a_limit(model, monkeypatch, tmp_path)
     times, costs = measure_engines(model, 1, images=tmp_path, baseline_size=64)
     engines = {row.case["engine"] for row in times.rows}
     assert {"eager torch", "torch:f32"} <= engines
-    alone = [row for row in times.rows if row.case["measured"] == "network"]
+    alone = [row for row in times.rows if str(row.case["measured"]).startswith("network")]
+    assert [r.case["measured"] for r in alone].count("network, whole maps") == 1  # eager
     assert all("limit (ms)" in row.values for row in alone)
     assert [row.case["engine"] for row in costs.rows if row.case["engine"].startswith("torch")]
     exact = next(row for row in costs.rows if row.case["engine"] == "torch:f32")

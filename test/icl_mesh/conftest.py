@@ -164,7 +164,7 @@ class PlainNetwork(torch.nn.Module):
 
 
 class FixedEngine:
-    """Gives the same maps for every image and keeps the image it was given."""
+    """Gives the same maps for every image, bodies from their dense map, and keeps the image."""
 
     name = "fixed"
     device = torch.device("cpu")
@@ -176,6 +176,11 @@ class FixedEngine:
     def __call__(self, images: torch.Tensor) -> NetworkMaps:
         self.images = images
         return self.maps
+
+    def smpl_at(
+        self, maps: NetworkMaps, image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]
+    ) -> torch.Tensor:
+        return maps.smpl[image, :, cell[:, 1], cell[:, 0]]
 
 
 @pytest.fixture

@@ -220,6 +220,18 @@ def test_export_writes_onnx_and_checks_the_engines(
     (images,) = onnx.load(out).graph.input
     shape = [d.dim_param or d.dim_value for d in images.type.tensor_type.shape.dim]
     assert shape == ["batch", 3, 256, 256]
+    people = onnx.load(tmp_path / "model.people.onnx").graph
+    channels = 32 + 2  # of this network's backbone, and its coordinates
+    shapes = {
+        value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (*people.input, *people.output)
+    }
+    assert shapes == {
+        "features": ["people", 23, 23, channels],
+        "hints": ["people", 153, 11, 11],
+        "inside": ["people", 1, 11, 11],
+        "smpl": ["people", 142],
+    }
     rows = {row["engine"]: row for row in json.loads(report.read_text())["engines"]}
     assert {"torch:f32", "torch:bf16"} <= set(rows)
     assert rows["torch:f32"]["people"] > 0 and rows["torch:f32"]["joints_mm"] == [0, 0, 0]
@@ -227,6 +239,6 @@ def test_export_writes_onnx_and_checks_the_engines(
         if engine.endswith(":f32"):
             assert row["missing"] == row["added"] == 0 and row["joints_mm"][2] < 1
     text = capsys.readouterr().out
-    assert f"to be found by itself it must lie at {weights.with_suffix('.onnx')}" in text
+    assert f"to be found by themselves they must lie at {weights.with_suffix('.onnx')}" in text
     assert main([*arguments, "--out", str(tmp_path / "model.pt")]) == 2
     assert "--out must name a file that ends in .onnx" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from icl_mesh.decoding import (
     rotations_from_channels,
     weak_from_channels,
 )
-from icl_mesh.network import NetworkMaps
+from icl_mesh.network import InferenceMaps, NetworkMaps
 
 
 def heatmap(*peaks: tuple[int, int, float], size: int = 64) -> torch.Tensor:
@@ -193,6 +193,25 @@ def test_two_peaks_in_neighbouring_cells_with_one_pose_are_one_person() -> None:
     maps.smpl[:, :, 10, 11] = maps.smpl[:, :, 10, 10]
     maps.camera[:, :, 10, 11] = maps.camera[:, :, 10, 10]
     assert len(decode_maps(maps)) == 1
+
+
+def test_bodies_from_a_second_step_are_those_of_the_dense_map() -> None:
+    dense = people_maps(heatmap((40, 7, 0.5), (3, 50, 0.9)))
+    asked = []
+
+    def smpl_at(image, cell):
+        asked.append((image.tolist(), cell.tolist()))
+        return dense.smpl[image, :, cell[:, 1], cell[:, 0]]
+
+    maps = InferenceMaps(*dense[:5], torch.zeros(1, 8, 128, 128))
+    people, wanted = decode_maps(maps, smpl_at=smpl_at), decode_maps(dense)
+    assert asked == [([0, 0], [[3, 50], [40, 7]])]
+    np.testing.assert_array_equal(people.rotations, wanted.rotations)
+    np.testing.assert_array_equal(people.betas, wanted.betas)
+    with pytest.raises(ValueError, match="need smpl_at"):
+        decode_maps(maps)
+    with pytest.raises(RuntimeError, match=r"not finite .* in smpl"):
+        decode_maps(maps, smpl_at=lambda image, cell: smpl_at(image, cell) * torch.nan)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

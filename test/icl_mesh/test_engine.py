@@ -3,16 +3,19 @@
 import json
 import logging
 
+import numpy as np
 import pytest
 import torch
 
 from icl_mesh.engine import create_engine, device, installed_engines, parse_engine, spec
 from icl_mesh.engine.cache import cache_folder, network_key
 from icl_mesh.engine.choose import choose_engine, map_difference
-from icl_mesh.engine.onnx_model import export_onnx
+from icl_mesh.engine.host_patches import cut_on_host
+from icl_mesh.engine.onnx_model import export_onnx, people_path
 from icl_mesh.engine.onnxruntime_engine import OnnxRuntimeEngine
 from icl_mesh.estimator import Estimator
-from icl_mesh.network import NetworkMaps, build_network
+from icl_mesh.network import InferenceMaps, build_network
+from icl_mesh.network.patches import cut_patches
 from icl_mesh.weights import save_weights
 
 SIZE = 64
@@ -26,7 +29,16 @@ def network():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_(0, 0.2)
             module.running_var.uniform_(0.5, 2)
+    torch.nn.init.normal_(network.smpl_branch.merge[-1].weight, std=0.5)
     return network.eval()
+
+
+@pytest.fixture
+def places():
+    """Cells (x, y) of three images: corners, edges, middle; seven, for which nothing is planned."""
+    image = np.array([0, 2, 1, 1, 0, 2, 0])
+    cell = np.array([[0, 0], [7, 0], [0, 7], [7, 7], [3, 0], [4, 5], [6, 2]])
+    return image, cell
 
 
 @pytest.fixture(autouse=True)
@@ -45,25 +57,60 @@ def test_engines_agree_with_torch_for_any_batch(network, images, name, cache) ->
     pytest.importorskip(name)
     pytest.importorskip("onnx")
     with torch.inference_mode():
-        expected = network(images)
+        expected = network.inference_maps(images)
     engine = create_engine(name, network, "cpu", SIZE)
     assert engine.name == f"{name}:f32" and engine.device == torch.device("cpu")
     for batch in (1, 3):
         maps = engine(images[:batch])
-        assert maps._fields == NetworkMaps._fields
+        assert maps._fields == InferenceMaps._fields
         for found, wanted in zip(maps, expected, strict=True):
             scale = max(1.0, float(wanted.abs().max()))
             torch.testing.assert_close(found / scale, wanted[:batch] / scale, rtol=0, atol=2e-5)
     # channels last, as preprocessing leaves images
     again = engine(images.contiguous(memory_format=torch.channels_last))
     assert map_difference(again, expected) < 2e-5
-    assert [path.suffix for path in cache.iterdir()] == [".onnx"]
+    assert sorted(path.suffix for path in cache.iterdir()) == [".onnx", ".onnx"]  # both steps
+
+
+@pytest.mark.parametrize("name", ["torch", "onnxruntime", "openvino"])
+def test_bodies_at_cells_are_those_of_the_dense_map(network, images, places, name) -> None:
+    pytest.importorskip(name)
+    pytest.importorskip("onnx")
+    image, cell = places
+    with torch.inference_mode():
+        wanted = network(images).smpl[image, :, cell[:, 1], cell[:, 0]]
+    engine = create_engine(name, network, "cpu", SIZE)
+    maps = engine(images)
+    for count in (0, 1, 3, 4, 5, 7):  # one engine goes through them by four and one by one
+        found = engine.smpl_at(maps, image[:count], cell[:count])
+        assert found.shape == (count, 142) and found.dtype == torch.float32
+        torch.testing.assert_close(found, wanted[:count], rtol=0, atol=1e-4)
+
+
+def test_patches_on_the_host_are_those_of_the_network(network, images, places) -> None:
+    image, cell = places
+    with torch.inference_mode():
+        maps = network.inference_maps(images)
+        features, hints, inside = cut_patches(maps, torch.from_numpy(image), torch.from_numpy(cell))
+    found = cut_on_host(maps, image, cell)
+    wanted = (features.permute(0, 2, 3, 1), hints, inside)
+    for one, other in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_bodies_in_lower_precision(network, images, places) -> None:
+    image, cell = places
+    exact, rough = (create_engine(name, network) for name in ("torch", "torch:bf16"))
+    wanted = exact.smpl_at(exact(images), image, cell)
+    found = rough.smpl_at(rough(images), image, cell)
+    assert found.dtype == torch.float32
+    assert 1e-4 < map_difference([found], [wanted]) < 0.25
 
 
 def test_the_converted_network_is_kept_and_read_again(network, images, monkeypatch) -> None:
     pytest.importorskip("openvino")
     first = create_engine("openvino", network, "cpu", SIZE)(images)
-    monkeypatch.setattr("icl_mesh.engine.onnx_model.export_onnx", None)  # must not be needed
+    monkeypatch.setattr("icl_mesh.engine.onnx_model._export", None)  # must not be needed
     again = create_engine("openvino", network, "cpu", SIZE)(images)
     assert map_difference(again, first) == 0
     other = build_network("mobilenet_v2", head_width=0.125).eval()
@@ -92,7 +139,7 @@ def test_where_the_cache_lies(monkeypatch, tmp_path) -> None:
 
 def test_lower_precision_is_only_what_is_asked_for(network, images) -> None:
     with torch.inference_mode():
-        expected = network(images)
+        expected = network.inference_maps(images)
     assert map_difference(create_engine("torch", network)(images), expected) < 1e-5
     engine = create_engine("torch:bf16", network)
     maps = engine(images)
@@ -102,7 +149,7 @@ def test_lower_precision_is_only_what_is_asked_for(network, images) -> None:
     # Weights cast once are the weights that autocast makes of the network's own on every call.
     assert network.center_branch[-1].weight.dtype == torch.float32
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        assert map_difference(maps, network(images)) == 0
+        assert map_difference(maps, network.inference_maps(images)) == 0
 
 
 @pytest.mark.parametrize(
@@ -139,21 +186,28 @@ def test_a_missing_engine_stops_before_weights_are_read() -> None:
 
 
 class _Fake:
-    """An engine with maps that are off by `error` and takes `calls` as its time."""
+    """An engine with maps and bodies that are off by `errors` and `steps` as the time of each."""
 
-    def __init__(self, network, error, steps, clock):
-        self.network, self.error, self.steps, self.clock = network, error, steps, clock
+    def __init__(self, network, errors, steps, clock):
+        self.network, self.errors, self.steps, self.clock = network, errors, steps, clock
 
     def __call__(self, images):
-        self.clock[0] += self.steps
+        self.clock[0] += self.steps[0]
         with torch.inference_mode():
-            maps = self.network(images)
-        return maps._replace(camera=maps.camera + self.error)
+            maps = self.network.inference_maps(images)
+        return maps._replace(camera=maps.camera + self.errors[0])
+
+    def smpl_at(self, maps, image, cell):
+        self.clock[0] += self.steps[1]
+        with torch.inference_mode():
+            smpl = self.network.smpl_at(maps, torch.from_numpy(image), torch.from_numpy(cell))
+        return smpl + self.errors[1]
 
 
 @pytest.fixture
 def choose(network, monkeypatch):
-    """({name: (error, time)}) -> name of the chosen engine, and how many were built."""
+    """({name: (errors, times)}, each of both steps) -> name of the chosen engine, and how many were
+    built."""
     clock = [0.0]
     monkeypatch.setattr("icl_mesh.engine.choose.time.perf_counter", lambda: clock[0])
 
@@ -166,10 +220,10 @@ def choose(network, monkeypatch):
 
         def make(chosen):
             built.append(chosen.name)
-            error, steps = engines[chosen.name]
-            if error is None:
+            errors, steps = engines[chosen.name]
+            if errors is None:
                 raise LookupError("its library is broken")  # whatever it may throw
-            fake = _Fake(network, error, steps, clock)
+            fake = _Fake(network, errors, steps, clock)
             fake.spec = chosen.name
             return fake
 
@@ -179,12 +233,13 @@ def choose(network, monkeypatch):
     return run
 
 
-def test_auto_takes_the_fastest_that_agrees_and_remembers_it(choose, caplog, cache) -> None:
+@pytest.mark.parametrize("errors", [(1.0, 0.0), (0.0, 1.0)])
+def test_auto_takes_the_fastest_that_agrees_and_remembers_it(choose, caplog, cache, errors) -> None:
     engines = {
-        "torch": (0.0, 5.0),
-        "onnxruntime": (1e-4, 3.0),
-        "openvino": (1.0, 1.0),  # fast and wrong
-        "tensorrt": (None, 1.0),  # does not start
+        "torch": ((0, 0), (3.0, 2.0)),
+        "onnxruntime": ((1e-4, 1e-4), (2.0, 1.0)),
+        "openvino": (errors, (1.0, 0.0)),  # fast and wrong
+        "tensorrt": (None, (1.0, 0.0)),  # does not start
     }
     with caplog.at_level(logging.WARNING):
         assert choose(engines) == ("onnxruntime", 5)
@@ -199,36 +254,58 @@ def test_auto_takes_the_fastest_that_agrees_and_remembers_it(choose, caplog, cac
         assert choose(engines) == ("onnxruntime", 5)
 
 
+def test_auto_counts_the_time_of_both_steps(choose) -> None:
+    exact = (0, 0)
+    assert choose({"torch": (exact, (1.0, 3.0)), "openvino": (exact, (2.0, 1.0))})[0] == "openvino"
+
+
 def test_auto_with_torch_alone(choose) -> None:
-    assert choose({"torch": (0.0, 1.0)}) == ("torch", 1)
+    assert choose({"torch": ((0, 0), (1.0, 1.0))}) == ("torch", 1)
 
 
 def test_maps_that_are_not_finite_never_agree(network, images) -> None:
     with torch.inference_mode():
-        maps = network(images)
-    broken = maps._replace(smpl=torch.full_like(maps.smpl, torch.nan))
+        maps = network.inference_maps(images)
+    broken = maps._replace(features=torch.full_like(maps.features, torch.nan))
     assert map_difference(broken, maps) == float("inf")
 
 
 def test_an_onnx_file_beside_the_weights(network, tmp_path, images) -> None:
     pytest.importorskip("openvino")
+    onnx = pytest.importorskip("onnx")
     path = tmp_path / "net.safetensors"
     save_weights(path, network, {"input_size": SIZE, "body": "icl_default_body"})
     beside = path.with_suffix(".onnx")
-    beside.write_bytes(export_onnx(network, SIZE))
+    second = people_path(beside)
+    assert second == tmp_path / "net.people.onnx"
+
+    def write(of, size=SIZE):
+        for file, data in zip((beside, second), export_onnx(of, size), strict=True):
+            file.write_bytes(data)
+
+    def refused(message):
+        with pytest.raises(ValueError, match=message):
+            Estimator.load(path, device="cpu", engine="openvino")
+
+    write(network)
     assert Estimator.load(path, device="cpu", engine="openvino").engine.name == "openvino:f32"
-    assert not cache_folder().exists()  # the file was enough
+    assert not cache_folder().exists()  # the files were enough
 
     other = build_network("mobilenet_v2", head_width=0.125).eval()
-    beside.write_bytes(export_onnx(other, SIZE))
-    with pytest.raises(ValueError, match=r"net\.onnx holds another network, not the weights besid"):
-        Estimator.load(path, device="cpu", engine="openvino")
-    beside.write_bytes(export_onnx(network, 128))
-    with pytest.raises(ValueError, match=r"net\.onnx holds input size 128, .* at input size 64"):
-        Estimator.load(path, device="cpu", engine="openvino")
+    second.write_bytes(export_onnx(other, SIZE).people)
+    refused(r"net\.people\.onnx holds another network, not the weights beside it in version")
+    write(other)
+    refused(r"net\.onnx holds another network, not the weights beside it at input size 64 in ver")
+    write(network, 128)
+    refused(r"net\.onnx holds input size 128, .* at input size 64")
+    write(network)
+    old = onnx.load_from_string(beside.read_bytes())
+    (version,) = [entry for entry in old.metadata_props if "version" in entry.key]
+    old.metadata_props.remove(version)  # as written before there were versions
+    onnx.save(old, beside)
+    refused(r"net\.onnx holds an export of version 1, .* write it again with `icl-mesh export`")
     beside.write_bytes(b"no model")
-    with pytest.raises(ValueError, match=r"net\.onnx: not an ONNX file, or broken|another network"):
-        Estimator.load(path, device="cpu", engine="openvino")
+    refused(r"net\.onnx: not an ONNX file, or broken|another network")
 
 
 def _in_words(text):
@@ -317,11 +394,13 @@ def test_onnxruntime_on_a_gpu_without_memory(network, monkeypatch, caplog, momen
         return kind(model, options, providers=providers)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", session)
-    data = export_onnx(network, SIZE)
+    # The second step is torch's, which may be built without CUDA here.
+    monkeypatch.setattr("icl_mesh.engine.onnxruntime_engine.EagerPeople", lambda *_: None)
+    models = export_onnx(network, SIZE)
 
     class Model:
         def __init__(self, on):
-            self.engine = OnnxRuntimeEngine(data, on)
+            self.engine = OnnxRuntimeEngine(models, network, on)
 
         def __call__(self, image):
             self.engine(torch.zeros(1, 3, SIZE, SIZE))
