@@ -105,7 +105,7 @@ class SmplBranch(nn.Module):
         for block in (first, second):
             inside = middle(inside, x.shape[-1])
             x = block.on_patches(x * inside, inside)
-        return unpadded(last, x).flatten(1)
+        return unpadded(last, x)[:, :, 0, 0]
 
 
 def projector() -> nn.Sequential:

@@ -206,16 +206,16 @@ def test_multiply_adds_are_those_of_the_paper():
 
 
 def test_multiply_adds_of_the_smpl_branch_are_counted_by_person():
-    """By hand, from Table 1 at head width 0.25 (16 and 32 channels, 32 + 2 features): 3x3
+    """By hand, from Table 1 at head width 0.25 (16 and 32 channels, 48 + 2 features): 3x3
     convolutions at 11 x 11, 9 x 9, 7 x 7, 5 x 5, 3 x 3 and 1 x 1 cells."""
     network = build_network("mobilenet_v2", 0.25).eval()
-    stem = 11 * 11 * 34 * 16
+    stem = 11 * 11 * 50 * 16
     paths = 9 * 9 * ((16 + 1 + 64) + (16 + 24 + 64)) * 16
     blocks = (7 * 7 + 5 * 5 + 3 * 3 + 1) * 32 * 32
     person = 9 * (stem + paths + blocks) + 32 * 142
     nobody, three = (count_gmac(network, 128, people) for people in (0, 3))
     assert (three - nobody) * 1e9 == pytest.approx(3 * person, rel=1e-9)
-    dense = 16 * 16 * (9 * (34 * 16 + (81 + 104) * 16 + 4 * 32 * 32) + 32 * 142)
+    dense = 16 * 16 * (9 * (50 * 16 + (81 + 104) * 16 + 4 * 32 * 32) + 32 * 142)
     assert (count_gmac(network, 128) - nobody) * 1e9 == pytest.approx(dense, rel=1e-9)
 
 

@@ -221,7 +221,7 @@ def test_export_writes_onnx_and_checks_the_engines(
     shape = [d.dim_param or d.dim_value for d in images.type.tensor_type.shape.dim]
     assert shape == ["batch", 3, 256, 256]
     people = onnx.load(tmp_path / "model.people.onnx").graph
-    channels = 32 + 2  # of this network's backbone, and its coordinates
+    channels = 48 + 2  # of this network's backbone, and its coordinates
     shapes = {
         value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
         for value in (*people.input, *people.output)
