@@ -24,6 +24,7 @@ from icl_mesh.lens import Lens
 MIN_DEPTH_RATIO = 0.2
 
 Array = TypeVar("Array", npt.NDArray[np.float64], torch.Tensor)
+AnyArray = TypeVar("AnyArray", npt.NDArray[np.floating[Any]], torch.Tensor)
 
 
 @dataclass(frozen=True)
@@ -217,12 +218,9 @@ def root_from_weak_perspective(
 
 
 def project_from_weak(
-    points: torch.Tensor,
-    weak: torch.Tensor,
-    inverse_focal: torch.Tensor,
-    principal: torch.Tensor,
-) -> torch.Tensor:
-    """Project root-relative points with the network's camera; differentiable.
+    points: AnyArray, weak: AnyArray, inverse_focal: AnyArray, principal: AnyArray
+) -> AnyArray:
+    """Project root-relative points with the network's camera: tensors (differentiable) or arrays.
 
     points [N, K, 3]: metres from the root, camera axes. weak [N, 3]: (s, tx, ty).
     inverse_focal [N]: 1 / SquareCamera.focal; 0 gives plain weak perspective, for images of
@@ -235,6 +233,4 @@ def project_from_weak(
     scale, shift = weak[:, None, :1], weak[:, None, 1:]
     depth_ratio = 1 + points[..., 2:] * scale * inverse_focal[:, None, None]
     center = principal[:, None, :]
-    return center + (scale * points[..., :2] + shift - center) / depth_ratio.clamp(
-        min=MIN_DEPTH_RATIO
-    )
+    return center + (scale * points[..., :2] + shift - center) / depth_ratio.clip(MIN_DEPTH_RATIO)

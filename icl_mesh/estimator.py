@@ -12,13 +12,14 @@ import torch
 
 from icl_mesh.body import BodyModel
 from icl_mesh.body.posing import Poser
+from icl_mesh.body.rig import KeypointRig
 from icl_mesh.camera import Camera
 from icl_mesh.confidence import VISIBLE_CONFIDENCE, joint_confidence, unit
 from icl_mesh.decoding import PEAK_THRESHOLD, check_finite, decode_maps
 from icl_mesh.engine import Engine, create_engine, parse_engine, resolve_device
 from icl_mesh.engine.device import on_gpu_or_cpu
 from icl_mesh.letterbox import Letterbox
-from icl_mesh.lifting import lift
+from icl_mesh.lifting import HostLifter
 from icl_mesh.network import IclMeshNetwork
 from icl_mesh.people import FloatArray, People
 from icl_mesh.placement import place_bodies
@@ -61,6 +62,13 @@ class Estimator:
         self.network = network.to(self.engine.device).eval()
         self.body = body.to(self.engine.device)
         self._poser = Poser(self.body)
+        self._lifter = (
+            None
+            if network.lifter is None
+            else HostLifter(
+                network.lifter, self._poser, KeypointRig(self.body), network.keypoint_channels
+            )
+        )
         self.input_size = input_size
         self.threshold = _checked_threshold(threshold)
         self.weights_version = weights_version
@@ -164,11 +172,9 @@ class Estimator:
 
         skeletons = self._poser.skeletons(found.betas, found.rotations)
         clock.lap("body")
-        if self.network.lifter is not None:
-            found = lift(found, skeletons.joints, maps.joint_heatmaps, self.network.lifter, square)
+        if self._lifter is not None:
+            found, skeletons = self._lifter(found, skeletons, maps, square)
             clock.lap("decode")
-            skeletons = self._poser.skeletons(found.betas, found.rotations)
-            clock.lap("body")
         body_joints = skeletons.joints.astype(np.float64)
         root = place_bodies(body_joints - body_joints[:, :1], found.weak, letterbox, camera)
         translation = root - body_joints[:, 0]

@@ -1,100 +1,116 @@
-"""Evidence of joints around a first pose, and the pose that the lifter makes of both."""
+"""People with poses that fit the joints seen around them: what the lifter is given, and makes.
+
+On the host, with numpy and the lifter's batch norms folded: a few small products for all people.
+"""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from icl_mesh.body.posing import Poser, Skeletons
+from icl_mesh.body.rig import KeypointRig
 from icl_mesh.camera import SquareCamera, project_from_weak
 from icl_mesh.decoding import REGRESSED_JOINTS, Detections, check_finite
-from icl_mesh.network.lifter import PoseLifter
+from icl_mesh.evidence import Evidence, gather_evidence
+from icl_mesh.network import InferenceMaps, KeypointChannels
+from icl_mesh.network.lifter import (
+    PASSES,
+    LifterInputs,
+    PoseLifter,
+    bounded_camera,
+    split_outputs,
+)
+from icl_mesh.rotation import matrices_from_6d, sixd_from_matrices
 
 Floats = npt.NDArray[np.floating[Any]]
 Array = TypeVar("Array", Floats, torch.Tensor)
 
-#: Standard deviation of the window around a joint's first place, as a share of the person's
-#: extent (the diagonal of the joints' box): wide enough for an arm that hangs where it is raised.
-WINDOW = 0.2
+
+class HostLifter:
+    """A trained lifter with all that it needs of a body."""
+
+    def __init__(
+        self,
+        lifter: PoseLifter,
+        poser: Poser,
+        rig: KeypointRig,
+        channels: KeypointChannels | None,
+    ) -> None:
+        """channels: of the network's backbone (IclMeshNetwork.keypoint_channels)."""
+        self._layers = lifter.folded()
+        self._poser, self._rig, self._channels = poser, rig, channels
+
+    def __call__(
+        self, found: Detections, skeletons: Skeletons, maps: InferenceMaps, camera: SquareCamera
+    ) -> tuple[Detections, Skeletons]:
+        """People with the pose, shape and camera that fit the joints seen around them, and their
+        skeletons. skeletons: of the first poses. A lens is left out. Raises RuntimeError where maps
+        are not finite.
+        """
+        first, evidence = found, None
+        for _ in range(PASSES):
+            joints, keypoints = square_points(skeletons, self._rig, found.weak, camera)
+            if evidence is None:
+                evidence = gather_evidence(maps, self._channels, found.peaks, joints, keypoints)
+                check_finite(joint_heatmaps=evidence.joints.strength)
+            inputs = lifter_inputs(evidence, joints, keypoints, first.weak, camera)
+            found = self._lifted(found, inputs)
+            skeletons = self._poser.skeletons(found.betas, found.rotations)
+        check_finite(lifted=found.rotations)
+        return found, skeletons
+
+    def _lifted(self, found: Detections, inputs: LifterInputs) -> Detections:
+        sixd = sixd_from_matrices(found.rotations[:, :REGRESSED_JOINTS])
+        x = inputs.rows(sixd, found.betas)
+        for weights, bias in self._layers[:-1]:
+            x = np.maximum(x @ weights + bias, 0)
+        weights, bias = self._layers[-1]
+        turns, shape, camera = split_outputs(x @ weights + bias)
+        rotations = found.rotations.copy()
+        rotations[:, :REGRESSED_JOINTS] = matrices_from_6d(sixd + turns.reshape(sixd.shape))
+        weak = moved_camera(found.weak, bounded_camera(camera))
+        betas = found.betas + shape
+        return Detections(found.peaks, weak, rotations, betas, found.center_instance)
 
 
-class Evidence(NamedTuple):
-    """Where each joint of N people is seen: points [N, 24, 2], square coordinates of the cell that
-    answers; strength [N, 24], the heatmap's probability there."""
-
-    points: Floats
-    strength: Floats
+def square_points(
+    skeletons: Skeletons, rig: KeypointRig, weak: Floats, camera: SquareCamera
+) -> tuple[Floats, Floats]:
+    """Joints [N, 24, 2] and keypoints [N, 17, 2] of skeletons under weak cameras [N, 3], in square
+    coordinates."""
+    joints = skeletons.joints
+    points = np.concatenate((joints, rig(joints, skeletons.world)), axis=1) - joints[:, :1]
+    square = square_joints(points, weak, camera)
+    return square[:, : joints.shape[1]], square[:, joints.shape[1] :]
 
 
 def square_joints(joints: Floats, weak: Floats, camera: SquareCamera) -> Floats:
-    """Joints [N, J, 3] in metres from the root, by weak cameras (s, tx, ty) [N, 3], in the image:
+    """Points [N, J, 3] in metres from the root, by weak cameras (s, tx, ty) [N, 3], in the image:
     square coordinates [N, J, 2]."""
-    placed = torch.from_numpy(joints), torch.from_numpy(weak)
-    inverse_focal = placed[1].new_full((len(weak),), 1 / camera.focal)
-    principal = placed[1].new_tensor([camera.px, camera.py]).expand(len(weak), 2)
-    return project_from_weak(*placed, inverse_focal, principal).numpy()
+    inverse_focal = np.full(len(weak), 1 / camera.focal, weak.dtype)
+    principal = np.broadcast_to(np.array([camera.px, camera.py], weak.dtype), (len(weak), 2))
+    return project_from_weak(joints, weak, inverse_focal, principal)
 
 
-def find_evidence(heatmaps: Floats, image: npt.NDArray[np.int64], joints: Floats) -> Evidence:
-    """The best cell for each joint of each person near where the first pose has it.
-
-    heatmaps [B, 24, H, W]; image [N]: each person's; joints [N, 24, 2]: square coordinates. Cells
-    weigh by a Gaussian around the joint, since the same joint of somebody else is seen as well.
-    """
-    height, width = heatmaps.shape[2:]
-    sides = np.array([width, height], np.float32)
-    # In float32 throughout: these are the largest arrays of a frame outside the network.
-    cell = (joints.astype(np.float32) + 1) / 2 * sides - np.float32(0.5)
-    extent = np.linalg.norm(np.ptp(cell, axis=1), axis=1)
-    spread = 2 * np.square(WINDOW * np.maximum(extent, 1e-3))[:, None, None]
-    # Far from everything a Gaussian is zero: so many joints would all be seen in cell 0.
-    near = [
-        np.maximum(
-            np.exp(-np.square(np.arange(side, dtype=np.float32) - cell[..., axis, None]) / spread),
-            np.float32(1e-12),
-        )
-        for axis, side in enumerate((width, height))
-    ]
-    weighed = heatmaps[image]
-    weighed *= near[1][..., None]
-    weighed *= near[0][:, :, None]
-    best = weighed.reshape(*weighed.shape[:2], -1).argmax(axis=2)
-    y, x = np.divmod(best, width)
-    strength = heatmaps[image[:, None], np.arange(heatmaps.shape[1]), y, x]
-    return Evidence((np.stack((x, y), axis=2) + 0.5) / sides * 2 - 1, strength)
-
-
-def lift(
-    found: Detections,
-    joints: Floats,
-    heatmaps: torch.Tensor,
-    lifter: PoseLifter,
-    camera: SquareCamera,
-) -> Detections:
-    """People with the pose, shape and camera that fit the joints seen around them.
-
-    joints [N, 24, 3]: of the first pose, metres in body axes. heatmaps [B, 24, H, W]. A lens is
-    left out. Raises RuntimeError where heatmaps are not finite.
-    """
-    device = next(lifter.parameters()).device
-    guessed = square_joints(joints - joints[:, :1], found.weak, camera)
-    evidence = find_evidence(heatmaps.float().cpu().numpy(), found.peaks.image, guessed)
-    first = (
-        in_metres(evidence.points, found.weak),
-        evidence.strength,
-        found.rotations[:, :REGRESSED_JOINTS],
-        found.betas,
-        in_metres(guessed, found.weak),
+def lifter_inputs(
+    evidence: Evidence, joints: Floats, keypoints: Floats, weak: Floats, camera: SquareCamera
+) -> LifterInputs:
+    """Evidence and the pose at hand (square coordinates), by the first weak cameras [N, 3]."""
+    return LifterInputs(
+        in_metres(evidence.joints.points, weak),
+        evidence.joints.strength,
+        in_metres(evidence.keypoints.points, weak),
+        evidence.keypoints.strength,
+        in_metres(evidence.regressed.points, weak),
+        evidence.regressed.strength,
+        in_metres(joints, weak),
+        in_metres(keypoints, weak),
+        weak[:, 1:] / camera.focal,
     )
-    lifted = lifter(*(torch.as_tensor(part, dtype=torch.float32, device=device) for part in first))
-    weak = moved_camera(torch.as_tensor(found.weak, device=device), lifted.camera).cpu().numpy()
-    turned, betas = lifted.rotations.cpu().numpy(), lifted.betas.cpu().numpy()
-    check_finite(joint_heatmaps=evidence.strength, lifted=turned)
-    rotations = found.rotations.copy()
-    rotations[:, :REGRESSED_JOINTS] = turned
-    return Detections(found.peaks, weak, rotations, betas, found.center_instance)
 
 
 def in_metres(square: Array, weak: Array) -> Array:
@@ -102,7 +118,11 @@ def in_metres(square: Array, weak: Array) -> Array:
     return (square - weak[:, None, 1:]) / weak[:, None, :1]
 
 
-def moved_camera(weak: torch.Tensor, change: torch.Tensor) -> torch.Tensor:
+def moved_camera(weak: Array, change: Array) -> Array:
     """Weak cameras [N, 3] after a change [N, 3] as Lifted.camera."""
     scale = weak[:, :1]
-    return torch.cat((scale * change[:, :1].exp(), weak[:, 1:] + scale * change[:, 1:]), dim=1)
+    if isinstance(weak, torch.Tensor):
+        return torch.cat((scale * change[:, :1].exp(), weak[:, 1:] + scale * change[:, 1:]), dim=1)
+    return np.concatenate(
+        (scale * np.exp(change[:, :1]), weak[:, 1:] + scale * change[:, 1:]), axis=1
+    )

@@ -20,21 +20,22 @@ from tqdm import tqdm
 
 from icl_mesh.body import BodyModel
 from icl_mesh.body.posing import Poser
-from icl_mesh.camera import project_from_weak
-from icl_mesh.decoding import REGRESSED_JOINTS, decode_maps
+from icl_mesh.body.rig import FACE, KEYPOINT_BONE, KeypointRig
+from icl_mesh.decoding import REGRESSED_JOINTS, Detections, decode_maps
 from icl_mesh.engine import create_engine
+from icl_mesh.evidence import gather_evidence
 from icl_mesh.letterbox import Letterbox
-from icl_mesh.lifting import find_evidence, in_metres, moved_camera, square_joints
-from icl_mesh.network import IclMeshNetwork
-from icl_mesh.network.lifter import Lifted, PoseLifter
+from icl_mesh.lifting import in_metres, lifter_inputs, square_points
+from icl_mesh.network import IclMeshNetwork, InferenceMaps
+from icl_mesh.network.lifter import PoseLifter
 from icl_mesh.preprocessing import preprocess
 from icl_mesh.weights import load_weights, save_weights
 from icl_mesh_training.data.files import read_image
+from icl_mesh_training.lifting_fit import Samples, fit, in_image, lift_samples
 from icl_mesh_training.losses import procrustes_align
 from icl_mesh_training.provenance import git_revision
-from icl_mesh_training.scenes.labels import OUTSIDE, VISIBLE, SceneLabels
-
-Samples = dict[str, torch.Tensor]
+from icl_mesh_training.scenes.labels import SceneLabels
+from icl_mesh_training.truth import truth_of_scene
 
 #: Input sizes at which people are looked for, in turns: evidence is as coarse as the map.
 SIZES = (288, 384)
@@ -88,154 +89,108 @@ def collect(
 ) -> Samples:
     """People that the network finds in rendered scenes (their .npz), with the truth.
 
-    Returns, for N people: points, flat, truth_points [N, 24, 2] (joints seen, of the first pose and
-    true ones, in the image, in metres of the first pose's weak camera), strength [N, 24], state u8
-    [N, 24] (as SceneLabels.occlusion), rotations, truth_rotations [N, 22, 3, 3], betas, truth_betas
-    [N, 10], joints, truth_joints [N, 24, 3] (metres from the root), weak [N, 3], inverse_focal [N],
-    principal [N, 2] (see project_from_weak). Raises ValueError where nobody is found.
+    Returns, for N people: the fields of LifterInputs; rotations [N, 22, 3, 3], betas [N, 10],
+    first_joints [N, 24, 3] (metres from the root) of the first pose; weak [N, 3], inverse_focal
+    [N], principal [N, 2] (see project_from_weak); truth_points [N, 24, 2], truth_keypoints
+    [N, 17, 2] in the image, in metres of the weak camera, truth_rotations, truth_betas,
+    truth_joints; state u8 [N, 24] (as SceneLabels.occlusion); facing [N, 5]: cosine of the angle by
+    which nose, eyes and ears look at the camera. Raises ValueError where nobody is found.
     """
     engines = [create_engine(engine, network, "cpu", size) for size in sizes]
-    poser, rows = Poser(body), []
+    people, rows = _People(network, body), []
     for number, path in enumerate(tqdm(scenes, desc="people", unit="scene")):
         labels = SceneLabels.load(path)
-        size = sizes[number % len(sizes)]
+        engine_now, size = engines[number % len(sizes)], sizes[number % len(sizes)]
         images, letterbox = preprocess(read_image(path.with_suffix(".jpg")), size)
         with torch.inference_mode():
-            maps = engines[number % len(sizes)](images)
-        found = decode_maps(maps, THRESHOLD, partial(engines[number % len(sizes)].smpl_at, maps))
-        if not len(found) or not len(labels):
-            continue
-        joints = poser.skeletons(found.betas, found.rotations).joints
-        joints = joints - joints[:, :1]
-        camera = letterbox.camera(labels.camera)
-        guessed = square_joints(joints, found.weak, camera)
-        evidence = find_evidence(maps.joint_heatmaps.numpy(), found.peaks.image, guessed)
-        true = _square_truth(labels, letterbox)
-        seen, flat = in_metres(evidence.points, found.weak), in_metres(guessed, found.weak)
-        for row, column in _pairs(guessed, true, labels.visible_share):
-            turns = Rotation.from_rotvec(labels.pose[column].reshape(-1, 3)).as_matrix()
-            rows.append(
-                {
-                    "points": seen[row],
-                    "flat": flat[row],
-                    "strength": evidence.strength[row],
-                    "rotations": found.rotations[row, :REGRESSED_JOINTS],
-                    "betas": found.betas[row],
-                    "joints": joints[row],
-                    "truth_points": in_metres(true[None, column], found.weak[None, row])[0],
-                    "truth_rotations": turns[:REGRESSED_JOINTS],
-                    "truth_betas": labels.betas[column],
-                    "truth_joints": labels.joints_m[column] - labels.joints_m[column, :1],
-                    "state": labels.occlusion[column],
-                    "weak": found.weak[row],
-                    "inverse_focal": np.float32(1 / camera.focal),
-                    "principal": np.array([camera.px, camera.py], np.float32),
-                }
-            )
+            maps = engine_now(images)
+        found = decode_maps(maps, THRESHOLD, partial(engine_now.smpl_at, maps))
+        if len(found) and len(labels):
+            rows += people.of_scene(found, maps, labels, letterbox)
     if not rows:
         raise ValueError(f"nobody was found in {len(scenes)} scenes: there is nothing to learn")
     return {
-        name: torch.from_numpy(np.stack([row[name] for row in rows])).to(
+        name: torch.from_numpy(np.concatenate([row[name] for row in rows])).to(
             torch.uint8 if name == "state" else torch.float32
         )
         for name in rows[0]
     }
 
 
-def fit(
-    lifter: PoseLifter, body: BodyModel, samples: Samples, *, steps: int, seed: int = 0
-) -> None:
-    """Train the lifter in place, by AdamW at a rate that falls from 0.001, 256 people a step."""
-    generator = torch.Generator().manual_seed(seed)
-    lifter.requires_grad_(True).train()
-    optimizer = torch.optim.AdamW(lifter.parameters(), lr=1e-3, weight_decay=0.02)
-    rate = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 1e-3, total_steps=steps, pct_start=min(0.5, 50 / steps)
-    )
-    count = len(samples["points"])
-    for _ in tqdm(range(steps), desc="lifter", unit="step"):
-        chosen = torch.randint(count, (min(256, count),), generator=generator)
-        batch = {name: value[chosen] for name, value in samples.items()}
-        points, strength = imagined(batch["truth_points"], batch["state"], generator)
-        real = torch.rand(len(chosen), 1, generator=generator) < 0.5
-        points = torch.where(real[..., None], batch["points"], points)
-        strength = torch.where(real, batch["strength"], strength)
-        loss = lifting_loss(_lifted(lifter, batch, points, strength), body, batch)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        rate.step()
-    lifter.requires_grad_(False).eval()
+class _People:
+    """Makes samples of people found in scenes."""
+
+    def __init__(self, network: IclMeshNetwork, body: BodyModel) -> None:
+        self.channels, self.body = network.keypoint_channels, body
+        self.poser, self.rig = Poser(body), KeypointRig(body)
+
+    def of_scene(
+        self, found: Detections, maps: InferenceMaps, labels: SceneLabels, letterbox: Letterbox
+    ) -> list[dict[str, np.ndarray]]:
+        """Samples of those who are found near somebody true, in one dict or none."""
+        skeletons = self.poser.skeletons(found.betas, found.rotations)
+        camera = letterbox.camera(labels.camera)
+        joints, keypoints = square_points(skeletons, self.rig, found.weak, camera)
+        pairs = _pairs(joints, _square_truth(labels, letterbox), labels.visible_share)
+        if not pairs:
+            return []
+        row, column = (np.array(side) for side in zip(*pairs, strict=True))
+        found, joints, keypoints = found.select(row), joints[row], keypoints[row]
+        evidence = gather_evidence(maps, self.channels, found.peaks, joints, keypoints)
+        inputs = lifter_inputs(evidence, joints, keypoints, found.weak, camera)
+        count = len(found)
+        first = inputs._asdict() | {
+            "rotations": found.rotations[:, :REGRESSED_JOINTS],
+            "betas": found.betas,
+            "first_joints": (skeletons.joints - skeletons.joints[:, :1])[row],
+            "weak": found.weak,
+            "inverse_focal": np.full(count, 1 / camera.focal),
+            "principal": np.tile([camera.px, camera.py], (count, 1)),
+        }
+        return [first | self.truth(labels, column, letterbox, found.weak)]
+
+    def truth(
+        self, labels: SceneLabels, people: np.ndarray, letterbox: Letterbox, weak: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """What is true of these people of a scene, who were found with these weak cameras."""
+        turns = Rotation.from_rotvec(labels.pose[people].reshape(-1, 3)).as_matrix()
+        turns = turns.reshape(-1, 24, 3, 3).astype(np.float32)
+        betas, joints = labels.betas[people].astype(np.float32), labels.joints_m[people]
+        keypoints = truth_of_scene(labels, self.body, 0.0).keypoints
+        assert keypoints is not None  # scenes have all labels
+        keypoints = letterbox.square_from_px(keypoints[people, :, :2])
+        skeletons, rig = self.poser.skeletons(betas, turns), self.rig
+        # From the head joint through a keypoint: where that part of the face looks.
+        outwards = skeletons.world[:, KEYPOINT_BONE[:FACE]] @ rig.offsets[:FACE, :, None]
+        face = rig(skeletons.joints, skeletons.world)[:, :FACE] - skeletons.joints[:, :1]
+        toward = face + joints[:, :1]
+        return {
+            "truth_points": in_metres(_square_truth(labels, letterbox)[people], weak),
+            "truth_keypoints": in_metres(np.nan_to_num(keypoints, nan=10.0), weak),
+            "truth_rotations": turns[:, :REGRESSED_JOINTS],
+            "truth_betas": betas,
+            "truth_joints": joints - joints[:, :1],
+            "state": labels.occlusion[people],
+            "facing": -(_unit(outwards[..., 0]) * _unit(toward)).sum(axis=2),
+        }
 
 
-def imagined(
-    true: torch.Tensor, state: torch.Tensor, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """True joints [N, 24, 2] in metres, seen with errors; and the strength [N, 24] of each.
-
-    Every person gets spreads and chances of their own. Hidden joints are weak, and sometimes
-    somewhere else; joints outside the image, and some others, are not seen at all.
-    """
-    people, joints = state.shape
-
-    def normal(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator)
-
-    def uniform(*shape: int) -> torch.Tensor:
-        return torch.rand(*shape, generator=generator)
-
-    points = true + 0.03 * normal(people, 1, 1).mul(0.6).exp() * normal(people, joints, 2)
-    hidden = state != VISIBLE
-    wrong = uniform(people, joints) < 0.2 * uniform(people, 1)
-    wrong |= hidden & (uniform(people, joints) < 0.35)
-    points = points + 0.2 * wrong[..., None] * normal(people, joints, 2)
-    weak, strong = 0.5 * uniform(people, joints), 0.25 + 0.65 * uniform(people, joints)
-    unseen = (uniform(people, joints) < 0.4 * uniform(people, 1)) | (state == OUTSIDE)
-    return points, torch.where(hidden | wrong, weak, strong) * ~unseen
-
-
-def lifting_loss(lifted: Lifted, body: BodyModel, batch: Samples) -> torch.Tensor:
-    """Turns, joints in space, joints in the image, shape; weights as they balance at the start."""
-    joints = _joints(lifted, body)
-    turns = (lifted.rotations - batch["truth_rotations"]).square().sum((-1, -2)).add(1e-6).sqrt()
-    weak = batch["weak"]
-    camera = moved_camera(weak, lifted.camera), batch["inverse_focal"], batch["principal"]
-    flat = in_metres(project_from_weak(joints, *camera), weak)
-    inside = batch["state"] != OUTSIDE
-    apart = (flat - batch["truth_points"]).norm(dim=-1).clamp(max=1.0)[inside]
-    return (
-        2.0 * turns[:, 1:].mean()
-        + 0.7 * turns[:, 0].mean()
-        + 6.0 * (joints - batch["truth_joints"]).norm(dim=-1).mean()
-        + 10.0 * apart.mean()
-        + 0.1 * (lifted.betas - batch["truth_betas"]).norm(dim=-1).mean()
-    )
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 @torch.inference_mode()
 def errors_mm(lifter: PoseLifter, body: BodyModel, samples: Samples) -> dict[str, float]:
     """MPJPE and PA-MPJPE of the first poses and of the lifted ones, mm, over all samples."""
-    true = samples["truth_joints"]
-    lifted = _joints(_lifted(lifter, samples, samples["points"], samples["strength"]), body)
+    true, rig = samples["truth_joints"], KeypointRig(body)
+    last = lift_samples(lifter, body, rig, samples)[-1]
+    lifted = in_image(last, body, rig, samples)[0]
     result = {}
-    for name, joints in (("first", samples["joints"]), ("lifted", lifted)):
+    for name, joints in (("first", samples["first_joints"]), ("lifted", lifted)):
         aligned = procrustes_align(joints, true)
         result[f"{name}_mpjpe_mm"] = 1000 * (joints - true).norm(dim=-1).mean().item()
         result[f"{name}_pa_mpjpe_mm"] = 1000 * (aligned - true).norm(dim=-1).mean().item()
     return result
-
-
-def _lifted(
-    lifter: PoseLifter, samples: Samples, points: torch.Tensor, strength: torch.Tensor
-) -> Lifted:
-    first = (samples[name] for name in ("rotations", "betas", "flat"))
-    return lifter(points, strength, *first)
-
-
-def _joints(lifted: Lifted, body: BodyModel) -> torch.Tensor:
-    hands = torch.eye(3).expand(len(lifted.betas), 24 - REGRESSED_JOINTS, 3, 3)
-    joints = body.joints(lifted.betas, torch.cat((lifted.rotations, hands), dim=1))
-    return joints - joints[:, :1]
 
 
 def _square_truth(labels: SceneLabels, letterbox: Letterbox) -> np.ndarray:

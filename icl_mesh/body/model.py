@@ -138,9 +138,15 @@ class BodyModel(nn.Module):
 
     def joints(self, betas: torch.Tensor, rotations: torch.Tensor) -> torch.Tensor:
         """Posed joints [N, 24, 3] for betas [N, 10] and rotations [N, 24, 3, 3], no vertices."""
+        return self.skeleton(betas, rotations)[1]
+
+    def skeleton(
+        self, betas: torch.Tensor, rotations: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """As :meth:`joints`: world rotations of the bones [N, 24, 3, 3], and the joints."""
         _check(betas, rotations)
         with torch.autocast(betas.device.type, enabled=False):
-            return self._chains(self.rest_joints(betas.float()), rotations.float())[1]
+            return self._chains(self.rest_joints(betas.float()), rotations.float())
 
     def forward(self, betas: torch.Tensor, rotations: torch.Tensor) -> BodyMesh:
         """Betas [N, 10] and rotation matrices [N, 24, 3, 3] (relative to the parent) to a mesh.

@@ -7,8 +7,9 @@ there is known from poses alone (Martinez et al. 2017: from 2-D joints to 3-D by
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -17,15 +18,59 @@ from icl_mesh.rotation import matrix_from_6d, sixd_from_matrix
 
 #: Joints with less evidence than this are as good as unseen.
 MIN_EVIDENCE = 0.05
+#: The same for the centre that keypoints are regressed from.
+MIN_CENTER = 0.1
 WIDTH = 512
-_INPUTS = JOINTS * 5 + ROTATIONS * 6 + BETAS
+#: A lifted pose is lifted again: the second time little is left to mend, and that more exactly.
+PASSES = 2
+_DROPOUT = 0.1
 _OUTPUTS = ROTATIONS * 6 + BETAS + 3
 #: The camera changes by at most this: the logarithm of its scale, and metres.
 _MOST = 0.5
 
 
+class LifterInputs(NamedTuple):
+    """What is known of N people; arrays or tensors. K: keypoints that the backbone finds, or 0.
+
+    Points are in metres of the body, (x_square - t) / s of the first weak camera. joints
+    [N, 24, 2], joint_strength [N, 24], keypoints [N, K, 2], keypoint_strength [N, K], regressed
+    [N, K, 2], regressed_strength [N, K]: icl_mesh.evidence. flat [N, 24, 2], flat_keypoints
+    [N, 17, 2]: those of the pose at hand. ray [N, 2]: slope of the ray to the person, t / focal.
+    """
+
+    joints: Any
+    joint_strength: Any
+    keypoints: Any
+    keypoint_strength: Any
+    regressed: Any
+    regressed_strength: Any
+    flat: Any
+    flat_keypoints: Any
+    ray: Any
+
+    def rows(self, sixd: Any, betas: Any) -> Any:
+        """One row per person [N, PoseLifter.inputs], with the pose at hand: sixd [N, 22, 6]
+        (icl_mesh.rotation), betas [N, 10]."""
+        kinds = self.keypoints.shape[1]
+        own = self.flat_keypoints[:, :kinds]
+        parts = []
+        for points, strength, flat in (
+            (self.joints, self.joint_strength, self.flat),
+            (self.keypoints, self.keypoint_strength, own),
+        ):
+            seen = (strength >= MIN_EVIDENCE)[..., None]
+            parts += [points * seen, (points - flat) * seen, strength]
+        found = self.regressed_strength[:, :1]  # of the one centre behind all
+        parts += [(self.regressed - own) * (found >= MIN_CENTER)[..., None], found]
+        parts += [sixd, betas / 3, self.ray]
+        flat_parts = [part.reshape(len(part), -1) for part in parts]
+        if isinstance(sixd, torch.Tensor):
+            return torch.cat(flat_parts, dim=1)
+        return np.concatenate(flat_parts, axis=1, dtype=np.float32)
+
+
 class Lifted(NamedTuple):
-    """rotations [N, 22, 3, 3], betas [N, 10] in place of the first ones; camera [N, 3]: what the
+    """rotations [N, 22, 3, 3], betas [N, 10] in place of those at hand; camera [N, 3]: what the
     weak camera changes by, as (log scale, x, y in metres of the body)."""
 
     rotations: torch.Tensor
@@ -34,15 +79,25 @@ class Lifted(NamedTuple):
 
 
 class PoseLifter(nn.Module):
-    """A small residual network for each person. It starts as the identity, and is trained apart
-    from the rest (icl_mesh_training.lifting): its parameters ask for no gradient by themselves.
+    """A small network for each person. It starts as the identity, and is trained apart from the
+    rest (icl_mesh_training.lifting): its parameters ask for no gradient by themselves.
+
+    keypoints: how many the backbone finds, 0 or 17.
     """
 
-    def __init__(self, width: int = WIDTH) -> None:
+    def __init__(self, keypoints: int = 0, width: int = WIDTH) -> None:
         super().__init__()
+        self.keypoints = keypoints
+        #: Numbers per person that go in.
+        self.inputs = JOINTS * 5 + keypoints * 7 + bool(keypoints) + ROTATIONS * 6 + BETAS + 2
         layers: list[nn.Module] = []
-        for inputs in (_INPUTS, width, width):
-            layers += [nn.Linear(inputs, width), nn.BatchNorm1d(width), nn.ReLU()]
+        for inputs in (self.inputs, width, width):
+            layers += [
+                nn.Linear(inputs, width),
+                nn.BatchNorm1d(width),
+                nn.ReLU(),
+                nn.Dropout(_DROPOUT),
+            ]
         self.layers = nn.Sequential(*layers, nn.Linear(width, _OUTPUTS))
         last = self.layers[-1]
         assert isinstance(last, nn.Linear)  # for mypy
@@ -50,25 +105,44 @@ class PoseLifter(nn.Module):
         nn.init.zeros_(last.bias)
         self.requires_grad_(False)
 
-    def forward(
-        self,
-        points: torch.Tensor,
-        strength: torch.Tensor,
-        rotations: torch.Tensor,
-        betas: torch.Tensor,
-        flat: torch.Tensor,
-    ) -> Lifted:
-        """points [N, 24, 2]: joints seen, in metres of the body: (x_square - t) / s of the weak
-        camera; strength [N, 24]: of their evidence, 0 to 1. rotations [N, 22, 3, 3], betas
-        [N, 10]: the first pose; flat [N, 24, 2]: its joints in the image, as points.
-        """
-        seen = (strength >= MIN_EVIDENCE).to(points.dtype)[..., None]
-        first = sixd_from_matrix(rotations)
-        inputs = (points * seen, (points - flat) * seen, strength, first, betas / 3)
-        out = self.layers(torch.cat([part.flatten(1) for part in inputs], dim=1))
-        turns, shape, camera = out.split((ROTATIONS * 6, BETAS, 3), dim=1)
+    def forward(self, inputs: LifterInputs, rotations: torch.Tensor, betas: torch.Tensor) -> Lifted:
+        """One pass, from the pose at hand: rotations [N, 22, 3, 3], betas [N, 10]."""
+        sixd = sixd_from_matrix(rotations)
+        out = self.layers(inputs.rows(sixd, betas))
+        turns, shape, camera = split_outputs(out)
         return Lifted(
-            matrix_from_6d(first + turns.view_as(first)),
+            matrix_from_6d(sixd + turns.reshape(sixd.shape)),
             betas + shape,
             _MOST * torch.tanh(camera / _MOST),
         )
+
+    def folded(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Layers as (weights [in, out], bias [out]) in float32, batch norms inside: a ReLU between
+        each two, as in evaluation."""
+        layers: list[tuple[torch.Tensor, torch.Tensor]] = []
+        for module in self.layers:
+            if isinstance(module, nn.Linear):
+                layers.append((module.weight.double().T, module.bias.double()))
+            elif isinstance(module, nn.BatchNorm1d):
+                weight, bias = layers[-1]
+                assert module.running_mean is not None and module.running_var is not None
+                scale = module.weight.double() / (module.running_var.double() + module.eps).sqrt()
+                shift = module.bias.double() - module.running_mean.double() * scale
+                layers[-1] = (weight * scale, bias * scale + shift)
+        return [(_host(weight), _host(bias)) for weight, bias in layers]
+
+
+def _host(values: torch.Tensor) -> np.ndarray:
+    return values.detach().float().cpu().contiguous().numpy()
+
+
+def split_outputs(out: Any) -> tuple[Any, Any, Any]:
+    """A lifter's rows [N, 145]: changes of rotations (6-D) [N, 132], betas [N, 10], camera [N, 3]
+    before its bound."""
+    turns = ROTATIONS * 6
+    return out[:, :turns], out[:, turns : turns + BETAS], out[:, turns + BETAS :]
+
+
+def bounded_camera(change: np.ndarray) -> np.ndarray:
+    """The camera's part of split_outputs [N, 3], on the host, within its bound."""
+    return np.asarray(_MOST * np.tanh(change / _MOST))

@@ -20,6 +20,7 @@ from icl_mesh.network.branches import (
     projector,
 )
 from icl_mesh.network.lifter import PoseLifter
+from icl_mesh.network.movenet import KEYPOINTS, KeypointChannels
 from icl_mesh.network.patches import InferenceMaps, cut_patches
 from icl_mesh.network.position import add_sine_encoding, cell_centers, coordinate_map
 from icl_mesh.rotation import IDENTITY_6D
@@ -93,10 +94,16 @@ class IclMeshNetwork(nn.Module):
         self.lifter: PoseLifter | None = None
         self._start_near_rest()
 
+    @property
+    def keypoint_channels(self) -> KeypointChannels | None:
+        """Where the features hold keypoints that the backbone finds by itself; None: nowhere."""
+        return getattr(self.backbone, "keypoint_channels", None)
+
     def add_lifter(self) -> PoseLifter:
         """The lifter, made where there is none yet: at first it changes nothing."""
         if self.lifter is None:
-            self.lifter = PoseLifter().train(self.training)
+            keypoints = KEYPOINTS if self.keypoint_channels else 0
+            self.lifter = PoseLifter(keypoints).train(self.training)
         return self.lifter
 
     def add_parts_of(self, names: Iterable[str]) -> None:

@@ -8,6 +8,8 @@ is left out; what it finds goes on as maps, beside those of a decoder that is tr
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -22,6 +24,21 @@ PYRAMID_BLOCKS = (2, 5, 9)
 PYRAMID_CHANNELS = 24
 #: Channels of the decoder that is trained here, at stride 4.
 DECODER_CHANNELS = 48
+
+
+class KeypointChannels(NamedTuple):
+    """Where a backbone's output holds keypoints of "coco17", if it knows any.
+
+    All but ``first`` are counted from ``first`` on. center: probability of a person's centre;
+    keypoints: their probabilities; offsets: (y, x) in turns from a person's centre to their
+    keypoints, in shares of exp(log_extent) cells.
+    """
+
+    first: int
+    center: int
+    keypoints: slice
+    offsets: slice
+    log_extent: int
 
 
 class SeparableConv(nn.Module):
@@ -91,6 +108,13 @@ class MoveNet(Trunk):
     """ImageNet-normalised RGB [B, 3, S, S] -> [B, 125, S/4, S/4]; S a multiple of 32."""
 
     out_channels = DECODER_CHANNELS + KeypointPyramid.out_channels
+    keypoint_channels = KeypointChannels(
+        first=DECODER_CHANNELS + PYRAMID_CHANNELS,
+        center=0,
+        keypoints=slice(1, 1 + KEYPOINTS),
+        offsets=slice(1 + KEYPOINTS, 1 + 3 * KEYPOINTS),
+        log_extent=1 + 3 * KEYPOINTS,
+    )
 
     def __init__(self) -> None:
         super().__init__(WIDTH)

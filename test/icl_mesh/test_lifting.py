@@ -1,4 +1,4 @@
-"""Lifting people to the joints seen around them: evidence by hand, and what must not change."""
+"""Lifting people to the joints seen around them: by hand, and what must not change."""
 
 from __future__ import annotations
 
@@ -10,11 +10,21 @@ import torch
 
 from icl_mesh import Estimator
 from icl_mesh.body import BodyModel
+from icl_mesh.body.posing import Poser
+from icl_mesh.body.rig import KeypointRig
 from icl_mesh.camera import SquareCamera, project_from_weak
 from icl_mesh.decoding import Detections, Peaks
-from icl_mesh.lifting import find_evidence, in_metres, lift, moved_camera, square_joints
-from icl_mesh.network import build_network
-from icl_mesh.network.lifter import PoseLifter
+from icl_mesh.evidence import gather_evidence
+from icl_mesh.lifting import (
+    HostLifter,
+    in_metres,
+    lifter_inputs,
+    moved_camera,
+    square_joints,
+    square_points,
+)
+from icl_mesh.network import IclMeshNetwork, InferenceMaps, build_network
+from icl_mesh.network.lifter import LifterInputs, PoseLifter
 from icl_mesh.weights import load_weights, save_weights
 
 #: 60 degrees, the image in the middle of the square.
@@ -22,84 +32,157 @@ CAMERA = SquareCamera(1.73, 1.73, 0.0, 0.1)
 METADATA = {"input_size": 64, "body": "default"}
 
 
-def people(count: int = 3) -> tuple[Detections, np.ndarray]:
-    """Detections in the rest pose, and their joints."""
-    body = BodyModel.load()
-    rotations = torch.eye(3).expand(count, 24, 3, 3)
-    betas = torch.randn(count, 10, generator=torch.Generator().manual_seed(0))
-    peaks = Peaks(np.arange(count) % 2, np.zeros((count, 2), np.int64), np.ones(count, np.float32))
+@pytest.fixture(scope="module")
+def body() -> BodyModel:
+    return BodyModel.load()
+
+
+def people(count: int = 3) -> Detections:
+    """Detections near the rest pose, in two images."""
+    generator = torch.Generator().manual_seed(0)
+    turns = torch.linalg.matrix_exp(_skew(0.3 * torch.randn(count, 24, 3, generator=generator)))
+    betas = torch.randn(count, 10, generator=generator)
+    peaks = Peaks(np.arange(count) % 2, np.full((count, 2), 3), np.ones(count, np.float32))
     weak = np.array([[0.4, 0.1, -0.2]] * count, np.float32)
-    found = Detections(peaks, weak, rotations.numpy(), betas.numpy(), np.zeros((count, 64)))
-    return found, body.joints(betas, rotations).numpy()
+    return Detections(peaks, weak, turns.numpy(), betas.numpy(), np.zeros((count, 64), np.float32))
 
 
-def test_a_fresh_lifter_changes_nothing() -> None:
-    found, joints = people()
-    heatmaps = torch.rand(2, 24, 16, 16, generator=torch.Generator().manual_seed(1))
-    lifted = lift(found, joints, heatmaps, PoseLifter().eval(), CAMERA)
-    for name in ("weak", "rotations", "betas"):
+def _skew(vectors: torch.Tensor) -> torch.Tensor:
+    x, y, z = vectors.unbind(-1)
+    zero = torch.zeros_like(x)
+    rows = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1)
+    return rows.unflatten(-1, (3, 3))
+
+
+def noisy_maps(network: IclMeshNetwork) -> InferenceMaps:
+    with torch.inference_mode():
+        return network.inference_maps(
+            torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(1))
+        )
+
+
+def host_lifter(network: IclMeshNetwork, lifter: PoseLifter, body: BodyModel) -> HostLifter:
+    return HostLifter(lifter.eval(), Poser(body), KeypointRig(body), network.keypoint_channels)
+
+
+def trained(lifter: PoseLifter) -> PoseLifter:
+    """Random layers with running statistics, as after training."""
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for name, value in lifter.state_dict().items():
+            if name.endswith("running_var"):
+                value.uniform_(0.5, 2.0, generator=generator)
+            elif value.is_floating_point():
+                value.normal_(0, 0.05, generator=generator)
+    return lifter.eval()
+
+
+@pytest.mark.parametrize("architecture", ["mobilenet_v2", "movenet"])
+def test_a_fresh_lifter_changes_nothing(architecture: str, body: BodyModel) -> None:
+    network = build_network(architecture, 0.125).eval()
+    found = people()
+    skeletons = Poser(body).skeletons(found.betas, found.rotations)
+    lift = host_lifter(network, network.add_lifter(), body)
+    lifted, posed = lift(found, skeletons, noisy_maps(network), CAMERA)
+    for name in ("weak", "betas"):
         np.testing.assert_allclose(getattr(lifted, name), getattr(found, name), atol=1e-6)
+    np.testing.assert_allclose(lifted.rotations[:, :22], found.rotations[:, :22], atol=1e-5)
+    np.testing.assert_allclose(posed.joints, skeletons.joints, atol=1e-5)
 
 
-def test_the_joint_nearby_is_taken_and_not_a_stronger_one_of_somebody_else() -> None:
-    joints = np.zeros((2, 24, 2))
-    joints[:, 0], joints[:, 1] = (-0.5, -0.5), (0.0, 0.0)  # extent: 8 cells of 32, diagonally
-    heatmaps = np.zeros((1, 24, 32, 32), np.float32)
-    heatmaps[0, 5, 17, 18] = 0.4  # a cell and a half from where joint 5 should be
-    heatmaps[0, 5, 2, 30] = 0.9
-    heatmaps[0, 7, 31, 31] = 0.3  # far, but nothing else is seen
-    evidence = find_evidence(heatmaps, np.array([0, 0]), joints)
-    np.testing.assert_allclose(evidence.points[:, 5], [[18.5 / 16 - 1, 17.5 / 16 - 1]] * 2)
-    np.testing.assert_allclose(evidence.strength[:, 5], 0.4)
-    np.testing.assert_allclose(evidence.points[:, 7], [[31.5 / 16 - 1] * 2] * 2)
-    np.testing.assert_allclose(evidence.strength[:, 8], 0)
+@pytest.mark.parametrize("architecture", ["mobilenet_v2", "movenet"])
+def test_on_the_host_it_computes_what_the_module_does(architecture: str, body: BodyModel) -> None:
+    """Both passes against the module in float64, without folding."""
+    network = build_network(architecture, 0.125).eval()
+    lifter, found = trained(network.add_lifter()), people()
+    poser, rig, maps = Poser(body), KeypointRig(body), noisy_maps(network)
+    skeletons = poser.skeletons(found.betas, found.rotations)
+    lifted, _ = host_lifter(network, lifter, body)(found, skeletons, maps, CAMERA)
+
+    joints, keypoints = square_points(skeletons, rig, found.weak, CAMERA)
+    evidence = gather_evidence(maps, network.keypoint_channels, found.peaks, joints, keypoints)
+    rotations, betas = torch.from_numpy(found.rotations[:, :22]), torch.from_numpy(found.betas)
+    weak = torch.from_numpy(found.weak)
+    module = lifter.double()
+    for _ in range(2):
+        inputs = lifter_inputs(evidence, joints, keypoints, found.weak, CAMERA)
+        wide = LifterInputs(*(torch.from_numpy(np.asarray(part, float)) for part in inputs))
+        change = module(wide, rotations.double(), betas.double())
+        rotations, betas = change.rotations, change.betas
+        weak = moved_camera(weak.double(), change.camera)
+        turns = found.rotations.copy()
+        turns[:, :22] = rotations.numpy()
+        skeletons = poser.skeletons(betas.float().numpy(), turns)
+        joints, keypoints = square_points(skeletons, rig, weak.float().numpy(), CAMERA)
+    np.testing.assert_allclose(lifted.rotations[:, :22], rotations.numpy(), atol=1e-4)
+    np.testing.assert_allclose(lifted.betas, betas.numpy(), atol=1e-4)
+    np.testing.assert_allclose(lifted.weak, weak.numpy(), atol=1e-4)
+    assert np.abs(lifted.rotations - found.rotations).max() > 0.05
 
 
-def test_each_person_reads_their_own_image() -> None:
-    heatmaps = np.zeros((2, 24, 8, 8), np.float32)
-    heatmaps[0, :, 4, 3], heatmaps[1, :, 3, 4] = 0.5, 0.6
-    joints = np.random.default_rng(0).normal(0, 0.3, (2, 24, 2))
-    evidence = find_evidence(heatmaps, np.array([1, 0]), joints)
-    np.testing.assert_allclose(evidence.strength, np.repeat([[0.6], [0.5]], 24, axis=1))
-    np.testing.assert_allclose(evidence.points[0], [[0.125, -0.125]] * 24)
+def test_keypoints_on_bones_are_near_those_of_the_mesh(body: BodyModel) -> None:
+    found = people(20)
+    skeletons = Poser(body).skeletons(found.betas, found.rotations)
+    with torch.inference_mode():
+        mesh = body(torch.from_numpy(found.betas), torch.from_numpy(found.rotations))
+        expected = body.keypoints(mesh.vertices, "coco17").numpy()
+    apart = np.linalg.norm(KeypointRig(body)(skeletons.joints, skeletons.world) - expected, axis=2)
+    assert np.median(apart) < 0.02
+    assert apart.max() < 0.12
+    rest = torch.zeros(1, 10), torch.eye(3).expand(1, 24, 3, 3)
+    world, joints = body.skeleton(*rest)
+    np.testing.assert_allclose(
+        KeypointRig(body)(joints, world)[0],
+        body.keypoints(body(*rest).vertices, "coco17")[0],
+        atol=1e-6,
+    )
 
 
 def test_the_camera_moves_in_metres_of_the_body() -> None:
     change = torch.tensor([[np.log(2.0), 0.3, -0.1]], dtype=torch.float64)
-    moved = moved_camera(torch.tensor([[0.5, 0.1, 0.2]], dtype=torch.float64), change)
-    np.testing.assert_allclose(moved, [[1.0, 0.1 + 0.5 * 0.3, 0.2 - 0.5 * 0.1]])
+    weak = torch.tensor([[0.5, 0.1, 0.2]], dtype=torch.float64)
+    expected = [[1.0, 0.1 + 0.5 * 0.3, 0.2 - 0.5 * 0.1]]
+    np.testing.assert_allclose(moved_camera(weak, change), expected)
+    np.testing.assert_allclose(moved_camera(weak.numpy(), change.numpy()), expected)
 
 
 def test_joints_in_the_image_are_those_of_the_training_loss() -> None:
     rng = np.random.default_rng(0)
     joints, weak = rng.normal(0, 0.5, (3, 24, 3)), np.array([[0.3, 0.2, -0.1]] * 3)
     focal, principal = (
-        torch.full((3,), 1 / CAMERA.focal),
-        torch.tensor([[CAMERA.px, CAMERA.py]] * 3),
+        torch.full((3,), 1 / CAMERA.focal, dtype=torch.float64),
+        torch.tensor([[CAMERA.px, CAMERA.py]] * 3, dtype=torch.float64),
     )
     loss = project_from_weak(torch.from_numpy(joints), torch.from_numpy(weak), focal, principal)
     square = square_joints(joints, weak, CAMERA)
-    np.testing.assert_allclose(square, loss.numpy(), atol=1e-6)
+    np.testing.assert_allclose(square, loss.numpy(), atol=1e-9)
     # Metres from the root: a joint at the root's depth is where it is in space.
     joints[:, 5, 2] = 0
     near = in_metres(square_joints(joints, weak, CAMERA), weak)
     np.testing.assert_allclose(near[:, 5], joints[:, 5, :2], atol=1e-9)
 
 
-def test_heatmaps_that_are_not_finite_are_named() -> None:
-    found, joints = people()
+def test_heatmaps_that_are_not_finite_are_named(body: BodyModel) -> None:
+    network, found = build_network("mobilenet_v2", 0.125).eval(), people()
+    skeletons = Poser(body).skeletons(found.betas, found.rotations)
+    maps = noisy_maps(network)
+    maps = maps._replace(joint_heatmaps=torch.full_like(maps.joint_heatmaps, torch.nan))
     with pytest.raises(RuntimeError, match="joint_heatmaps"):
-        lift(found, joints, torch.full((2, 24, 8, 8), torch.nan), PoseLifter().eval(), CAMERA)
+        host_lifter(network, network.add_lifter(), body)(found, skeletons, maps, CAMERA)
 
 
-def test_weights_with_a_lifter_load_with_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("architecture", "keypoints"), [("mobilenet_v2", 0), ("movenet", 17)])
+def test_weights_with_a_lifter_load_with_it(
+    tmp_path: Path, architecture: str, keypoints: int
+) -> None:
     torch.manual_seed(0)
-    network = build_network("mobilenet_v2", head_width=0.125)
+    network = build_network(architecture, head_width=0.125)
     plain, with_lifter = tmp_path / "plain.safetensors", tmp_path / "lifter.safetensors"
     save_weights(plain, network, METADATA)
     assert load_weights(plain)[0].lifter is None
     lifter = network.add_lifter()
     assert network.add_lifter() is lifter
+    assert lifter.keypoints == keypoints
     torch.nn.init.normal_(lifter.layers[-1].bias, std=0.1)
     save_weights(with_lifter, network, METADATA)
     loaded, _ = load_weights(with_lifter)
@@ -110,18 +193,17 @@ def test_weights_with_a_lifter_load_with_it(tmp_path: Path) -> None:
     ]
 
 
-def test_the_estimator_lifts() -> None:
+def test_the_estimator_lifts(body: BodyModel) -> None:
     """A lifter that only moves cameras: people come out where it says, their poses as before."""
-    network, body = build_network("mobilenet_v2", head_width=0.125).eval(), BodyModel.load()
+    network = build_network("mobilenet_v2", head_width=0.125).eval()
     image = np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8)
-    estimator = Estimator(network, body, input_size=96, threshold=0.01)
-    before = estimator(image)
+    before = Estimator(network, body, input_size=96, threshold=0.01)(image)
     assert len(before) > 0
     with torch.no_grad():
         network.add_lifter().eval().layers[-1].bias[-3] = 0.1
-    after = estimator(image)
+    after = Estimator(network, body, input_size=96, threshold=0.01)(image)
     np.testing.assert_allclose(after.rotations, before.rotations, atol=1e-5)
-    change = 0.5 * np.tanh(0.1 / 0.5)
+    change = 2 * 0.5 * np.tanh(0.1 / 0.5)  # in each of two passes
     np.testing.assert_allclose(
         after.weak_camera[:, 0], before.weak_camera[:, 0] * np.exp(change), rtol=1e-5
     )

@@ -12,12 +12,13 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from icl_mesh.body import BodyModel
+from icl_mesh.body.rig import KeypointRig
 from icl_mesh.letterbox import Letterbox
 from icl_mesh.network import NetworkMaps, build_network
 from icl_mesh.network.lifter import PoseLifter
 from icl_mesh.rotation import sixd_from_matrix
 from icl_mesh.weights import load_weights, save_weights
-from icl_mesh_training import lifting
+from icl_mesh_training import lifting, lifting_fit
 from icl_mesh_training.cli import main
 from icl_mesh_training.scenes.labels import BY_PERSON, OUTSIDE, VISIBLE, SceneLabels
 
@@ -45,6 +46,11 @@ def true_maps(labels: SceneLabels) -> NetworkMaps:
     return maps
 
 
+@pytest.fixture(scope="module")
+def body() -> BodyModel:
+    return BodyModel.load()
+
+
 @pytest.fixture
 def knowing(scenes: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The scenes, in the order in which an engine that knows them is asked."""
@@ -66,23 +72,31 @@ def knowing(scenes: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return files
 
 
-def test_samples_of_a_network_that_knows_the_scenes(knowing: list[Path]) -> None:
-    body = BodyModel.load()
+def test_samples_of_a_network_that_knows_the_scenes(knowing: list[Path], body: BodyModel) -> None:
     samples = lifting.collect(build_network("mobilenet_v2", 0.125), body, knowing, sizes=(SIZE,))
-    assert len(samples["points"]) > 4
+    assert len(samples["weak"]) > 4
     # Two people may share a cell, which holds one pose.
     own = (samples["rotations"] - samples["truth_rotations"]).abs().amax((1, 2, 3)) < 1e-3
     assert own.float().mean() > 0.7
     samples = {name: value[own] for name, value in samples.items()}
-    torch.testing.assert_close(samples["joints"], samples["truth_joints"], atol=2e-3, rtol=0)
+    torch.testing.assert_close(samples["first_joints"], samples["truth_joints"], atol=2e-3, rtol=0)
     # Joints in the image, in metres at the root's depth, near those in space; the root at zero.
     torch.testing.assert_close(
-        samples["truth_points"][:, 0], torch.zeros(len(samples["points"]), 2), atol=0.15, rtol=0
+        samples["truth_points"][:, 0], torch.zeros(len(samples["weak"]), 2), atol=0.15, rtol=0
     )
     visible = samples["state"] == VISIBLE
-    apart = (samples["points"] - samples["truth_points"]).norm(dim=-1)[visible]
+    apart = (samples["joints"] - samples["truth_points"]).norm(dim=-1)[visible]
     assert apart.median() < 0.15  # a cell is some 0.1 m
-    assert (samples["strength"][visible] == 0.8).float().mean() > 0.9
+    assert (samples["joint_strength"][visible] == 0.8).float().mean() > 0.9
+    # Keypoints of the mesh against those of the bones of the same pose.
+    near = (samples["flat_keypoints"] - samples["truth_keypoints"]).norm(dim=-1)
+    assert near.median() < 0.06
+    # Who looks at the camera shows their nose; a back turned to it does not.
+    toward = samples["truth_rotations"][:, 0, 2, 2] < 0  # the body's front looks along -z
+    upright = samples["truth_rotations"][:, [12, 15]].diagonal(dim1=-2, dim2=-1).sum(-1) > 2.8
+    sure = upright.all(1) & (samples["truth_rotations"][:, 0, 2, 2].abs() > 0.8)
+    assert sure.any()
+    assert ((samples["facing"][sure, 0] > 0) == toward[sure]).all()
 
 
 def test_nobody_to_learn_from(knowing: list[Path]) -> None:
@@ -91,18 +105,50 @@ def test_nobody_to_learn_from(knowing: list[Path]) -> None:
         lifting.collect(network, BodyModel.load(), [], sizes=(SIZE,))
 
 
-def test_imagined_evidence_is_weak_where_joints_are_hidden() -> None:
-    state = torch.tensor([VISIBLE, BY_PERSON, OUTSIDE]).repeat(400, 8)
-    true = torch.zeros(400, 24, 2)
-    points, strength = lifting.imagined(true, state, torch.Generator().manual_seed(0))
-    error = points.norm(dim=-1)
+def test_imagined_evidence_is_weak_where_joints_are_hidden(body: BodyModel) -> None:
+    torch.manual_seed(0)
+    samples = bent(400, body)
+    samples["state"] = torch.tensor([VISIBLE, BY_PERSON, OUTSIDE], dtype=torch.uint8).repeat(400, 8)
+    made = lifting_fit.imagined(samples)
+    state, strength = samples["state"], made["joint_strength"]
+    error = (made["joints"] - samples["truth_points"]).norm(dim=-1)
     assert (strength[state == OUTSIDE] == 0).all()
     assert strength[state == BY_PERSON].max() <= 0.5
     assert strength[state == VISIBLE].mean() > strength[state == BY_PERSON].mean() + 0.1
     assert error[state == VISIBLE].median() < error[state == BY_PERSON].median() < 0.2
+    # Keypoints are as their joints are: joint 20 is outside, 19 hidden (left wrist, right elbow).
+    assert (made["keypoint_strength"][:, 9] == 0).all()
+    assert made["keypoint_strength"][:, 8].max() <= 0.5
+    assert made["keypoint_strength"][:, 10].max() > 0.5
+    assert samples["keypoint_strength"].max() == samples["keypoint_strength"].min()  # as it was
 
 
-def bent(count: int, body: BodyModel) -> lifting.Samples:
+def test_faces_are_imagined_from_the_front_alone(body: BodyModel) -> None:
+    torch.manual_seed(0)
+    samples = bent(400, body)
+    samples["facing"][200:] = -0.5
+    nose = lifting_fit.imagined(samples)["keypoint_strength"][:, 0]
+    assert nose[200:].max() <= 0.5
+    assert nose[:200].mean() > nose[200:].mean() + 0.15
+
+
+def test_a_mirrored_person_is_posed_like_the_mirrored_body(body: BodyModel) -> None:
+    """Joints of the mirrored rotations are the mirrored joints; twice mirrored is as before."""
+    samples = bent(30, body)
+    mirrored = lifting_fit.mirrored(samples)
+    hands = torch.eye(3).expand(30, 2, 3, 3)
+    turned = torch.cat((mirrored["truth_rotations"], hands), dim=1)
+    joints = body.joints(torch.zeros(30, 10), turned)
+    torch.testing.assert_close(
+        joints - joints[:, :1], mirrored["truth_joints"], atol=0.02, rtol=0
+    )  # the default body's sides differ by millimetres
+    again = lifting_fit.mirrored(mirrored)
+    assert again.keys() == samples.keys()
+    for name, value in samples.items():
+        torch.testing.assert_close(again[name], value, msg=name)
+
+
+def bent(count: int, body: BodyModel, keypoints: int = 17) -> lifting_fit.Samples:
     """Upright bodies with random limbs, a first pose without them, joints seen as they are."""
     turns = np.random.default_rng(0).normal(0, 0.4, (count, 22, 3))
     turns[:, 0] = [math.pi, 0, 0]
@@ -112,35 +158,47 @@ def bent(count: int, body: BodyModel) -> lifting.Samples:
     first[:, 0] = true[:, 0]
     hands, betas = torch.eye(3).expand(count, 2, 3, 3), torch.zeros(count, 10)
 
-    def pose(rotations: torch.Tensor) -> torch.Tensor:
-        joints = body.joints(betas, torch.cat((rotations, hands), dim=1))
-        return joints - joints[:, :1]
+    rig = KeypointRig(body)
 
+    def pose(rotations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        world, joints = body.skeleton(betas, torch.cat((rotations, hands), dim=1))
+        return joints - joints[:, :1], rig(joints, world) - joints[:, :1]
+
+    (joints, points), (flat, flat_points) = pose(true), pose(first)
     return {
-        "points": pose(true)[..., :2],
-        "flat": pose(first)[..., :2],
+        "joints": joints[..., :2],
+        "joint_strength": torch.full((count, 24), 0.8),
+        "keypoints": points[:, :keypoints, :2],
+        "keypoint_strength": torch.full((count, keypoints), 0.8),
+        "regressed": points[:, :keypoints, :2],
+        "regressed_strength": torch.full((count, keypoints), 0.6),
+        "flat": flat[..., :2],
+        "flat_keypoints": flat_points[..., :2],
+        "ray": torch.zeros(count, 2),
         "weak": torch.tensor([[0.3, 0.0, 0.0]]).expand(count, 3),
         "inverse_focal": torch.zeros(count),  # weak perspective
         "principal": torch.zeros(count, 2),
-        "truth_points": pose(true)[..., :2],
-        "strength": torch.full((count, 24), 0.8),
+        "truth_points": joints[..., :2],
+        "truth_keypoints": points[..., :2],
+        "facing": torch.full((count, 5), 0.9),
         "state": torch.zeros(count, 24, dtype=torch.uint8),
         "rotations": first,
         "truth_rotations": true,
         "betas": betas,
         "truth_betas": betas,
-        "joints": pose(first),
-        "truth_joints": pose(true),
+        "first_joints": flat,
+        "truth_joints": joints,
     }
 
 
-def test_it_learns_to_use_what_is_seen() -> None:
+@pytest.mark.parametrize("keypoints", [0, 17])
+def test_it_learns_to_use_what_is_seen(keypoints: int, body: BodyModel) -> None:
     torch.manual_seed(0)
-    body = BodyModel.load()
-    samples, lifter = bent(600, body), PoseLifter(width=128)
+    samples = bent(600, body, keypoints)
+    lifter = PoseLifter(keypoints, width=128)
     before = lifting.errors_mm(lifter.eval(), body, samples)
     assert before["lifted_mpjpe_mm"] == pytest.approx(before["first_mpjpe_mm"], rel=1e-4)
-    lifting.fit(lifter, body, samples, steps=150)
+    lifting_fit.fit(lifter, body, samples, steps=150)
     after = lifting.errors_mm(lifter, body, samples)
     assert after["lifted_mpjpe_mm"] < 0.7 * after["first_mpjpe_mm"]
     assert not lifter.training
@@ -168,9 +226,9 @@ def test_the_command_adds_a_lifter_and_keeps_the_rest(
         (many / f"{index}.npz").touch()
     asked: list[int] = []
 
-    def people(_: object, body: BodyModel, files: list[Path], engine: str) -> lifting.Samples:
+    def people(_: object, body: BodyModel, files: list[Path], engine: str) -> lifting_fit.Samples:
         asked.append(len(files))
-        return bent(20, body)
+        return bent(20, body, keypoints=0)
 
     monkeypatch.setattr(lifting, "collect", people)
     assert main([*arguments, str(many), "--limit", "11"]) == 0

@@ -1,0 +1,201 @@
+"""The lifter's optimisation: evidence that is made up, mirrored people, passes, the loss.
+
+Samples are dicts of tensors over N people, as icl_mesh_training.lifting collects them.
+"""
+
+from __future__ import annotations
+
+import torch
+from tqdm import tqdm
+
+from icl_mesh.body import BodyModel
+from icl_mesh.body.rig import FACE, KEYPOINT_JOINT, KeypointRig
+from icl_mesh.camera import project_from_weak
+from icl_mesh.decoding import REGRESSED_JOINTS
+from icl_mesh.lifting import in_metres, moved_camera
+from icl_mesh.network.lifter import PASSES, Lifted, LifterInputs, PoseLifter
+from icl_mesh_training.augmentation import MIRRORED_JOINTS
+from icl_mesh_training.losses import procrustes_align
+from icl_mesh_training.scenes.labels import BY_SELF, OUTSIDE, VISIBLE
+
+Samples = dict[str, torch.Tensor]
+
+BATCH = 256
+#: Share of samples whose evidence is made up.
+IMAGINED = 0.75
+#: Median error of made-up evidence, m in the image: photographed joints are seen about so well.
+SPREAD = 0.015
+#: "coco17" with left and right exchanged.
+MIRRORED_KEYPOINTS = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
+#: Per entry, what changes sides with the body, and the signs of its last axis or axes.
+_POINTS = torch.tensor([-1.0, 1.0])
+_SPACE = torch.tensor([-1.0, 1.0, 1.0])
+_TURNS = _SPACE[:, None] * _SPACE
+
+
+def fit(
+    lifter: PoseLifter, body: BodyModel, samples: Samples, *, steps: int, seed: int = 0
+) -> None:
+    """Train the lifter in place, by AdamW at a rate that falls from 0.001, 256 people a step."""
+    torch.manual_seed(seed)
+    rig = KeypointRig(body)
+    lifter.requires_grad_(True).train()
+    optimizer = torch.optim.AdamW(lifter.parameters(), lr=1e-3, weight_decay=0.02)
+    rate = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 1e-3, total_steps=steps, pct_start=min(0.5, 100 / steps)
+    )
+    count = len(samples["weak"])
+    for _ in tqdm(range(steps), desc="lifter", unit="step"):
+        chosen = torch.randint(count, (min(BATCH, count),))
+        batch = {name: value[chosen] for name, value in samples.items()}
+        batch = _either(batch, mirrored(batch), 0.5)
+        batch = _either(batch, imagined(batch), IMAGINED)
+        passes = lift_samples(lifter, body, rig, batch)
+        loss = torch.stack([lifting_loss(lifted, body, rig, batch) for lifted in passes]).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        rate.step()
+    lifter.requires_grad_(False).eval()
+
+
+def lift_samples(
+    lifter: PoseLifter, body: BodyModel, rig: KeypointRig, samples: Samples
+) -> list[Lifted]:
+    """What each of PASSES passes makes of the samples, as icl_mesh.lifting does it; each camera is
+    the change from the first one. A pass learns from where the last one led, not through it."""
+    weak = samples["weak"]
+    inputs = LifterInputs(*(samples[name] for name in LifterInputs._fields))
+    rotations, betas, moved = samples["rotations"], samples["betas"], weak.new_zeros(len(weak), 3)
+    passes = []
+    for _ in range(PASSES):
+        lifted = lifter(inputs, rotations, betas)
+        grown = moved[:, :1].exp()
+        moved = moved + torch.cat((lifted.camera[:, :1], grown * lifted.camera[:, 1:]), dim=1)
+        lifted = lifted._replace(camera=moved)
+        passes.append(lifted)
+        moved = moved.detach()
+        rotations, betas = lifted.rotations.detach(), lifted.betas.detach()
+        with torch.no_grad():
+            points = in_image(lifted._replace(camera=moved), body, rig, samples)[1]
+        joints = samples["flat"].shape[1]
+        inputs = inputs._replace(flat=points[:, :joints], flat_keypoints=points[:, joints:])
+    return passes
+
+
+def in_image(
+    lifted: Lifted, body: BodyModel, rig: KeypointRig, samples: Samples
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Joints in space [N, 24, 3], metres from the root; joints and keypoints in the image
+    [N, 24 + 17, 2], metres of the first weak camera."""
+    hands = torch.eye(3).expand(len(lifted.betas), 24 - REGRESSED_JOINTS, 3, 3)
+    world, joints = body.skeleton(lifted.betas, torch.cat((lifted.rotations, hands), dim=1))
+    points = torch.cat((joints, rig(joints, world)), dim=1) - joints[:, :1]
+    weak = samples["weak"]
+    camera = moved_camera(weak, lifted.camera), samples["inverse_focal"], samples["principal"]
+    return joints - joints[:, :1], in_metres(project_from_weak(points, *camera), weak)
+
+
+def lifting_loss(lifted: Lifted, body: BodyModel, rig: KeypointRig, batch: Samples) -> torch.Tensor:
+    """Turns, joints in space, joints and keypoints in the image, shape; weights as they balance at
+    the start."""
+    joints, flat = in_image(lifted, body, rig, batch)
+    true = batch["truth_joints"]
+    turns = (lifted.rotations - batch["truth_rotations"]).square().sum((-1, -2)).add(1e-6).sqrt()
+    true_flat = torch.cat((batch["truth_points"], batch["truth_keypoints"]), dim=1)
+    inside = all_states(batch) != OUTSIDE
+    apart = (flat - true_flat).norm(dim=-1).clamp(max=1.0)[inside]
+    return (
+        2.0 * turns[:, 1:].mean()
+        + 0.7 * turns[:, 0].mean()
+        + 6.0 * (joints - true).norm(dim=-1).mean()
+        + 3.0 * (procrustes_align(joints, true) - true).norm(dim=-1).mean()
+        + 10.0 * apart.mean()
+        + 0.1 * (lifted.betas - batch["truth_betas"]).norm(dim=-1).mean()
+    )
+
+
+def all_states(samples: Samples) -> torch.Tensor:
+    """Who hides each joint and each keypoint [N, 24 + 17]: a keypoint is as its joint."""
+    state = samples["state"]
+    return torch.cat((state, state[:, KEYPOINT_JOINT]), dim=1)
+
+
+def imagined(samples: Samples) -> Samples:
+    """The samples with evidence made of the true points, with errors of all sizes.
+
+    Every person gets spreads and chances of their own. Hidden points are weak, and sometimes
+    somewhere else; points outside the image, and some others, are not seen at all. Faces are seen
+    from the front. Now and then a whole kind of evidence is missing, or left is taken for right.
+    """
+    people, joints = samples["state"].shape
+    state = all_states(samples)
+    count = state.shape[1]
+    true = torch.cat((samples["truth_points"], samples["truth_keypoints"]), dim=1)
+    hidden = state != VISIBLE
+    hidden &= ~((state == BY_SELF) & (torch.rand(people, count) < 0.4))  # a trunk behind an arm
+    hidden[:, joints : joints + FACE] |= samples["facing"] < 0.05
+
+    points = true + SPREAD * torch.randn(people, 1, 1).mul(0.6).exp() * torch.randn(*true.shape)
+    wrong = torch.rand(people, count) < 0.2 * torch.rand(people, 1)
+    wrong |= hidden & (torch.rand(people, count) < 0.35)
+    points = points + 0.2 * wrong[..., None] * torch.randn(*true.shape)
+    swapped = (torch.rand(people) < 0.06)[:, None, None]
+    keypoint_order = torch.tensor(MIRRORED_KEYPOINTS)
+    order = torch.cat((torch.tensor(MIRRORED_JOINTS), joints + keypoint_order))
+    points = torch.where(swapped, points[:, order], points)
+
+    weak, strong = 0.5 * torch.rand(people, count), 0.25 + 0.65 * torch.rand(people, count)
+    unseen = (torch.rand(people, count) < 0.4 * torch.rand(people, 1)) | (state == OUTSIDE)
+    strength = torch.where(hidden | wrong, weak, strong) * ~unseen
+    missing = torch.rand(people, 2) < 0.08
+    strength[:, :joints] *= ~missing[:, :1]
+    strength[:, joints:] *= ~missing[:, 1:]
+
+    kinds = samples["keypoints"].shape[1]  # 0: the backbone finds none
+    spread = 0.06 * torch.randn(people, 1, 1).mul(0.6).exp()
+    regressed = samples["truth_keypoints"] + spread * torch.randn(people, count - joints, 2)
+    regressed = regressed + 0.05 * torch.randn(people, 1, 2)
+    regressed = torch.where(swapped, regressed[:, keypoint_order], regressed)
+    found = (0.05 + 0.75 * torch.rand(people, 1)) * (torch.rand(people, 1) < 0.9)
+    return samples | {
+        "joints": points[:, :joints],
+        "joint_strength": strength[:, :joints],
+        "keypoints": points[:, joints : joints + kinds],
+        "keypoint_strength": strength[:, joints : joints + kinds],
+        "regressed": regressed[:, :kinds],
+        "regressed_strength": found.expand(-1, kinds),
+    }
+
+
+def mirrored(samples: Samples) -> Samples:
+    """The samples as a mirror shows them: left and right exchanged."""
+    joints, keypoints = list(MIRRORED_JOINTS), list(MIRRORED_KEYPOINTS)
+    regressed = joints[:REGRESSED_JOINTS]
+    kinds = keypoints[: samples["keypoints"].shape[1]]
+    changes = {
+        **dict.fromkeys(("joints", "flat", "truth_points"), (joints, _POINTS)),
+        **dict.fromkeys(("keypoints", "regressed"), (kinds, _POINTS)),
+        **dict.fromkeys(("flat_keypoints", "truth_keypoints"), (keypoints, _POINTS)),
+        **dict.fromkeys(("joint_strength", "state"), (joints, None)),
+        **dict.fromkeys(("keypoint_strength", "regressed_strength"), (kinds, None)),
+        "facing": (keypoints[:FACE], None),
+        **dict.fromkeys(("first_joints", "truth_joints"), (joints, _SPACE)),
+        **dict.fromkeys(("rotations", "truth_rotations"), (regressed, _TURNS)),
+        **dict.fromkeys(("ray", "principal"), (None, _POINTS)),
+        "weak": (None, torch.tensor([1.0, -1.0, 1.0])),
+    }
+    result = dict(samples)
+    for name, (order, signs) in changes.items():
+        value = samples[name] if order is None else samples[name][:, order]
+        result[name] = value if signs is None else value * signs
+    return result
+
+
+def _either(first: Samples, second: Samples, share: float) -> Samples:
+    """For each person the sample of second with the chance share, else that of first."""
+    take = torch.rand(len(first["weak"])) < share
+    return {
+        name: torch.where(take.view(-1, *[1] * (value.dim() - 1)), second[name], value)
+        for name, value in first.items()
+    }
