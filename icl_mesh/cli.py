@@ -86,8 +86,9 @@ def build_parser() -> argparse.ArgumentParser:
     export.add_argument(
         "--out",
         type=Path,
-        help="ONNX file; NAME.onnx beside NAME.safetensors is used from then on (default: none, "
-        "engines keep theirs in the cache folder)",
+        help="ONNX file NAME.onnx, with NAME.people.onnx for its second step; beside "
+        "NAME.safetensors they are used from then on (default: none, engines keep theirs in the "
+        "cache folder)",
     )
     export.add_argument(
         "--images", type=Path, help="photos to check with, file or folder (default: rendered)"

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icl_mesh.network import InferenceMaps
-from icl_mesh.network.branches import SMPL_REACH
+from icl_mesh.network.branches import CENTER_HINTS, JOINT_HINTS, SMPL_REACH
 from icl_mesh.network.patches import PATCH_CELLS, PATCH_FEATURES
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -21,31 +21,36 @@ Indices = npt.NDArray[np.int64]
 
 def cut_on_host(maps: InferenceMaps, image: Indices, cell: Indices) -> tuple[Floats, ...]:
     """Patches around cells (x, y) [N, 2] of the images [N], as the ONNX model of the second step
-    takes them: features [N, 23, 23, C], hints [N, 153, 11, 11], inside [N, 1, 11, 11]."""
+    takes them: features [N, 23, 23, C], center_hints [N, 65, 11, 11], joint_hints [N, 88, 11,
+    11], inside [N, 1, 11, 11]."""
     features = maps.features.permute(0, 2, 3, 1).numpy()
-    told = (maps.center_heatmap, maps.joint_heatmaps, maps.center_instance, maps.joint_instance)
-    hints = [one.numpy() for one in told]
-    ends = np.cumsum([one.shape[1] for one in hints])
-    cells, places = hints[0].shape[2:], features.shape[1:3]
-    count = len(cell)
+    paths = [
+        (maps.center_heatmap.numpy(), maps.center_instance.numpy()),
+        (maps.joint_heatmaps.numpy(), maps.joint_instance.numpy()),
+    ]
+    count, cells, places = len(cell), paths[0][0].shape[2:], features.shape[1:3]
+
+    def empty(channels: int) -> Floats:
+        return np.zeros((count, channels, PATCH_CELLS, PATCH_CELLS), np.float32)
+
     near = np.zeros((count, PATCH_FEATURES, PATCH_FEATURES, features.shape[3]), np.float32)
-    known = np.zeros((count, ends[-1], PATCH_CELLS, PATCH_CELLS), np.float32)
-    inside = np.zeros((count, 1, PATCH_CELLS, PATCH_CELLS), np.float32)
+    hints, inside = [empty(CENTER_HINTS), empty(JOINT_HINTS)], empty(1)
     for row, (picture, (x, y)) in enumerate(zip(image.tolist(), cell.tolist(), strict=True)):
         (from_y, to_y), (from_x, to_x) = (
             _overlap(middle - SMPL_REACH, PATCH_CELLS, side)
             for middle, side in zip((y, x), cells, strict=True)
         )
         inside[row, 0, to_y, to_x] = 1
-        for one, end in zip(hints, ends, strict=True):
-            part = one[picture, :, from_y, from_x]
-            known[row, end - len(part) : end, to_y, to_x] = part
+        for told, (heatmaps, instance) in zip(hints, paths, strict=True):
+            first = heatmaps.shape[1]
+            told[row, :first, to_y, to_x] = heatmaps[picture, :, from_y, from_x]
+            told[row, first:, to_y, to_x] = instance[picture, :, from_y, from_x]
         (from_y, to_y), (from_x, to_x) = (
             _overlap(2 * (middle - SMPL_REACH) - 1, PATCH_FEATURES, side)
             for middle, side in zip((y, x), places, strict=True)
         )
         near[row, to_y, to_x] = features[picture, from_y, from_x]
-    return near, known, inside
+    return near, *hints, inside
 
 
 def _overlap(first: int, length: int, side: int) -> tuple[slice, slice]:

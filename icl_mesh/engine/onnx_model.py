@@ -19,7 +19,7 @@ from torch import nn
 
 from icl_mesh.engine.cache import network_key, read_cached, write_cached
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
-from icl_mesh.network.branches import SMPL_HINTS
+from icl_mesh.network.branches import CENTER_HINTS, JOINT_HINTS
 from icl_mesh.network.patches import PATCH_CELLS, PATCH_FEATURES, Patches
 
 #: Raise it when the export changes: files of older versions are then made anew.
@@ -64,9 +64,14 @@ class _People(nn.Module):
         self.branch = network.smpl_branch
 
     def forward(
-        self, features: torch.Tensor, hints: torch.Tensor, inside: torch.Tensor
+        self,
+        features: torch.Tensor,
+        center_hints: torch.Tensor,
+        joint_hints: torch.Tensor,
+        inside: torch.Tensor,
     ) -> torch.Tensor:
-        return self.branch.on_patches(features.permute(0, 3, 1, 2), hints, inside)
+        features = features.permute(0, 3, 1, 2)
+        return self.branch.on_patches(features, center_hints, joint_hints, inside)
 
 
 def maps_of(outputs: Sequence[torch.Tensor]) -> InferenceMaps:
@@ -144,8 +149,10 @@ def _export_maps(network: IclMeshNetwork, input_size: int) -> bytes:
 def _export_people(network: IclMeshNetwork) -> bytes:
     channels = int(network.backbone.out_channels) + 2  # type: ignore[arg-type]  # + coordinates
     features = torch.zeros(1, PATCH_FEATURES, PATCH_FEATURES, channels)
-    hints = torch.zeros(1, sum(SMPL_HINTS), PATCH_CELLS, PATCH_CELLS)
-    patches = (features, hints, torch.ones(1, 1, PATCH_CELLS, PATCH_CELLS))
+    cells = [
+        torch.ones(1, count, PATCH_CELLS, PATCH_CELLS) for count in (CENTER_HINTS, JOINT_HINTS, 1)
+    ]
+    patches = (features, *cells)
     return _export(network, _Step(_People(network), patches, PATCHES, (SMPL,), "people"), {})
 
 

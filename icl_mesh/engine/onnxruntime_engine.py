@@ -12,6 +12,7 @@ from icl_mesh.engine.eager import EagerPeople
 from icl_mesh.engine.host_patches import cut_on_host
 from icl_mesh.engine.onnx_model import INPUT, PATCHES, OnnxModels, maps_of
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
+from icl_mesh.network.branches import SMPL_CHANNELS
 
 
 class OnnxRuntimeEngine:
@@ -82,8 +83,12 @@ class OnnxRuntimeEngine:
         return maps_of(maps)
 
 
+#: ONNX Runtime takes any number of people as it comes, and keeps the memory that the most took.
+_AT_ONCE = 8
+
+
 class _HostPeople:
-    """Engine.smpl_at in ONNX Runtime, which takes any number of people as it comes."""
+    """Engine.smpl_at on the CPU."""
 
     def __init__(self, session: Any) -> None:
         self._session = session
@@ -91,8 +96,13 @@ class _HostPeople:
     def __call__(
         self, maps: InferenceMaps, image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]
     ) -> torch.Tensor:
-        patches = dict(zip(PATCHES, cut_on_host(maps, image, cell), strict=True))
-        return torch.from_numpy(self._session.run(None, patches)[0])
+        smpl = np.empty((len(image), SMPL_CHANNELS), np.float32)
+        for first in range(0, len(image), _AT_ONCE):
+            now = slice(first, first + _AT_ONCE)
+            patches = cut_on_host(maps, image[now], cell[now])
+            inputs = dict(zip(PATCHES, patches, strict=True))
+            smpl[now] = self._session.run(None, inputs)[0]
+        return torch.from_numpy(smpl)
 
 
 def _session(

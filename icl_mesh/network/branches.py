@@ -18,9 +18,8 @@ INSTANCE_CHANNELS = 64
 ROTATIONS = 22  # SMPL's hands (joints 22, 23) are not regressed
 BETAS = 10
 SMPL_CHANNELS = ROTATIONS * 6 + BETAS  # 142
-#: Channels of what the SMPL branch is told beside the features: heatmaps of centres and of joints,
-#: centre and joint instance maps.
-SMPL_HINTS = (1, JOINTS, INSTANCE_CHANNELS, INSTANCE_CHANNELS)
+#: Channels of heatmaps and instance map, which each of the SMPL branch's two paths is told.
+CENTER_HINTS, JOINT_HINTS = 1 + INSTANCE_CHANNELS, JOINTS + INSTANCE_CHANNELS
 #: So many cells on each side decide a cell's SMPL parameters, counted behind the branch's stem:
 #: one for each 3x3 convolution between.
 SMPL_REACH = 5
@@ -86,19 +85,22 @@ class SmplBranch(nn.Module):
         return self.merge(torch.cat((top, bottom), dim=1))
 
     def on_patches(
-        self, features: torch.Tensor, hints: torch.Tensor, inside: torch.Tensor
+        self,
+        features: torch.Tensor,
+        center_hints: torch.Tensor,
+        joint_hints: torch.Tensor,
+        inside: torch.Tensor,
     ) -> torch.Tensor:
         """The map's values at N cells alone, from what lies around them (network.patches): the same
         convolutions without padding, with zeros where the map would have been padded.
 
-        features [N, in, 23, 23]; hints [N, 1 + 24 + 64 + 64, 11, 11] (SMPL_HINTS); inside
-        [N, 1, 11, 11]: 1 at cells of the map, 0 beyond it, where features and hints are 0 as well
-        -> [N, 142].
+        features [N, in, 23, 23]; center_hints [N, 1 + 64, 11, 11] and joint_hints
+        [N, 24 + 64, 11, 11]: heatmaps and instance map of each path; inside [N, 1, 11, 11]: 1 at
+        cells of the map, 0 beyond it, where features and hints are 0 as well -> [N, 142].
         """
-        center, joints, center_instance, joint_instance = hints.split(SMPL_HINTS, dim=1)
         features = self.stem.on_patches(features) * inside
-        top = self.top.on_patches(torch.cat((features, center, center_instance), dim=1))
-        bottom = self.bottom.on_patches(torch.cat((features, joints, joint_instance), dim=1))
+        top = self.top.on_patches(torch.cat((features, center_hints), dim=1))
+        bottom = self.bottom.on_patches(torch.cat((features, joint_hints), dim=1))
         first, second, last = self.merge
         assert isinstance(first, ResBlock) and isinstance(second, ResBlock)  # for mypy
         x = torch.cat((top, bottom), dim=1)  # [N, 2 hidden, 9, 9]

@@ -33,12 +33,13 @@ class InferenceMaps(NamedTuple):
 
 
 class Patches(NamedTuple):
-    """What SmplBranch.on_patches takes: features [N, C, 23, 23]; hints [N, 153, 11, 11]: heatmaps
-    and instance maps; inside [N, 1, 11, 11]: 1 at cells of the map, 0 beyond it, as all else is
-    there."""
+    """What SmplBranch.on_patches takes: features [N, C, 23, 23]; center_hints [N, 65, 11, 11],
+    joint_hints [N, 88, 11, 11]: heatmaps, then instance map; inside [N, 1, 11, 11]: 1 at cells of
+    the map, 0 beyond it, as all else is there."""
 
     features: torch.Tensor
-    hints: torch.Tensor
+    center_hints: torch.Tensor
+    joint_hints: torch.Tensor
     inside: torch.Tensor
 
 
@@ -47,11 +48,16 @@ def cut_patches(maps: InferenceMaps, image: torch.Tensor, cell: torch.Tensor) ->
     first = cell - SMPL_REACH
     image = image[:, None, None]
     y, x, inside = _places(first, PATCH_CELLS, maps.center_heatmap)
-    told = (maps.center_heatmap, maps.joint_heatmaps, maps.center_instance, maps.joint_instance)
-    hints = torch.cat([_read(one, image, y, x) for one in told], dim=3) * inside
+    hints = [
+        torch.cat([_read(one, image, y, x) for one in path], dim=3) * inside
+        for path in (
+            (maps.center_heatmap, maps.center_instance),
+            (maps.joint_heatmaps, maps.joint_instance),
+        )
+    ]
     y, x, inside_features = _places(2 * first - 1, PATCH_FEATURES, maps.features)
     features = _read(maps.features, image, y, x) * inside_features
-    return Patches(*(one.permute(0, 3, 1, 2) for one in (features, hints, inside)))
+    return Patches(*(one.permute(0, 3, 1, 2) for one in (features, *hints, inside)))
 
 
 def _places(

@@ -228,7 +228,8 @@ def test_export_writes_onnx_and_checks_the_engines(
     }
     assert shapes == {
         "features": ["people", 23, 23, channels],
-        "hints": ["people", 153, 11, 11],
+        "center_hints": ["people", 65, 11, 11],
+        "joint_hints": ["people", 88, 11, 11],
         "inside": ["people", 1, 11, 11],
         "smpl": ["people", 142],
     }
