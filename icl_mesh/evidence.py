@@ -64,7 +64,8 @@ def gather_evidence(
         return Evidence(seen, none, none)
     # From a GPU these channels alone come to the host.
     features = maps.features[:, channels.first :].cpu().numpy()
-    own = features[:, channels.keypoints]
+    # Engines leave features channel by channel within a cell, of which these few are searched.
+    own = np.ascontiguousarray(features[:, channels.keypoints])
     return Evidence(
         seen,
         find_seen(own, peaks.image, keypoints, extent),

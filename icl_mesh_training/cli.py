@@ -168,8 +168,8 @@ def _add_lifter(commands: Commands[argparse.ArgumentParser]) -> None:
     lifter.add_argument("--scenes", required=True, type=Path, help="folder of rendered scenes")
     lifter.add_argument("--out", required=True, type=Path, help="the .safetensors file")
     lifter.add_argument("--body", default="default", help="body of the weights")
-    lifter.add_argument("--limit", type=int, default=4000, help="scenes to use, at most")
-    lifter.add_argument("--steps", type=int, default=1500)
+    lifter.add_argument("--limit", type=int, default=8000, help="scenes to use, at most")
+    lifter.add_argument("--steps", type=int, default=4000)
     lifter.add_argument("--engine", default="auto", help="runs the network over the scenes")
     lifter.add_argument("--seed", type=int, default=0)
 

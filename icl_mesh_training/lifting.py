@@ -51,8 +51,8 @@ def train_lifter(
     out: Path,
     *,
     body: str | Path = "default",
-    limit: int = 4000,
-    steps: int = 1500,
+    limit: int = 8000,
+    steps: int = 4000,
     engine: str = "auto",
     seed: int = 0,
 ) -> dict[str, float]:

@@ -22,7 +22,7 @@ Samples = dict[str, torch.Tensor]
 
 BATCH = 256
 #: Share of samples whose evidence is made up.
-IMAGINED = 0.75
+IMAGINED = 0.8
 #: Median error of made-up evidence, m in the image: photographed joints are seen about so well.
 SPREAD = 0.015
 #: "coco17" with left and right exchanged.
