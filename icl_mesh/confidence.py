@@ -47,7 +47,10 @@ def joint_confidence(
     asked[flat] = True
     cells = torch.from_numpy(np.flatnonzero(asked)).to(joint_instance.device)
     own = network.project_joint(joint_instance.flatten(1).index_select(1, cells).T).cpu().numpy()
-    agreement = np.clip(unit(own) @ center_embedding.T, 0, 1)  # [cells, N]
+    # By PyTorch: after a product of this size numpy's OpenBLAS has its threads spin for some 25 ms,
+    # and whoever comes next, the network or the decoder, waits for a core.
+    cosines = torch.from_numpy(unit(own)) @ torch.from_numpy(center_embedding).T
+    agreement = cosines.clamp_(0, 1).numpy()  # [cells, N]
     at_joint = torch.from_numpy(np.arange(joints)[:, None] * size * size + flat)
     seen = joint_heatmaps.take(at_joint.to(joint_heatmaps.device)).cpu().numpy()
     row, person = (np.cumsum(asked) - 1)[flat], np.arange(len(flat))[:, None, None]

@@ -1,6 +1,6 @@
 """People with poses that fit the joints seen around them: what the lifter is given, and makes.
 
-On the host, with numpy and the lifter's batch norms folded: a few small products for all people.
+On the host, for all people at once, with the lifter's batch norms folded.
 """
 
 from __future__ import annotations
@@ -65,11 +65,12 @@ class HostLifter:
 
     def _lifted(self, found: Detections, inputs: LifterInputs) -> Detections:
         sixd = sixd_from_matrices(found.rotations[:, :REGRESSED_JOINTS])
-        x = inputs.rows(sixd, found.betas)
+        # PyTorch's products, not numpy's: see icl_mesh.confidence.
+        x = torch.from_numpy(inputs.rows(sixd, found.betas))
         for weights, bias in self._layers[:-1]:
-            x = np.maximum(x @ weights + bias, 0)
+            x = torch.addmm(bias, x, weights).relu_()
         weights, bias = self._layers[-1]
-        turns, shape, camera = split_outputs(x @ weights + bias)
+        turns, shape, camera = split_outputs(torch.addmm(bias, x, weights).numpy())
         rotations = found.rotations.copy()
         rotations[:, :REGRESSED_JOINTS] = matrices_from_6d(sixd + turns.reshape(sixd.shape))
         weak = moved_camera(found.weak, bounded_camera(camera))

@@ -116,9 +116,9 @@ class PoseLifter(nn.Module):
             _MOST * torch.tanh(camera / _MOST),
         )
 
-    def folded(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Layers as (weights [in, out], bias [out]) in float32, batch norms inside: a ReLU between
-        each two, as in evaluation."""
+    def folded(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Layers (weights [in, out], bias [out]), float32 on the host, batch norms inside: a ReLU
+        between each two, as in evaluation."""
         layers: list[tuple[torch.Tensor, torch.Tensor]] = []
         for module in self.layers:
             if isinstance(module, nn.Linear):
@@ -129,11 +129,10 @@ class PoseLifter(nn.Module):
                 scale = module.weight.double() / (module.running_var.double() + module.eps).sqrt()
                 shift = module.bias.double() - module.running_mean.double() * scale
                 layers[-1] = (weight * scale, bias * scale + shift)
-        return [(_host(weight), _host(bias)) for weight, bias in layers]
-
-
-def _host(values: torch.Tensor) -> np.ndarray:
-    return values.detach().float().cpu().contiguous().numpy()
+        return [
+            (weight.detach().float().cpu().contiguous(), bias.detach().float().cpu())
+            for weight, bias in layers
+        ]
 
 
 def split_outputs(out: Any) -> tuple[Any, Any, Any]:
