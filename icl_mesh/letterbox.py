@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from icl_mesh.area_average import shrink
 from icl_mesh.camera import Camera, SquareCamera
 
 #: Grey of the padding: near the ImageNet mean, so that it normalises to about zero.
@@ -64,10 +65,10 @@ class Letterbox:
         window = square[y : y + inner[1], x : x + inner[0]]
         if inner == (self.width, self.height):
             window[:] = image
+        elif inner[0] < self.width:
+            shrink(image, window)
         else:
-            # Area averaging: no aliasing when a large image shrinks.
-            method = cv2.INTER_AREA if inner[0] < self.width else cv2.INTER_LINEAR
-            cv2.resize(_halved(image, inner), inner, dst=window, interpolation=method)
+            cv2.resize(image, inner, dst=window, interpolation=cv2.INTER_LINEAR)
         return square
 
     def square_from_px(self, px: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -96,14 +97,3 @@ class Letterbox:
 def _padding(size: int) -> npt.NDArray[np.uint8]:
     """A square [size, size, 3] of nothing else; to be copied, which is faster than filling one."""
     return np.full((size, size, 3), PAD_VALUE, dtype=np.uint8)
-
-
-def _halved(image: npt.NDArray[np.uint8], inner: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """The image, halved while it stays twice as large as wanted with room to spare: OpenCV averages
-    pixels two by two many times faster than by fractions, and what is left to do is small."""
-    width, height = image.shape[1], image.shape[0]
-    while width % 2 == height % 2 == 0 and width >= 4 * inner[0] and height >= 4 * inner[1]:
-        width, height = width // 2, height // 2
-        halved = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        image = np.asarray(halved, dtype=np.uint8)
-    return image
