@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import functools
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from icl_mesh.letterbox import Letterbox
 from icl_mesh.network.normalization import IMAGENET_MEAN, IMAGENET_STD
+
+#: Per channel: what a byte is multiplied by, and what is then added.
+_SCALE = tuple(1 / (255 * std) for std in IMAGENET_STD)
+_SHIFT = tuple(-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True))
 
 
 def check_image(image: npt.NDArray[np.uint8]) -> None:
@@ -45,21 +50,31 @@ def preprocess(
 def normalized_tensor(
     square: npt.NDArray[np.uint8], device: torch.device | str = "cpu"
 ) -> torch.Tensor:
-    """RGB uint8 [S, S, 3] -> float32 [1, 3, S, S] with ImageNet's mean and deviation removed.
-
-    The bytes travel to the device before they become floats: a quarter of the traffic. Channels
-    are split before the arithmetic, which is three times as fast on planes as on triples.
-    """
+    """RGB uint8 [S, S, 3] -> float32 [1, 3, S, S] with ImageNet's mean and deviation removed."""
+    device = torch.device(device)
+    if device.type == "cpu":
+        return torch.from_numpy(_normalized(square))
+    # Bytes travel to the device before they become floats: a quarter of the traffic.
     pixels = torch.from_numpy(np.ascontiguousarray(square)).to(device).permute(2, 0, 1)
     planes = pixels.to(torch.float32, memory_format=torch.contiguous_format)
-    scale, shift = _normalization(torch.device(device))
-    return planes.mul_(scale).sub_(shift)[None]
+    scale, shift = _on_device(device)
+    return planes.mul_(scale).add_(shift)[None]
+
+
+def _normalized(square: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """On the CPU: one pass over each plane by OpenCV, instead of three by torch. Nor does it share
+    the work out to threads, who would wait for each other where other programs have the cores."""
+    planes = np.empty((1, 3, *square.shape[:2]), np.float32)
+    for plane, target, scale, shift in zip(
+        cv2.split(square), planes[0], _SCALE, _SHIFT, strict=True
+    ):
+        cv2.addWeighted(plane, scale, plane, 0.0, shift, dst=target, dtype=cv2.CV_32F)
+    return planes
 
 
 @functools.lru_cache(maxsize=4)
-def _normalization(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """What bytes are multiplied by, and what is then subtracted, [3, 1, 1]."""
+def _on_device(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """_SCALE and _SHIFT [3, 1, 1] there."""
     with torch.inference_mode(False):
-        std = torch.tensor(IMAGENET_STD, device=device)[:, None, None]
-        mean = torch.tensor(IMAGENET_MEAN, device=device)[:, None, None]
-        return 1 / (255 * std), mean / std
+        scale, shift = (torch.tensor(values, device=device) for values in (_SCALE, _SHIFT))
+        return scale[:, None, None], shift[:, None, None]
