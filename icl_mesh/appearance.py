@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from icl_mesh.channel_order import as_stored
 from icl_mesh.people import FloatArray, People
 
 #: Where the parts are looked at: midway between pairs of SMPL's joints.
@@ -69,8 +70,10 @@ def looks_of(image: npt.NDArray[np.uint8], people: People) -> Looks:
     at = points[:, :, None] + _GRID * trunk[:, None, None, None]  # [N, K, 25, 2]
     height, width = people.camera.height, people.camera.width
     x, y = np.moveaxis(np.clip(np.rint(at), 0, (width - 1, height - 1)).astype(np.int64), -1, 0)
+    image, backwards = as_stored(image)
     pixels = image.reshape(-1, 3).take(y * width + x, axis=0).reshape(len(people), -1, 3)
-    lab = cv2.cvtColor(pixels.astype(np.float32) / 255, cv2.COLOR_RGB2LAB).reshape(*x.shape, 3)
+    to_lab = cv2.COLOR_BGR2LAB if backwards else cv2.COLOR_RGB2LAB
+    lab = cv2.cvtColor(pixels.astype(np.float32) / 255, to_lab).reshape(*x.shape, 3)
 
     weight = people.camera.contains(at) * (confidence[..., None] + _LEAST_WEIGHT)  # [N, K, 25]
     total = np.add.reduceat(weight.sum(axis=2), _STARTS, axis=1)  # [N, P]

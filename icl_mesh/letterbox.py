@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from icl_mesh.area_average import shrink
 from icl_mesh.camera import Camera, SquareCamera
+from icl_mesh.channel_order import as_stored
 
 #: Grey of the padding: near the ImageNet mean, so that it normalises to about zero.
 PAD_VALUE = (124, 116, 104)
@@ -54,14 +55,16 @@ class Letterbox:
         return np.array([(self.size - inner_width) // 2, (self.size - inner_height) // 2])
 
     def apply(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """RGB [height, width, 3] -> [size, size, 3], padded with PAD_VALUE."""
+        """RGB [height, width, 3] -> [size, size, 3], padded with PAD_VALUE; from a view of BGR
+        (`bgr[..., ::-1]`) such a view again."""
         if image.shape[:2] != (self.height, self.width):
             raise ValueError(
                 f"letterbox was made for {self.width}x{self.height} images, got "
                 f"{image.shape[1]}x{image.shape[0]}"
             )
         inner, (x, y) = self.inner_size, self.offset
-        square = _padding(self.size).copy()
+        image, backwards = as_stored(image)
+        square = _padding(self.size, backwards).copy()
         window = square[y : y + inner[1], x : x + inner[0]]
         if inner == (self.width, self.height):
             window[:] = image
@@ -69,7 +72,7 @@ class Letterbox:
             shrink(image, window)
         else:
             cv2.resize(image, inner, dst=window, interpolation=cv2.INTER_LINEAR)
-        return square
+        return square[..., ::-1] if backwards else square
 
     def square_from_px(self, px: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Image pixels [..., 2] -> square coordinates [..., 2] in [-1, 1]."""
@@ -94,6 +97,6 @@ class Letterbox:
 
 
 @functools.lru_cache(maxsize=4)
-def _padding(size: int) -> npt.NDArray[np.uint8]:
+def _padding(size: int, backwards: bool) -> npt.NDArray[np.uint8]:
     """A square [size, size, 3] of nothing else; to be copied, which is faster than filling one."""
-    return np.full((size, size, 3), PAD_VALUE, dtype=np.uint8)
+    return np.full((size, size, 3), PAD_VALUE[::-1] if backwards else PAD_VALUE, dtype=np.uint8)

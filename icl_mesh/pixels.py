@@ -80,7 +80,8 @@ _DEPTHS: dict[str, tuple[str, float]] = {
 
 
 def rgb_from_image(message: ImageMessage, topic: str) -> Bytes:
-    """sensor_msgs/Image -> RGB [H, W, 3]. An rgb8 image is not copied.
+    """sensor_msgs/Image -> RGB [H, W, 3]. An rgb8 or bgr8 image is not copied: of bgr8 it is a view
+    with its channels backwards (icl_mesh.channel_order).
 
     Of 16-bit channels the upper byte is taken: they count to 65535, as sensor_msgs says.
     topic: named in errors. Raises ValueError for an image that contradicts itself (step, data
@@ -99,9 +100,13 @@ def rgb_from_image(message: ImageMessage, topic: str) -> Bytes:
         message.height, message.width, channels, size
     )
     upper = pixels[..., 0 if message.is_bigendian else size - 1]
+    if size > 1:
+        upper = np.ascontiguousarray(upper)
     if code is None:
-        return upper if size == 1 else np.ascontiguousarray(upper)
-    return _converted(upper if size == 1 else np.ascontiguousarray(upper), code, message, topic)
+        return upper
+    if code == cv2.COLOR_BGR2RGB:
+        return upper[..., ::-1]
+    return _converted(upper, code, message, topic)
 
 
 def depth_from_image(message: ImageMessage, topic: str) -> tuple[npt.NDArray[Any], float]:
@@ -123,7 +128,8 @@ def depth_from_image(message: ImageMessage, topic: str) -> tuple[npt.NDArray[Any
 
 
 def rgb_from_compressed(message: CompressedMessage, topic: str) -> Bytes:
-    """sensor_msgs/CompressedImage (JPEG, PNG, ...) -> RGB [H, W, 3]. Raises ValueError."""
+    """sensor_msgs/CompressedImage (JPEG, PNG, ...) -> RGB [H, W, 3], a view with its channels
+    backwards. Raises ValueError."""
     data = np.frombuffer(message.data, dtype=np.uint8)
     # IMREAD_COLOR: 8 bits and three channels, whatever was compressed. Not turned as EXIF may say:
     # the CameraInfo is of the image as the camera took it.
@@ -134,7 +140,7 @@ def rgb_from_compressed(message: CompressedMessage, topic: str) -> Bytes:
             f"compressed image on '{topic}' (format '{message.format}', {data.size} bytes) cannot "
             "be decoded: the camera driver should publish whole JPEG or PNG images"
         )
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    return np.asarray(image, dtype=np.uint8)[..., ::-1]
 
 
 def check_size(message: ImageMessage, topic: str, rows: int, kind: str = "image") -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from icl_mesh.channel_order import as_stored
 from icl_mesh.letterbox import Letterbox
 from icl_mesh.network.normalization import IMAGENET_MEAN, IMAGENET_STD
 
@@ -65,9 +66,9 @@ def _normalized(square: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """On the CPU: one pass over each plane by OpenCV, instead of three by torch. Nor does it share
     the work out to threads, who would wait for each other where other programs have the cores."""
     planes = np.empty((1, 3, *square.shape[:2]), np.float32)
-    for plane, target, scale, shift in zip(
-        cv2.split(square), planes[0], _SCALE, _SHIFT, strict=True
-    ):
+    stored, backwards = as_stored(square)
+    channels = cv2.split(stored)[:: -1 if backwards else 1]
+    for plane, target, scale, shift in zip(channels, planes[0], _SCALE, _SHIFT, strict=True):
         cv2.addWeighted(plane, scale, plane, 0.0, shift, dst=target, dtype=cv2.CV_32F)
     return planes
 

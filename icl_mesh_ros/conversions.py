@@ -29,7 +29,7 @@ def rgb_from_message(message: Image | CompressedImage, topic: str) -> npt.NDArra
 
 
 def rgb_from_image(message: Image, topic: str) -> npt.NDArray[np.uint8]:
-    """sensor_msgs/Image -> RGB [H, W, 3]. An rgb8 image is not copied.
+    """sensor_msgs/Image -> RGB [H, W, 3]. An rgb8 or bgr8 image is not copied.
 
     topic: named in the error. Encodings beyond icl_mesh.pixels.ENCODINGS go through cv_bridge.
     Raises ValueError for an image that contradicts itself or cannot be read.

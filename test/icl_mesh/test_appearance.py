@@ -33,6 +33,13 @@ def test_colours_are_cie_lab(scene) -> None:
     assert (reliable > 0.9).all()
 
 
+def test_a_view_of_bgr_has_the_same_colours(scene) -> None:
+    image, people = scene
+    bgr = np.ascontiguousarray(image[..., ::-1])
+    found, expected = looks_of(bgr[..., ::-1], people), looks_of(image, people)
+    np.testing.assert_array_equal(found.color, expected.color)
+
+
 def test_hidden_joints_do_not_count(scene) -> None:
     """The red one's left half of joints is painted over by somebody in front (confidence 0)."""
     image, people = scene

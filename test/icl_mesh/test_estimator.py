@@ -46,6 +46,14 @@ def test_normalisation_is_the_published_one() -> None:
     np.testing.assert_allclose(tensor[0, :, 5, 7], expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("side", [32, 48])
+def test_views_of_bgr_bytes_become_the_same_input(side) -> None:
+    """As drivers' bgr8 images arrive, rows padded: neither turned nor copied before."""
+    padded = np.random.default_rng(0).integers(0, 256, (32, 50, 3), dtype=np.uint8)
+    view = padded[:, :48, ::-1]
+    assert torch.equal(preprocess(view, side)[0], preprocess(view.copy(), side)[0])
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [

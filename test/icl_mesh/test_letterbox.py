@@ -91,3 +91,11 @@ def test_large_images_shrink_like_one_area_average(size) -> None:
     expected = cv2.resize(image, letterbox.inner_size, interpolation=cv2.INTER_AREA)
     difference = np.abs(found - expected)
     assert difference.mean() < 1.0 and difference.max() <= 8
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_a_view_of_bgr_is_as_good_as_rgb(width, height) -> None:
+    bgr = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    box = Letterbox(width, height, 512)
+    rgb = np.ascontiguousarray(bgr[..., ::-1])
+    np.testing.assert_array_equal(box.apply(bgr[..., ::-1]), box.apply(rgb))

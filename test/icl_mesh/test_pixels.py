@@ -67,8 +67,9 @@ def test_colours_of_8_and_16_bits_of_either_byte_order(name, bits, dtype, big, p
     assert rgb.dtype == np.uint8
 
 
-def test_rgb8_is_a_view_of_the_message_also_where_rows_are_padded():
-    message = message_of(as_rows(PICTURE, "u1"), "rgb8", padding=3)
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8"])
+def test_8_bits_of_three_channels_are_a_view_of_the_message_also_where_rows_are_padded(encoding):
+    message = message_of(as_rows(channels_of(encoding[:3]), "u1"), encoding, padding=3)
     rgb = rgb_from_image(message, "/image")
     assert np.shares_memory(rgb, np.frombuffer(message.data, np.uint8))
 

@@ -115,3 +115,11 @@ def test_labels_are_drawn_and_bad_images_refused(body: BodyModel) -> None:
     np.testing.assert_array_equal(draw_overlay(image, people.select([])), image)
     with pytest.raises(ValueError, match=r"own image, RGB u8 450x600x3, got uint8 \(10, 10, 3\)"):
         draw_overlay(image[:10, :10], people)
+
+
+@pytest.mark.parametrize("rows", [slice(0), slice(None)])
+def test_a_view_of_bgr_is_drawn_over_like_rgb(body: BodyModel, rows: slice) -> None:
+    people = two_people(body).select(rows)
+    bgr = np.random.default_rng(0).integers(0, 256, (150, 200, 3), dtype=np.uint8)
+    drawn = draw_overlay(bgr[..., ::-1], people)
+    np.testing.assert_array_equal(drawn, draw_overlay(bgr[..., ::-1].copy(), people))

@@ -44,8 +44,9 @@ def test_every_direct_encoding_gives_the_same_rgb(encoding, padding):
     assert rgb.dtype == np.uint8
 
 
-def test_rgb8_is_not_copied():
-    message = message_of(RGB, "rgb8")
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8"])
+def test_rgb8_and_bgr8_are_not_copied(encoding):
+    message = message_of(PIXELS[encoding], encoding)
     assert np.shares_memory(
         rgb_from_image(message, "/image"), np.frombuffer(message.data, np.uint8)
     )
