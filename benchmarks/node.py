@@ -17,8 +17,7 @@ from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Point
 from rclpy.parameter import Parameter
 from rclpy.publisher import Publisher
-from rclpy.serialization import deserialize_message, serialize_message
-from sensor_msgs.msg import Image
+from rclpy.serialization import serialize_message
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -37,6 +36,7 @@ from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.markers import MESHES, HumanMarkers, MarkerStyle, rgba
 from icl_mesh_ros.mesh_node import MeshNode
 from icl_mesh_ros.model_store import ModelStore, SharedModel
+from icl_mesh_ros.raw_image import image_from_cdr
 
 PEOPLE = (1, 4, 8)
 MARKERS = ("off", "on")
@@ -99,7 +99,7 @@ class NodeFrames:
         """One frame, from the bytes on the wire to published messages, by steps."""
         time.sleep(REST_S)
         watch = Stopwatch()
-        image: Image = deserialize_message(self._on_the_wire, Image)
+        image = image_from_cdr(self._on_the_wire, "image")
         seconds, nanoseconds = divmod(next(self._stamps), 10**9)
         image.header.stamp = Time(sec=seconds, nanosec=nanoseconds)
         watch.lap("receive")

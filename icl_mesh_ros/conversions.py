@@ -11,6 +11,7 @@ from std_msgs.msg import Header
 
 from icl_mesh import pixels
 from icl_mesh.pixels import depth_from_image, rgb_from_compressed
+from icl_mesh_ros.raw_image import RawImage
 
 __all__ = [
     "depth_from_image",
@@ -21,14 +22,16 @@ __all__ = [
 ]
 
 
-def rgb_from_message(message: Image | CompressedImage, topic: str) -> npt.NDArray[np.uint8]:
+def rgb_from_message(
+    message: RawImage | Image | CompressedImage, topic: str
+) -> npt.NDArray[np.uint8]:
     """Either kind of image message -> RGB [H, W, 3]. Raises ValueError."""
     if isinstance(message, CompressedImage):
         return rgb_from_compressed(message, topic)
     return rgb_from_image(message, topic)
 
 
-def rgb_from_image(message: Image, topic: str) -> npt.NDArray[np.uint8]:
+def rgb_from_image(message: RawImage | Image, topic: str) -> npt.NDArray[np.uint8]:
     """sensor_msgs/Image -> RGB [H, W, 3]. An rgb8 or bgr8 image is not copied.
 
     topic: named in the error. Encodings beyond icl_mesh.pixels.ENCODINGS go through cv_bridge.
@@ -42,7 +45,8 @@ def rgb_from_image(message: Image, topic: str) -> npt.NDArray[np.uint8]:
             f"image on '{topic}' has encoding '{message.encoding}', which says nothing of colours: "
             "the camera driver should set the encoding to 'bgr8', 'rgb8' or 'mono8'"
         )
-    return _through_cv_bridge(message, topic)
+    whole = message.message() if isinstance(message, RawImage) else message
+    return _through_cv_bridge(whole, topic)
 
 
 def _through_cv_bridge(message: Image, topic: str) -> npt.NDArray[np.uint8]:

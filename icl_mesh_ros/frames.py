@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sensor_msgs.msg import CompressedImage, Image
 
 from icl_mesh.appearance import looks_of
 from icl_mesh.calibration import camera_from_info
@@ -18,6 +17,7 @@ from icl_mesh.people import People
 from icl_mesh.tracking import Tracker, Tracks
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.conversions import rgb_from_message
+from icl_mesh_ros.inputs import AnyImage
 from icl_mesh_ros.parameters import MeshParameters
 
 
@@ -60,7 +60,7 @@ class FrameProcessor:
 
     def __call__(
         self,
-        image: Image | CompressedImage,
+        image: AnyImage,
         parameters: MeshParameters,
         *,
         vertices: bool,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
@@ -12,10 +13,14 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from icl_mesh.depth_store import DepthStore
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.parameters import MeshParameters
+from icl_mesh_ros.raw_image import RawImage, image_from_cdr
 
 #: Newest image only: an old one is worth nothing to a robot.
 SENSOR_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+
+#: What an image arrives as.
+AnyImage: TypeAlias = RawImage | Image | CompressedImage
 
 INFO_TOPIC, DEPTH_TOPIC = "camera_info", "depth"
 
@@ -44,22 +49,39 @@ class Inputs:
         node: Node,
         settings: MeshParameters,
         infos: CameraInfoStore,
-        on_image: Callable[[Image | CompressedImage], None],
-        group: CallbackGroup,
+        on_image: Callable[[AnyImage], None],
+        on_error: Callable[[Exception], None],
         *,
+        group: CallbackGroup,
         depths: DepthStore,
     ) -> None:
-        """infos and depths are filled with what arrives; group: of all callbacks."""
+        """infos and depths are filled with what arrives; on_error: takes a ValueError for what
+        arrived as an image and is none; group: of all callbacks."""
         self._node = node
+        topic = image_topic(node, settings)
         reliable = settings.image_reliability == "reliable"
         qos = RELIABLE_QOS if reliable else SENSOR_QOS
-        kind = CompressedImage if settings.image_transport == "compressed" else Image
+        compressed = settings.image_transport == "compressed"
+
+        def on_bytes(data: bytes) -> None:
+            try:
+                image = image_from_cdr(data, topic)
+            except ValueError as error:
+                on_error(error)
+            else:
+                on_image(image)
+
         self._subscriptions = [
             node.create_subscription(
                 CameraInfo, INFO_TOPIC, infos.put, SENSOR_QOS, callback_group=group
             ),
             node.create_subscription(
-                kind, image_topic(node, settings), on_image, qos, callback_group=group
+                CompressedImage if compressed else Image,
+                topic,
+                on_image if compressed else on_bytes,
+                qos,
+                callback_group=group,
+                raw=not compressed,
             ),
         ]
         if settings.use_depth:  # a few, since image and depth image arrive in any order

@@ -10,14 +10,20 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CompressedImage, Image
 
 from icl_mesh.depth_store import DepthStore
 from icl_mesh.tracking import Tracker
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.health import status
-from icl_mesh_ros.inputs import DEPTH_TOPIC, INFO_TOPIC, Inputs, image_topic, patience_s
+from icl_mesh_ros.inputs import (
+    DEPTH_TOPIC,
+    INFO_TOPIC,
+    AnyImage,
+    Inputs,
+    image_topic,
+    patience_s,
+)
 from icl_mesh_ros.model_node import ModelNode
 from icl_mesh_ros.model_store import ModelStore, SharedModel, memory_mb
 from icl_mesh_ros.monitor import Monitor
@@ -74,7 +80,7 @@ class MeshNode(ModelNode):
         self._active: _Active | None = None
         self._infos = CameraInfoStore()
         self._depths = DepthStore(self.resolve_topic_name(DEPTH_TOPIC))
-        self._worker: FrameWorker[Image | CompressedImage] = FrameWorker(
+        self._worker: FrameWorker[AnyImage] = FrameWorker(
             self.work_on, self._on_error, self._min_period_s
         )
         self._stream_group = MutuallyExclusiveCallbackGroup()
@@ -123,7 +129,8 @@ class MeshNode(ModelNode):
             self._settings,
             self._infos,
             self._on_image,
-            self._stream_group,
+            self._on_error,
+            group=self._stream_group,
             depths=self._depths,
         )
         self._active = _Active(Monitor(self, topic), inputs)
@@ -141,7 +148,7 @@ class MeshNode(ModelNode):
 
     # --- images ----------------------------------------------------------------------------------
 
-    def _on_image(self, message: Image | CompressedImage) -> None:
+    def _on_image(self, message: AnyImage) -> None:
         if (active := self._active) is not None:
             dropped = self._worker.mailbox.put(message)
             active.monitor.image_arrived(message.header, dropped)
@@ -150,7 +157,7 @@ class MeshNode(ModelNode):
         rate = self._settings.max_rate
         return 1 / rate if rate > 0 else 0.0
 
-    def work_on(self, image: Image | CompressedImage) -> None:
+    def work_on(self, image: AnyImage) -> None:
         """In the worker thread: one image, from message to messages."""
         with self._frame_lock:
             loaded, active, settings = self._loaded, self._active, self._settings
@@ -170,7 +177,7 @@ class MeshNode(ModelNode):
             loaded.outputs.publish(result, image.header, settings)
 
     def _on_error(self, error: Exception) -> None:
-        """In the worker thread: the frame is lost, the next one is tried."""
+        """In the worker thread, or that of the images: the frame is lost, the next one is tried."""
         # Without a context, Ctrl-C came while the frame was worked on.
         if self.context.ok() and (active := self._active) is not None:
             active.monitor.frame_failed(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, Image
 
 from icl_mesh_ros.msg import Human
@@ -124,6 +125,24 @@ def test_stamps_that_go_back_or_are_missing(node, peer):
     assert float(facts["age of the newest result (s)"]) < 600  # from its arrival, not from 1970
     assert peer.humans[-1].header.stamp == Time()
     assert len(peer.humans[-1].humans) >= 1
+    assert node.ended() is None
+
+
+def test_bytes_that_are_no_image(node, peer):
+    """Cut short, and in no encapsulation that ROS knows: refused, and the next one is answered."""
+    image = live(peer)
+    assert peer.answer_to(image).header == image.header
+    data = serialize_message(image)
+    for broken in (data[:60], b"\xff" * 60):
+        said = "images failed: image on '/image' of 60 bytes is no sensor_msgs/Image"
+
+        def sent(broken: bytes = broken) -> list[bytes]:
+            return [broken]
+
+        reported(peer, ERROR, said, sent)
+    peer.until(lambda: logged(node, "is no sensor_msgs/Image"), "the same in the log")
+    image = live(peer)
+    assert peer.answer_to(image).header == image.header
     assert node.ended() is None
 
 
