@@ -69,16 +69,17 @@ def assign(
 
 def _image_distances(tracks: Candidates, people: People) -> Array:
     """Distances of the centres in the image [T, N], in units of the larger box's diagonal."""
-    before = pelvis_px(tracks.people.position_m, people)
-    shift = pelvis_px(tracks.filters.position, people) - before
-    centers = tracks.people.center_px + shift
-    distance = np.linalg.norm(centers[:, None] - people.center_px, axis=2)
+    places: Array = np.concatenate((tracks.people.position_m, tracks.filters.position))
+    before, now = np.split(pelvis_px(places, people), 2)
+    apart = (tracks.people.center_px + now - before)[:, None] - people.center_px
+    distance = np.hypot(apart[..., 0], apart[..., 1])
     size = np.maximum(_diagonals(tracks.people)[:, None], _diagonals(people))
     return distance / np.maximum(size, 1.0)
 
 
 def _diagonals(people: People) -> FloatArray:
-    return np.linalg.norm(people.bbox_px[:, 2:] - people.bbox_px[:, :2], axis=1)
+    x, y = (people.bbox_px[:, 2:] - people.bbox_px[:, :2]).T
+    return np.asarray(np.hypot(x, y))
 
 
 def pelvis_px(position: npt.NDArray[np.floating], people: People) -> Array:

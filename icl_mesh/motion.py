@@ -29,6 +29,7 @@ LEAST_ERROR_M = 0.02
 #: How people change their velocity, m/s^2, and how fast they may move when first seen, m/s.
 ACCELERATION = 2.0
 FIRST_SPEED = 1.0
+_IDENTITY = np.eye(3)
 
 
 class Motion(NamedTuple):
@@ -78,16 +79,21 @@ def start(people: People) -> Motion:
     mean = np.concatenate((position, np.zeros_like(position)), axis=1)
     covariance = np.zeros((len(position), 6, 6))
     covariance[:, :3, :3] = measurement_covariance(position, depth_errors(people))
-    covariance[:, 3:, 3:] = np.eye(3) * FIRST_SPEED**2
+    covariance[:, 3:, 3:] = _IDENTITY * FIRST_SPEED**2
     return Motion(mean, covariance)
 
 
 def predict(motion: Motion, seconds: float) -> Motion:
     """Where people are after some time without a measurement; white-noise acceleration."""
-    step = np.eye(6)
-    step[:3, 3:] = np.eye(3) * seconds
-    push = np.vstack((np.eye(3) * seconds**2 / 2, np.eye(3) * seconds)) * ACCELERATION
-    return Motion(motion.mean @ step.T, step @ motion.covariance @ step.T + push @ push.T)
+    mean, covariance = motion.mean.copy(), motion.covariance.copy()
+    mean[:, :3] += seconds * motion.velocity
+    # F P F^T for F = [[1, seconds], [0, 1]] times the identity: rows, then columns.
+    covariance[:, :3] += seconds * covariance[:, 3:]
+    covariance[:, :, :3] += seconds * covariance[:, :, 3:]
+    push = np.array((seconds**2 / 2, seconds)) * ACCELERATION
+    blocks = covariance.reshape(-1, 2, 3, 2, 3)
+    blocks += (push[:, None] * push)[:, None, :, None] * _IDENTITY[:, None]
+    return Motion(mean, covariance)
 
 
 def correct(motion: Motion, people: People) -> Motion:
@@ -100,9 +106,10 @@ def correct(motion: Motion, people: People) -> Motion:
     # K = P H^T S^-1, from S K^T = H P: S is symmetric and positive definite.
     gain = np.linalg.solve(innovation, motion.covariance[:, :3, :]).transpose(0, 2, 1)  # [T, 6, 3]
     mean = motion.mean + (gain @ (position - motion.position)[..., None])[..., 0]
-    keep = np.eye(6) - np.concatenate((gain, np.zeros_like(gain)), axis=2)
-    covariance = keep @ motion.covariance @ keep.transpose(0, 2, 1)  # Joseph: stays symmetric
-    return Motion(mean, covariance + gain @ error @ gain.transpose(0, 2, 1))
+    # Joseph's form, (1 - K H) P (1 - K H)^T + K R K^T: stays symmetric. H picks the position.
+    kept = motion.covariance - gain @ motion.covariance[:, :3]
+    covariance = kept + (gain @ error - kept[:, :, :3]) @ gain.transpose(0, 2, 1)
+    return Motion(mean, covariance)
 
 
 def squared_distances(motion: Motion, people: People) -> Array:
@@ -126,9 +133,9 @@ def measurement_covariance(position: Array, depth_error: Array) -> Array:
 
     depth_error [N]: along it, as a share of the distance.
     """
-    distance = np.linalg.norm(position, axis=1)[:, None, None]
-    ray = position / np.maximum(distance[:, 0], 1e-9)
-    along = ray[:, :, None] * ray[:, None, :]
-    depth = np.maximum(depth_error[:, None, None] * distance, LEAST_ERROR_M)
-    lateral = np.maximum(LATERAL_ERROR * distance, LEAST_ERROR_M)
-    return lateral**2 * (np.eye(3) - along) + depth**2 * along
+    distance = np.sqrt(np.einsum("ni,ni->n", position, position))
+    ray = position / np.maximum(distance, 1e-9)[:, None]
+    depth = np.maximum(depth_error * distance, LEAST_ERROR_M) ** 2
+    lateral = np.maximum(LATERAL_ERROR * distance, LEAST_ERROR_M) ** 2
+    along = ray[:, :, None] * (ray * (depth - lateral)[:, None])[:, None]
+    return lateral[:, None, None] * _IDENTITY + along
