@@ -75,23 +75,31 @@ def quaternions(matrices: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     takes most of a millisecond; the network's are orthogonal to float32. Of 4 q q^T, whose entries
     are sums of the matrix's, the row with the largest diagonal is taken (Shepperd 1978).
     """
-    m = np.moveaxis(np.asarray(matrices, np.float64), (-2, -1), (0, 1))
-    a, b, c = m[0, 0], m[1, 1], m[2, 2]
-    xy, xz, yz = m[1, 0] + m[0, 1], m[2, 0] + m[0, 2], m[2, 1] + m[1, 2]
-    xw, yw, zw = m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]
-    products = np.stack(
-        (
-            *(1 + a - b - c, xy, xz, xw),
-            *(xy, 1 - a + b - c, yz, yw),
-            *(xz, yz, 1 - a - b + c, zw),
-            *(xw, yw, zw, 1 + a + b + c),
-        ),
-        axis=-1,
-    ).reshape(-1, 4, 4)
+    matrices = np.asarray(matrices, np.float64)
+    products = np.einsum("mk,kp->mp", matrices.reshape(-1, 9), _PRODUCTS).reshape(-1, 4, 4)
+    products += np.eye(4)
     best = products[:, range(4), range(4)].argmax(axis=1)
     rows = products[np.arange(len(products)), best]
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows.reshape(*a.shape, 4)
+    rows /= np.sqrt(np.einsum("mi,mi->m", rows, rows))[:, None]
+    return rows.reshape(*matrices.shape[:-2], 4)
+
+
+def _quaternion_products() -> npt.NDArray[np.float64]:
+    """What of a matrix's 9 entries adds up to the 16 of 4 q q^T, q = (x, y, z, w), [9, 16]; on its
+    diagonal 1 is missing."""
+    of = np.zeros((4, 4, 3, 3))
+    for i in range(3):
+        j, k = (i + 1) % 3, (i + 2) % 3
+        of[3, 3, i, i] = of[i, i, i, i] = 1
+        of[i, i, j, j] = of[i, i, k, k] = -1
+        for row, column in ((i, j), (j, i)):
+            of[row, column, i, j] = of[row, column, j, i] = 1
+        for row, column in ((i, 3), (3, i)):
+            of[row, column, k, j], of[row, column, j, k] = 1, -1
+    return np.ascontiguousarray(of.reshape(16, 9).T)
+
+
+_PRODUCTS = _quaternion_products()
 
 
 def rotvecs(quaternions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
