@@ -168,7 +168,9 @@ class MeshNode(ModelNode):
                 settings,
                 vertices=loaded.outputs.wants_vertices(settings),
                 info_patience_s=patience_s(self, INFO_TOPIC, INFO_PATIENCE_S),
-                depth_patience_s=patience_s(self, DEPTH_TOPIC, DEPTH_PATIENCE_S),
+                depth_patience_s=(
+                    patience_s(self, DEPTH_TOPIC, DEPTH_PATIENCE_S) if settings.use_depth else 0.0
+                ),
                 arrival_s=time.monotonic(),
             )
             if self._active is not active:  # the node ends
