@@ -70,7 +70,7 @@ def assign(
 def _image_distances(tracks: Candidates, people: People) -> Array:
     """Distances of the centres in the image [T, N], in units of the larger box's diagonal."""
     places: Array = np.concatenate((tracks.people.position_m, tracks.filters.position))
-    before, now = np.split(pelvis_px(places, people), 2)
+    before, now = pelvis_px(places, people).reshape(2, -1, 2)
     apart = (tracks.people.center_px + now - before)[:, None] - people.center_px
     distance = np.hypot(apart[..., 0], apart[..., 1])
     size = np.maximum(_diagonals(tracks.people)[:, None], _diagonals(people))
