@@ -74,6 +74,9 @@ def _engines(axes: Any, section: Section) -> None:
     axes.set_yticks(places, labels, fontsize=7)
     axes.invert_yaxis()
     axes.set_xscale("log")
+    for which in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        which("{x:g}")
+    axes.tick_params(axis="x", which="both", labelsize=7)
     axes.set_xlabel("ms")
     axes.legend()
 

@@ -25,6 +25,7 @@ from icl_mesh.people import FloatArray, People
 from icl_mesh.placement import place_bodies
 from icl_mesh.preprocessing import preprocess
 from icl_mesh.stage_clock import StageClock
+from icl_mesh.threads import torch_threads
 from icl_mesh.weights import default_weights_path, load_weights
 
 _LOG = logging.getLogger(__name__)
@@ -150,6 +151,18 @@ class Estimator:
         whose output is not finite.
         """
         threshold = self.threshold if threshold is None else _checked_threshold(threshold)
+        with torch_threads(1):  # the engine takes its own number
+            return self._estimate(image, camera, threshold, vertices=vertices, times=times)
+
+    def _estimate(
+        self,
+        image: npt.NDArray[np.uint8],
+        camera: Camera | None,
+        threshold: float,
+        *,
+        vertices: bool,
+        times: dict[str, float] | None,
+    ) -> People:
         clock = StageClock(self.device, times)
         images, letterbox = preprocess(image, self.input_size, self.device)
         camera = camera or Camera.assumed(letterbox.width, letterbox.height)

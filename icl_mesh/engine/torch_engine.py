@@ -11,6 +11,7 @@ from torch import nn
 
 from icl_mesh.engine.eager import EagerPeople
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
+from icl_mesh.threads import torch_threads
 
 _TYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 #: Runs before a CUDA graph is recorded: they choose algorithms and allocate.
@@ -24,7 +25,8 @@ class TorchEngine:
     normalisation by its running statistics) and moved. In less than f32 it is a copy whose
     convolutions have their weights in that type, so that no image waits for their casts. On CUDA
     each input shape is recorded once as a graph and replayed: at batch 1 the launches of its
-    hundreds of kernels cost more than their work.
+    hundreds of kernels cost more than their work. On the CPU it takes as many threads as PyTorch
+    had when it was made, like the other engines.
     """
 
     def __init__(
@@ -33,6 +35,7 @@ class TorchEngine:
         """precision: "f32"; "bf16", "f16": convolutions in it, maps are float32 still."""
         self.name = f"torch:{precision}"
         self.device = device
+        self._threads = torch.get_num_threads()
         self._type = _TYPES[precision]
         # Channels last is the faster layout; convolutions bring the image into their weights'.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -49,12 +52,14 @@ class TorchEngine:
             if shape not in self._graphs:
                 self._graphs[shape] = _Graph(self, images)
             return self._graphs[shape](images)
-        return self.eager(images)
+        with torch_threads(self._threads):
+            return self.eager(images)
 
     def smpl_at(
         self, maps: InferenceMaps, image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]
     ) -> torch.Tensor:
-        return self._people(maps, image, cell)
+        with torch_threads(self._threads):
+            return self._people(maps, image, cell)
 
     def eager(self, images: torch.Tensor) -> InferenceMaps:
         """One kernel after the other."""
