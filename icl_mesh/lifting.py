@@ -51,13 +51,15 @@ class HostLifter:
         skeletons. skeletons: of the first poses. A lens is left out. Raises RuntimeError where maps
         are not finite.
         """
-        first, evidence = found, None
-        for _ in range(PASSES):
-            joints, keypoints = square_points(skeletons, self._rig, found.weak, camera)
-            if evidence is None:
-                evidence = gather_evidence(maps, self._channels, found.peaks, joints, keypoints)
-                check_finite(joint_heatmaps=evidence.joints.strength)
-            inputs = lifter_inputs(evidence, joints, keypoints, first.weak, camera)
+        first = found.weak
+        joints, keypoints = square_points(skeletons, self._rig, first, camera)
+        evidence = gather_evidence(maps, self._channels, found.peaks, joints, keypoints)
+        check_finite(joint_heatmaps=evidence.joints.strength)
+        inputs = lifter_inputs(evidence, joints, keypoints, first, camera)
+        for number in range(PASSES):
+            if number:
+                joints, keypoints = square_points(skeletons, self._rig, found.weak, camera)
+                inputs = inputs.posed(in_metres(joints, first), in_metres(keypoints, first))
             found = self._lifted(found, inputs)
             skeletons = self._poser.skeletons(found.betas, found.rotations)
         check_finite(lifted=found.rotations)

@@ -3,7 +3,7 @@
 All else of the network rests. It is run on labelled scenes as it will be used; each person found
 gives a sample: the first pose, the evidence of the joints, the truth. Rendered people's joints
 are seen worse than photographed ones', and a lifter that has met only those distrusts them. So for
-every other sample the evidence is made of the true joints, with errors of all sizes.
+most samples the evidence is made of the true joints, with errors of all sizes (lifting_fit).
 """
 
 from __future__ import annotations

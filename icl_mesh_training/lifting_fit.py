@@ -5,6 +5,8 @@ Samples are dicts of tensors over N people, as icl_mesh_training.lifting collect
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from tqdm import tqdm
 
@@ -13,7 +15,7 @@ from icl_mesh.body.rig import FACE, KEYPOINT_JOINT, KeypointRig
 from icl_mesh.camera import project_from_weak
 from icl_mesh.decoding import REGRESSED_JOINTS
 from icl_mesh.lifting import in_metres, moved_camera
-from icl_mesh.network.lifter import PASSES, Lifted, LifterInputs, PoseLifter
+from icl_mesh.network.lifter import PASSES, LifterInputs, PoseLifter
 from icl_mesh_training.augmentation import MIRRORED_JOINTS
 from icl_mesh_training.losses import procrustes_align
 from icl_mesh_training.scenes.labels import BY_SELF, OUTSIDE, VISIBLE
@@ -51,7 +53,7 @@ def fit(
         batch = _either(batch, mirrored(batch), 0.5)
         batch = _either(batch, imagined(batch), IMAGINED)
         passes = lift_samples(lifter, body, rig, batch)
-        loss = torch.stack([lifting_loss(lifted, body, rig, batch) for lifted in passes]).mean()
+        loss = torch.stack([lifting_loss(posed, body, rig, batch) for posed in passes]).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -59,49 +61,57 @@ def fit(
     lifter.requires_grad_(False).eval()
 
 
+class Posed(NamedTuple):
+    """What a pass makes of N people: rotations [N, 22, 3, 3], betas [N, 10], weak camera [N, 3]."""
+
+    rotations: torch.Tensor
+    betas: torch.Tensor
+    weak: torch.Tensor
+
+    def detach(self) -> Posed:
+        """The same, through which nothing is learnt."""
+        return Posed(*(value.detach() for value in self))
+
+
 def lift_samples(
     lifter: PoseLifter, body: BodyModel, rig: KeypointRig, samples: Samples
-) -> list[Lifted]:
-    """What each of PASSES passes makes of the samples, as icl_mesh.lifting does it; each camera is
-    the change from the first one. A pass learns from where the last one led, not through it."""
-    weak = samples["weak"]
+) -> list[Posed]:
+    """What each of PASSES passes makes of the samples, as icl_mesh.lifting does it. A pass learns
+    from where the last one led, not through it."""
     inputs = LifterInputs(*(samples[name] for name in LifterInputs._fields))
-    rotations, betas, moved = samples["rotations"], samples["betas"], weak.new_zeros(len(weak), 3)
-    passes = []
-    for _ in range(PASSES):
-        lifted = lifter(inputs, rotations, betas)
-        grown = moved[:, :1].exp()
-        moved = moved + torch.cat((lifted.camera[:, :1], grown * lifted.camera[:, 1:]), dim=1)
-        lifted = lifted._replace(camera=moved)
-        passes.append(lifted)
-        moved = moved.detach()
-        rotations, betas = lifted.rotations.detach(), lifted.betas.detach()
-        with torch.no_grad():
-            points = in_image(lifted._replace(camera=moved), body, rig, samples)[1]
-        joints = samples["flat"].shape[1]
-        inputs = inputs._replace(flat=points[:, :joints], flat_keypoints=points[:, joints:])
+    posed = Posed(samples["rotations"], samples["betas"], samples["weak"])
+    passes: list[Posed] = []
+    for number in range(PASSES):
+        if number:
+            posed = posed.detach()
+            joints = samples["flat"].shape[1]
+            points = in_image(posed, body, rig, samples)[1]
+            inputs = inputs.posed(points[:, :joints], points[:, joints:])
+        lifted = lifter(inputs, posed.rotations, posed.betas)
+        posed = Posed(lifted.rotations, lifted.betas, moved_camera(posed.weak, lifted.camera))
+        passes.append(posed)
     return passes
 
 
 def in_image(
-    lifted: Lifted, body: BodyModel, rig: KeypointRig, samples: Samples
+    posed: Posed, body: BodyModel, rig: KeypointRig, samples: Samples
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Joints in space [N, 24, 3], metres from the root; joints and keypoints in the image
     [N, 24 + 17, 2], metres of the first weak camera."""
-    hands = torch.eye(3).expand(len(lifted.betas), 24 - REGRESSED_JOINTS, 3, 3)
-    world, joints = body.skeleton(lifted.betas, torch.cat((lifted.rotations, hands), dim=1))
+    hands = torch.eye(3).expand(len(posed.betas), 24 - REGRESSED_JOINTS, 3, 3)
+    world, joints = body.skeleton(posed.betas, torch.cat((posed.rotations, hands), dim=1))
     points = torch.cat((joints, rig(joints, world)), dim=1) - joints[:, :1]
-    weak = samples["weak"]
-    camera = moved_camera(weak, lifted.camera), samples["inverse_focal"], samples["principal"]
-    return joints - joints[:, :1], in_metres(project_from_weak(points, *camera), weak)
+    camera = posed.weak, samples["inverse_focal"], samples["principal"]
+    flat = in_metres(project_from_weak(points, *camera), samples["weak"])
+    return points[:, : joints.shape[1]], flat
 
 
-def lifting_loss(lifted: Lifted, body: BodyModel, rig: KeypointRig, batch: Samples) -> torch.Tensor:
+def lifting_loss(posed: Posed, body: BodyModel, rig: KeypointRig, batch: Samples) -> torch.Tensor:
     """Turns, joints in space, joints and keypoints in the image, shape; weights as they balance at
     the start."""
-    joints, flat = in_image(lifted, body, rig, batch)
+    joints, flat = in_image(posed, body, rig, batch)
     true = batch["truth_joints"]
-    turns = (lifted.rotations - batch["truth_rotations"]).square().sum((-1, -2)).add(1e-6).sqrt()
+    turns = (posed.rotations - batch["truth_rotations"]).square().sum((-1, -2)).add(1e-6).sqrt()
     true_flat = torch.cat((batch["truth_points"], batch["truth_keypoints"]), dim=1)
     inside = all_states(batch) != OUTSIDE
     apart = (flat - true_flat).norm(dim=-1).clamp(max=1.0)[inside]
@@ -111,7 +121,7 @@ def lifting_loss(lifted: Lifted, body: BodyModel, rig: KeypointRig, batch: Sampl
         + 6.0 * (joints - true).norm(dim=-1).mean()
         + 3.0 * (procrustes_align(joints, true) - true).norm(dim=-1).mean()
         + 10.0 * apart.mean()
-        + 0.1 * (lifted.betas - batch["truth_betas"]).norm(dim=-1).mean()
+        + 0.1 * (posed.betas - batch["truth_betas"]).norm(dim=-1).mean()
     )
 
 

@@ -63,15 +63,8 @@ class _People(nn.Module):
         super().__init__()
         self.branch = network.smpl_branch
 
-    def forward(
-        self,
-        features: torch.Tensor,
-        center_hints: torch.Tensor,
-        joint_hints: torch.Tensor,
-        inside: torch.Tensor,
-    ) -> torch.Tensor:
-        features = features.permute(0, 3, 1, 2)
-        return self.branch.on_patches(features, center_hints, joint_hints, inside)
+    def forward(self, features: torch.Tensor, *cells: torch.Tensor) -> torch.Tensor:
+        return self.branch.on_patches(features.permute(0, 3, 1, 2), *cells)
 
 
 def maps_of(outputs: Sequence[torch.Tensor]) -> InferenceMaps:

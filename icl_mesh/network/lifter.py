@@ -48,6 +48,10 @@ class LifterInputs(NamedTuple):
     flat_keypoints: Any
     ray: Any
 
+    def posed(self, flat: Any, flat_keypoints: Any) -> LifterInputs:
+        """The same seen around another pose at hand."""
+        return self._replace(flat=flat, flat_keypoints=flat_keypoints)
+
     def rows(self, sixd: Any, betas: Any) -> Any:
         """One row per person [N, PoseLifter.inputs], with the pose at hand: sixd [N, 22, 6]
         (icl_mesh.rotation), betas [N, 10]."""
