@@ -6,7 +6,7 @@ The ROS 2 package (messages, nodes, launch files) is built by colcon from CMakeL
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).parent
@@ -50,6 +50,17 @@ setup(
         (
             "share/icl_mesh_ros/config/training",
             [str(path.relative_to(ROOT)) for path in sorted((ROOT / "config/training").glob("*"))],
+        )
+    ],
+    # Optional: where nothing can compile, numpy does the same (icl_mesh/native.py).
+    ext_modules=[
+        Extension(
+            "icl_mesh._native",
+            sources=[str(path.relative_to(ROOT)) for path in sorted((ROOT / "src").glob("*.cpp"))],
+            depends=[str(path.relative_to(ROOT)) for path in sorted((ROOT / "src").glob("*.hpp"))],
+            extra_compile_args=["-std=c++17", "-O3", "-fvisibility=hidden"],
+            language="c++",
+            optional=True,
         )
     ],
     cmdclass={"build_py": BuildWithMessages},

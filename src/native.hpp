@@ -1,0 +1,18 @@
+// What all kernels share. Every exported function takes plain pointers and sizes, keeps nothing, allocates
+// little and never throws; its Python side (icl_mesh/native.py and whoever calls it) checks shapes and types.
+#pragma once
+
+#include <cstdint>
+
+#define ICL_EXPORT extern "C" __attribute__((visibility("default")))
+
+// Compiled for several generations of x86 CPUs; the loader takes the best that the machine has. Elsewhere the
+// compiler's baseline is enough: 64-bit ARM always has NEON.
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#define ICL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define ICL_CLONES
+#endif
+
+// What a function with ICL_CLONES calls must become part of it, to be compiled for the same CPU.
+#define ICL_INLINE static inline __attribute__((always_inline))
