@@ -14,12 +14,13 @@ from icl_mesh.body import BodyModel
 from icl_mesh.body.posing import Poser
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.camera import Camera
-from icl_mesh.confidence import VISIBLE_CONFIDENCE, joint_confidence, unit
+from icl_mesh.compiled_lifter import make_lifter
+from icl_mesh.confidence import VISIBLE_CONFIDENCE
 from icl_mesh.decoding import PEAK_THRESHOLD, check_finite, decode_maps
 from icl_mesh.engine import Engine, create_engine, parse_engine, resolve_device
 from icl_mesh.engine.device import on_gpu_or_cpu
+from icl_mesh.identity import Identities
 from icl_mesh.letterbox import Letterbox
-from icl_mesh.lifting import HostLifter
 from icl_mesh.network import IclMeshNetwork
 from icl_mesh.people import FloatArray, People
 from icl_mesh.placement import place_bodies
@@ -66,10 +67,11 @@ class Estimator:
         self._lifter = (
             None
             if network.lifter is None
-            else HostLifter(
+            else make_lifter(
                 network.lifter, self._poser, KeypointRig(self.body), network.keypoint_channels
             )
         )
+        self._identities = Identities(self.network, self.engine.device)
         self.input_size = input_size
         self.threshold = _checked_threshold(threshold)
         self.weights_version = weights_version
@@ -183,25 +185,22 @@ class Estimator:
             clock.lap("body")
             return People.empty(camera, self.body, self.weights_version, vertices=vertices)
 
-        skeletons = self._poser.skeletons(found.betas, found.rotations)
-        clock.lap("body")
-        if self._lifter is not None:
-            found, skeletons = self._lifter(found, skeletons, maps, square)
-            clock.lap("decode")
+        if self._lifter is None:
+            skeletons = self._poser.skeletons(found.betas, found.rotations)
+        else:
+            found, skeletons = self._lifter(found, maps, square)
         body_joints = skeletons.joints.astype(np.float64)
         root = place_bodies(body_joints - body_joints[:, :1], found.weak, letterbox, camera)
         translation = root - body_joints[:, 0]
         joints = body_joints + translation[:, None]
         joints_px = camera.project_bodies(joints, root[:, 2])
-        center_instance = torch.from_numpy(found.center_instance).to(self.device)
-        embedding = unit(self.network.project_center(center_instance).cpu().numpy())
-        confidence = joint_confidence(
+        embedding = self._identities.embeddings(found.center_instance)
+        confidence = self._identities.joint_confidence(
             maps.joint_heatmaps[0],
             maps.joint_instance[0],
             embedding,
             letterbox.square_from_px(joints_px),
             camera.contains(joints_px),
-            network=self.network,
         )
         check_finite(joint_heatmaps_and_instance=confidence)
         clock.lap("decode")

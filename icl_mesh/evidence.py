@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from icl_mesh.native import INT, POINTER, address, kernel
+
 if TYPE_CHECKING:
     from icl_mesh.decoding import Peaks
     from icl_mesh.network import InferenceMaps, KeypointChannels
@@ -64,11 +66,9 @@ def gather_evidence(
         return Evidence(seen, none, none)
     # From a GPU these channels alone come to the host.
     features = maps.features[:, channels.first :].cpu().numpy()
-    # Engines leave features channel by channel within a cell, of which these few are searched.
-    own = np.ascontiguousarray(features[:, channels.keypoints])
     return Evidence(
         seen,
-        find_seen(own, peaks.image, keypoints, extent),
+        find_seen(features[:, channels.keypoints], peaks.image, keypoints, extent),
         regressed_keypoints(features, channels, peaks.image, peaks.cell),
     )
 
@@ -81,23 +81,53 @@ def find_seen(heatmaps: Floats, image: Indices, points: Floats, extent: Floats) 
     somebody else is seen as well; the place is the mean of the 3x3 cells around the best one, by
     their probability: a cell is several pixels wide.
     """
-    count, kinds, height, width = heatmaps.shape
+    height, width = heatmaps.shape[2:]
     pool = max(1, width // SEARCH_CELLS)
     while height % pool or width % pool:
         pool -= 1
+    spread = WINDOW * np.maximum(extent, 1e-3).astype(np.float32)
+    find = kernel("icl_find_seen", *_FIND_SEEN)
+    if find is None or heatmaps.dtype != np.float32:
+        return _find_on_host(heatmaps, image, points, spread, pool)
+    image, points = np.ascontiguousarray(image), np.ascontiguousarray(points, np.float32)
+    places, strength = np.empty_like(points), np.empty(points.shape[:2], np.float32)
+    maps, strides = _strided(heatmaps)
+    find(
+        *(maps, address(strides, np.int64), heatmaps.shape[1], height, width, pool),
+        *(address(image, np.int64), address(points), address(spread), len(points)),
+        *(address(places), address(strength)),
+    )
+    return Seen(places, strength)
+
+
+#: Of icl_find_seen and icl_regressed_keypoints (src/evidence.cpp).
+_FIND_SEEN = (POINTER, POINTER, *(INT,) * 4, POINTER, POINTER, POINTER, INT, POINTER, POINTER)
+_REGRESSED = (POINTER, POINTER, INT, INT, POINTER, INT, POINTER, POINTER, INT, POINTER, POINTER)
+
+
+def _strided(maps: Floats) -> tuple[int, npt.NDArray[np.int64]]:
+    """Where maps in any layout begin, and their strides, counted in numbers."""
+    return maps.__array_interface__["data"][0], np.array(maps.strides) // maps.itemsize
+
+
+def _find_on_host(
+    heatmaps: Floats, image: Indices, points: Floats, spread: Floats, pool: int
+) -> Seen:
+    """find_seen, with numpy, for windows of this standard deviation [N], square coordinates."""
+    # Engines leave features channel by channel within a cell, of which a few are searched.
+    heatmaps = np.ascontiguousarray(heatmaps)
+    count, kinds, height, width = heatmaps.shape
     h, w = height // pool, width // pool
     blocks = heatmaps.reshape(count, kinds, h, pool, w, pool)
     coarse = pooled(heatmaps, pool)
     sides = np.array([w, h], np.float32)
     middle = (points.astype(np.float32) + 1) / 2 * sides - np.float32(0.5)
-    spread = 2 * np.square(
-        WINDOW * np.maximum(extent, 1e-3).astype(np.float32)[:, None] / 2 * sides
-    )
+    variance = 2 * np.square(spread[:, None] / 2 * sides)
     # Far from everything a Gaussian is zero: so many points would all be seen in cell 0.
     near = [
         np.maximum(
             np.exp(-np.square(np.arange(side, dtype=np.float32) - middle[..., axis, None])
-                   / spread[:, axis, None, None]),
+                   / variance[:, axis, None, None]),
             np.float32(1e-12),
         )
         for axis, side in enumerate((w, h))
@@ -139,6 +169,20 @@ def regressed_keypoints(
     The centre is the best one near by: the backbone may see it a cell or two beside ours.
     """
     height, width = features.shape[2:]
+    regress = kernel("icl_regressed_keypoints", *_REGRESSED)
+    if regress is not None and features.dtype == np.float32:
+        kinds = channels.keypoints.stop - channels.keypoints.start
+        own = np.array([channels.center, channels.offsets.start, channels.log_extent])
+        image, cell = np.ascontiguousarray(image), np.ascontiguousarray(cell)
+        places = np.empty((len(cell), kinds, 2), np.float32)
+        certain = np.empty((len(cell), 1), np.float32)
+        maps, strides = _strided(features)
+        regress(
+            *(maps, address(strides, np.int64), height, width, address(own, np.int64), kinds),
+            *(address(image, np.int64), address(cell, np.int64), len(cell)),
+            *(address(places), address(certain)),
+        )
+        return Seen(places, np.broadcast_to(certain, places.shape[:2]))
     x, y = (np.clip(2 * c[:, None] + _CENTER_STEPS, 0, width - 1) for c in cell.T)
     around = features[image[:, None, None], channels.center, y[:, :, None], x[:, None]]
     best = around.reshape(len(cell), -1).argmax(axis=1)

@@ -52,12 +52,13 @@ def library() -> ctypes.CDLL | None:
     return None
 
 
+@functools.cache
 def kernel(name: str, *arguments: Any) -> Callable[..., None] | None:
     """An exported function, by the types of its arguments; None without the library."""
     loaded = library()
     if loaded is None:
         return None
-    function = getattr(loaded, name)
+    function = loaded[name]  # an own object, with own types
     function.argtypes, function.restype = arguments, None
     return function  # type: ignore[no-any-return]
 

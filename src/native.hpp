@@ -16,3 +16,12 @@
 
 // What a function with ICL_CLONES calls must become part of it, to be compiled for the same CPU.
 #define ICL_INLINE static inline __attribute__((always_inline))
+
+// Sixteen numbers at once; on CPUs with shorter registers the compiler splits them. Anywhere: as they lie in memory,
+// which need not be aligned.
+typedef float Lanes __attribute__((vector_size(64)));
+typedef float Anywhere __attribute__((vector_size(64), aligned(4), may_alias));
+constexpr int64_t LANES = sizeof(Lanes) / sizeof(float);
+
+ICL_INLINE const Anywhere& lanes_at(const float* numbers) { return *reinterpret_cast<const Anywhere*>(numbers); }
+ICL_INLINE Anywhere& lanes_at(float* numbers) { return *reinterpret_cast<Anywhere*>(numbers); }

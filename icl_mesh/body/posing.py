@@ -51,6 +51,12 @@ class Poser:
         self._ancestors = body.ancestors.cpu().numpy()
         self.outline_index = body.outline_index.cpu().numpy()
 
+    @property
+    def skeleton_tables(self) -> tuple[npt.NDArray[Any], ...]:
+        """Joints of the mean shape [24 * 3], their directions by betas [10, 24 * 3], and each
+        joint's parent int64 [24]: all that skeletons are made of."""
+        return self._rest, self._rest_directions, self._parents
+
     def skeletons(self, betas: Floats, rotations: Floats) -> Skeletons:
         """Betas [N, 10] and rotation matrices [N, 24, 3, 3] (relative to the parent) to joints.
 

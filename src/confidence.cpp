@@ -1,0 +1,137 @@
+// icl_mesh/confidence.py: joints' heatmaps where they project to, times the agreement of embeddings there.
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "native.hpp"
+
+namespace {
+
+// Channels of the embeddings, and the projectors' layers of as many without biases, ReLUs in between.
+constexpr int64_t CHANNELS = 64, LAYERS = 3, PARTS = CHANNELS / LANES;
+
+// Features [ROWS, 64] become embeddings at length one, in place; weights [3, 64 inputs, 64 outputs]. Several rows
+// at once: the weights are more than a core's nearest cache holds.
+template <int ROWS>
+ICL_INLINE void embed(const float* weights, float* features) {
+  for (int64_t layer = 0; layer < LAYERS; ++layer, weights += CHANNELS * CHANNELS) {
+    Lanes sum[ROWS][PARTS] = {};
+    for (int64_t i = 0; i < CHANNELS; ++i) {
+      for (int64_t part = 0; part < PARTS; ++part) {
+        const Lanes column = lanes_at(weights + i * CHANNELS + part * LANES);
+        for (int row = 0; row < ROWS; ++row) sum[row][part] += column * features[row * CHANNELS + i];
+      }
+    }
+    for (int row = 0; row < ROWS; ++row) {
+      for (int64_t part = 0; part < PARTS; ++part) {
+        Lanes value = sum[row][part];
+        if (layer + 1 < LAYERS) value = value < 0 ? Lanes{} : value;
+        lanes_at(features + row * CHANNELS + part * LANES) = value;
+      }
+    }
+  }
+  for (float* row = features; row < features + ROWS * CHANNELS; row += CHANNELS) {
+    float square = 0;
+    for (int64_t i = 0; i < CHANNELS; ++i) square += row[i] * row[i];
+    const float length = std::max(std::sqrt(square), 1e-12f);
+    for (int64_t i = 0; i < CHANNELS; ++i) row[i] /= length;
+  }
+}
+
+ICL_INLINE void embed_all(const float* weights, float* features, int64_t rows) {
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) embed<4>(weights, features + row * CHANNELS);
+  for (; row < rows; ++row) embed<1>(weights, features + row * CHANNELS);
+}
+
+ICL_INLINE float agreement(const float* first, const float* second) {
+  Lanes products{};
+  for (int64_t i = 0; i < CHANNELS; i += LANES) {
+    products += lanes_at(first + i) * lanes_at(second + i);
+  }
+  float cosine = 0;
+  for (int64_t lane = 0; lane < LANES; ++lane) cosine += products[lane];
+  return std::clamp(cosine, 0.0f, 1.0f);  // NaN stays NaN
+}
+
+// Of a joint of a person: the cells around it, most seen first, and how many of them were looked at.
+struct Around {
+  float seen[9];
+  int32_t cell[9];
+  int count, next;
+};
+
+// The 3 x 3 cells of a map around a place in square coordinates; at the border a cell outside stands for the
+// nearest inside. False where a value is not finite.
+ICL_INLINE bool look_around(const float* map, int64_t size, const float* square, Around& around) {
+  int64_t middle[2];
+  for (int axis = 0; axis < 2; ++axis) {
+    const float cell = std::floor((square[axis] + 1) / 2 * static_cast<float>(size));
+    middle[axis] = static_cast<int64_t>(std::clamp(cell, 0.0f, static_cast<float>(size - 1)));
+  }
+  around.count = around.next = 0;
+  for (int64_t y = middle[1] - 1; y <= middle[1] + 1; ++y) {
+    for (int64_t x = middle[0] - 1; x <= middle[0] + 1; ++x) {
+      const int64_t cell = std::clamp<int64_t>(y, 0, size - 1) * size + std::clamp<int64_t>(x, 0, size - 1);
+      if (!std::isfinite(map[cell])) return false;
+      int place = around.count++;
+      for (; place > 0 && around.seen[place - 1] < map[cell]; --place) {
+        around.seen[place] = around.seen[place - 1];
+        around.cell[place] = around.cell[place - 1];
+      }
+      around.seen[place] = map[cell];
+      around.cell[place] = static_cast<int32_t>(cell);
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+// Centre features [N, 64] -> P_C of them at length one [N, 64]; weights as of embed.
+ICL_EXPORT ICL_CLONES void icl_embed(const float* weights, const float* features, int64_t people, float* embeddings) {
+  std::copy(features, features + people * CHANNELS, embeddings);
+  embed_all(weights, embeddings, people);
+}
+
+// joint_confidence: heatmaps [J, S, S] and instance [64, S, S] of one image; weights of P_J as of embed; people's
+// embeddings [N, 64]; joints [N, J, 2] in square coordinates; inside [N, J] -> confidence [N, J].
+ICL_EXPORT ICL_CLONES void icl_joint_confidence(
+    const float* heatmaps, const float* instance, int64_t joints, int64_t size, const float* weights,
+    const float* embeddings, const float* square, const uint8_t* inside, int64_t people, float* confidence) {
+  const int64_t cells = size * size, all = people * joints;
+  std::vector<Around> around(all);
+  std::vector<int64_t> open;
+  for (int64_t at = 0; at < all; ++at) {
+    confidence[at] = 0;
+    if (!inside[at]) continue;
+    if (look_around(heatmaps + at % joints * cells, size, square + 2 * at, around[at])) open.push_back(at);
+    else confidence[at] = NAN;
+  }
+  // Each cell is projected once, whoever asks for it. In rounds: of every joint the cell that is seen most, then the
+  // next. No agreement exceeds one, so that a cell seen less than the best product so far need not be projected.
+  std::vector<int32_t> row_of(cells, -1);
+  std::vector<float> projected;
+  int64_t rows = 0;
+  while (!open.empty()) {
+    const int64_t before = rows;
+    for (const int64_t at : open) {
+      const int32_t cell = around[at].cell[around[at].next];
+      if (row_of[cell] >= 0) continue;
+      row_of[cell] = static_cast<int32_t>(rows++);
+      projected.resize(rows * CHANNELS);
+      float* feature = projected.data() + (rows - 1) * CHANNELS;
+      for (int64_t channel = 0; channel < CHANNELS; ++channel) feature[channel] = instance[channel * cells + cell];
+    }
+    embed_all(weights, projected.data() + before * CHANNELS, rows - before);
+    size_t kept = 0;
+    for (const int64_t at : open) {
+      Around& own = around[at];
+      const float* cell = projected.data() + row_of[own.cell[own.next]] * CHANNELS;
+      const float product = own.seen[own.next++] * agreement(cell, embeddings + at / joints * CHANNELS);
+      if (!(product <= confidence[at])) confidence[at] = product;  // NaN is handed on
+      if (own.next < own.count && own.seen[own.next] > confidence[at]) open[kept++] = at;
+    }
+    open.resize(kept);
+  }
+}

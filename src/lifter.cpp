@@ -1,0 +1,187 @@
+// icl_mesh/lifting.py: people's poses, fitted to the joints seen around them by a small network.
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "native.hpp"
+#include "skeleton.hpp"
+
+namespace {
+
+constexpr int64_t POINTS = JOINTS + KEYPOINTS, TURNS = 22 * 6;
+constexpr float MIN_DEPTH_RATIO = 0.2f;   // icl_mesh.camera
+constexpr float MIN_EVIDENCE = 0.05f;     // icl_mesh.network.lifter
+constexpr float MIN_CENTER = 0.1f;
+constexpr float MOST_CAMERA = 0.5f;
+
+struct Camera {
+  float inverse_focal, x, y;  // of the square: 1 / focal length, principal point
+};
+
+// People's points [24 + 17, 3] by a weak camera (s, tx, ty), in square coordinates [24 + 17, 2].
+ICL_INLINE void project(const float* points, const float* weak, Camera camera, float* square) {
+  const float principal[2] = {camera.x, camera.y};
+  for (int64_t i = 0; i < POINTS; ++i) {
+    const float depth = std::max(1 + points[3 * i + 2] * weak[0] * camera.inverse_focal, MIN_DEPTH_RATIO);
+    for (int axis = 0; axis < 2; ++axis) {
+      const float center = principal[axis];
+      square[2 * i + axis] = center + (weak[0] * points[3 * i + axis] + weak[1 + axis] - center) / depth;
+    }
+  }
+}
+
+ICL_INLINE void in_metres(const float* square, const float* weak, int64_t count, float* metres) {
+  for (int64_t i = 0; i < count; ++i) {
+    for (int axis = 0; axis < 2; ++axis) metres[2 * i + axis] = (square[2 * i + axis] - weak[1 + axis]) / weak[0];
+  }
+}
+
+// A row of LifterInputs.rows: one kind of points.
+ICL_INLINE float* add_kind(
+    float* row, const float* points, const float* strength, const float* flat, int64_t count) {
+  for (int64_t i = 0; i < 2 * count; ++i) row[i] = points[i] * (strength[i / 2] >= MIN_EVIDENCE ? 1.0f : 0.0f);
+  row += 2 * count;
+  for (int64_t i = 0; i < 2 * count; ++i) {
+    row[i] = (points[i] - flat[i]) * (strength[i / 2] >= MIN_EVIDENCE ? 1.0f : 0.0f);
+  }
+  row += 2 * count;
+  return std::copy(strength, strength + count, row);
+}
+
+struct Layers {
+  const float* weights[4];  // in columns of LANES outputs: [outputs / LANES, inputs, LANES]
+  const float* bias[4];
+  int64_t inputs[4], outputs[4];  // outputs: rounded up to LANES
+};
+
+// One column of W x + b for PEOPLE rows x -> y, where wanted through a ReLU; rows of both are `step` apart.
+template <int PEOPLE>
+ICL_INLINE void column_of(
+    const float* weights, const float* bias, int64_t inputs, bool relu, const float* x, int64_t step, float* y) {
+  Lanes sum[PEOPLE];
+  for (Lanes& lanes : sum) lanes = lanes_at(bias);
+  for (int64_t i = 0; i < inputs; ++i) {
+    const Lanes weight = lanes_at(weights + i * LANES);
+    for (int person = 0; person < PEOPLE; ++person) sum[person] += weight * x[person * step + i];
+  }
+  for (int person = 0; person < PEOPLE; ++person) {
+    lanes_at(y + person * step) = relu ? (sum[person] < 0 ? Lanes{} : sum[person]) : sum[person];
+  }
+}
+
+// Weights are read from memory once, column by column, for all people.
+ICL_INLINE void apply(
+    const Layers& layers, int number, bool relu, const float* x, int64_t step, float* y, int64_t people) {
+  const int64_t inputs = layers.inputs[number];
+  for (int64_t first = 0; first < layers.outputs[number]; first += LANES) {
+    const float *weights = layers.weights[number] + first * inputs, *bias = layers.bias[number] + first;
+    int64_t n = 0;
+    for (; n + 8 <= people; n += 8) {
+      column_of<8>(weights, bias, inputs, relu, x + n * step, step, y + n * step + first);
+    }
+    for (; n + 4 <= people; n += 4) {
+      column_of<4>(weights, bias, inputs, relu, x + n * step, step, y + n * step + first);
+    }
+    for (; n + 2 <= people; n += 2) {
+      column_of<2>(weights, bias, inputs, relu, x + n * step, step, y + n * step + first);
+    }
+    if (n < people) column_of<1>(weights, bias, inputs, relu, x + n * step, step, y + n * step + first);
+  }
+}
+
+// icl_mesh.rotation.matrices_from_6d.
+ICL_INLINE void matrix_from_6d(const float* six, float* matrix) {
+  float x[3], y[3], along = 0, length = 0;
+  for (int i = 0; i < 3; ++i) length += six[i] * six[i];
+  for (int i = 0; i < 3; ++i) x[i] = six[i] / std::sqrt(length);
+  for (int i = 0; i < 3; ++i) along += x[i] * six[3 + i];
+  length = 0;
+  for (int i = 0; i < 3; ++i) y[i] = six[3 + i] - along * x[i], length += y[i] * y[i];
+  for (int i = 0; i < 3; ++i) y[i] /= std::sqrt(length);
+  for (int i = 0; i < 3; ++i) {
+    const int j = (i + 1) % 3, k = (i + 2) % 3;
+    matrix[3 * i] = x[i];
+    matrix[3 * i + 1] = y[i];
+    matrix[3 * i + 2] = x[j] * y[k] - x[k] * y[j];
+  }
+}
+
+}  // namespace
+
+// 6-D rotations [N, 6] -> matrices [N, 3, 3].
+ICL_EXPORT ICL_CLONES void icl_matrices_from_6d(const float* six, int64_t count, float* matrices) {
+  for (int64_t i = 0; i < count; ++i) matrix_from_6d(six + 6 * i, matrices + 9 * i);
+}
+
+// Skeletons (joints [N, 24, 3], world [N, 24, 3, 3], rest [N, 24, 3]) of betas [N, 10] and rotations
+// [N, 24, 3, 3]; their joints and keypoints in the square [N, 24 + 17, 2] by weak cameras [N, 3].
+ICL_EXPORT ICL_CLONES void icl_first_points(
+    const BodyTables* body, const float* betas, const float* rotations, const float* weak, const Camera* camera,
+    int64_t people, float* joints, float* world, float* rest, float* square) {
+  for (int64_t n = 0; n < people; ++n) {
+    const Skeleton posed{joints + n * 3 * JOINTS, world + n * 9 * JOINTS, rest + n * 3 * JOINTS};
+    pose_skeleton(*body, betas + n * BETAS, rotations + n * 9 * JOINTS, posed);
+    float points[3 * POINTS];
+    body_points(*body, posed, points);
+    project(points, weak + 3 * n, *camera, square + n * 2 * POINTS);
+  }
+}
+
+// All passes of the lifter. kinds: keypoints that the backbone finds, 0 or 17. seen [N, 24 + 2 * kinds, 2] and
+// strength [N, 24 + 2 * kinds]: joints, keypoints, regressed keypoints, in the square. square: of the first poses,
+// as icl_first_points leaves it, skeletons too. rotations, betas, weak, skeletons and square change in place.
+ICL_EXPORT ICL_CLONES void icl_lift(
+    const BodyTables* body, const Layers* layers, const Camera* camera, int64_t kinds, int64_t passes,
+    const float* seen, const float* strength, int64_t people, float* rotations, float* betas, float* weak,
+    float* joints, float* world, float* rest, float* square) {
+  const int64_t places = JOINTS + 2 * kinds;
+  const int64_t wide = std::max(layers->inputs[0], *std::max_element(layers->outputs, layers->outputs + 4));
+  std::vector<float> room(people * (2 * wide + 3 + 2 * places + TURNS));
+  float *x = room.data(), *y = x + people * wide;
+  float *first = y + people * wide, *metres = first + 3 * people, *six = metres + 2 * places * people;
+  std::copy(weak, weak + 3 * people, first);
+  for (int64_t n = 0; n < people; ++n) in_metres(seen + 2 * places * n, first + 3 * n, places, metres + 2 * places * n);
+  for (int64_t pass = 0; pass < passes; ++pass) {
+    for (int64_t n = 0; n < people; ++n) {
+      float flat[2 * POINTS];
+      in_metres(square + n * 2 * POINTS, first + 3 * n, POINTS, flat);
+      const float *own = metres + 2 * places * n, *sure = strength + places * n;
+      float* row = add_kind(x + n * wide, own, sure, flat, JOINTS);
+      row = add_kind(row, own + 2 * JOINTS, sure + JOINTS, flat + 2 * JOINTS, kinds);
+      const float *regressed = own + 2 * (JOINTS + kinds), *center = sure + JOINTS + kinds;
+      for (int64_t i = 0; i < 2 * kinds; ++i) {
+        *row++ = (regressed[i] - flat[2 * JOINTS + i]) * (center[0] >= MIN_CENTER ? 1.0f : 0.0f);
+      }
+      if (kinds) *row++ = center[0];
+      for (int64_t i = 0; i < TURNS; ++i) {  // the first two columns of each matrix, one after the other
+        six[n * TURNS + i] = rotations[9 * (n * JOINTS + i / 6) + 3 * (i % 3) + i % 6 / 3];
+      }
+      row = std::copy(six + n * TURNS, six + (n + 1) * TURNS, row);
+      for (int64_t i = 0; i < BETAS; ++i) *row++ = betas[n * BETAS + i] / 3;
+      for (int axis = 0; axis < 2; ++axis) *row++ = first[3 * n + 1 + axis] * camera->inverse_focal;
+    }
+    for (int number = 0; number < 4; ++number) {
+      apply(*layers, number, number < 3, x, wide, y, people);
+      std::swap(x, y);
+    }
+    for (int64_t n = 0; n < people; ++n) {
+      const float* change = x + n * wide;
+      for (int64_t i = 0; i < TURNS; ++i) six[n * TURNS + i] += change[i];
+      for (int64_t i = 0; i < 22; ++i) {
+        matrix_from_6d(six + n * TURNS + 6 * i, rotations + 9 * (n * JOINTS + i));
+      }
+      for (int64_t i = 0; i < BETAS; ++i) betas[n * BETAS + i] += change[TURNS + i];
+      float* own = weak + 3 * n;
+      float moved[3];
+      for (int i = 0; i < 3; ++i) moved[i] = MOST_CAMERA * std::tanh(change[TURNS + BETAS + i] / MOST_CAMERA);
+      for (int axis = 0; axis < 2; ++axis) own[1 + axis] += own[0] * moved[1 + axis];
+      own[0] *= std::exp(moved[0]);
+      const Skeleton posed{joints + n * 3 * JOINTS, world + n * 9 * JOINTS, rest + n * 3 * JOINTS};
+      pose_skeleton(*body, betas + n * BETAS, rotations + n * 9 * JOINTS, posed);
+      if (pass + 1 == passes) continue;
+      float points[3 * POINTS];
+      body_points(*body, posed, points);
+      project(points, own, *camera, square + n * 2 * POINTS);
+    }
+  }
+}
