@@ -7,14 +7,13 @@ most of all. Letters: B images, N people of all images together, J joints (24), 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from icl_mesh.native import FLOAT, INT, POINTER, address, kernel
 from icl_mesh.network import InferenceMaps, NetworkMaps
 from icl_mesh.network.sampling import sample_at
 from icl_mesh.rotation import matrices_from_6d
@@ -122,20 +121,8 @@ def find_peaks(
     threshold: a peak's least value. max_people: at most so many per image, the best ones.
     Equal neighbours are all peaks: telling two people from one found twice needs their poses.
     """
-    scores = np.ascontiguousarray(heatmap, dtype=np.float32)
+    scores = np.asarray(heatmap, dtype=np.float32)
     count, _, height, width = scores.shape
-    find = kernel("icl_find_peaks", *_FIND_PEAKS)
-    if find is not None:
-        found = np.zeros(1, np.int64)
-        most = count * max_people
-        peaks = Peaks(
-            np.empty(most, np.int64), np.empty((most, 2), np.int64), np.empty(most, np.float32)
-        )
-        find(
-            *(address(scores), count, height, width, threshold, PEAK_WINDOW // 2, max_people),
-            *(address(values, values.dtype.type) for values in (found, *peaks)),
-        )
-        return Peaks(*(values[: found[0]] for values in peaks))
     # Few cells reach the threshold: only their neighbourhoods are looked at.
     cell = np.flatnonzero(scores >= threshold)
     row, x = np.divmod(cell, width)
@@ -151,10 +138,6 @@ def find_peaks(
         rank = np.arange(len(order)) - np.searchsorted(image[order], image[order])
         order = order[rank < max_people]
     return Peaks(image[order], np.stack((x[order], y[order]), axis=1), score[order])
-
-
-#: Of icl_find_peaks (src/peaks.cpp).
-_FIND_PEAKS = (POINTER, INT, INT, INT, FLOAT, INT, INT, *(POINTER,) * 4)
 
 
 def read_cells(peaks: Peaks, *maps: torch.Tensor) -> list[Floats]:
@@ -219,7 +202,11 @@ def mean_angle(first: Floats, second: Floats) -> Floats:
 
 def check_finite(**values: Floats) -> None:
     """One error for all arrays, which names those that hold NaN or infinity."""
-    broken = [name for name, value in values.items() if not np.isfinite(value).all()]
+    refuse_broken([name for name, value in values.items() if not np.isfinite(value).all()])
+
+
+def refuse_broken(broken: Sequence[str]) -> None:
+    """Raise RuntimeError if any array is named that is not finite."""
     if broken:
         raise RuntimeError(
             f"the network's output is not finite (NaN or infinite values in {', '.join(broken)}): "

@@ -14,16 +14,17 @@ from icl_mesh.body import BodyModel
 from icl_mesh.body.posing import Poser
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.camera import Camera
+from icl_mesh.compiled_decoder import decode
 from icl_mesh.compiled_lifter import make_lifter
 from icl_mesh.confidence import VISIBLE_CONFIDENCE
-from icl_mesh.decoding import PEAK_THRESHOLD, check_finite, decode_maps
+from icl_mesh.decoding import PEAK_THRESHOLD, check_finite
 from icl_mesh.engine import Engine, create_engine, parse_engine, resolve_device
 from icl_mesh.engine.device import on_gpu_or_cpu
 from icl_mesh.identity import Identities
 from icl_mesh.letterbox import Letterbox
 from icl_mesh.network import IclMeshNetwork
 from icl_mesh.people import FloatArray, People
-from icl_mesh.placement import place_bodies
+from icl_mesh.placement import place
 from icl_mesh.preprocessing import preprocess
 from icl_mesh.stage_clock import StageClock
 from icl_mesh.threads import torch_threads
@@ -179,7 +180,7 @@ class Estimator:
             clock.lap("network")
             return smpl
 
-        found = decode_maps(maps, threshold, smpl_at)
+        found = decode(maps, threshold, smpl_at)
         clock.lap("decode")
         if len(found) == 0:
             clock.lap("body")
@@ -189,35 +190,31 @@ class Estimator:
             skeletons = self._poser.skeletons(found.betas, found.rotations)
         else:
             found, skeletons = self._lifter(found, maps, square)
-        body_joints = skeletons.joints.astype(np.float64)
-        root = place_bodies(body_joints - body_joints[:, :1], found.weak, letterbox, camera)
-        translation = root - body_joints[:, 0]
-        joints = body_joints + translation[:, None]
-        joints_px = camera.project_bodies(joints, root[:, 2])
+        placed = place(skeletons.joints, found.weak, letterbox, camera)
         embedding = self._identities.embeddings(found.center_instance)
         confidence = self._identities.joint_confidence(
             maps.joint_heatmaps[0],
             maps.joint_instance[0],
             embedding,
-            letterbox.square_from_px(joints_px),
-            camera.contains(joints_px),
+            placed.joints_square,
+            placed.inside,
         )
         check_finite(joint_heatmaps_and_instance=confidence)
         clock.lap("decode")
         pose = self._poser.mesh if vertices else self._poser.outline
-        surface = pose(skeletons, translation).cpu().numpy()
+        surface = pose(skeletons, placed.translation_m).cpu().numpy()
         outline = surface[:, self._poser.outline_index] if vertices else surface
         clock.lap("body")
-        outline_px = camera.project_bodies(outline, root[:, 2])
+        outline_px = camera.project_bodies(outline, placed.depth_m)
         people = People(
             score=found.peaks.score,
             center_px=_center_px(found.peaks.cell, maps.center_heatmap.shape[-1], letterbox),
             bbox_px=_bounding_boxes(outline_px, camera),
             betas=found.betas,
             rotations=found.rotations,
-            translation_m=translation.astype(np.float32),
-            joints_m=joints.astype(np.float32),
-            joints_px=joints_px.astype(np.float32),
+            translation_m=placed.translation_m,
+            joints_m=placed.joints_m,
+            joints_px=placed.joints_px,
             joint_confidence=confidence,
             joint_visible=confidence >= VISIBLE_CONFIDENCE,
             weak_camera=found.weak,

@@ -44,8 +44,8 @@ class Identities:
         """P_C of centre features [N, 64], at length one [N, 64]; a zero stays zero."""
         weights = self._weights[0]
         if not self.compiled or self._embed is None or weights is None:
-            features = torch.from_numpy(center_instance).to(self._device)
-            return unit(self._network.project_center(features).cpu().numpy())
+            on_device = torch.from_numpy(center_instance).to(self._device)
+            return unit(self._network.project_center(on_device).cpu().numpy())
         features = np.ascontiguousarray(center_instance, np.float32)
         result = np.empty_like(features)
         self._embed(address(weights), address(features), len(features), address(result))
@@ -87,12 +87,11 @@ class Identities:
 def _packed(projector: nn.Module | None) -> FloatArray | None:
     """Weights [3, 64 inputs, 64 outputs] of branches.projector(); None for anything else."""
     layers = list(projector.children()) if isinstance(projector, nn.Sequential) else []
-    linear = [layer for layer in layers if isinstance(layer, nn.Linear) and layer.bias is None]
-    shape = (INSTANCE_CHANNELS, INSTANCE_CHANNELS)
-    kinds = [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]
-    if [type(layer) for layer in layers] != kinds or len(linear) != 3:
+    if [type(layer) for layer in layers] != [nn.Linear, nn.ReLU, nn.Linear, nn.ReLU, nn.Linear]:
         return None
-    if any(tuple(layer.weight.shape) != shape for layer in linear):
+    linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
+    shape = (INSTANCE_CHANNELS, INSTANCE_CHANNELS)
+    if any(layer.bias is not None or layer.weight.shape != shape for layer in linear):
         return None
     weights = [layer.weight.detach().float().cpu().numpy().T for layer in linear]
     return np.ascontiguousarray(np.stack(weights))

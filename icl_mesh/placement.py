@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,13 +16,84 @@ from icl_mesh.camera import (
     root_from_weak_perspective,
 )
 from icl_mesh.letterbox import Letterbox
+from icl_mesh.native import INT, POINTER, address, kernel
 
 Array = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
 
 _NEWTON_STEPS = 8
 #: A place that still moves by this share of its distance after the last step is given up.
 _CONVERGED = 1e-3
 _RIDGE = 1e-8
+
+
+class Placed(NamedTuple):
+    """N bodies in front of a camera, of which K joints are wanted."""
+
+    translation_m: Floats  # [N, 3], what takes the body frame to the camera's, m
+    depth_m: Array  # [N], of the roots
+    joints_m: Floats  # [N, K, 3], camera optical frame
+    joints_px: Floats  # [N, K, 2], finite even behind the camera (Camera.project_bodies)
+    joints_square: Floats  # [N, K, 2], the same in square coordinates
+    inside: npt.NDArray[np.bool_]  # [N, K], on the image itself
+
+
+def place(joints: Floats, weak: Floats, letterbox: Letterbox, camera: Camera) -> Placed:
+    """Bodies with joints float32 [N, K, 3] in their own frame, the root first, where the network's
+    (s, tx, ty) [N, 3] have them; see place_bodies."""
+    kernel_place = kernel("icl_place", *_PLACE)
+    if kernel_place is None or camera.lens is not None:
+        return _place_on_host(joints, weak, letterbox, camera)
+    joints, weak = np.ascontiguousarray(joints), np.ascontiguousarray(weak)
+    count, points = joints.shape[:2]
+    placed = Placed(
+        np.empty((count, 3), np.float32),
+        np.empty(count),
+        np.empty((count, points, 3), np.float32),
+        np.empty((count, points, 2), np.float32),
+        np.empty((count, points, 2), np.float32),
+        np.empty((count, points), np.bool_),
+    )
+    geometry = _geometry(letterbox, camera)
+    kernel_place(
+        *(address(geometry, np.float64), address(joints), address(weak), count, points),
+        *(address(values, values.dtype.type) for values in placed),
+    )
+    return placed
+
+
+#: Of icl_place (src/placement.cpp).
+_PLACE = (*(POINTER,) * 3, INT, INT, *(POINTER,) * 6)
+
+
+@functools.lru_cache(maxsize=16)
+def _geometry(letterbox: Letterbox, camera: Camera) -> Array:
+    """Geometry of src/placement.cpp."""
+    square = letterbox.camera(camera)
+    return np.array(
+        [
+            *(camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height),
+            *(square.fx, square.fy, square.px, square.py, square.focal),
+            *(*letterbox.scale, *letterbox.offset, letterbox.size),
+        ],
+        np.float64,
+    )
+
+
+def _place_on_host(joints: Floats, weak: Floats, letterbox: Letterbox, camera: Camera) -> Placed:
+    body_joints = joints.astype(np.float64)
+    root = place_bodies(body_joints - body_joints[:, :1], weak, letterbox, camera)
+    translation = root - body_joints[:, 0]
+    joints_m = body_joints + translation[:, None]
+    joints_px = camera.project_bodies(joints_m, root[:, 2])
+    return Placed(
+        translation.astype(np.float32),
+        root[:, 2],
+        joints_m.astype(np.float32),
+        joints_px.astype(np.float32),
+        letterbox.square_from_px(joints_px).astype(np.float32),
+        camera.contains(joints_px),
+    )
 
 
 def place_bodies(

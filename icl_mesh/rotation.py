@@ -13,8 +13,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from icl_mesh.native import INT, POINTER, address, kernel
-
 IDENTITY_6D = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
 
@@ -32,11 +30,6 @@ def matrix_from_6d(six: torch.Tensor) -> torch.Tensor:
 
 def matrices_from_6d(six: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
     """:func:`matrix_from_6d` for arrays on the host [..., 6]: a fraction of its time for few."""
-    convert = kernel("icl_matrices_from_6d", POINTER, INT, POINTER)  # src/lifter.cpp
-    if convert is not None and six.dtype == np.float32:
-        compact, result = np.ascontiguousarray(six), np.empty((*six.shape[:-1], 3, 3), np.float32)
-        convert(address(compact), compact.size // 6, address(result))
-        return result
     columns = np.moveaxis(six, -1, 0)
     first, second = columns[:3], columns[3:]
     matrices = np.empty((*six.shape[:-1], 3, 3), six.dtype)

@@ -41,12 +41,6 @@ struct Maps {
   int64_t height, width, pool;
 };
 
-ICL_INLINE int32_t not_finite(float value) {
-  int32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  return (bits & 0x7f800000) == 0x7f800000;
-}
-
 // The largest value of each pool x pool cells of one map of an image [h, w]; not 0 where a value is not finite.
 ICL_INLINE int32_t pool_map(const float* map, const Maps& maps, float* coarse) {
   const int64_t w = maps.width / maps.pool;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "native.hpp"
+#include "rotation.hpp"
 #include "skeleton.hpp"
 
 namespace {
@@ -89,29 +90,7 @@ ICL_INLINE void apply(
   }
 }
 
-// icl_mesh.rotation.matrices_from_6d.
-ICL_INLINE void matrix_from_6d(const float* six, float* matrix) {
-  float x[3], y[3], along = 0, length = 0;
-  for (int i = 0; i < 3; ++i) length += six[i] * six[i];
-  for (int i = 0; i < 3; ++i) x[i] = six[i] / std::sqrt(length);
-  for (int i = 0; i < 3; ++i) along += x[i] * six[3 + i];
-  length = 0;
-  for (int i = 0; i < 3; ++i) y[i] = six[3 + i] - along * x[i], length += y[i] * y[i];
-  for (int i = 0; i < 3; ++i) y[i] /= std::sqrt(length);
-  for (int i = 0; i < 3; ++i) {
-    const int j = (i + 1) % 3, k = (i + 2) % 3;
-    matrix[3 * i] = x[i];
-    matrix[3 * i + 1] = y[i];
-    matrix[3 * i + 2] = x[j] * y[k] - x[k] * y[j];
-  }
-}
-
 }  // namespace
-
-// 6-D rotations [N, 6] -> matrices [N, 3, 3].
-ICL_EXPORT ICL_CLONES void icl_matrices_from_6d(const float* six, int64_t count, float* matrices) {
-  for (int64_t i = 0; i < count; ++i) matrix_from_6d(six + 6 * i, matrices + 9 * i);
-}
 
 // Skeletons (joints [N, 24, 3], world [N, 24, 3, 3], rest [N, 24, 3]) of betas [N, 10] and rotations
 // [N, 24, 3, 3]; their joints and keypoints in the square [N, 24 + 17, 2] by weak cameras [N, 3].

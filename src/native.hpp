@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #define ICL_EXPORT extern "C" __attribute__((visibility("default")))
 
@@ -25,3 +26,10 @@ constexpr int64_t LANES = sizeof(Lanes) / sizeof(float);
 
 ICL_INLINE const Anywhere& lanes_at(const float* numbers) { return *reinterpret_cast<const Anywhere*>(numbers); }
 ICL_INLINE Anywhere& lanes_at(float* numbers) { return *reinterpret_cast<Anywhere*>(numbers); }
+
+// 1 for NaN and infinity, else 0; a loop over it vectorises.
+ICL_INLINE int32_t not_finite(float value) {
+  int32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  return (bits & 0x7f800000) == 0x7f800000;
+}
