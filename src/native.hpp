@@ -9,8 +9,12 @@
 
 // Compiled for several generations of x86 CPUs; the loader takes the best that the machine has. Elsewhere the
 // compiler's baseline is enough: 64-bit ARM always has NEON.
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#if __GNUC__ >= 12
 #define ICL_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define ICL_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
 #else
 #define ICL_CLONES
 #endif
