@@ -48,7 +48,7 @@ def preprocess(
 
     On the CPU a compiled kernel does it in one pass (src/letterbox.cpp). Its means are not rounded
     to bytes in between, as those of Letterbox.apply are, which GPUs get and which stands in where
-    the kernel was not built: inputs differ by up to about 1.5/255 before normalisation, and by more
+    the kernel was not built: inputs differ by up to about 2/255 before normalisation, and by more
     where apply halves a large image first, an approximation that the kernel does without.
 
     Raises ValueError for anything but an RGB uint8 image with pixels.
@@ -56,7 +56,8 @@ def preprocess(
     check_image(image)
     height, width = image.shape[:2]
     letterbox, window = _geometry(width, height, size)
-    kernel = _kernel() if torch.device(device).type == "cpu" else None
+    device = torch.device(device) if isinstance(device, str) else device
+    kernel = _kernel() if device.type == "cpu" else None
     if kernel is None:
         return normalized_tensor(letterbox.apply(image), device), letterbox
     # A view of BGR begins at its first pixel's last byte. (Turning it back would take longer.)
