@@ -68,7 +68,7 @@ class Letterbox:
         window = square[y : y + inner[1], x : x + inner[0]]
         if inner == (self.width, self.height):
             window[:] = image
-        elif inner[0] < self.width:
+        elif inner[0] < self.width or inner[1] < self.height:  # a thin one keeps its single pixel
             shrink(image, window)
         else:
             cv2.resize(image, inner, dst=window, interpolation=cv2.INTER_LINEAR)

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from icl_mesh import native
 from icl_mesh.channel_order import as_stored
-from icl_mesh.letterbox import Letterbox
+from icl_mesh.letterbox import PAD_VALUE, Letterbox
 from icl_mesh.network.normalization import IMAGENET_MEAN, IMAGENET_STD
 
 #: Per channel: what a byte is multiplied by, and what is then added.
 _SCALE = tuple(1 / (255 * std) for std in IMAGENET_STD)
 _SHIFT = tuple(-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True))
+#: [3, 3] for the kernel: both, and the padding's normalised value.
+_TONES = np.array([_SCALE, _SHIFT, np.multiply(PAD_VALUE, _SCALE) + _SHIFT], np.float32)
+_TONES_ADDRESS = native.address(_TONES)
 
 
 def check_image(image: npt.NDArray[np.uint8]) -> None:
@@ -41,11 +46,49 @@ def preprocess(
 ) -> tuple[torch.Tensor, Letterbox]:
     """RGB uint8 [H, W, 3] -> network input [1, 3, size, size] and the letterbox that made it.
 
+    On the CPU a compiled kernel does it in one pass (src/letterbox.cpp). Its means are not rounded
+    to bytes in between, as those of Letterbox.apply are, which GPUs get and which stands in where
+    the kernel was not built: inputs differ by up to about 2/255 before normalisation, and by more
+    where apply halves a large image first, an approximation that the kernel does without.
+
     Raises ValueError for anything but an RGB uint8 image with pixels.
     """
     check_image(image)
-    letterbox = Letterbox(image.shape[1], image.shape[0], size)
-    return normalized_tensor(letterbox.apply(image), device), letterbox
+    height, width = image.shape[:2]
+    letterbox, window = _geometry(width, height, size)
+    device = torch.device(device) if isinstance(device, str) else device
+    kernel = _kernel() if device.type == "cpu" else None
+    if kernel is None:
+        return normalized_tensor(letterbox.apply(image), device), letterbox
+    # A view of BGR begins at its first pixel's last byte. (Turning it back would take longer.)
+    backwards = image.strides[1:] == (3, -1)
+    if not backwards and image.strides[1:] != (3, 1):
+        image = np.ascontiguousarray(image)
+    first_byte = image.__array_interface__["data"][0] - (2 if backwards else 0)
+    planes = torch.from_numpy(np.empty((1, 3, size, size), np.float32))
+    tones = _TONES_ADDRESS
+    row = image.strides[0]
+    kernel(first_byte, row, width, height, backwards, planes.data_ptr(), size, *window, tones)
+    return planes, letterbox
+
+
+@functools.lru_cache(maxsize=16)
+def _geometry(width: int, height: int, size: int) -> tuple[Letterbox, tuple[int, int, int, int]]:
+    """The letterbox and its window in the square, in pixels: width, height, left, top."""
+    letterbox = Letterbox(width, height, size)
+    left, top = letterbox.offset.tolist()
+    return letterbox, (*letterbox.inner_size, left, top)
+
+
+@functools.cache
+def _kernel() -> Callable[..., None] | None:
+    """icl_letterbox of src/letterbox.cpp; None where it was not built."""
+    pointer, integer = native.POINTER, native.INT
+    return native.kernel(
+        "icl_letterbox",
+        *(pointer, integer, integer, integer, integer),  # image: row stride, size, backwards
+        *(pointer, integer, integer, integer, integer, integer, pointer),  # planes, window, tones
+    )
 
 
 def normalized_tensor(

@@ -93,6 +93,16 @@ def test_large_images_shrink_like_one_area_average(size) -> None:
     assert difference.mean() < 1.0 and difference.max() <= 8
 
 
+@pytest.mark.parametrize("upright", [True, False])
+def test_thin_images_shrink_along_their_length(upright) -> None:
+    """Means of two, although one pixel across stays one: nothing is left out."""
+    line = np.random.default_rng(0).integers(0, 256, (128, 1, 3), dtype=np.uint8)
+    image = line if upright else line.transpose(1, 0, 2)
+    square = Letterbox(image.shape[1], image.shape[0], 64).apply(image)
+    found = square[:, 31] if upright else square[31]
+    assert np.abs(found - line.reshape(64, 2, 3).mean(1)).max() <= 0.5
+
+
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_a_view_of_bgr_is_as_good_as_rgb(width, height) -> None:
     bgr = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)

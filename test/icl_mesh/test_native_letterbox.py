@@ -1,0 +1,182 @@
+"""The compiled letterbox: against weights counted in float64, and against the path without it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from icl_mesh import preprocessing
+from icl_mesh.letterbox import PAD_VALUE, Letterbox
+from icl_mesh.preprocessing import preprocess
+
+MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+
+#: Image width and height, and the square's size.
+SIZES = [
+    (640, 480, 384),  # 5 to 3
+    (480, 640, 384),
+    (640, 480, 448),
+    (1280, 720, 384),  # 10 to 3
+    (848, 480, 384),  # no small fraction
+    (333, 777, 512),
+    (101, 67, 96),  # barely smaller
+    (640, 480, 320),  # 2 to 1
+    (960, 600, 192),  # 5 to 1
+    (500, 370, 64),  # 8 to 1 and no whole number
+    (1000, 998, 1),  # everything into one pixel, more rows than 16 bits can sum
+    (2, 1200, 3),
+    (384, 384, 384),
+    (384, 216, 384),
+    (384, 1, 384),
+    (60, 45, 128),  # enlarged
+    (45, 61, 64),
+    (127, 3, 128),  # one axis as it is
+    (1, 1, 1),
+    (1, 1, 32),
+    (1, 2, 32),
+    (3, 2, 2),
+    (1, 900, 64),  # thin: one pixel stays one
+    (900, 1, 64),
+    (1001, 97, 63),
+]
+
+
+def weights(before: int, after: int) -> np.ndarray:
+    """What every old pixel weighs in each new one [after, before]."""
+    if after <= before:
+        edges = np.arange(after + 1) * before / after
+        start, end = np.arange(before), np.arange(before) + 1
+        covered = np.minimum(end, edges[1:, None]) - np.maximum(start, edges[:-1, None])
+        return covered.clip(min=0) * after / before
+    # A tent around each new pixel's centre, which stays within the old ones' centres.
+    centres = ((np.arange(after) + 0.5) * before / after - 0.5).clip(0, before - 1)
+    return (1 - np.abs(centres[:, None] - np.arange(before))).clip(min=0)
+
+
+def expected_input(image: np.ndarray, size: int) -> np.ndarray:
+    """[3, size, size] in float64: weights, then padding, then torchvision's normalisation."""
+    letterbox = Letterbox(image.shape[1], image.shape[0], size)
+    (width, height), (x, y) = letterbox.inner_size, letterbox.offset
+    down, across = weights(image.shape[0], height), weights(image.shape[1], width)
+    square = np.tile(np.array(PAD_VALUE, np.float64), (size, size, 1))
+    square[y : y + height, x : x + width] = np.einsum(
+        "ih,jw,hwc->ijc", down, across, image.astype(np.float64), optimize=True
+    )
+    return ((square / 255 - MEAN) / STD).transpose(2, 0, 1)
+
+
+def noise(width: int, height: int) -> np.ndarray:
+    """RGB [height, width, 3], where every wrong pixel shows."""
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def built() -> None:
+    assert preprocessing._kernel() is not None, "scripts/setup builds it"
+
+
+@pytest.fixture
+def without_kernel(monkeypatch):
+    """preprocess as it is where the kernel was not built."""
+
+    def fallback(image: np.ndarray, size: int) -> torch.Tensor:
+        with monkeypatch.context() as patch:
+            patch.setattr(preprocessing, "_kernel", lambda: None)
+            return preprocess(image, size)[0]
+
+    return fallback
+
+
+@pytest.mark.parametrize(("width", "height", "size"), SIZES)
+def test_every_number_is_the_mean_that_geometry_says(width, height, size) -> None:
+    image = noise(width, height)
+    found, letterbox = preprocess(image, size)
+    assert letterbox == Letterbox(width, height, size)
+    assert found.shape == (1, 3, size, size) and found.dtype == torch.float32
+    assert found.is_contiguous()
+    np.testing.assert_allclose(found[0].numpy(), expected_input(image, size), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("width", "height", "size"), SIZES)
+def test_like_the_path_without_it_but_for_rounding(width, height, size, without_kernel) -> None:
+    """To bytes, a few times; from four times as large on, that path halves, which is an
+    approximation: a smooth picture then, as of a camera."""
+    halved = max(width, height) >= 4 * size
+    image = cv2.resize(noise(32, 24), (width, height)) if halved else noise(width, height)
+    difference = (preprocess(image, size)[0] - without_kernel(image, size))[0].abs()
+    levels = (difference.numpy() * 255 * STD[:, None, None]).max()
+    assert levels < (8 if halved else 2.5)
+
+
+@pytest.mark.parametrize(("width", "height", "size"), SIZES)
+def test_views_are_read_where_they_lie(width, height, size) -> None:
+    """Of BGR, in padded rows, upside down, repeated: bit by bit as from a copy."""
+    stored = noise(width + 5, height)[:, :width]
+    views = [stored, stored[..., ::-1], stored[::-1], stored[::-1, :, ::-1]]
+    views += [np.broadcast_to(stored[:1], stored.shape)]
+    for view in views:
+        view.flags.writeable = False
+        assert torch.equal(preprocess(view, size)[0], preprocess(view.copy(order="C"), size)[0])
+
+
+def test_other_views_are_copied() -> None:
+    """Pixels or channels that do not lie side by side, which the kernel cannot read."""
+    large = np.random.default_rng(0).integers(0, 256, (60, 160, 6), dtype=np.uint8)
+    four = np.ascontiguousarray(large[..., :4])
+    planar = np.ascontiguousarray(large[..., :3].transpose(2, 0, 1)).transpose(1, 2, 0)
+    views = [large[:, ::2, :3], large[:, ::-1, 3:], large[..., ::2], large[..., ::-2], planar]
+    views += [four[..., :3], four[..., 2::-1], four[..., 1:], large[..., :3].transpose(1, 0, 2)]
+    for view in views:
+        assert view.strides[1:] not in {(3, 1), (3, -1)}
+        assert torch.equal(preprocess(view, 48)[0], preprocess(view.copy(order="C"), 48)[0])
+
+
+def test_nothing_outside_of_the_image_counts() -> None:
+    """A flat picture in the middle of noise stays flat up to its edges."""
+    for width, height, size in SIZES:
+        around = noise(width + 2, height + 2)
+        image = around[1:-1, 1:-1]
+        image[:] = PAD_VALUE
+        found = preprocess(image, size)[0]
+        expected = (np.array(PAD_VALUE) / 255 - MEAN) / STD
+        np.testing.assert_allclose(
+            found[0].numpy(), np.broadcast_to(expected[:, None, None], found.shape[1:]), atol=5e-5
+        )
+
+
+@pytest.mark.parametrize("device", ["cpu", torch.device("cpu"), torch.device("cpu", 0)])
+def test_the_cpu_by_any_name(device, monkeypatch) -> None:
+    monkeypatch.setattr(preprocessing, "normalized_tensor", None)  # the path without the kernel
+    assert preprocess(noise(64, 48), 32, device)[0].shape == (1, 3, 32, 32)
+
+
+def test_inputs_are_kept_apart() -> None:
+    """The network may still read the last one while the next is made."""
+    first, _ = preprocess(noise(64, 48), 32)
+    kept = first.clone()
+    preprocess(255 - noise(64, 48), 32)
+    assert torch.equal(first, kept)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (np.zeros((48, 64, 3), np.float32), "image must be uint8 .* got float32"),
+        (np.zeros((48, 64, 3), np.int8), "image must be uint8 .* got int8"),
+        (np.zeros((48, 64), np.uint8), r"image must be RGB .* got \[48, 64\]"),
+        (np.zeros((48, 64, 4), np.uint8), r"image must be RGB .* got \[48, 64, 4\]"),
+        (np.zeros((48, 0, 3), np.uint8), "image is empty: its size is 0x48 pixels"),
+        ([[[0, 0, 0]]], "image must be a numpy array .* got list"),
+    ],
+)
+def test_bad_images_are_refused(bad, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        preprocess(bad, 32)
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_bad_sizes_are_refused(size) -> None:
+    with pytest.raises(ValueError, match=f"positive sizes, got image 64x48 and square {size}"):
+        preprocess(noise(64, 48), size)
