@@ -58,7 +58,13 @@ setup(
             "icl_mesh._native",
             sources=[str(path.relative_to(ROOT)) for path in sorted((ROOT / "src").glob("*.cpp"))],
             depends=[str(path.relative_to(ROOT)) for path in sorted((ROOT / "src").glob("*.hpp"))],
-            extra_compile_args=["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"],
+            extra_compile_args=[
+                "-std=c++17",
+                "-O3",
+                "-fno-math-errno",
+                "-fno-trapping-math",
+                "-fvisibility=hidden",
+            ],
             language="c++",
             optional=True,
         )

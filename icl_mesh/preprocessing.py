@@ -80,7 +80,6 @@ def _geometry(width: int, height: int, size: int) -> tuple[Letterbox, tuple[int,
     return letterbox, (*letterbox.inner_size, left, top)
 
 
-@functools.cache
 def _kernel() -> Callable[..., None] | None:
     """icl_letterbox of src/letterbox.cpp; None where it was not built."""
     pointer, integer = native.POINTER, native.INT

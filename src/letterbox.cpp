@@ -13,11 +13,11 @@
 
 namespace {
 
-constexpr int64_t kChannels = 3;
-constexpr int64_t kRows = 4;         // new rows at a time: they share the columns' weights, once loaded
-constexpr int64_t kBlock = 1024;     // numbers of a row that are summed at a time
-constexpr int64_t kMostBytes = 257;  // of so many bytes the sum has 16 bits
-constexpr int64_t kCacheLine = 64;   // bytes
+constexpr int64_t CHANNELS = 3;
+constexpr int64_t ROWS = 4;          // new rows at a time: they share the columns' weights, once loaded
+constexpr int64_t BLOCK = 1024;      // numbers of a row that are summed at a time
+constexpr int64_t MOST_BYTES = 257;  // of so many bytes the sum has 16 bits
+constexpr int64_t CACHE_LINE = 64;   // bytes
 
 // A pixel's channels as they lie in memory, and the number behind them.
 typedef float Pixel __attribute__((vector_size(16)));
@@ -99,12 +99,12 @@ ICL_INLINE void add_rows(const uint8_t* rows, int64_t stride, int64_t count, int
 // A new row downwards: bytes [n] of each old row -> floats [n], 0 to 255.
 ICL_INLINE void mean_of_rows(const uint8_t* image, int64_t stride, const Mean& mean, int64_t n, float* __restrict row) {
   const float share = mean.share, at_before = mean.before, at_after = mean.after;
-  for (int64_t start = 0; start < n; start += kBlock) {
-    const int64_t length = std::min(kBlock, n - start), count = std::min(mean.count, kMostBytes);
+  for (int64_t start = 0; start < n; start += BLOCK) {
+    const int64_t length = std::min(BLOCK, n - start), count = std::min(mean.count, MOST_BYTES);
     float* __restrict target = row + start;
     const uint8_t* whole = image + mean.begin * stride + start;
     const uint8_t *before = whole - stride, *after = whole + mean.count * stride;
-    uint16_t sums[kBlock];
+    uint16_t sums[BLOCK];
     if (count > 0) {
       add_rows(whole, stride, count, length, sums);
     } else {
@@ -119,8 +119,8 @@ ICL_INLINE void mean_of_rows(const uint8_t* image, int64_t stride, const Mean& m
     } else {
       for (int64_t i = 0; i < length; ++i) target[i] = share * sums[i];
     }
-    for (int64_t done = count; done < mean.count; done += kMostBytes) {
-      add_rows(whole + done * stride, stride, std::min(mean.count - done, kMostBytes), length, sums);
+    for (int64_t done = count; done < mean.count; done += MOST_BYTES) {
+      add_rows(whole + done * stride, stride, std::min(mean.count - done, MOST_BYTES), length, sums);
       for (int64_t i = 0; i < length; ++i) target[i] += share * sums[i];
     }
   }
@@ -139,8 +139,8 @@ ICL_INLINE Fetch fetch_rows(const uint8_t* image, int64_t stride, int64_t width,
                             int64_t n) {
   const int64_t row = std::abs(stride), begin = first.begin - (first.before > 0);
   const int64_t count = last.begin + last.count + (last.after > 0) - begin;
-  if (width < n || row > 2 * kChannels * width) return {image, 0, 0};
-  const int64_t lines = count * row / kCacheLine, at_once = (lines + n - 1) / n;
+  if (width < n || row > 2 * CHANNELS * width) return {image, 0, 0};
+  const int64_t lines = count * row / CACHE_LINE, at_once = (lines + n - 1) / n;
   const int64_t lowest = stride > 0 ? begin : begin + count - 1;
   return {image + lowest * stride, at_once > 0 ? lines / at_once : 0, at_once};
 }
@@ -151,23 +151,23 @@ ICL_INLINE Pixel load(const float* from) {
   return pixel;
 }
 
-// New rows across: floats [kRows, length] -> normalised pixels [kRows, w, 4]. kTaps: the columns' taps, 0: any.
-template <int64_t kTaps>
+// New rows across: floats [ROWS, length] -> normalised pixels [ROWS, w, 4]. TAPS: the columns' taps, 0: any.
+template <int64_t TAPS>
 ICL_INLINE void mean_of_columns(const float* rows, int64_t length, const Columns& columns, Pixel scale, Pixel shift,
                                 const Fetch& fetch, float* __restrict pixels) {
-  const int64_t taps = kTaps > 0 ? kTaps : columns.taps, n = static_cast<int64_t>(columns.begin.size());
+  const int64_t taps = TAPS > 0 ? TAPS : columns.taps, n = static_cast<int64_t>(columns.begin.size());
   const int64_t *begin = columns.begin.data(), steps = fetch.steps, lines = fetch.lines;
   const float* weights = columns.weights.data();
   const uint8_t* from = fetch.from;
   for (int64_t x = 0; x < n; ++x) {
     if (x < steps)
-      for (int64_t line = 0; line < lines; ++line) __builtin_prefetch(from + (x * lines + line) * kCacheLine, 0, 2);
-    const float* column = rows + kChannels * begin[x];
-    Pixel sums[kRows] = {};
+      for (int64_t line = 0; line < lines; ++line) __builtin_prefetch(from + (x * lines + line) * CACHE_LINE, 0, 2);
+    const float* column = rows + CHANNELS * begin[x];
+    Pixel sums[ROWS] = {};
     for (int64_t tap = 0; tap < taps; ++tap)
-      for (int64_t row = 0; row < kRows; ++row)
-        sums[row] += weights[x * taps + tap] * load(column + row * length + kChannels * tap);
-    for (int64_t row = 0; row < kRows; ++row) {
+      for (int64_t row = 0; row < ROWS; ++row)
+        sums[row] += weights[x * taps + tap] * load(column + row * length + CHANNELS * tap);
+    for (int64_t row = 0; row < ROWS; ++row) {
       const Pixel normalised = sums[row] * scale + shift;
       std::memcpy(pixels + 4 * (row * n + x), &normalised, sizeof normalised);
     }
@@ -188,7 +188,7 @@ ICL_INLINE void mean_of_columns(const float* rows, int64_t length, const Columns
 
 // Where the image goes: planes [size, size] in the order of its channels, from number `start` on; how it is normalised.
 struct Window {
-  float* planes[kChannels];
+  float* planes[CHANNELS];
   int64_t size, start;
   Pixel scale, shift;
 };
@@ -196,15 +196,15 @@ struct Window {
 ICL_CLONES void fill_window(const uint8_t* image, int64_t stride, int64_t image_width, const std::vector<Mean>& rows,
                             const Columns& columns, const Window& window) {
   const int64_t height = static_cast<int64_t>(rows.size()), width = static_cast<int64_t>(columns.begin.size());
-  const int64_t numbers = kChannels * image_width, length = numbers + 1;  // one behind the last pixel
-  std::vector<float> means(static_cast<size_t>(kRows * length)), pixels(static_cast<size_t>(kRows * width * 4));
-  for (int64_t y = 0; y < height; y += kRows) {
-    const int64_t count = std::min(kRows, height - y), next = y + count;
+  const int64_t numbers = CHANNELS * image_width, length = numbers + 1;  // one behind the last pixel
+  std::vector<float> means(static_cast<size_t>(ROWS * length)), pixels(static_cast<size_t>(ROWS * width * 4));
+  for (int64_t y = 0; y < height; y += ROWS) {
+    const int64_t count = std::min(ROWS, height - y), next = y + count;
     for (int64_t row = 0; row < count; ++row)
       mean_of_rows(image, stride, rows[y + row], numbers, means.data() + row * length);
     Fetch fetch = {};
     if (next < height)
-      fetch = fetch_rows(image, stride, image_width, rows[next], rows[std::min(next + kRows, height) - 1], width);
+      fetch = fetch_rows(image, stride, image_width, rows[next], rows[std::min(next + ROWS, height) - 1], width);
     mean_of_columns(means.data(), length, columns, window.scale, window.shift, fetch, pixels.data());
     for (int64_t row = 0; row < count; ++row) {
       const float* from = pixels.data() + row * width * 4;
@@ -239,13 +239,13 @@ ICL_EXPORT void icl_letterbox(const uint8_t* image, int64_t stride, int64_t widt
                               float* planes, int64_t size, int64_t inner_width, int64_t inner_height, int64_t left,
                               int64_t top, const float* tones) {
   Window window = {{}, size, top * size + left, {}, {}};
-  for (int64_t channel = 0; channel < kChannels; ++channel) {
+  for (int64_t channel = 0; channel < CHANNELS; ++channel) {
     float* plane = planes + channel * size * size;
-    fill_padding(plane, size, inner_width, inner_height, left, top, tones[2 * kChannels + channel]);
-    const int64_t stored = backwards ? kChannels - 1 - channel : channel;
+    fill_padding(plane, size, inner_width, inner_height, left, top, tones[2 * CHANNELS + channel]);
+    const int64_t stored = backwards ? CHANNELS - 1 - channel : channel;
     window.planes[stored] = plane;
     window.scale[stored] = tones[channel];
-    window.shift[stored] = tones[kChannels + channel];
+    window.shift[stored] = tones[CHANNELS + channel];
   }
   fill_window(image, stride, width, means(height, inner_height), columns_of(width, inner_width), window);
 }
