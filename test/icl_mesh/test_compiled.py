@@ -142,6 +142,7 @@ def test_a_lens_is_not_left_out() -> None:
 
 @pytest.mark.parametrize("count", [1, 3, 9])
 def test_identities_are_the_projectors(count: int, without_library: Callable[[], None]) -> None:
+    torch.manual_seed(0)
     network = build_network("mobilenet_v2", 0.125).eval()
     rng = np.random.default_rng(0)
     heatmaps = torch.from_numpy(rng.random((24, 20, 20), np.float32))
