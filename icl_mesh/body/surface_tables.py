@@ -1,0 +1,107 @@
+"""A body's surface as the compiled kernel (src/surface.cpp) reads it: vertex by vertex, and nothing
+that is zero. V vertices, N people, J = 24 joints.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from icl_mesh import native
+from icl_mesh.body.layout import BETA_COUNT, JOINT_COUNT
+
+if TYPE_CHECKING:
+    from icl_mesh.body.model import BodyModel
+    from icl_mesh.body.posing import Skeletons
+
+Floats = npt.NDArray[np.floating[Any]]
+_TYPES: tuple[type[np.generic], ...] = (
+    *(np.float32, np.float32),
+    *(np.int32, np.uint8, np.float32),
+    *(np.int32, np.uint8, np.float32),
+)
+_ARGUMENTS = (native.INT, *[native.POINTER] * len(_TYPES), native.INT, *[native.POINTER] * 7)
+
+
+class SurfaceTables(NamedTuple):
+    """In the order of the kernel's arguments. Vertex v has the entries start[v] to start[v + 1]."""
+
+    template: Floats  # [V, 3], m
+    shape_directions: Floats  # [V, 3, 10]
+    pose_start: npt.NDArray[np.int32]  # [V + 1]
+    pose_joint: npt.NDArray[np.uint8]  # [P]: a joint that bends the surface there, less one
+    pose_directions: Floats  # [P, 3, 9], by that joint's rotation minus identity
+    weight_start: npt.NDArray[np.int32]  # [V + 1]
+    weight_joint: npt.NDArray[np.uint8]  # [W]
+    weight: Floats  # [W]
+
+    @classmethod
+    def of(cls, body: BodyModel, vertices: npt.NDArray[np.int64] | None = None) -> SurfaceTables:
+        """All vertices of a body on the CPU, or these."""
+        chosen = np.arange(body.vertex_count) if vertices is None else vertices
+        shape = body.shape_directions.numpy().reshape(BETA_COUNT, -1, 3)[:, chosen]
+        pose_start = np.zeros(len(chosen) + 1, np.int32)
+        pose_joint, pose_directions = np.zeros(0, np.uint8), np.zeros((0, 3, 9), np.float32)
+        if body.pose_directions is not None:
+            by_joint = body.pose_directions.numpy().reshape(JOINT_COUNT - 1, 9, -1, 3)
+            # Joint by joint: no second copy of directions that are mostly zero.
+            bends = np.stack([(one != 0).any(axis=(0, 2))[chosen] for one in by_joint], axis=1)
+            pose_start, pose_joint = _listed(bends)
+            at = chosen[np.nonzero(bends)[0]]
+            pose_directions = np.empty((len(at), 3, 9), np.float32)
+            for joint, one in enumerate(by_joint):
+                rows = pose_joint == joint
+                pose_directions[rows] = one[:, at[rows]].transpose(1, 2, 0)
+        weights = body.skinning_weights.numpy()[chosen]
+        return cls(
+            np.ascontiguousarray(body.template.numpy()[chosen]),
+            np.ascontiguousarray(shape.transpose(1, 2, 0)),
+            pose_start,
+            pose_joint,
+            pose_directions,
+            *_listed(weights != 0),
+            weights[weights != 0],
+        )
+
+
+def _listed(taken: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """Which columns each row [V, C] takes: where its list starts [V + 1], and all lists."""
+    start = np.concatenate(([0], np.cumsum(taken.sum(axis=1))))
+    return start.astype(np.int32), np.nonzero(taken)[1].astype(np.uint8)
+
+
+class SurfaceKernel:
+    """Places one surface; :meth:`of` makes it where the compiled kernels are there."""
+
+    def __init__(self, tables: SurfaceTables, call: Any) -> None:
+        self._tables = tables
+        arrays: tuple[npt.NDArray[Any], ...] = tables
+        self._call = call
+        self._addresses = [
+            native.address(table, kind) for table, kind in zip(arrays, _TYPES, strict=True)
+        ]
+
+    @classmethod
+    def of(
+        cls, body: BodyModel, vertices: npt.NDArray[np.int64] | None = None
+    ) -> SurfaceKernel | None:
+        """For all vertices of a body, or for these; None for a body that is not on the CPU."""
+        call = native.kernel("icl_place_surfaces", *_ARGUMENTS)
+        if call is None or body.template.device.type != "cpu":
+            return None
+        return cls(SurfaceTables.of(body, vertices), call)
+
+    def __call__(self, skeletons: Skeletons, translation: Floats) -> Floats:
+        """Vertices [N, V, 3], float32, moved by translation [N, 3], m."""
+        joints, world, rest, betas, rotations = (
+            np.ascontiguousarray(part, np.float32) for part in skeletons
+        )
+        translation = np.ascontiguousarray(translation, np.float64)
+        size, count = len(self._tables.template), len(betas)
+        placed = np.empty((count, size, 3), np.float32)
+        people = [native.address(one) for one in (betas, rotations, joints, world, rest)]
+        place = native.address(translation, np.float64)
+        self._call(size, *self._addresses, count, *people, place, native.address(placed))
+        return placed
