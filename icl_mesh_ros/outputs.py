@@ -77,8 +77,9 @@ class Outputs:
         )
         self._publish_frames(result.tracks, header, settings)
         self._publish_bodies(result, header, settings)
-        style = marker_style(settings)
-        if self._markers.get_subscription_count() > 0 and (meshes or style.mesh == "none"):
+        drawable = meshes or settings.marker_mesh == "none"
+        if drawable and self._markers.get_subscription_count() > 0:
+            style = marker_style(settings)
             self._markers.publish(self._human_markers.serialized(result.tracks, header, style))
         else:
             self._human_markers.forget()
