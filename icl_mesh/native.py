@@ -59,7 +59,7 @@ def kernel(name: str, *arguments: Any) -> Callable[..., None] | None:
         return None
     function = getattr(loaded, name)
     function.argtypes, function.restype = arguments, None
-    return function  # type: ignore[no-any-return]
+    return function
 
 
 def address(array: npt.NDArray[Any], kind: type[np.generic] = np.float32) -> int:

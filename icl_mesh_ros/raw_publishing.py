@@ -64,4 +64,4 @@ def _rcl_publish() -> Callable[..., int] | None:
         return None
     function.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p]
     function.restype = ctypes.c_int32
-    return function  # type: ignore[no-any-return]
+    return function
