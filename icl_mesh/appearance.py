@@ -6,6 +6,9 @@ from image to image (docs/tracking.md has figures). Colours last as long as ligh
 
 from __future__ import annotations
 
+import ctypes
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import cv2
@@ -13,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icl_mesh.channel_order import as_stored
+from icl_mesh.native import FLOAT, INT, POINTER, address, kernel
 from icl_mesh.people import FloatArray, People
 
 #: Where the parts are looked at: midway between pairs of SMPL's joints.
@@ -37,6 +41,33 @@ _LINEAR = np.where(_BYTES <= 0.04045, _BYTES / 12.92, ((_BYTES + 0.055) / 1.055)
 _LINEAR = _LINEAR.astype(np.float32)
 #: Weight of a part, per point of full confidence, that is never lost by doubt alone.
 _LEAST_WEIGHT = 1e-3
+#: Parts of this weight on average: a difference of colour can wholly be relied on.
+SURE_WEIGHT = 0.3
+
+
+class _Plan(ctypes.Structure):
+    """Where people are looked at, for the compiled kernel: Plan of src/looks.cpp."""
+
+    _fields_ = (
+        ("pairs", POINTER),
+        ("grid", POINTER),
+        ("lengths", POINTER),
+        ("linear", POINTER),
+        ("pair_count", INT),
+        ("step_count", INT),
+        ("part_count", INT),
+    )
+
+
+_PLAN = _Plan(
+    address(_PAIRS, np.int64),
+    address(_GRID, np.float64),
+    address(_LENGTHS, np.int64),
+    address(_LINEAR),
+    len(_PAIRS),
+    len(_GRID),
+    len(_LENGTHS),
+)
 
 
 class Looks(NamedTuple):
@@ -68,6 +99,31 @@ def looks_of(image: npt.NDArray[np.uint8], people: People) -> Looks:
     """
     if len(people) == 0:
         return Looks.unknown(0)
+    image, backwards = as_stored(image)
+    height, width = people.camera.height, people.camera.width
+    fits = image.shape == (height, width, 3) and image.flags.c_contiguous
+    if (compiled := _kernel()) is None or not fits:
+        return _looks_with_numpy(image, people, backwards=backwards)
+    shape = len(people), len(_PARTS)
+    color, weight = np.empty((*shape, 3), np.float32), np.empty(shape, np.float32)
+    compiled(
+        address(image, np.uint8),
+        width,
+        height,
+        backwards,
+        address(np.ascontiguousarray(people.joints_px)),
+        address(np.ascontiguousarray(people.joint_confidence)),
+        len(people),
+        ctypes.addressof(_PLAN),
+        _LEAST_WEIGHT,
+        address(color),
+        address(weight),
+    )
+    return Looks(color, weight)
+
+
+def _looks_with_numpy(image: npt.NDArray[np.uint8], people: People, *, backwards: bool) -> Looks:
+    """image: BGR where it is backwards."""
     joints_px = people.joints_px
     points = (joints_px[:, _FIRST] + joints_px[:, _SECOND]) / 2  # [N, K, 2]
     confidence = people.joint_confidence
@@ -78,7 +134,6 @@ def looks_of(image: npt.NDArray[np.uint8], people: People) -> Looks:
     last = np.array((people.camera.width - 1, people.camera.height - 1))[:, None, None, None]
     inside = np.minimum(np.maximum(nearest, 0), last)
     x, y = inside.astype(np.intp)
-    image, backwards = as_stored(image)
     pixels = image.reshape(-1, 3).take(y * people.camera.width + x, axis=0)
     to_lab = cv2.COLOR_LBGR2LAB if backwards else cv2.COLOR_LRGB2LAB
     lab = cv2.cvtColor(_LINEAR.take(pixels).reshape(len(people), -1, 3), to_lab)
@@ -107,4 +162,12 @@ def color_distances(tracks: Looks, people: Looks) -> tuple[FloatArray, FloatArra
     difference = np.linalg.norm(tracks.color[:, None] - people.color, axis=-1)
     total = weight.sum(axis=-1)
     mean = (weight * difference).sum(axis=-1) / np.maximum(total, 1e-9)
-    return mean, np.minimum(1, total / (weight.shape[-1] * 0.3)).astype(np.float32)
+    return mean, np.minimum(1, total / (weight.shape[-1] * SURE_WEIGHT)).astype(np.float32)
+
+
+@functools.cache
+def _kernel() -> Callable[..., None] | None:
+    """Of src/looks.cpp."""
+    image = (POINTER, INT, INT, INT)
+    people = (POINTER, POINTER, INT)
+    return kernel("icl_looks", *image, *people, POINTER, FLOAT, POINTER, POINTER)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import colorsys
+import functools
 
 
+@functools.lru_cache(maxsize=1024)
 def person_color(number: int) -> tuple[int, int, int]:
     """RGB, 0 to 255, of a track id or row: the same number always has the same colour."""
     hue = (0.58 + number * 0.618034) % 1.0  # the golden ratio spreads neighbours apart

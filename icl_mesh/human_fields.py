@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icl_mesh.people import People
-from icl_mesh.rotation import quaternions, rotvecs
+from icl_mesh.rotation import quaternions_and_rotvecs
 from icl_mesh.tracking import Tracks
 
 #: Human.distance_source
@@ -31,7 +31,7 @@ def human_columns(
     """
     people = tracks.people
     ids, count = track_ids(people), len(people)
-    turns = quaternions(people.rotations)  # x y z w, as geometry_msgs orders them
+    turns, pose = quaternions_and_rotvecs(people.rotations)  # x y z w, as geometry_msgs orders
     return {
         "id": ids,
         "tracking_state": tracks.state,
@@ -44,7 +44,7 @@ def human_columns(
         "orientation": turns[:, 0],
         "distance_source": distance_sources(people),
         "betas": people.betas,
-        "pose": rotvecs(turns).astype(np.float32),
+        "pose": pose.astype(np.float32),
         "joints": people.joints_m,
         "joints_px": people.joints_px,
         "joint_confidence": people.joint_confidence,

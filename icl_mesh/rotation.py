@@ -7,11 +7,15 @@ Representations in Neural Networks", section 4.1).
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from icl_mesh.native import INT, POINTER, address, kernel
 
 IDENTITY_6D = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
@@ -110,3 +114,29 @@ def rotvecs(quaternions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     # q and -q are one rotation: the one with w >= 0 turns by pi at most.
     length = np.where(sine > 1e-12, 2 * half / np.maximum(sine, 1e-12), 2.0)
     return axis * np.copysign(length, w)[..., None]
+
+
+def quaternions_and_rotvecs(
+    matrices: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """:func:`quaternions` of rotation matrices [..., 3, 3], and :func:`rotvecs` of these: by the
+    compiled kernel in a tenth of their time for the joints of a few people."""
+    if (compiled := _kernel()) is None:
+        turns = quaternions(matrices)
+        return turns, rotvecs(turns)
+    matrices = np.ascontiguousarray(matrices)
+    shape = matrices.shape[:-2]
+    turns, vectors = np.empty((*shape, 4)), np.empty((*shape, 3))
+    compiled(
+        address(matrices),
+        matrices.size // 9,
+        address(turns, np.float64),
+        address(vectors, np.float64),
+    )
+    return turns, vectors
+
+
+@functools.cache
+def _kernel() -> Callable[..., None] | None:
+    """Of src/poses.cpp."""
+    return kernel("icl_poses", POINTER, INT, POINTER, POINTER)

@@ -65,7 +65,8 @@ def is_everyone(index: npt.NDArray[np.integer] | npt.NDArray[np.bool_], count: i
     """Whether an index array or a mask picks all of `count` rows, in their order."""
     if len(index) != count:
         return False
-    return bool(index.all() if index.dtype == np.bool_ else (index == np.arange(count)).all())
+    rows = index.tolist()  # for so few, faster than numpy's operations start
+    return all(rows) if index.dtype == np.bool_ else rows == list(range(count))
 
 
 def moved(people: People, position: FloatArray) -> People:

@@ -140,8 +140,9 @@ class Tracker:
             looks,
             self.weights._replace(embedding=0.0) if other else self.weights,
         )
-        order = np.argsort(detection)
-        track, detection = track[order], detection[order]
+        if not is_everyone(detection, len(detection)):
+            order = np.argsort(detection)
+            track, detection = track[order], detection[order]
         everybody = is_everyone(detection, len(seen))
         current = self._follow(
             old.select(track),
@@ -155,9 +156,12 @@ class Tracker:
             current = current.join(self._new(seen.select(is_new), looks.select(is_new), stamp_s))
             order = np.argsort(np.concatenate((detection, np.flatnonzero(is_new))))
             current = current.select(order)  # row i is detection i
-        lost = old.select(_others(len(old), track) & (not other))
-        lost = lost.select(np.argsort(-lost.seen_s, kind="stable")[:MOST_LOST])
-        self._memory, self._stamp_s, self._frame_id = current.join(lost), stamp_s, frame_id
+        lost = None
+        if len(track) < len(old) and not other:
+            lost = old.select(_others(len(old), track))
+            lost = lost.select(np.argsort(-lost.seen_s, kind="stable")[:MOST_LOST])
+        self._memory = current if lost is None else current.join(lost)
+        self._stamp_s, self._frame_id = stamp_s, frame_id
         return self._report(people, current, lost)
 
     def _remembered(self, seen: People, stamp_s: float, frame_id: str) -> Memory:
@@ -179,11 +183,16 @@ class Tracker:
         smooth = None
         if self.smoothing_s > 0:  # maybe since the last image
             smooth = old.smooth or smoothing.start(remembered)
-        old = dataclasses.replace(old, people=remembered, smooth=smooth)
-        old = old.select(stamp_s - old.seen_s <= self.max_age_s)
         filters = motion.predict(old.filters, max(stamp_s - self._stamp_s, 0.0))
-        old = dataclasses.replace(old, filters=filters)
-        return old.select(filters.position[:, 2] > LEAST_DEPTH_M)
+        # As lists: for so few, starting numpy's operations takes longer than Python's own.
+        stays = [
+            stamp_s - seen_s <= self.max_age_s and depth_m > LEAST_DEPTH_M
+            for seen_s, depth_m in zip(
+                old.seen_s.tolist(), filters.mean[:, 2].tolist(), strict=True
+            )
+        ]
+        old = Memory(old.ids, old.hits, old.seen_s, filters, remembered, old.looks, smooth)
+        return old if all(stays) else old.select(np.array(stays))
 
     def _new(self, people: People, looks: Looks, stamp_s: float) -> Memory:
         count = len(people)
@@ -215,11 +224,11 @@ class Tracker:
             smooth,
         )
 
-    def _report(self, people: People, current: Memory, lost: Memory) -> Tracks:
+    def _report(self, people: People, current: Memory, lost: Memory | None) -> Tracks:
         if current.smooth is not None:
             people = smoothing.applied(people, current.smooth)
         rows, everyone = people, current
-        if len(lost):
+        if lost is not None:
             in_view = people.camera.contains(pelvis_px(lost.filters.position, people))
             hidden = lost.select((lost.hits >= self.min_hits) & in_view)
             body = hidden.people
@@ -230,10 +239,10 @@ class Tracker:
                 body = dataclasses.replace(body, vertices_m=body.mesh_m())
             rows = People.concatenate((people.exchanged({"track_id": None}), body))
             everyone = current.join(hidden)
-        state = np.full(len(everyone), TrackState.OCCLUDED, np.uint8)
-        state[: len(current)] = np.where(
-            current.hits >= self.min_hits, TrackState.TRACKED, TrackState.TENTATIVE
-        )
+        state = (current.hits >= self.min_hits).astype(np.uint8)  # TENTATIVE or TRACKED
+        if len(everyone) > len(current):
+            hidden_state = np.full(len(everyone) - len(current), TrackState.OCCLUDED, np.uint8)
+            state = np.concatenate((state, hidden_state))
         shared = motion.shared_errors(everyone.people)
         return Tracks(
             rows.exchanged({"track_id": everyone.ids}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 from sensor_msgs.msg import CameraInfo
 
@@ -28,14 +29,18 @@ class CameraInfoStore:
                 self._by_size.popitem(last=False)
             self._changed.notify_all()
 
-    def find(self, width: int, height: int, patience_s: float = 0.0) -> CameraInfo | None:
+    def find(
+        self, width: int, height: int, patience_s: Callable[[], float] = lambda: 0.0
+    ) -> CameraInfo | None:
         """The newest one for images of this size; else the newest; None before the first.
 
-        patience_s: wait so long for one of this size (an image may overtake its CameraInfo).
+        patience_s: says how long to wait for one of this size (an image may overtake its
+        CameraInfo); asked only where there is none.
         """
         size = (width, height)
         with self._changed:
-            self._changed.wait_for(lambda: self._fits(size), patience_s)
+            if not self._fits(size) and (seconds := patience_s()) > 0:
+                self._changed.wait_for(lambda: self._fits(size), seconds)
             for key in (size, (0, 0)):
                 if key in self._by_size:
                     return self._by_size[key]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -54,10 +54,11 @@ class Statistics:
             self._period.counts[name] += 1
             self._totals[name] += 1
 
-    def record(self, name: str, value: float) -> None:
-        """A value of which the summary gives the median."""
+    def record(self, values: Mapping[str, float]) -> None:
+        """Values by name, of which the summary gives the medians."""
         with self._lock:
-            self._period.values.setdefault(name, []).append(value)
+            for name, value in values.items():
+                self._period.values.setdefault(name, []).append(value)
 
     def error(self, text: str) -> None:
         """A frame that failed, and why."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sensor_msgs.msg import CameraInfo
 
 from icl_mesh.appearance import looks_of
-from icl_mesh.calibration import camera_from_info
+from icl_mesh.calibration import CameraSource, camera_from_info
 from icl_mesh.depth_correction import with_measured_distances
 from icl_mesh.depth_store import DepthStore, nanoseconds
 from icl_mesh.people import People
@@ -53,6 +55,8 @@ class FrameProcessor:
         self._estimator, self._tracker, self._infos = estimator, tracker, infos
         self._image_topic, self._info_topic = image_topic, info_topic
         self._depths = depths
+        # What the last image's camera was made from, and the camera.
+        self._known_camera: tuple[tuple[Any, ...], CameraSource | None] = ((), None)
 
     def use(self, estimator: Callable[..., People]) -> None:
         """Change over to another one, between two frames. The tracker sees that by the weights."""
@@ -64,13 +68,13 @@ class FrameProcessor:
         parameters: MeshParameters,
         *,
         vertices: bool,
-        info_patience_s: float = 0.0,
+        info_patience_s: Callable[[], float] = lambda: 0.0,
         depth_patience_s: float = 0.0,
         arrival_s: float = 0.0,
     ) -> FrameResult:
         """vertices: with the meshes. The patiences: wait so long for a CameraInfo of the image's
-        size, and for a depth image of its stamp. arrival_s: the time that counts where the image
-        carries no stamp.
+        size, which is asked where none is there, and for a depth image of its stamp. arrival_s:
+        the time that counts where the image carries no stamp.
 
         Raises ValueError for an image or a CameraInfo that cannot be used. Without a depth image
         that can be used, people stay where their size puts them.
@@ -79,13 +83,8 @@ class FrameProcessor:
         rgb = rgb_from_message(image, self._image_topic)
         times = {"convert": _milliseconds_since(started)}
         height, width = rgb.shape[:2]
-        camera, note, warning = camera_from_info(
-            self._infos.find(width, height, info_patience_s),
-            width,
-            height,
-            assumed_fov_deg=parameters.assumed_fov_deg,
-            rectified=parameters.rectified,
-            topic=self._info_topic,
+        camera, note, warning = self._camera(
+            self._infos.find(width, height, info_patience_s), width, height, parameters
         )
         people = self._estimator(
             rgb,
@@ -117,6 +116,25 @@ class FrameProcessor:
         times["track"] = _milliseconds_since(started)
         warnings = tuple(filter(None, (warning, depth_warning)))
         return FrameResult(rgb, tracks, note, times, warnings, tuple(filter(None, (error,))))
+
+    def _camera(
+        self, info: CameraInfo | None, width: int, height: int, parameters: MeshParameters
+    ) -> CameraSource:
+        """That of the image before where nothing has changed."""
+        of = (info, width, height, parameters.assumed_fov_deg, parameters.rectified)
+        known, source = self._known_camera
+        # The messages by identity: comparing their fields would take longer.
+        if source is None or of[0] is not known[0] or of[1:] != known[1:]:
+            source = camera_from_info(
+                info,
+                width,
+                height,
+                assumed_fov_deg=parameters.assumed_fov_deg,
+                rectified=parameters.rectified,
+                topic=self._info_topic,
+            )
+            self._known_camera = of, source
+        return source
 
 
 def _milliseconds_since(start: float) -> float:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from icl_mesh.depth_store import DepthStore
@@ -23,6 +24,10 @@ RELIABLE_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 AnyImage: TypeAlias = RawImage | Image | CompressedImage
 
 INFO_TOPIC, DEPTH_TOPIC = "camera_info", "depth"
+#: How long an image waits for a CameraInfo of its size where somebody publishes CameraInfos.
+INFO_PATIENCE_S = 0.1
+#: How long its people wait for a depth image, where somebody publishes those.
+DEPTH_PATIENCE_S = 0.05
 
 
 def image_topic(node: Node, settings: MeshParameters) -> str:
@@ -32,12 +37,9 @@ def image_topic(node: Node, settings: MeshParameters) -> str:
     return str(node.resolve_topic_name(f"{topic}/compressed") if compressed else topic)
 
 
-def patience_s(node: Node, topic: str, seconds: float) -> float:
-    """How long to wait for a message of a topic: not at all where nobody publishes it.
-
-    rclpy counts the publishers of the name it is given, whatever that is remapped to.
-    """
-    return seconds if node.count_publishers(node.resolve_topic_name(topic)) else 0.0
+def patience_s(subscription: Subscription, seconds: float) -> float:
+    """How long to wait for a message: not at all where nobody publishes its topic."""
+    return seconds if subscription.get_publisher_count() else 0.0
 
 
 class Inputs:
@@ -71,10 +73,12 @@ class Inputs:
             else:
                 on_image(image)
 
+        self._info = node.create_subscription(
+            CameraInfo, INFO_TOPIC, infos.put, SENSOR_QOS, callback_group=group
+        )
+        self._depth: Subscription | None = None
         self._subscriptions = [
-            node.create_subscription(
-                CameraInfo, INFO_TOPIC, infos.put, SENSOR_QOS, callback_group=group
-            ),
+            self._info,
             node.create_subscription(
                 CompressedImage if compressed else Image,
                 topic,
@@ -86,9 +90,18 @@ class Inputs:
         ]
         if settings.use_depth:  # a few, since image and depth image arrive in any order
             qos = QoSProfile(depth=5, reliability=qos.reliability)
-            self._subscriptions.append(
-                node.create_subscription(Image, DEPTH_TOPIC, depths.put, qos, callback_group=group)
+            self._depth = node.create_subscription(
+                Image, DEPTH_TOPIC, depths.put, qos, callback_group=group
             )
+            self._subscriptions.append(self._depth)
+
+    def info_patience_s(self) -> float:
+        """How long an image may wait for a CameraInfo of its size."""
+        return patience_s(self._info, INFO_PATIENCE_S)
+
+    def depth_patience_s(self) -> float:
+        """How long its people may wait for a depth image."""
+        return 0.0 if self._depth is None else patience_s(self._depth, DEPTH_PATIENCE_S)
 
     def destroy(self) -> None:
         """Unsubscribe."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 import functools
 import io
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +17,7 @@ from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from icl_mesh.native import INT, POINTER, address, kernel
 from icl_mesh_ros import cdr
 
 #: Type, action and so on are numbers of visualization_msgs/Marker.
@@ -51,8 +51,7 @@ class Geometry(NamedTuple):
         return self.point_count * (_POINT_SIZE + (0 if self.colors is None else _COLOR_SIZE)) + 4
 
 
-@dataclass(frozen=True)
-class MarkerFields:
+class MarkerFields(NamedTuple):
     """The fields of a visualization_msgs/Marker that differ from its defaults.
 
     scale: of all three axes. color: RGBA, 0 to 1. position: m, in the header's frame.
@@ -136,6 +135,43 @@ def _block(marker: MarkerFields) -> bytes:
 def _write(geometry: Geometry, memory: memoryview) -> None:
     """Points, the number of colours, colours."""
     count = geometry.point_count
+    if not _write_compiled(geometry, memory):
+        _write_with_numpy(geometry, memory)
+    at = _POINT_SIZE * count
+    if geometry.colors is None:
+        _COUNT.pack_into(memory, at, 0)
+    else:
+        _COUNT.pack_into(memory, at, count)
+        np.frombuffer(memory, np.float32, offset=at + 4)[:] = geometry.colors.ravel()
+
+
+def _write_compiled(geometry: Geometry, memory: memoryview) -> bool:
+    """The corners of a mesh, by the compiled kernel; False, and nothing done, for what it does not
+    take."""
+    points, corners = geometry.points, geometry.corners
+    if corners is None or points.dtype != np.float32 or (compiled := _kernel()) is None:
+        return False
+    points = np.ascontiguousarray(points)
+    place = np.frombuffer(memory, np.uint8)
+    compiled(
+        address(points),
+        len(points),
+        address(corners, np.int64),
+        len(corners),
+        address(place, np.uint8),
+    )
+    return True
+
+
+@functools.cache
+def _kernel() -> Callable[..., None] | None:
+    """Of src/marker_points.cpp."""
+    return kernel("icl_marker_points", POINTER, INT, POINTER, INT, POINTER)
+
+
+def _write_with_numpy(geometry: Geometry, memory: memoryview) -> None:
+    """The points alone."""
+    count = geometry.point_count
     # As pairs of 4 bytes: behind the encapsulation, numbers of 8 bytes lie across numpy's grid.
     points = np.frombuffer(memory, np.float32, 6 * count).reshape(count, 6)
     pairs = np.ascontiguousarray(geometry.points, dtype=np.float64).view(np.float32)
@@ -143,12 +179,6 @@ def _write(geometry: Geometry, memory: memoryview) -> None:
         points[:] = pairs
     else:
         np.take(pairs, geometry.corners, axis=0, out=points, mode="clip")
-    at = _POINT_SIZE * count
-    if geometry.colors is None:
-        _COUNT.pack_into(memory, at, 0)
-    else:
-        _COUNT.pack_into(memory, at, count)
-        np.frombuffer(memory, np.float32, offset=at + 4)[:] = geometry.colors.ravel()
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from icl_mesh.body import BodyModel
 from icl_mesh.body.reduction import reduced_faces
 from icl_mesh.colors import person_color
 from icl_mesh.human_fields import track_ids, vertices_of
-from icl_mesh.tracking import Tracks
+from icl_mesh.tracking import Tracks, TrackState
 from icl_mesh_ros.marker_bytes import Geometry, MarkerFields, MarkerWriter
 
 MESHES, SKELETONS, LABELS = "humans", "skeletons", "labels"
@@ -61,7 +61,12 @@ class HumanMarkers:
         Publisher.publish takes the bytes.
         """
         ids = track_ids(tracks.people).tolist()
-        opacity = np.where(tracks.detected, style.alpha, OCCLUDED_OPACITY * style.alpha).tolist()
+        hidden = OCCLUDED_OPACITY * style.alpha
+        colors = [
+            rgba(person, hidden if state == TrackState.OCCLUDED else style.alpha)
+            for person, state in zip(ids, tracks.state.tolist(), strict=True)
+        ]
+        lifetime_ns = round(style.lifetime_s * 1e9)
         drawn = [
             MarkerFields(
                 ns=kind.namespace,
@@ -69,8 +74,8 @@ class HumanMarkers:
                 type=kind.type,
                 position=kind.positions[i] if kind.positions else (0.0, 0.0, 0.0),
                 scale=kind.scale,
-                color=rgba(ids[i], opacity[i]),
-                lifetime_ns=round(style.lifetime_s * 1e9),
+                color=colors[i],
+                lifetime_ns=lifetime_ns,
                 text=kind.texts[i] if kind.texts else "",
                 geometry=kind.geometries[i] if kind.geometries else None,
             )

@@ -22,7 +22,6 @@ from icl_mesh_ros.inputs import (
     AnyImage,
     Inputs,
     image_topic,
-    patience_s,
 )
 from icl_mesh_ros.model_node import ModelNode
 from icl_mesh_ros.model_store import ModelStore, SharedModel, memory_mb
@@ -31,10 +30,6 @@ from icl_mesh_ros.run import run_nodes
 from icl_mesh_ros.worker import FrameWorker
 
 DIAGNOSTICS_PERIOD_S = 1.0
-#: How long an image waits for a CameraInfo of its size where somebody publishes CameraInfos.
-INFO_PATIENCE_S = 0.1
-#: How long its people wait for a depth image, where somebody publishes those.
-DEPTH_PATIENCE_S = 0.05
 #: Executor threads per node: one for the images, one for requests, which may load a model.
 THREADS_PER_NODE = 2
 
@@ -167,10 +162,8 @@ class MeshNode(ModelNode):
                 image,
                 settings,
                 vertices=loaded.outputs.wants_vertices(settings),
-                info_patience_s=patience_s(self, INFO_TOPIC, INFO_PATIENCE_S),
-                depth_patience_s=(
-                    patience_s(self, DEPTH_TOPIC, DEPTH_PATIENCE_S) if settings.use_depth else 0.0
-                ),
+                info_patience_s=active.inputs.info_patience_s,
+                depth_patience_s=active.inputs.depth_patience_s() if settings.use_depth else 0.0,
                 arrival_s=time.monotonic(),
             )
             if self._active is not active:  # the node ends

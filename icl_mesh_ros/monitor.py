@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 
+from builtin_interfaces.msg import Time as StampMessage
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from rclpy.time import Time
 from std_msgs.msg import Header
 
+from icl_mesh.tracking import TrackState
 from icl_mesh_ros.diagnostics import Statistics
 from icl_mesh_ros.frames import FrameResult
 from icl_mesh_ros.health import Stream, numbers, problems, silence, status
@@ -16,6 +18,8 @@ from icl_mesh_ros.managed_node import reason
 from icl_mesh_ros.parameters import MeshParameters
 from icl_mesh_ros.stream_watch import StreamWatch
 from icl_mesh_ros.throttle import Throttle
+
+OCCLUDED = int(TrackState.OCCLUDED)
 
 
 class Monitor:
@@ -27,7 +31,7 @@ class Monitor:
         self._watch = StreamWatch(image_topic)
         self._throttle = Throttle(period_s=5.0)
         self._camera_note = ""
-        self._newest_stamp: Time | None = None
+        self._newest_stamp: StampMessage | None = None
         self._answered_s: float | None = None  # steady: the last result; before it, the first image
         self._still = False
 
@@ -45,11 +49,12 @@ class Monitor:
 
     def frame_done(self, header: Header, result: FrameResult) -> None:
         """Where the camera comes from is logged when it changes."""
-        statistics = self._statistics
-        statistics.count("done")
-        statistics.record("people", int(result.tracks.detected.sum()))
-        for stage, milliseconds in result.times_ms.items():
-            statistics.record(f"{stage} (ms)", milliseconds)
+        states = result.tracks.state.tolist()
+        self._statistics.count("done")
+        self._statistics.record(
+            {"people": len(states) - states.count(OCCLUDED)}
+            | {f"{stage} (ms)": time_ms for stage, time_ms in result.times_ms.items()}
+        )
         # Calls apart, as rclpy refuses another severity from one line of code.
         for text in result.warnings:
             if (line := self._throttle(text)) is not None:
@@ -57,8 +62,7 @@ class Monitor:
         for text in result.errors:
             if (line := self._throttle(text)) is not None:
                 self._node.get_logger().error(line)
-        stamp = Time.from_msg(header.stamp)
-        self._newest_stamp = stamp if stamp.nanoseconds else None
+        self._newest_stamp = header.stamp
         self._answered_s = time.monotonic()
         if result.camera_note == self._camera_note:
             return
@@ -99,9 +103,10 @@ class Monitor:
 
     def _stream(self) -> Stream:
         now = self._node.get_clock().now()
-        stamp = self._newest_stamp
+        newest = self._newest_stamp
+        stamp = None if newest is None else Time.from_msg(newest)
         age_s = None
-        if stamp is not None and now.nanoseconds > 0:
+        if stamp is not None and stamp.nanoseconds and now.nanoseconds > 0:
             age_s = (now - stamp).nanoseconds * 1e-9
         elif self._answered_s is not None:
             age_s = time.monotonic() - self._answered_s

@@ -6,12 +6,14 @@ import roma
 import torch
 from scipy.spatial.transform import Rotation
 
+from icl_mesh import native
 from icl_mesh.rotation import (
     IDENTITY_6D,
     matrices_from_6d,
     matrix_from_6d,
     matrix_from_rotvec,
     quaternions,
+    quaternions_and_rotvecs,
     rotvec_from_matrix,
     rotvecs,
     sixd_from_matrix,
@@ -99,3 +101,21 @@ def test_rotation_vectors_are_scipys_near_no_turn_and_near_half_a_turn() -> None
     np.testing.assert_allclose(rotvecs(found), axes * angles[:, None], rtol=1e-7, atol=1e-15)
     np.testing.assert_allclose(rotvecs(-found), axes * angles[:, None], rtol=1e-7, atol=1e-15)
     assert (rotvecs(np.array([[0.0, 0, 0, 1]])) == 0).all()
+
+
+@pytest.mark.skipif(native.library() is None, reason="the kernels are not built")
+def test_the_compiled_kernel_does_what_numpy_does() -> None:
+    rng = np.random.default_rng(0)
+    rotations = Rotation.concatenate(
+        (
+            Rotation.random(500, random_state=1),
+            Rotation.from_rotvec(rng.normal(0, 1e-4, (100, 3))),
+            Rotation.from_rotvec(np.pi * np.eye(3)),
+            Rotation.identity(),
+        )
+    )
+    matrices = rotations.as_matrix().astype(np.float32).reshape(4, 151, 3, 3)
+    turns, vectors = quaternions_and_rotvecs(matrices)
+    np.testing.assert_allclose(turns, quaternions(matrices), rtol=0, atol=3e-16)
+    np.testing.assert_allclose(vectors, rotvecs(turns), rtol=0, atol=2e-15)
+    assert quaternions_and_rotvecs(matrices[:0])[1].shape == (0, 151, 3)

@@ -26,7 +26,7 @@ def test_rates_and_medians_are_over_the_window_and_totals_over_everything():
     statistics = Statistics(window=2, clock=clock)
     for people in (1, 2, 9):
         statistics.count("done")
-        statistics.record("people", people)
+        statistics.record({"people": people})
     clock.now += 2.0
     first = statistics.summary()
     assert (first.rates["done"], first.medians["people"]) == (1.5, 2.0)
@@ -49,7 +49,7 @@ def test_numbers_carry_their_units():
     statistics = Statistics(clock=clock)
     for age in (10.0, 20.0, 90.0):
         statistics.count("received")
-        statistics.record("network (ms)", age)
+        statistics.record({"network (ms)": age})
     statistics.count("done")
     statistics.count("dropped")
     clock.now += 2.0

@@ -11,6 +11,8 @@ from rosidl_parser.definition import AbstractSequence, NamespacedType, Unbounded
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from icl_mesh import native
+from icl_mesh_ros import marker_bytes
 from icl_mesh_ros.marker_bytes import Geometry, MarkerFields, MarkerWriter
 from icl_mesh_ros.markers import HumanMarkers, MarkerStyle
 
@@ -158,3 +160,26 @@ def test_a_marker_without_points_or_with_too_few_colours_is_refused():
         write(Geometry(np.zeros((0, 3))))
     with pytest.raises(ValueError, match="3 points needs as many colours, not 2"):
         write(Geometry(np.zeros((3, 3)), np.zeros((2, 4))))
+
+
+@pytest.mark.skipif(native.library() is None, reason="the kernels are not built")
+@pytest.mark.parametrize("corners", [[1], [4], [0, 4], [4, 4, 2], [3, 1, 0, 2, 4, 4, 9, -3]])
+@pytest.mark.parametrize("offset", [0, 4])
+def test_the_compiled_kernel_does_what_numpy_does(corners, offset):
+    """Also for the last vertex, behind which nothing may be read, for the last point, behind which
+    nothing may be written, and for corners that there are not."""
+    mesh = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
+    geometry = Geometry(mesh, corners=np.array(corners))
+    written = []
+    for write in (marker_bytes._write_compiled, marker_bytes._write_with_numpy):
+        memory = bytearray(b"\xa5" * (offset + geometry.byte_count + 16))
+        write(geometry, memoryview(memory)[offset:])
+        written.append(memory)
+    assert written[0] == written[1]
+
+
+def test_what_the_kernel_does_not_take_is_left_to_numpy():
+    lines = Geometry(np.zeros((2, 3), np.float32))
+    exact = Geometry(np.zeros((2, 3)), corners=np.array([0, 1]))
+    for geometry in (lines, exact):
+        assert not marker_bytes._write_compiled(geometry, memoryview(bytearray(64)))

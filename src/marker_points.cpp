@@ -1,0 +1,34 @@
+// Corners of triangles as points of a visualization_msgs/Marker: 3 doubles each, wherever the message has them.
+#include <algorithm>
+#include <cstring>
+
+#include "native.hpp"
+
+namespace {
+
+// Compilers make one instruction each of these for converting, loading and storing.
+typedef float Floats __attribute__((vector_size(16)));
+typedef double Doubles __attribute__((vector_size(32)));
+
+}  // namespace
+
+// points: corner_count times 24 bytes, at any address. vertices [vertex_count, 3], m; corners: rows of them, clipped
+// to those that there are.
+ICL_EXPORT ICL_CLONES void icl_marker_points(
+    const float* vertices, int64_t vertex_count, const int64_t* corners, int64_t corner_count, unsigned char* points) {
+  const int64_t last = vertex_count - 1;
+  for (int64_t i = 0; i < corner_count; ++i) {
+    const int64_t corner = std::max<int64_t>(0, std::min(corners[i], last));
+    const float* vertex = vertices + 3 * corner;
+    // A fourth number is read, that of the next vertex, and written to where the next point comes.
+    if (corner != last && i + 1 < corner_count) {
+      Floats four;
+      std::memcpy(&four, vertex, sizeof four);
+      const Doubles wide = __builtin_convertvector(four, Doubles);
+      std::memcpy(points + 24 * i, &wide, sizeof wide);
+    } else {
+      const double point[3] = {vertex[0], vertex[1], vertex[2]};
+      std::memcpy(points + 24 * i, point, sizeof point);
+    }
+  }
+}

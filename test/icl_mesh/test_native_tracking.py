@@ -1,0 +1,135 @@
+"""The tracker's compiled kernels against what numpy does in their place."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from icl_mesh import appearance, assignment, motion, native
+from icl_mesh.appearance import Looks, looks_of
+from icl_mesh.assignment import Candidates, Weights
+from icl_mesh.camera import Camera
+from icl_mesh.lens import Lens
+from icl_mesh.tracking import Tracker
+
+pytestmark = pytest.mark.skipif(native.library() is None, reason="the kernels are not built")
+
+PINHOLE = Camera(580.0, 570.0, 319.5, 239.5, 640, 480)
+WIDE = dataclasses.replace(PINHOLE, lens=Lens("plumb_bob", (-0.2, 0.05, 0.0, 0.0)))
+
+
+def some_people(make_people, count, seed, camera=PINHOLE):
+    """All over the image and beyond it, with embeddings and confidences at random."""
+    rng = np.random.default_rng(seed)
+    places = rng.uniform((-3, -2, 0.5), (3, 2, 9), (count, 3))
+    embedding = rng.normal(size=(count, 64))
+    embedding /= np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-9)
+    people = make_people(places, camera, embedding=embedding)
+    return people.exchanged(
+        {
+            "joint_confidence": rng.random((count, 24), dtype=np.float32),
+            "distance_from_depth": rng.random(count) < 0.5,
+        }
+    )
+
+
+def some_filters(people, seed):
+    """After two images, with velocities and covariances of all kinds."""
+    rng = np.random.default_rng(seed)
+    filters = motion.predict_with_numpy(motion.start(people), 0.2)
+    moved = people.exchanged({"joints_m": people.joints_m + np.float32(rng.normal(0, 0.1))})
+    return motion.correct_with_numpy(filters, moved)
+
+
+@pytest.mark.parametrize("count", [0, 1, 8, 40])
+def test_filters(make_people, count):
+    people = some_people(make_people, count, 1)
+    filters = some_filters(people, 2)
+    seen = some_people(make_people, count, 3)
+    for seconds in (0.0, 0.033, 2.0):
+        found = motion.predict(filters, seconds)
+        expected = motion.predict_with_numpy(filters, seconds)
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-15)
+        for one, other in zip(
+            motion.correct(found, seen), motion.correct_with_numpy(found, seen), strict=True
+        ):
+            np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("camera", [PINHOLE, WIDE], ids=["pinhole", "lens"])
+@pytest.mark.parametrize(("tracks", "people"), [(0, 3), (3, 0), (1, 1), (7, 9), (30, 8)])
+def test_costs_of_pairs(make_people, tracks, people, camera):
+    rng = np.random.default_rng(0)
+    before = some_people(make_people, tracks, 4, camera)
+    now = some_people(make_people, people, 5, camera)
+    shared = min(tracks, people)  # who may be the same: near to where they were
+    now.joints_m[:shared] = before.joints_m[:shared] + np.float32(0.1)
+    looks = [
+        Looks(
+            rng.uniform(-60, 60, (count, 3, 3)).astype(np.float32),
+            rng.random((count, 3), dtype=np.float32) * (rng.random((count, 1)) < 0.8),
+        )
+        for count in (tracks, people)
+    ]
+    looks = [Looks(color, weight.astype(np.float32)) for color, weight in looks]
+    candidates = Candidates(some_filters(before, 6), before, looks[0], rng.uniform(0, 2, tracks))
+    arguments = candidates, now, looks[1], Weights(0.3, 1.5)
+    cost, distance = assignment._costs_compiled(assignment._kernel(), *arguments)
+    expected_cost, expected_distance = assignment._costs_with_numpy(*arguments)
+    assert cost.shape == distance.shape == (tracks, people)
+    np.testing.assert_allclose(distance, expected_distance, rtol=1e-9)
+    np.testing.assert_allclose(cost, expected_cost, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_looks(make_people, backwards):
+    people = some_people(make_people, 12, 7)
+    image = np.random.default_rng(8).integers(0, 256, (480, 640, 3), np.uint8)
+    image[:, :200] //= 32  # nearly black, where the curve is a line
+    found = looks_of(image[..., ::-1] if backwards else image, people)
+    expected = appearance._looks_with_numpy(image, people, backwards=backwards)
+    # L*a*b* spans hundreds; OpenCV's own curve is a table of splines
+    np.testing.assert_allclose(found.color, expected.color, atol=2e-3)
+    np.testing.assert_allclose(found.weight, expected.weight, atol=1e-6)
+    assert (found.weight > 0).mean() > 0.5
+
+
+def test_the_tracks_of_a_crowd_are_the_same(make_people, monkeypatch):
+    """People who come, go and cross, in a noisy image: the same ids, states and places."""
+
+    def walk():
+        rng, tracker, seen = np.random.default_rng(10), Tracker(max_age_s=0.5), []
+        image = rng.integers(0, 256, (480, 640, 3), np.uint8)
+        start = rng.uniform((-2, -0.3, 3), (2, 0.3, 8), (9, 3))
+        speed = rng.normal(0, 0.8, (9, 3)) * (1, 0, 1)
+        embedding = rng.normal(size=(9, 64))
+        embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)
+        for frame in range(60):
+            here = rng.permutation(9)[: rng.integers(4, 10)]
+            places = (start + speed * 0.05 * frame)[here] * rng.normal(1, 0.03, (len(here), 1))
+            people = make_people(places, PINHOLE, embedding=embedding[here])
+            seen.append(tracker.update(people, 0.05 * frame, looks_of(image, people)))
+        return seen
+
+    compiled = walk()
+    for module in (appearance, assignment):
+        monkeypatch.setattr(module, "_kernel", lambda: None)
+    monkeypatch.setattr(motion, "_kernels", lambda: None)
+    for ours, plain in zip(compiled, walk(), strict=True):
+        np.testing.assert_array_equal(ours.people.track_id, plain.people.track_id)
+        np.testing.assert_array_equal(ours.state, plain.state)
+        np.testing.assert_allclose(ours.position_m, plain.position_m, rtol=1e-6)
+        np.testing.assert_allclose(
+            ours.position_covariance, plain.position_covariance, rtol=1e-5, atol=1e-9
+        )
+        np.testing.assert_allclose(ours.velocity_m_s, plain.velocity_m_s, rtol=1e-5, atol=1e-7)
+    assert any(not tracks.detected.all() for tracks in compiled)  # somebody was predicted
+
+
+def test_an_image_of_another_size_is_not_read_beyond_its_end(make_people):
+    people = some_people(make_people, 3, 9)
+    with pytest.raises(IndexError):
+        looks_of(np.zeros((24, 32, 3), np.uint8), people)
