@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from icl_mesh.body import BodyModel
 from icl_mesh.body.posing import Poser
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.boxes import bounding_boxes
-from icl_mesh.camera import Camera
+from icl_mesh.camera import Camera, SquareCamera
 from icl_mesh.compiled_decoder import decode
 from icl_mesh.compiled_lifter import make_lifter
 from icl_mesh.confidence import VISIBLE_CONFIDENCE
@@ -170,7 +171,7 @@ class Estimator:
         clock = StageClock(self.device, times)
         images, letterbox = preprocess(image, self.input_size, self.device)
         camera = camera or Camera.assumed(letterbox.width, letterbox.height)
-        square = letterbox.camera(camera)  # refuses one of another size before any work is done
+        square = _square_camera(letterbox, camera)  # refuses another size before any work is done
         clock.lap("preprocess")
         maps = self.engine(images)
         clock.lap("network")
@@ -226,6 +227,11 @@ class Estimator:
         )
         clock.lap("decode")
         return people
+
+
+@functools.lru_cache(maxsize=16)  # numpy's operations on a few numbers cost time in each frame
+def _square_camera(letterbox: Letterbox, camera: Camera) -> SquareCamera:
+    return letterbox.camera(camera)
 
 
 def _checked_threshold(threshold: float) -> float:

@@ -7,8 +7,8 @@
 
 namespace {
 
-// kMost: points per person, more than the plan of icl_mesh/appearance.py has.
-constexpr int kJoints = 24, kNeck = 12, kMost = 512, kLanes = 16;
+// MOST: points per person, more than the plan of icl_mesh/appearance.py has.
+constexpr int JOINTS = 24, NECK = 12, MOST = 512;
 
 // Where a person is looked at. pairs [K, 2]: joints between which the image is read, on a grid [G, 2] of steps in
 // units of the trunk; lengths [P]: how many pairs make a part, one part after the other. linear [256]: light.
@@ -41,7 +41,7 @@ ICL_INLINE float curve(float t) {
 }
 
 // Light (sRGB's primaries, white D65) [3][count] -> L*a*b*, in place.
-ICL_INLINE void to_lab(float (*planes)[kMost], int count) {
+ICL_INLINE void to_lab(float (*planes)[MOST], int count) {
   for (int i = 0; i < count; ++i) {
     const float r = planes[0][i], g = planes[1][i], b = planes[2][i];
     const float x = (0.412453f * r + 0.357580f * g + 0.180423f * b) / 0.950456f;
@@ -59,7 +59,7 @@ ICL_INLINE void to_lab(float (*planes)[kMost], int count) {
 ICL_INLINE void find_points(
     int64_t width, int64_t height, const float* joints, const float* confidence, float least_weight, const Plan& plan,
     int32_t* pixels, float* weight) {
-  const double trunk = std::hypot(joints[2 * kNeck] - joints[0], joints[2 * kNeck + 1] - joints[1]);
+  const double trunk = std::hypot(joints[2 * NECK] - joints[0], joints[2 * NECK + 1] - joints[1]);
   const double last_x = double(width - 1), last_y = double(height - 1);
   for (int64_t k = 0; k < plan.pair_count; ++k) {
     const int64_t a = plan.pairs[2 * k], b = plan.pairs[2 * k + 1];
@@ -78,10 +78,10 @@ ICL_INLINE void find_points(
 
 // In lanes: a compiler keeps to the order of a plain sum, one number after the other.
 ICL_INLINE float sum_of_products(const float* a, const float* b, int count) {
-  float lanes[kLanes] = {}, sum = 0;
+  float lanes[LANES] = {}, sum = 0;
   int i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    for (int j = 0; j < kLanes; ++j) lanes[j] += a[i + j] * b[i + j];
+  for (; i + LANES <= count; i += LANES) {
+    for (int j = 0; j < LANES; ++j) lanes[j] += a[i + j] * b[i + j];
   }
   for (; i < count; ++i) sum += a[i] * b[i];
   for (float lane : lanes) sum += lane;
@@ -104,13 +104,13 @@ ICL_EXPORT ICL_CLONES void icl_looks(
     float least_weight,
     float* colors,
     float* seen) {
-  float planes[3][kMost], weight[kMost], ones[kMost];
-  int32_t pixels[kMost];
-  std::fill(ones, ones + kMost, 1.0f);
+  float planes[3][MOST], weight[MOST], ones[MOST];
+  int32_t pixels[MOST];
+  std::fill(ones, ones + MOST, 1.0f);
   const int steps = int(plan->step_count), points = int(plan->pair_count) * steps;
   for (int64_t n = 0; n < people; ++n) {
     find_points(
-        width, height, joints + 2 * kJoints * n, confidence + kJoints * n, least_weight, *plan, pixels, weight);
+        width, height, joints + 2 * JOINTS * n, confidence + JOINTS * n, least_weight, *plan, pixels, weight);
     for (int i = 0; i < points; ++i) __builtin_prefetch(image + 3 * int64_t(pixels[i]));
     for (int i = 0; i < points; ++i) {
       const uint8_t* pixel = image + 3 * int64_t(pixels[i]);

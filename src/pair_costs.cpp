@@ -3,7 +3,7 @@
 
 namespace {
 
-constexpr int kEmbedding = 64, kParts = 3, kJoints = 24;
+constexpr int EMBEDDING = 64, PARTS = 3, JOINTS = 24;
 
 // Constants of icl_mesh/assignment.py and motion.py, in the order that it packs them.
 struct Settings {
@@ -37,7 +37,7 @@ ICL_INLINE double image_distance(
 
 ICL_INLINE float dot(const float* a, const float* b) {
   float sums[16] = {};
-  for (int i = 0; i < kEmbedding; i += 16) {
+  for (int i = 0; i < EMBEDDING; i += 16) {
     for (int j = 0; j < 16; ++j) sums[j] += a[i + j] * b[i + j];
   }
   float sum = 0;
@@ -48,17 +48,17 @@ ICL_INLINE float dot(const float* a, const float* b) {
 // Difference of colour, mean over the parts, times how much it can be relied on.
 ICL_INLINE double color_cost(const Side& tracks, int64_t t, const Side& people, int64_t n, const Settings& settings) {
   float total = 0, sum = 0;
-  for (int part = 0; part < kParts; ++part) {
-    const float* a = tracks.color + (t * kParts + part) * 3;
-    const float* b = people.color + (n * kParts + part) * 3;
-    const float weight = std::min(tracks.weight[t * kParts + part], people.weight[n * kParts + part]);
+  for (int part = 0; part < PARTS; ++part) {
+    const float* a = tracks.color + (t * PARTS + part) * 3;
+    const float* b = people.color + (n * PARTS + part) * 3;
+    const float weight = std::min(tracks.weight[t * PARTS + part], people.weight[n * PARTS + part]);
     float squares = 0;
     for (int i = 0; i < 3; ++i) squares += (a[i] - b[i]) * (a[i] - b[i]);
     total += weight;
     sum += weight * std::sqrt(squares);
   }
   const double difference = double(sum / std::max(total, 1e-9f)) / settings.color_range;
-  const double reliable = std::min(1.0, total / (kParts * settings.reliable_weight));
+  const double reliable = std::min(1.0, total / (PARTS * settings.reliable_weight));
   return reliable * (difference > 1.0 ? 1.0 : difference);
 }
 
@@ -89,14 +89,14 @@ ICL_EXPORT ICL_CLONES void icl_pair_costs(
   for (int64_t t = 0; t < track_count; ++t) {
     double moved[2];
     if (shift == nullptr) {
-      pinhole_shift(tracks->joints + 3 * kJoints * t, mean + 6 * t, focal, settings->nearest, moved);
+      pinhole_shift(tracks->joints + 3 * JOINTS * t, mean + 6 * t, focal, settings->nearest, moved);
     } else {
       std::copy(shift + 2 * t, shift + 2 * t + 2, moved);
     }
     const double size = diagonal(tracks->box + 4 * t), fresh = std::exp2(-unseen[t]);
     for (int64_t n = 0; n < people_count; ++n) {
       double position[3], error[9], solved[3], squared = 0;
-      for (int i = 0; i < 3; ++i) position[i] = people->joints[3 * kJoints * n + i];
+      for (int i = 0; i < 3; ++i) position[i] = people->joints[3 * JOINTS * n + i];
       measurement_covariance(position, measured[n] != 0, settings->errors, error);
       for (int i = 0; i < 3; ++i) {
         for (int j = 0; j < 3; ++j) error[3 * i + j] += covariance[36 * t + 6 * i + j];
@@ -107,7 +107,7 @@ ICL_EXPORT ICL_CLONES void icl_pair_costs(
       double sum = settings->space_weight * squared / settings->gate;
       sum += settings->image_weight * image_distance(
           tracks->center + 2 * t, moved, size, people->center + 2 * n, diagonal(people->box + 4 * n));
-      const float alike = dot(tracks->embedding + kEmbedding * t, people->embedding + kEmbedding * n);
+      const float alike = dot(tracks->embedding + EMBEDDING * t, people->embedding + EMBEDDING * n);
       sum += embedding_weight * fresh * ((1.0 - alike) / 2.0);
       sum += color_weight * color_cost(*tracks, t, *people, n, *settings);
       cost[t * people_count + n] = sum;

@@ -7,13 +7,13 @@
 
 namespace {
 
-constexpr int LANES = 8;  // people
+constexpr int PEOPLE = 8;  // in one vector
 constexpr int JOINTS = 24, BETAS = 10, AXES = 3;
 constexpr int ROTATION = 9, FEATURES = (JOINTS - 1) * ROTATION;
 constexpr int BONE = 12;  // of a transform: rows of the rotation and, behind each, of the translation
 constexpr int TILE = 8;   // vertices that are written to each person's memory together
 
-typedef float Lanes __attribute__((vector_size(4 * LANES)));
+typedef float People __attribute__((vector_size(4 * PEOPLE)));
 
 struct Tables {
     const float *rest;              // [V, 3]: the template
@@ -27,9 +27,9 @@ struct Tables {
 };
 
 struct Poses {
-    Lanes betas[BETAS];
-    Lanes features[FEATURES];  // rotations minus identity
-    Lanes bones[JOINTS][BONE];
+    People betas[BETAS];
+    People features[FEATURES];  // rotations minus identity
+    People bones[JOINTS][BONE];
 };
 
 // Person `lane` of the block. The translation is added before the shift is rounded.
@@ -48,26 +48,26 @@ ICL_INLINE void pack(Poses &poses, int lane, const float *betas, const float *ro
         }
 }
 
-ICL_INLINE void place(const Tables &tables, const Poses &poses, int64_t vertex, Lanes *placed) {
-    Lanes unposed[AXES];
+ICL_INLINE void place(const Tables &tables, const Poses &poses, int64_t vertex, People *placed) {
+    People unposed[AXES];
     const float *shape = tables.shape_directions + vertex * AXES * BETAS;
     for (int axis = 0; axis < AXES; ++axis) {
-        unposed[axis] = Lanes{} + tables.rest[AXES * vertex + axis];
+        unposed[axis] = People{} + tables.rest[AXES * vertex + axis];
         for (int k = 0; k < BETAS; ++k) unposed[axis] += shape[BETAS * axis + k] * poses.betas[k];
     }
     for (int32_t at = tables.pose_start[vertex]; at < tables.pose_start[vertex + 1]; ++at) {
-        const Lanes *feature = poses.features + ROTATION * tables.pose_joint[at];
+        const People *feature = poses.features + ROTATION * tables.pose_joint[at];
         const float *directions = tables.pose_directions + static_cast<int64_t>(at) * AXES * ROTATION;
         for (int axis = 0; axis < AXES; ++axis)
             for (int k = 0; k < ROTATION; ++k) unposed[axis] += directions[ROTATION * axis + k] * feature[k];
     }
-    Lanes bone[BONE] = {};
+    People bone[BONE] = {};
     for (int32_t at = tables.weight_start[vertex]; at < tables.weight_start[vertex + 1]; ++at) {
-        const Lanes *one = poses.bones[tables.weight_joint[at]];
+        const People *one = poses.bones[tables.weight_joint[at]];
         for (int k = 0; k < BONE; ++k) bone[k] += tables.weight[at] * one[k];
     }
     for (int row = 0; row < AXES; ++row) {
-        const Lanes *turn = bone + 4 * row;
+        const People *turn = bone + 4 * row;
         placed[row] = turn[3] + turn[0] * unposed[0] + turn[1] * unposed[1] + turn[2] * unposed[2];
     }
 }
@@ -83,8 +83,8 @@ ICL_EXPORT ICL_CLONES void icl_place_surfaces(
     const float *world, const float *rest_joints, const double *translation, float *placed) {
     const Tables tables = {rest,         shape_directions, pose_start, pose_joint, pose_directions,
                            weight_start, weight_joint,     weight};
-    for (int64_t first = 0; first < people; first += LANES) {
-        const int present = static_cast<int>(people - first < LANES ? people - first : LANES);
+    for (int64_t first = 0; first < people; first += PEOPLE) {
+        const int present = static_cast<int>(people - first < PEOPLE ? people - first : PEOPLE);
         Poses poses = {};
         for (int lane = 0; lane < present; ++lane) {
             const int64_t n = first + lane;
@@ -93,7 +93,7 @@ ICL_EXPORT ICL_CLONES void icl_place_surfaces(
         }
         for (int64_t vertex = 0; vertex < vertices; vertex += TILE) {
             const int64_t size = vertices - vertex < TILE ? vertices - vertex : TILE;
-            Lanes tile[TILE * AXES];
+            People tile[TILE * AXES];
             for (int64_t k = 0; k < size; ++k) place(tables, poses, vertex + k, tile + AXES * k);
             for (int lane = 0; lane < present; ++lane) {
                 float *to = placed + ((first + lane) * vertices + vertex) * AXES;
