@@ -37,7 +37,6 @@ from icl_mesh_ros.markers import MESHES, HumanMarkers, MarkerStyle, rgba
 from icl_mesh_ros.mesh_node import MeshNode
 from icl_mesh_ros.model_store import ModelStore, SharedModel
 from icl_mesh_ros.raw_image import image_from_cdr
-from icl_mesh_ros.raw_publishing import publish_bytes
 
 PEOPLE = (1, 4, 8)
 MARKERS = ("off", "on")
@@ -149,7 +148,7 @@ def bytes_case(publisher: Publisher, tracks: Tracks) -> Case:
     maker, header = HumanMarkers(), Header(frame_id="camera")
 
     def publish() -> None:
-        publish_bytes(publisher, maker.serialized(tracks, header, FULL_MESHES))
+        publisher.publish(maker.serialized(tracks, header, FULL_MESHES))
 
     return _after_a_rest(publish)
 

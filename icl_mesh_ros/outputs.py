@@ -17,7 +17,6 @@ from icl_mesh_ros.markers import HumanMarkers, MarkerStyle
 from icl_mesh_ros.messages import body_model_message, serialized_humans
 from icl_mesh_ros.msg import BodyModel, HumanArray
 from icl_mesh_ros.parameters import MeshParameters
-from icl_mesh_ros.raw_publishing import publish_bytes
 from icl_mesh_ros.rep155 import BodyTopics
 from icl_mesh_ros.transforms import TransformPublisher, body_transforms
 
@@ -71,17 +70,17 @@ class Outputs:
         self._header = header
         # Somebody may have come since wants_vertices was asked: served with the next frame.
         meshes = result.tracks.people.vertices_m is not None
-        with_vertices = meshes and settings.publish_vertices
-        publish_bytes(
-            self._humans, serialized_humans(result.tracks, header, with_vertices=with_vertices)
+        self._humans.publish(
+            serialized_humans(
+                result.tracks, header, with_vertices=meshes and settings.publish_vertices
+            )
         )
         self._publish_frames(result.tracks, header, settings)
         self._publish_bodies(result, header, settings)
         drawable = meshes or settings.marker_mesh == "none"
         if drawable and self._markers.get_subscription_count() > 0:
             style = marker_style(settings)
-            data = self._human_markers.serialized(result.tracks, header, style)
-            publish_bytes(self._markers, data)
+            self._markers.publish(self._human_markers.serialized(result.tracks, header, style))
         else:
             self._human_markers.forget()
         if meshes and self._overlay.get_subscription_count() > 0:
