@@ -154,7 +154,11 @@ def _write_compiled(geometry: Geometry, memory: memoryview) -> bool:
     points = np.ascontiguousarray(points)
     place = np.frombuffer(memory, np.uint8)
     compiled(
-        address(points), len(points), address(corners, np.int64), len(corners), address(place, np.uint8)
+        address(points),
+        len(points),
+        address(corners, np.int64),
+        len(corners),
+        address(place, np.uint8),
     )
     return True
 
