@@ -52,12 +52,14 @@ def library() -> ctypes.CDLL | None:
     return None
 
 
-@functools.cache
 def kernel(name: str, *arguments: Any) -> Callable[..., None] | None:
     """An exported function, by the types of its arguments; None without the library."""
     loaded = library()
-    if loaded is None:
-        return None
+    return None if loaded is None else _function(loaded, name, arguments)
+
+
+@functools.cache
+def _function(loaded: ctypes.CDLL, name: str, arguments: tuple[Any, ...]) -> Callable[..., None]:
     function = loaded[name]  # an own object, with own types
     function.argtypes, function.restype = arguments, None
     return function

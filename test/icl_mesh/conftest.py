@@ -15,6 +15,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from icl_mesh import native
 from icl_mesh.body import BodyModel
 from icl_mesh.body.asset import load_default_body
 from icl_mesh.camera import Camera
@@ -25,6 +26,12 @@ Array = npt.NDArray[np.float64]
 
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
+
+
+@pytest.fixture
+def without_library(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Call it: from then on the compiled kernels are missing."""
+    return lambda: monkeypatch.setattr(native, "library", lambda: None)
 
 
 @pytest.fixture(scope="session")

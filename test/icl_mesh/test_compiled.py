@@ -28,21 +28,6 @@ CAMERA = Camera(580.0, 590.0, 300.5, 250.5, 640, 480)
 CPU = torch.device("cpu")
 
 
-@pytest.fixture
-def without_library(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    """Call it: from then on the library is missing."""
-
-    def remove() -> None:
-        monkeypatch.setenv("ICL_MESH_NATIVE", "0")
-        native.library.cache_clear()
-        native.kernel.cache_clear()
-
-    yield remove
-    monkeypatch.undo()
-    native.library.cache_clear()
-    native.kernel.cache_clear()
-
-
 def equal(compiled: object, reference: object, tolerance: float = 1e-6) -> None:
     for mine, other in zip(compiled, reference, strict=True):  # type: ignore[call-overload]
         if isinstance(mine, tuple):
@@ -213,28 +198,38 @@ def test_the_estimator_finds_the_same_people(
         np.testing.assert_allclose(mine, other, atol=tolerance, err_msg=name)
 
 
+@pytest.fixture
+def looked_up_again() -> Iterator[None]:
+    """The library, which is looked up once, now and after the test."""
+    native.library.cache_clear()
+    yield
+    native.library.cache_clear()
+
+
 def test_a_library_of_another_version_is_not_called(
-    monkeypatch: pytest.MonkeyPatch,
-    without_library: Callable[[], None],
-    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, looked_up_again: None
 ) -> None:
-    without_library()
-    monkeypatch.delenv("ICL_MESH_NATIVE")
     monkeypatch.setattr(native, "VERSION", native.VERSION + 1)
     assert native.library() is None
     assert "build it again" in caplog.text
 
 
 def test_a_file_that_is_no_library_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, without_library: Callable[[], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
-) -> None:  # fmt: skip
-    without_library()
-    monkeypatch.delenv("ICL_MESH_NATIVE")
+    looked_up_again: None,
+) -> None:
     (tmp_path / "_native.so").write_text("no library")
     monkeypatch.setattr(native, "__file__", str(tmp_path / "native.py"))
     assert native.library() is None
     assert "_native.so: cannot be loaded" in caplog.text
+
+
+def test_it_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, looked_up_again: None) -> None:
+    monkeypatch.setenv("ICL_MESH_NATIVE", "0")
+    assert native.library() is None
+    assert native.kernel("icl_embed") is None
 
 
 def test_arrays_that_a_kernel_cannot_read_are_refused() -> None:

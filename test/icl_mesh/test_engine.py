@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from icl_mesh import native
 from icl_mesh.engine import create_engine, device, installed_engines, parse_engine, spec
 from icl_mesh.engine.cache import cache_folder, network_key
 from icl_mesh.engine.choose import choose_engine, map_difference
@@ -93,12 +92,10 @@ def test_bodies_at_cells_are_those_of_the_dense_map(network, images, places, nam
 @pytest.mark.parametrize("kernels", [True, False])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_patches_on_the_host_are_those_of_the_network(
-    network, images, places, monkeypatch, kernels, layout
+    network, images, places, without_library, kernels, layout
 ) -> None:
     if not kernels:
-        monkeypatch.setattr(native, "library", lambda: None)
-    elif native.library() is None:
-        pytest.skip("kernels are not built")
+        without_library()
     with torch.inference_mode():
         maps = network.inference_maps(images)
     maps = maps._replace(features=maps.features.contiguous(memory_format=layout))
@@ -111,13 +108,11 @@ def test_patches_on_the_host_are_those_of_the_network(
 
 
 @pytest.mark.parametrize("kernels", [True, False])
-def test_patches_do_not_keep_what_was_there(network, monkeypatch, kernels) -> None:
+def test_patches_do_not_keep_what_was_there(network, without_library, kernels) -> None:
     """The same memory for everyone, in the middle of a map and at its borders; and a map so small
     that every patch sticks out of all its sides."""
     if not kernels:
-        monkeypatch.setattr(native, "library", lambda: None)
-    elif native.library() is None:
-        pytest.skip("kernels are not built")
+        without_library()
     for size in (160, 32):
         with torch.inference_mode():
             maps = network.inference_maps(torch.randn(2, 3, size, size))

@@ -7,14 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from icl_mesh import appearance, assignment, motion, native
+from icl_mesh import appearance, assignment, motion
 from icl_mesh.appearance import Looks, looks_of
 from icl_mesh.assignment import Candidates, Weights
 from icl_mesh.camera import Camera
 from icl_mesh.lens import Lens
 from icl_mesh.tracking import Tracker
-
-pytestmark = pytest.mark.skipif(native.library() is None, reason="the kernels are not built")
 
 PINHOLE = Camera(580.0, 570.0, 319.5, 239.5, 640, 480)
 WIDE = dataclasses.replace(PINHOLE, lens=Lens("plumb_bob", (-0.2, 0.05, 0.0, 0.0)))

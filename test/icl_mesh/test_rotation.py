@@ -6,7 +6,6 @@ import roma
 import torch
 from scipy.spatial.transform import Rotation
 
-from icl_mesh import native
 from icl_mesh.rotation import (
     IDENTITY_6D,
     matrices_from_6d,
@@ -103,7 +102,6 @@ def test_rotation_vectors_are_scipys_near_no_turn_and_near_half_a_turn() -> None
     assert (rotvecs(np.array([[0.0, 0, 0, 1]])) == 0).all()
 
 
-@pytest.mark.skipif(native.library() is None, reason="the kernels are not built")
 def test_the_compiled_kernel_does_what_numpy_does() -> None:
     rng = np.random.default_rng(0)
     rotations = Rotation.concatenate(

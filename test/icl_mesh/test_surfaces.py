@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import roma
 import torch
 
-from icl_mesh import native
 from icl_mesh.body import BodyModel
 from icl_mesh.body.posing import Poser, Skeletons
 from icl_mesh.body.surface_tables import SurfaceTables
@@ -17,13 +14,7 @@ from icl_mesh.boxes import bounding_boxes
 from icl_mesh.camera import Camera
 from icl_mesh.lens import Lens
 
-needs_kernels = pytest.mark.skipif(native.library() is None, reason="kernels are not built")
 COUNTS = [0, 1, 3, 8, 19]
-
-
-@pytest.fixture
-def without_kernels(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    return lambda: monkeypatch.setattr(native, "library", lambda: None)
 
 
 def plain(body: BodyModel) -> None:
@@ -51,15 +42,14 @@ def posed(poser: Poser, count: int) -> tuple[Skeletons, np.ndarray]:
     return skeletons, np.random.default_rng(count).normal([1, -2, 6], 1, (count, 3))
 
 
-@needs_kernels
 @pytest.mark.parametrize("change", [plain, without_poses, dense])
 @pytest.mark.parametrize("surface", ["mesh", "outline"])
-def test_surfaces_are_those_of_torch(change, surface, without_kernels) -> None:
+def test_surfaces_are_those_of_torch(change, surface, without_library) -> None:
     body = BodyModel.load("default")
     change(body)
     fast, slow = Poser(body), Poser(body)
     found = [getattr(fast, surface)(*posed(fast, count)) for count in COUNTS]
-    without_kernels()
+    without_library()
     for count, placed in zip(COUNTS, found, strict=True):
         wanted = getattr(slow, surface)(*posed(slow, count))
         assert placed.shape == wanted.shape and placed.dtype == torch.float32
@@ -67,7 +57,6 @@ def test_surfaces_are_those_of_torch(change, surface, without_kernels) -> None:
     assert fast._kernels[surface] is not None and slow._kernels[surface] is None
 
 
-@needs_kernels
 def test_a_surface_lasts_beyond_the_next() -> None:
     poser = Poser(BodyModel.load("default"))
     first = poser.outline(*posed(poser, 2))
@@ -106,13 +95,12 @@ def bodies() -> tuple[np.ndarray, np.ndarray]:
     return (roots[:, None] + offsets).astype(np.float32), roots[:, 2]
 
 
-@needs_kernels
 @pytest.mark.parametrize("count", [0, 1, 3, 8])
-def test_boxes_are_those_of_numpy(bodies, count, without_kernels) -> None:
+def test_boxes_are_those_of_numpy(bodies, count, without_library) -> None:
     vertices, depth = bodies[0][:count], bodies[1][:count]
     index = np.arange(3, 500, 7)
     found = [bounding_boxes(CAMERA, vertices, depth, chosen) for chosen in (None, index)]
-    without_kernels()
+    without_library()
     wanted = [bounding_boxes(CAMERA, vertices, depth, chosen) for chosen in (None, index)]
     for one, other in zip(found, wanted, strict=True):
         assert one.shape == (count, 4) and one.dtype == np.float32

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -30,8 +30,9 @@ def test_the_number_comes_back_after_an_error(three_threads: None) -> None:
 
 
 def test_only_the_network_takes_several(
-    three_threads: None, monkeypatch: pytest.MonkeyPatch
+    three_threads: None, monkeypatch: pytest.MonkeyPatch, without_library: Callable[[], None]
 ) -> None:
+    without_library()  # which takes no threads, but calls no projector either
     network = build_network("mobilenet_v2", 0.125)
     estimator = Estimator(network, BodyModel.load(), input_size=64, threshold=0.01)
     seen: dict[str, int] = {}

@@ -11,7 +11,6 @@ from rosidl_parser.definition import AbstractSequence, NamespacedType, Unbounded
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from icl_mesh import native
 from icl_mesh_ros import marker_bytes
 from icl_mesh_ros.marker_bytes import Geometry, MarkerFields, MarkerWriter
 from icl_mesh_ros.markers import HumanMarkers, MarkerStyle
@@ -162,7 +161,6 @@ def test_a_marker_without_points_or_with_too_few_colours_is_refused():
         write(Geometry(np.zeros((3, 3)), np.zeros((2, 4))))
 
 
-@pytest.mark.skipif(native.library() is None, reason="the kernels are not built")
 @pytest.mark.parametrize("corners", [[1], [4], [0, 4], [4, 4, 2], [3, 1, 0, 2, 4, 4, 9, -3]])
 @pytest.mark.parametrize("offset", [0, 4])
 def test_the_compiled_kernel_does_what_numpy_does(corners, offset):
