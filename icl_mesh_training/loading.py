@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -156,6 +157,8 @@ def _loader_context() -> multiprocessing.context.BaseContext:
     had run.
     """
     context = multiprocessing.get_context("forkserver")
+    # Read by the server's numpy: OpenBLAS's threads would spin on the cores of other loaders.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     context.set_forkserver_preload(["icl_mesh_training.dataset"])
     return context
 
