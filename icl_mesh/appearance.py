@@ -7,7 +7,6 @@ from image to image (docs/tracking.md has figures). Colours last as long as ligh
 from __future__ import annotations
 
 import ctypes
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -165,7 +164,6 @@ def color_distances(tracks: Looks, people: Looks) -> tuple[FloatArray, FloatArra
     return mean, np.minimum(1, total / (weight.shape[-1] * SURE_WEIGHT)).astype(np.float32)
 
 
-@functools.cache
 def _kernel() -> Callable[..., None] | None:
     """Of src/looks.cpp."""
     image = (POINTER, INT, INT, INT)

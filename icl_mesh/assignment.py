@@ -8,7 +8,6 @@ the colours of clothes. docs/tracking.md has what each of them is worth.
 from __future__ import annotations
 
 import ctypes
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -174,7 +173,6 @@ def pelvis_px(position: npt.NDArray[np.floating], people: People) -> Array:
     return people.camera.project_bodies(position[:, None], position[:, 2])[:, 0]
 
 
-@functools.cache
 def _kernel() -> Callable[..., None] | None:
     """Of src/pair_costs.cpp."""
     number = ctypes.c_double

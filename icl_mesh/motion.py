@@ -7,7 +7,6 @@ in the camera optical frame.
 from __future__ import annotations
 
 import ctypes
-import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -180,7 +179,6 @@ def measurement_covariance(position: Array, depth_error: Array) -> Array:
     return lateral[:, None, None] * _IDENTITY + along
 
 
-@functools.cache
 def _kernels() -> tuple[Callable[..., None], Callable[..., None]] | None:
     """To predict and to correct, of src/motion.cpp."""
     filters = (POINTER, POINTER)

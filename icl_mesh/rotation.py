@@ -7,7 +7,6 @@ Representations in Neural Networks", section 4.1).
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -136,7 +135,6 @@ def quaternions_and_rotvecs(
     return turns, vectors
 
 
-@functools.cache
 def _kernel() -> Callable[..., None] | None:
     """Of src/poses.cpp."""
     return kernel("icl_poses", POINTER, INT, POINTER, POINTER)

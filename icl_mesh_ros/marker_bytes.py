@@ -163,7 +163,6 @@ def _write_compiled(geometry: Geometry, memory: memoryview) -> bool:
     return True
 
 
-@functools.cache
 def _kernel() -> Callable[..., None] | None:
     """Of src/marker_points.cpp."""
     return kernel("icl_marker_points", POINTER, INT, POINTER, INT, POINTER)
