@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 from pathlib import Path
 from typing import Any
@@ -12,24 +11,17 @@ import numpy.typing as npt
 import torch
 
 from icl_mesh.body import BodyModel
-from icl_mesh.body.posing import Poser
-from icl_mesh.body.rig import KeypointRig
-from icl_mesh.boxes import bounding_boxes
-from icl_mesh.camera import Camera, SquareCamera
-from icl_mesh.compiled_decoder import decode
-from icl_mesh.compiled_lifter import make_lifter
+from icl_mesh.camera import Camera
+from icl_mesh.compiled_reader import make_reader
 from icl_mesh.confidence import VISIBLE_CONFIDENCE
-from icl_mesh.decoding import PEAK_THRESHOLD, check_finite
+from icl_mesh.decoding import PEAK_THRESHOLD
 from icl_mesh.engine import Engine, create_engine, parse_engine, resolve_device
 from icl_mesh.engine.device import on_gpu_or_cpu
-from icl_mesh.identity import Identities
-from icl_mesh.letterbox import Letterbox
 from icl_mesh.network import IclMeshNetwork
-from icl_mesh.people import FloatArray, People
-from icl_mesh.placement import place
+from icl_mesh.people import People
 from icl_mesh.preprocessing import preprocess
+from icl_mesh.reading import View
 from icl_mesh.stage_clock import StageClock
-from icl_mesh.threads import torch_threads
 from icl_mesh.weights import default_weights_path, load_weights
 
 _LOG = logging.getLogger(__name__)
@@ -66,15 +58,7 @@ class Estimator:
         )
         self.network = network.to(self.engine.device).eval()
         self.body = body.to(self.engine.device)
-        self._poser = Poser(self.body)
-        self._lifter = (
-            None
-            if network.lifter is None
-            else make_lifter(
-                network.lifter, self._poser, KeypointRig(self.body), network.keypoint_channels
-            )
-        )
-        self._identities = Identities(self.network, self.engine.device)
+        self._read = make_reader(self.network, self.body, self.engine.device)
         self.input_size = input_size
         self.threshold = _checked_threshold(threshold)
         self.weights_version = weights_version
@@ -135,7 +119,6 @@ class Estimator:
         """Where the network and the body run."""
         return self.engine.device
 
-    @torch.inference_mode()
     def __call__(
         self,
         image: npt.NDArray[np.uint8],
@@ -156,22 +139,10 @@ class Estimator:
         whose output is not finite.
         """
         threshold = self.threshold if threshold is None else _checked_threshold(threshold)
-        with torch_threads(1):  # the engine takes its own number
-            return self._estimate(image, camera, threshold, vertices=vertices, times=times)
-
-    def _estimate(
-        self,
-        image: npt.NDArray[np.uint8],
-        camera: Camera | None,
-        threshold: float,
-        *,
-        vertices: bool,
-        times: dict[str, float] | None,
-    ) -> People:
         clock = StageClock(self.device, times)
         images, letterbox = preprocess(image, self.input_size, self.device)
         camera = camera or Camera.assumed(letterbox.width, letterbox.height)
-        square = _square_camera(letterbox, camera)  # refuses another size before any work is done
+        letterbox.check(camera)  # before any work is done
         clock.lap("preprocess")
         maps = self.engine(images)
         clock.lap("network")
@@ -182,64 +153,23 @@ class Estimator:
             clock.lap("network")
             return smpl
 
-        found = decode(maps, threshold, smpl_at)
-        clock.lap("decode")
-        if len(found) == 0:
-            clock.lap("body")
-            return People.empty(camera, self.body, self.weights_version, vertices=vertices)
-
-        if self._lifter is None:
-            skeletons = self._poser.skeletons(found.betas, found.rotations)
+        view = View(letterbox, camera)
+        found = self._read(maps, threshold, smpl_at, view, clock, vertices=vertices)
+        if found is None:
+            people = People.empty(camera, self.body, self.weights_version, vertices=vertices)
         else:
-            found, skeletons = self._lifter(found, maps, square)
-        placed = place(skeletons.joints, found.weak, letterbox, camera)
-        embedding = self._identities.embeddings(found.center_instance)
-        confidence = self._identities.joint_confidence(
-            maps.joint_heatmaps[0],
-            maps.joint_instance[0],
-            embedding,
-            placed.joints_square,
-            placed.inside,
-        )
-        check_finite(joint_heatmaps_and_instance=confidence)
-        clock.lap("decode")
-        pose = self._poser.mesh if vertices else self._poser.outline
-        surface = pose(skeletons, placed.translation_m).cpu().numpy()
-        clock.lap("body")
-        outline_index = self._poser.outline_index if vertices else None
-        people = People(
-            score=found.peaks.score,
-            center_px=_center_px(found.peaks.cell, maps.center_heatmap.shape[-1], letterbox),
-            bbox_px=bounding_boxes(camera, surface, placed.depth_m, outline_index),
-            betas=found.betas,
-            rotations=found.rotations,
-            translation_m=placed.translation_m,
-            joints_m=placed.joints_m,
-            joints_px=placed.joints_px,
-            joint_confidence=confidence,
-            joint_visible=confidence >= VISIBLE_CONFIDENCE,
-            weak_camera=found.weak,
-            embedding=embedding,
-            vertices_m=surface if vertices else None,
-            camera=camera,
-            body=self.body,
-            weights_version=self.weights_version,
-        )
+            people = People(
+                **found._asdict(),
+                joint_visible=found.joint_confidence >= VISIBLE_CONFIDENCE,
+                camera=camera,
+                body=self.body,
+                weights_version=self.weights_version,
+            )
         clock.lap("decode")
         return people
-
-
-@functools.lru_cache(maxsize=16)  # numpy's operations on a few numbers cost time in each frame
-def _square_camera(letterbox: Letterbox, camera: Camera) -> SquareCamera:
-    return letterbox.camera(camera)
 
 
 def _checked_threshold(threshold: float) -> float:
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold must lie in (0, 1], got {threshold}")
     return float(threshold)
-
-
-def _center_px(cell: npt.NDArray[np.int64], size: int, letterbox: Letterbox) -> FloatArray:
-    """Middles of cells [N, 2] of a map of this size, in pixels of the image."""
-    return letterbox.px_from_square((cell + 0.5) / size * 2 - 1).astype(np.float32)

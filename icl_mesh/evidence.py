@@ -82,27 +82,33 @@ def find_seen(heatmaps: Floats, image: Indices, points: Floats, extent: Floats) 
     their probability: a cell is several pixels wide.
     """
     height, width = heatmaps.shape[2:]
-    pool = max(1, width // SEARCH_CELLS)
-    while height % pool or width % pool:
-        pool -= 1
     spread = WINDOW * np.maximum(extent, 1e-3).astype(np.float32)
     find = kernel("icl_find_seen", *_FIND_SEEN)
     if find is None or heatmaps.dtype != np.float32:
-        return _find_on_host(heatmaps, image, points, spread, pool)
+        return _find_on_host(heatmaps, image, points, spread)
     image, points = np.ascontiguousarray(image), np.ascontiguousarray(points, np.float32)
     places, strength = np.empty_like(points), np.empty(points.shape[:2], np.float32)
     maps, strides = _strided(heatmaps)
+    kinds = heatmaps.shape[1]
     find(
-        *(maps, address(strides, np.int64), heatmaps.shape[1], height, width, pool),
-        *(address(image, np.int64), address(points), address(spread), len(points)),
-        *(address(places), address(strength)),
+        *(maps, address(strides, np.int64), kinds, height, width, SEARCH_CELLS),
+        *(address(image, np.int64), address(points), kinds, address(spread), len(points)),
+        *(address(places), address(strength), kinds),
     )
     return Seen(places, strength)
 
 
 #: Of icl_find_seen and icl_regressed_keypoints (src/evidence.cpp).
-_FIND_SEEN = (POINTER, POINTER, *(INT,) * 4, POINTER, POINTER, POINTER, INT, POINTER, POINTER)
-_REGRESSED = (POINTER, POINTER, INT, INT, POINTER, INT, POINTER, POINTER, INT, POINTER, POINTER)
+_FIND_SEEN = (
+    *(POINTER, POINTER, *(INT,) * 4),
+    *(POINTER, POINTER, INT, POINTER, INT),
+    *(POINTER, POINTER, INT),
+)
+_REGRESSED = (
+    *(POINTER, POINTER, INT, INT, POINTER, INT),
+    *(POINTER, POINTER, INT),
+    *(POINTER, POINTER, INT),
+)
 
 
 def _strided(maps: Floats) -> tuple[int, npt.NDArray[np.int64]]:
@@ -110,13 +116,14 @@ def _strided(maps: Floats) -> tuple[int, npt.NDArray[np.int64]]:
     return maps.__array_interface__["data"][0], np.array(maps.strides) // maps.itemsize
 
 
-def _find_on_host(
-    heatmaps: Floats, image: Indices, points: Floats, spread: Floats, pool: int
-) -> Seen:
+def _find_on_host(heatmaps: Floats, image: Indices, points: Floats, spread: Floats) -> Seen:
     """find_seen, with numpy, for windows of this standard deviation [N], square coordinates."""
     # Engines leave features channel by channel within a cell, of which a few are searched.
     heatmaps = np.ascontiguousarray(heatmaps)
     count, kinds, height, width = heatmaps.shape
+    pool = max(1, width // SEARCH_CELLS)
+    while height % pool or width % pool:
+        pool -= 1
     h, w = height // pool, width // pool
     blocks = heatmaps.reshape(count, kinds, h, pool, w, pool)
     coarse = pooled(heatmaps, pool)
@@ -175,14 +182,14 @@ def regressed_keypoints(
         own = np.array([channels.center, channels.offsets.start, channels.log_extent])
         image, cell = np.ascontiguousarray(image), np.ascontiguousarray(cell)
         places = np.empty((len(cell), kinds, 2), np.float32)
-        certain = np.empty((len(cell), 1), np.float32)
+        certain = np.empty((len(cell), kinds), np.float32)  # the first of each row is filled
         maps, strides = _strided(features)
         regress(
             *(maps, address(strides, np.int64), height, width, address(own, np.int64), kinds),
             *(address(image, np.int64), address(cell, np.int64), len(cell)),
-            *(address(places), address(certain)),
+            *(address(places), address(certain), kinds),
         )
-        return Seen(places, np.broadcast_to(certain, places.shape[:2]))
+        return Seen(places, np.broadcast_to(certain[:, :1], places.shape[:2]))
     x, y = (np.clip(2 * c[:, None] + _CENTER_STEPS, 0, width - 1) for c in cell.T)
     around = features[image[:, None, None], channels.center, y[:, :, None], x[:, None]]
     best = around.reshape(len(cell), -1).argmax(axis=1)

@@ -84,13 +84,17 @@ class Letterbox:
         edge = (np.asarray(square, dtype=np.float64) + 1) * self.size / 2
         return (edge - self.offset) / self.scale - 0.5
 
-    def camera(self, camera: Camera) -> SquareCamera:
-        """The image's camera, seen in square coordinates."""
+    def check(self, camera: Camera) -> None:
+        """Raise ValueError for the camera of an image of another size."""
         if (camera.width, camera.height) != (self.width, self.height):
             raise ValueError(
                 f"camera is for {camera.width}x{camera.height} images, the image is "
                 f"{self.width}x{self.height}"
             )
+
+    def camera(self, camera: Camera) -> SquareCamera:
+        """The image's camera, seen in square coordinates. Raises as check does."""
+        self.check(camera)
         unit = 2 * self.scale / self.size
         px, py = self.square_from_px([camera.cx, camera.cy])
         return SquareCamera(camera.fx * unit[0], camera.fy * unit[1], float(px), float(py))

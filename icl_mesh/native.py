@@ -24,7 +24,7 @@ import numpy.typing as npt
 _LOG = logging.getLogger(__name__)
 
 #: Of the functions' arguments: icl_version() of src/version.cpp.
-VERSION = 1
+VERSION = 2
 
 POINTER, INT, FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
 

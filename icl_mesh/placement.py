@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -16,7 +15,6 @@ from icl_mesh.camera import (
     root_from_weak_perspective,
 )
 from icl_mesh.letterbox import Letterbox
-from icl_mesh.native import INT, POINTER, address, kernel
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any]]
@@ -41,46 +39,6 @@ class Placed(NamedTuple):
 def place(joints: Floats, weak: Floats, letterbox: Letterbox, camera: Camera) -> Placed:
     """Bodies with joints float32 [N, K, 3] in their own frame, the root first, where the network's
     (s, tx, ty) [N, 3] have them; see place_bodies."""
-    kernel_place = kernel("icl_place", *_PLACE)
-    if kernel_place is None or camera.lens is not None:
-        return _place_on_host(joints, weak, letterbox, camera)
-    joints, weak = np.ascontiguousarray(joints), np.ascontiguousarray(weak)
-    count, points = joints.shape[:2]
-    placed = Placed(
-        np.empty((count, 3), np.float32),
-        np.empty(count),
-        np.empty((count, points, 3), np.float32),
-        np.empty((count, points, 2), np.float32),
-        np.empty((count, points, 2), np.float32),
-        np.empty((count, points), np.bool_),
-    )
-    geometry = _geometry(letterbox, camera)
-    kernel_place(
-        *(address(geometry, np.float64), address(joints), address(weak), count, points),
-        *(address(values, values.dtype.type) for values in placed),
-    )
-    return placed
-
-
-#: Of icl_place (src/placement.cpp).
-_PLACE = (*(POINTER,) * 3, INT, INT, *(POINTER,) * 6)
-
-
-@functools.lru_cache(maxsize=16)
-def _geometry(letterbox: Letterbox, camera: Camera) -> Array:
-    """Geometry of src/placement.cpp."""
-    square = letterbox.camera(camera)
-    return np.array(
-        [
-            *(camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height),
-            *(square.fx, square.fy, square.px, square.py, square.focal),
-            *(*letterbox.scale, *letterbox.offset, letterbox.size),
-        ],
-        np.float64,
-    )
-
-
-def _place_on_host(joints: Floats, weak: Floats, letterbox: Letterbox, camera: Camera) -> Placed:
     body_joints = joints.astype(np.float64)
     root = place_bodies(body_joints - body_joints[:, :1], weak, letterbox, camera)
     translation = root - body_joints[:, 0]

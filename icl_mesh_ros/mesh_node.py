@@ -158,10 +158,12 @@ class MeshNode(ModelNode):
             loaded, active, settings = self._loaded, self._active, self._settings
             if loaded is None or active is None:  # deactivated since the image came
                 return
+            outputs = loaded.outputs
+            listeners = outputs.listeners()
             result = loaded.processor(
                 image,
                 settings,
-                vertices=loaded.outputs.wants_vertices(settings),
+                vertices=outputs.wants_vertices(settings, listeners),
                 info_patience_s=active.inputs.info_patience_s,
                 depth_patience_s=active.inputs.depth_patience_s() if settings.use_depth else 0.0,
                 arrival_s=time.monotonic(),
@@ -169,7 +171,7 @@ class MeshNode(ModelNode):
             if self._active is not active:  # the node ends
                 return
             active.monitor.frame_done(image.header, result)
-            loaded.outputs.publish(result, image.header, settings)
+            outputs.publish(result, image.header, settings, listeners)
 
     def _on_error(self, error: Exception) -> None:
         """In the worker thread, or that of the images: the frame is lost, the next one is tried."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
@@ -21,6 +23,13 @@ from icl_mesh_ros.rep155 import BodyTopics
 from icl_mesh_ros.transforms import TransformPublisher, body_transforms
 
 LATCHED_QOS = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class Listeners(NamedTuple):
+    """Whether anybody listens to humans/markers and to humans/overlay."""
+
+    markers: bool
+    overlay: bool
 
 
 class Outputs:
@@ -52,21 +61,35 @@ class Outputs:
         """Publish the latched message about the body; again when body or weights change."""
         self._body_model.publish(body_model_message(body, weights_version))
 
-    def wants_vertices(self, settings: MeshParameters) -> bool:
+    def listeners(self) -> Listeners:
+        """Who listens now. Asked once per frame: rclpy takes 20 us for each publisher."""
+        return Listeners(
+            self._markers.get_subscription_count() > 0, self._overlay.get_subscription_count() > 0
+        )
+
+    def wants_vertices(self, settings: MeshParameters, listeners: Listeners | None = None) -> bool:
         """Whether publish() needs the meshes of the next frame. Ask before it is worked on."""
+        listeners = self.listeners() if listeners is None else listeners
         return (
             settings.publish_vertices
             or settings.rep155
-            or (settings.marker_mesh != "none" and self._markers.get_subscription_count() > 0)
-            or self._overlay.get_subscription_count() > 0
+            or (settings.marker_mesh != "none" and listeners.markers)
+            or listeners.overlay
         )
 
-    def publish(self, result: FrameResult, header: Header, settings: MeshParameters) -> None:
-        """Send one frame under the header of its image.
+    def publish(
+        self,
+        result: FrameResult,
+        header: Header,
+        settings: MeshParameters,
+        listeners: Listeners | None = None,
+    ) -> None:
+        """Send one frame under the header of its image. listeners: who was there when it was begun.
 
         The people go out first: a ValueError, raised where an overlay cannot be drawn here, does
         not cost them.
         """
+        listeners = self.listeners() if listeners is None else listeners
         self._header = header
         # Somebody may have come since wants_vertices was asked: served with the next frame.
         meshes = result.tracks.people.vertices_m is not None
@@ -78,12 +101,12 @@ class Outputs:
         self._publish_frames(result.tracks, header, settings)
         self._publish_bodies(result, header, settings)
         drawable = meshes or settings.marker_mesh == "none"
-        if drawable and self._markers.get_subscription_count() > 0:
+        if drawable and listeners.markers:
             style = marker_style(settings)
             self._markers.publish(self._human_markers.serialized(result.tracks, header, style))
         else:
             self._human_markers.forget()
-        if meshes and self._overlay.get_subscription_count() > 0:
+        if meshes and listeners.overlay:
             self._publish_overlay(result, header)
 
     def end(self) -> None:

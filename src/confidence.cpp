@@ -3,7 +3,7 @@
 #include <cmath>
 #include <vector>
 
-#include "native.hpp"
+#include "people.hpp"
 
 namespace {
 
@@ -88,17 +88,20 @@ ICL_INLINE bool look_around(const float* map, int64_t size, const float* square,
 
 }  // namespace
 
-// Centre features [N, 64] -> P_C of them at length one [N, 64]; weights as of embed.
-ICL_EXPORT ICL_CLONES void icl_embed(const float* weights, const float* features, int64_t people, float* embeddings) {
-  std::copy(features, features + people * CHANNELS, embeddings);
-  embed_all(weights, embeddings, people);
+// P_C of the centres' features, at length one.
+ICL_CLONES void embed_centers(Job& job) {
+  const People& people = job.people;
+  std::copy(people.center_instance, people.center_instance + job.count * CHANNELS, people.embedding);
+  embed_all(job.model.center_projector, people.embedding, job.count);
 }
 
-// joint_confidence: heatmaps [J, S, S] and instance [64, S, S] of one image; weights of P_J as of embed; people's
-// embeddings [N, 64]; joints [N, J, 2] in square coordinates; inside [N, J] -> confidence [N, J].
-ICL_EXPORT ICL_CLONES void icl_joint_confidence(
-    const float* heatmaps, const float* instance, int64_t joints, int64_t size, const float* weights,
-    const float* embeddings, const float* square, const uint8_t* inside, int64_t people, float* confidence) {
+ICL_CLONES void joint_confidence(Job& job) {
+  const float *heatmaps = job.maps.joint_heatmaps, *instance = job.maps.joint_instance;
+  const float *weights = job.model.joint_projector, *embeddings = job.people.embedding;
+  const float* square = job.people.joints_square;
+  const uint8_t* inside = job.people.inside;
+  float* confidence = job.people.confidence;
+  const int64_t size = job.maps.side, joints = JOINTS, people = job.count;
   const int64_t cells = size * size, all = people * joints;
   std::vector<Around> around(all);
   std::vector<int64_t> open;
@@ -134,4 +137,5 @@ ICL_EXPORT ICL_CLONES void icl_joint_confidence(
     }
     open.resize(kept);
   }
+  job.finite.confidence = all_finite(confidence, all);
 }

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <vector>
 
-#include "native.hpp"
+#include "people.hpp"
 
 namespace {
 
@@ -36,13 +36,13 @@ ICL_INLINE void gaussian(float middle, float spread, int32_t side, float* weight
   }
 }
 
-struct Maps {
+struct Strided {
   int64_t of_kind, of_row, of_column;  // strides, counted in numbers
   int64_t height, width, pool;
 };
 
 // The largest value of each pool x pool cells of one map of an image [h, w]; not 0 where a value is not finite.
-ICL_INLINE int32_t pool_map(const float* map, const Maps& maps, float* coarse) {
+ICL_INLINE int32_t pool_map(const float* map, const Strided& maps, float* coarse) {
   const int64_t w = maps.width / maps.pool;
   int32_t broken = 0;
   std::fill(coarse, coarse + maps.height / maps.pool * w, -INFINITY);
@@ -62,7 +62,7 @@ ICL_INLINE int32_t pool_map(const float* map, const Maps& maps, float* coarse) {
 
 // The same for all maps at once, of which the kinds of a cell lie side by side: coarse [K, h, w], broken [K].
 // Each cell costs a line of the cache or two, which are asked for ahead of time.
-ICL_INLINE void pool_cells(const float* image, const Maps& maps, int64_t kinds, float* coarse, int32_t* broken) {
+ICL_INLINE void pool_cells(const float* image, const Strided& maps, int64_t kinds, float* coarse, int32_t* broken) {
   constexpr int64_t AHEAD = 24;
   const int64_t h = maps.height / maps.pool, w = maps.width / maps.pool, cells = h * w;
   std::vector<float> most(kinds);
@@ -84,7 +84,7 @@ ICL_INLINE void pool_cells(const float* image, const Maps& maps, int64_t kinds, 
   }
 }
 
-ICL_INLINE void pool_maps(const float* image, const Maps& maps, int64_t kinds, float* coarse, int32_t* broken) {
+ICL_INLINE void pool_maps(const float* image, const Strided& maps, int64_t kinds, float* coarse, int32_t* broken) {
   std::fill(broken, broken + kinds, 0);
   if (maps.of_kind == 1) return pool_cells(image, maps, kinds, coarse, broken);
   const int64_t cells = maps.height / maps.pool * (maps.width / maps.pool);
@@ -130,7 +130,7 @@ ICL_INLINE void best_cell(
 }
 
 // The largest cell of a block of the map, the first of equals.
-ICL_INLINE void best_of_block(const float* map, const Maps& maps, int64_t* x, int64_t* y) {
+ICL_INLINE void best_of_block(const float* map, const Strided& maps, int64_t* x, int64_t* y) {
   const int64_t first_x = *x * maps.pool, first_y = *y * maps.pool;
   float best = -INFINITY;
   for (int64_t row = first_y; row < first_y + maps.pool; ++row) {
@@ -143,7 +143,7 @@ ICL_INLINE void best_of_block(const float* map, const Maps& maps, int64_t* x, in
 
 // The mean of the 3 x 3 cells around one by their values, in square coordinates; at the border a
 // cell outside stands for the nearest inside.
-ICL_INLINE void mean_place(const float* map, const Maps& maps, int64_t x, int64_t y, float* place) {
+ICL_INLINE void mean_place(const float* map, const Strided& maps, int64_t x, int64_t y, float* place) {
   float total = 0, mean_x = 0, mean_y = 0;
   for (int64_t row = y - 1; row <= y + 1; ++row) {
     for (int64_t column = x - 1; column <= x + 1; ++column) {
@@ -161,14 +161,16 @@ ICL_INLINE void mean_place(const float* map, const Maps& maps, int64_t x, int64_
 
 }  // namespace
 
-// heatmaps [B, K, H, W] by `strides` (4, in numbers); image [N]; points [N, K, 2] in square
-// coordinates; spread [N]: the window's standard deviation there -> places [N, K, 2], strength
-// [N, K], NaN where a map is not finite. pool divides H and W.
+// heatmaps [B, K, H, W] by `strides` (4, in numbers), of which blocks are searched, so that about search_cells lie along
+// a side; image [N]; points [N, K, 2] in square coordinates; spread [N]: the window's standard deviation there ->
+// places [N, K, 2], strength [N, K], NaN where a map is not finite. The steps: points from one person to the next.
 ICL_EXPORT ICL_CLONES void icl_find_seen(
-    const float* heatmaps, const int64_t* strides, int64_t kinds, int64_t height, int64_t width, int64_t pool,
-    const int64_t* image, const float* points, const float* spread, int64_t people, float* places,
-    float* strength) {
-  const Maps maps{strides[1], strides[2], strides[3], height, width, pool};
+    const float* heatmaps, const int64_t* strides, int64_t kinds, int64_t height, int64_t width, int64_t search_cells,
+    const int64_t* image, const float* points, int64_t point_step, const float* spread, int64_t people, float* places,
+    float* strength, int64_t place_step) {
+  int64_t pool = std::max<int64_t>(1, width / search_cells);
+  while (height % pool || width % pool) --pool;
+  const Strided maps{strides[1], strides[2], strides[3], height, width, pool};
   const int64_t h = height / pool, w = width / pool;
   std::vector<float> room(kinds * h * w + h + w);
   std::vector<int32_t> broken(kinds);
@@ -181,10 +183,11 @@ ICL_EXPORT ICL_CLONES void icl_find_seen(
     const float across = spread[person] / 2 * static_cast<float>(w);
     const float down = spread[person] / 2 * static_cast<float>(h);
     for (int64_t kind = 0; kind < kinds; ++kind) {
-      const int64_t at = person * kinds + kind;
+      const float* point = points + 2 * (person * point_step + kind);
+      const int64_t at = person * place_step + kind;
       const float* map = own + kind * maps.of_kind;
-      gaussian((points[2 * at] + 1) / 2 * static_cast<float>(w) - 0.5f, 2 * across * across, w, near_x);
-      gaussian((points[2 * at + 1] + 1) / 2 * static_cast<float>(h) - 0.5f, 2 * down * down, h, near_y);
+      gaussian((point[0] + 1) / 2 * static_cast<float>(w) - 0.5f, 2 * across * across, w, near_x);
+      gaussian((point[1] + 1) / 2 * static_cast<float>(h) - 0.5f, 2 * down * down, h, near_y);
       int64_t x = 0, y = 0;
       best_cell(coarse + kind * h * w, near_x, near_y, w, h, &x, &y);
       if (pool > 1) best_of_block(map, maps, &x, &y);
@@ -196,10 +199,12 @@ ICL_EXPORT ICL_CLONES void icl_find_seen(
 
 // evidence.regressed_keypoints: features [B, H, W, C] by `strides` (image, channel, row, column, in numbers), from the
 // first channel of `channels` on: center, first of 17 (y, x) offsets, log_extent. image [N], cell (x, y) [N, 2] of a
-// map of half the size -> points [N, 17, 2] in square coordinates, strength [N].
+// map of half the size -> points [N, 17, 2] in square coordinates, and one strength for all of
+// a person's. place_step: of both, from one person to the next.
 ICL_EXPORT ICL_CLONES void icl_regressed_keypoints(
     const float* features, const int64_t* strides, int64_t height, int64_t width, const int64_t* channels,
-    int64_t kinds, const int64_t* image, const int64_t* cell, int64_t people, float* points, float* strength) {
+    int64_t kinds, const int64_t* image, const int64_t* cell, int64_t people, float* points, float* strength,
+    int64_t place_step) {
   for (int64_t person = 0; person < people; ++person) {
     const float* own = features + image[person] * strides[0];
     const float* best = nullptr;
@@ -213,11 +218,11 @@ ICL_EXPORT ICL_CLONES void icl_regressed_keypoints(
         best = there, best_x = x, best_y = y;
       }
     }
-    strength[person] = best[channels[0] * strides[1]];
+    strength[person * place_step] = best[channels[0] * strides[1]];
     const float extent = std::exp(best[channels[2] * strides[1]]);
     for (int64_t kind = 0; kind < kinds; ++kind) {
       const float* offset = best + (channels[1] + 2 * kind) * strides[1];
-      float* point = points + 2 * (person * kinds + kind);
+      float* point = points + 2 * (person * place_step + kind);
       const float x = static_cast<float>(best_x) + offset[strides[1]] * extent;
       const float y = static_cast<float>(best_y) + offset[0] * extent;
       point[0] = (x + 0.5f) / static_cast<float>(width) * 2 - 1;

@@ -3,27 +3,31 @@
 #include <cmath>
 #include <vector>
 
-#include "native.hpp"
+#include "people.hpp"
 #include "rotation.hpp"
-#include "skeleton.hpp"
 
 namespace {
 
 constexpr int64_t POINTS = JOINTS + KEYPOINTS, TURNS = 22 * 6;
-constexpr float MIN_DEPTH_RATIO = 0.2f;   // icl_mesh.camera
 constexpr float MIN_EVIDENCE = 0.05f;     // icl_mesh.network.lifter
 constexpr float MIN_CENTER = 0.1f;
 constexpr float MOST_CAMERA = 0.5f;
 
+// What of a square's camera projects people's points: 1 / focal length, principal point.
 struct Camera {
-  float inverse_focal, x, y;  // of the square: 1 / focal length, principal point
+  float inverse_focal, x, y;
+
+  __attribute__((always_inline)) explicit Camera(const Geometry& of)
+      : inverse_focal(static_cast<float>(1 / of.focal)),
+        x(static_cast<float>(of.square_px)),
+        y(static_cast<float>(of.square_py)) {}
 };
 
 // People's points [24 + 17, 3] by a weak camera (s, tx, ty), in square coordinates [24 + 17, 2].
 ICL_INLINE void project(const float* points, const float* weak, Camera camera, float* square) {
   const float principal[2] = {camera.x, camera.y};
   for (int64_t i = 0; i < POINTS; ++i) {
-    const float depth = std::max(1 + points[3 * i + 2] * weak[0] * camera.inverse_focal, MIN_DEPTH_RATIO);
+    const float depth = std::max(1 + points[3 * i + 2] * weak[0] * camera.inverse_focal, static_cast<float>(MIN_DEPTH_RATIO));
     for (int axis = 0; axis < 2; ++axis) {
       const float center = principal[axis];
       square[2 * i + axis] = center + (weak[0] * points[3 * i + axis] + weak[1 + axis] - center) / depth;
@@ -49,12 +53,6 @@ ICL_INLINE float* add_kind(
   return std::copy(strength, strength + count, row);
 }
 
-struct Layers {
-  const float* weights[4];  // in columns of LANES outputs: [outputs / LANES, inputs, LANES]
-  const float* bias[4];
-  int64_t inputs[4], outputs[4];  // outputs: rounded up to LANES
-};
-
 // One column of W x + b for PEOPLE rows x -> y, where wanted through a ReLU; rows of both are `step` apart.
 template <int PEOPLE>
 ICL_INLINE void column_of(
@@ -68,6 +66,10 @@ ICL_INLINE void column_of(
   for (int person = 0; person < PEOPLE; ++person) {
     lanes_at(y + person * step) = relu ? (sum[person] < 0 ? Lanes{} : sum[person]) : sum[person];
   }
+}
+
+ICL_INLINE Skeleton skeleton_of(const People& people, int64_t n) {
+  return {people.joints + n * 3 * JOINTS, people.world + n * 9 * JOINTS, people.rest + n * 3 * JOINTS};
 }
 
 // Weights are read from memory once, column by column, for all people.
@@ -92,27 +94,28 @@ ICL_INLINE void apply(
 
 }  // namespace
 
-// Skeletons (joints [N, 24, 3], world [N, 24, 3, 3], rest [N, 24, 3]) of betas [N, 10] and rotations
-// [N, 24, 3, 3]; their joints and keypoints in the square [N, 24 + 17, 2] by weak cameras [N, 3].
-ICL_EXPORT ICL_CLONES void icl_first_points(
-    const BodyTables* body, const float* betas, const float* rotations, const float* weak, const Camera* camera,
-    int64_t people, float* joints, float* world, float* rest, float* square) {
-  for (int64_t n = 0; n < people; ++n) {
-    const Skeleton posed{joints + n * 3 * JOINTS, world + n * 9 * JOINTS, rest + n * 3 * JOINTS};
-    pose_skeleton(*body, betas + n * BETAS, rotations + n * 9 * JOINTS, posed);
+// Of the bodies and weak cameras that were read.
+ICL_CLONES void first_points(Job& job) {
+  const People& people = job.people;
+  const Camera camera(job.geometry);
+  for (int64_t n = 0; n < job.count; ++n) {
+    const Skeleton posed = skeleton_of(people, n);
+    pose_skeleton(*job.model.body, people.betas + n * BETAS, people.rotations + n * 9 * JOINTS, posed);
     float points[3 * POINTS];
-    body_points(*body, posed, points);
-    project(points, weak + 3 * n, *camera, square + n * 2 * POINTS);
+    body_points(*job.model.body, posed, points);
+    project(points, people.weak + 3 * n, camera, people.square + n * 2 * POINTS);
   }
 }
 
-// All passes of the lifter. kinds: keypoints that the backbone finds, 0 or 17. seen [N, 24 + 2 * kinds, 2] and
-// strength [N, 24 + 2 * kinds]: joints, keypoints, regressed keypoints, in the square. square: of the first poses,
-// as icl_first_points leaves it, skeletons too. rotations, betas, weak, skeletons and square change in place.
-ICL_EXPORT ICL_CLONES void icl_lift(
-    const BodyTables* body, const Layers* layers, const Camera* camera, int64_t kinds, int64_t passes,
-    const float* seen, const float* strength, int64_t people, float* rotations, float* betas, float* weak,
-    float* joints, float* world, float* rest, float* square) {
+// All passes. seen and strength: joints, keypoints, regressed keypoints, in the square.
+ICL_CLONES void lift(Job& job) {
+  const Layers* layers = job.model.layers;
+  const BodyTables& body = *job.model.body;
+  const Camera camera(job.geometry);
+  const int64_t people = job.count, kinds = job.model.kinds, passes = job.model.passes;
+  const float *seen = job.people.seen, *strength = job.people.strength;
+  float *rotations = job.people.rotations, *betas = job.people.betas, *weak = job.people.weak;
+  float* square = job.people.square;
   const int64_t places = JOINTS + 2 * kinds;
   const int64_t wide = std::max(layers->inputs[0], *std::max_element(layers->outputs, layers->outputs + 4));
   std::vector<float> room(people * (2 * wide + 3 + 2 * places + TURNS));
@@ -137,7 +140,7 @@ ICL_EXPORT ICL_CLONES void icl_lift(
       }
       row = std::copy(six + n * TURNS, six + (n + 1) * TURNS, row);
       for (int64_t i = 0; i < BETAS; ++i) *row++ = betas[n * BETAS + i] / 3;
-      for (int axis = 0; axis < 2; ++axis) *row++ = first[3 * n + 1 + axis] * camera->inverse_focal;
+      for (int axis = 0; axis < 2; ++axis) *row++ = first[3 * n + 1 + axis] * camera.inverse_focal;
     }
     for (int number = 0; number < 4; ++number) {
       apply(*layers, number, number < 3, x, wide, y, people);
@@ -155,12 +158,13 @@ ICL_EXPORT ICL_CLONES void icl_lift(
       for (int i = 0; i < 3; ++i) moved[i] = MOST_CAMERA * std::tanh(change[TURNS + BETAS + i] / MOST_CAMERA);
       for (int axis = 0; axis < 2; ++axis) own[1 + axis] += own[0] * moved[1 + axis];
       own[0] *= std::exp(moved[0]);
-      const Skeleton posed{joints + n * 3 * JOINTS, world + n * 9 * JOINTS, rest + n * 3 * JOINTS};
-      pose_skeleton(*body, betas + n * BETAS, rotations + n * 9 * JOINTS, posed);
+      const Skeleton posed = skeleton_of(job.people, n);
+      pose_skeleton(body, betas + n * BETAS, rotations + n * 9 * JOINTS, posed);
       if (pass + 1 == passes) continue;
       float points[3 * POINTS];
-      body_points(*body, posed, points);
-      project(points, own, *camera, square + n * 2 * POINTS);
+      body_points(body, posed, points);
+      project(points, own, camera, square + n * 2 * POINTS);
     }
   }
+  job.finite.lifted = all_finite(rotations, people * 9 * JOINTS);
 }

@@ -37,3 +37,9 @@ ICL_INLINE int32_t not_finite(float value) {
   std::memcpy(&bits, &value, sizeof bits);
   return (bits & 0x7f800000) == 0x7f800000;
 }
+
+ICL_INLINE bool all_finite(const float* values, int64_t count) {
+  int32_t broken = 0;
+  for (int64_t i = 0; i < count; ++i) broken |= not_finite(values[i]);
+  return !broken;
+}

@@ -1,6 +1,6 @@
 """Bodies posed and put in their places, for inference: the skeleton first, on the host, then the
-surface, straight in the camera frame, on the body's device; on the CPU by a compiled kernel where
-that is there.
+surface, straight in the camera frame, on the body's device. (On the CPU by compiled kernels where
+they are there: icl_mesh.compiled_surface.)
 
 BodyModel does the same in one differentiable piece. Here the joints are there before anybody asks
 for a surface (they decide where a body stands), and the place is part of each bone's transform, so
@@ -9,14 +9,13 @@ that vertices are not touched again. N people, J = 24 joints, V vertices.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from icl_mesh.body.layout import BETA_COUNT, JOINT_COUNT, POSE_FEATURES
-from icl_mesh.body.surface_tables import SurfaceKernel
 
 if TYPE_CHECKING:
     from icl_mesh.body.model import BodyModel, Surface
@@ -52,7 +51,6 @@ class Poser:
         self._parents = body.parent_index.cpu().numpy()
         self._ancestors = body.ancestors.cpu().numpy()
         self.outline_index = body.outline_index.cpu().numpy()
-        self._kernels: dict[str, SurfaceKernel | None] = {}  # made when first needed
 
     @property
     def skeleton_tables(self) -> tuple[npt.NDArray[Any], ...]:
@@ -83,26 +81,12 @@ class Poser:
     @torch.inference_mode()
     def mesh(self, skeletons: Skeletons, translation: Floats) -> torch.Tensor:
         """Vertices [N, V, 3] on the device, moved by translation [N, 3], m."""
-        return self._surface("mesh", None, skeletons, translation)
+        return self._placed(self._body.surface("mesh"), skeletons, translation)
 
     @torch.inference_mode()
     def outline(self, skeletons: Skeletons, translation: Floats) -> torch.Tensor:
         """As mesh, with only the vertices of outline_index."""
-        return self._surface("outline", self.outline_index, skeletons, translation)
-
-    def _surface(
-        self,
-        name: Literal["mesh", "outline"],
-        vertices: npt.NDArray[np.int64] | None,
-        skeletons: Skeletons,
-        translation: Floats,
-    ) -> torch.Tensor:
-        if name not in self._kernels:
-            self._kernels[name] = SurfaceKernel.of(self._body, vertices)
-        kernel = self._kernels[name]
-        if kernel is not None:
-            return torch.from_numpy(kernel(skeletons, translation))
-        return self._placed(self._body.surface(name), skeletons, translation)
+        return self._placed(self._body.surface("outline"), skeletons, translation)
 
     def _placed(self, surface: Surface, skeletons: Skeletons, translation: Floats) -> torch.Tensor:
         joints, world, rest, betas, rotations = skeletons

@@ -9,24 +9,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh import native
 from icl_mesh.body.layout import BETA_COUNT, JOINT_COUNT
 
 if TYPE_CHECKING:
     from icl_mesh.body.model import BodyModel
-    from icl_mesh.body.posing import Skeletons
 
 Floats = npt.NDArray[np.floating[Any]]
-_TYPES: tuple[type[np.generic], ...] = (
-    *(np.float32, np.float32),
-    *(np.int32, np.uint8, np.float32),
-    *(np.int32, np.uint8, np.float32),
-)
-_ARGUMENTS = (native.INT, *[native.POINTER] * len(_TYPES), native.INT, *[native.POINTER] * 7)
 
 
 class SurfaceTables(NamedTuple):
-    """In the order of the kernel's arguments. Vertex v has the entries start[v] to start[v + 1]."""
+    """Its fields are those of src/people.hpp. Vertex v has the entries start[v] to start[v + 1]."""
 
     template: Floats  # [V, 3], m
     shape_directions: Floats  # [V, 3, 10]
@@ -70,38 +62,3 @@ def _listed(taken: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int32], npt.ND
     """Which columns each row [V, C] takes: where its list starts [V + 1], and all lists."""
     start = np.concatenate(([0], np.cumsum(taken.sum(axis=1))))
     return start.astype(np.int32), np.nonzero(taken)[1].astype(np.uint8)
-
-
-class SurfaceKernel:
-    """Places one surface; :meth:`of` makes it where the compiled kernels are there."""
-
-    def __init__(self, tables: SurfaceTables, call: Any) -> None:
-        self._tables = tables
-        arrays: tuple[npt.NDArray[Any], ...] = tables
-        self._call = call
-        self._addresses = [
-            native.address(table, kind) for table, kind in zip(arrays, _TYPES, strict=True)
-        ]
-
-    @classmethod
-    def of(
-        cls, body: BodyModel, vertices: npt.NDArray[np.int64] | None = None
-    ) -> SurfaceKernel | None:
-        """For all vertices of a body, or for these; None for a body that is not on the CPU."""
-        call = native.kernel("icl_place_surfaces", *_ARGUMENTS)
-        if call is None or body.template.device.type != "cpu":
-            return None
-        return cls(SurfaceTables.of(body, vertices), call)
-
-    def __call__(self, skeletons: Skeletons, translation: Floats) -> Floats:
-        """Vertices [N, V, 3], float32, moved by translation [N, 3], m."""
-        joints, world, rest, betas, rotations = (
-            np.ascontiguousarray(part, np.float32) for part in skeletons
-        )
-        translation = np.ascontiguousarray(translation, np.float64)
-        size, count = len(self._tables.template), len(betas)
-        placed = np.empty((count, size, 3), np.float32)
-        people = [native.address(one) for one in (betas, rotations, joints, world, rest)]
-        place = native.address(translation, np.float64)
-        self._call(size, *self._addresses, count, *people, place, native.address(placed))
-        return placed

@@ -63,6 +63,7 @@ class OpenVinoEngine:
         self._tensor = partial(openvino.Tensor, shared_memory=True)
         self._shapes = [tuple(self._maps.get_tensor(name).shape) for name in InferenceMaps._fields]
         self._outputs = self._rooms(1)
+        self._found = _maps_in(self._outputs)
         self._patches = empty_patches(1, people.input("features").shape[3])
         for name, patch in zip(PATCHES, self._patches, strict=True):
             self._person.set_tensor(name, self._tensor(patch))
@@ -77,13 +78,14 @@ class OpenVinoEngine:
         pixels = np.ascontiguousarray(images.numpy())
         if len(self._outputs[0]) != len(pixels):
             self._outputs = self._rooms(len(pixels))
+            self._found = _maps_in(self._outputs)
         for row in range(len(pixels)):
             here = slice(row, row + 1)
             self._maps.set_tensor(INPUT, self._tensor(pixels[here]))
             for name, output in zip(InferenceMaps._fields, self._outputs, strict=True):
                 self._maps.set_tensor(name, self._tensor(output[here]))
             self._maps.infer(share_outputs=True)
-        return maps_of([torch.from_numpy(output) for output in self._outputs])
+        return self._found
 
     def smpl_at(
         self, maps: InferenceMaps, image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]
@@ -95,3 +97,7 @@ class OpenVinoEngine:
             self._person.infer(share_outputs=True)
             smpl[row] = self._smpl[0]
         return torch.from_numpy(smpl)
+
+
+def _maps_in(outputs: list[Floats]) -> InferenceMaps:
+    return maps_of([torch.from_numpy(output) for output in outputs])

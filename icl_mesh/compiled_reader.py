@@ -1,0 +1,176 @@
+"""icl_mesh.reading by three compiled functions (src/people.cpp), on the host.
+
+With numpy, the people of an image cost some six hundred operations; with a compiled function for
+each step, a hundred more to prepare its arguments. The network has emptied the caches: each of them
+takes several times as long as the arithmetic behind it. So all steps share one workspace, whose
+addresses are written down once, and three calls do everything.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+
+from icl_mesh import native
+from icl_mesh.body import BodyModel
+from icl_mesh.body.posing import Poser, Skeletons
+from icl_mesh.body.rig import KeypointRig
+from icl_mesh.boxes import bounding_boxes
+from icl_mesh.compiled_surface import CompiledSurface, Floats
+from icl_mesh.decoding import SmplAt, refuse_broken
+from icl_mesh.network import IclMeshNetwork, InferenceMaps
+from icl_mesh.placement import Placed, place
+from icl_mesh.reader_tables import FINITE, RULES, Geometry, Job, ModelTables, Rules, Workspace
+from icl_mesh.reading import Found, HostReader, Reader, View
+from icl_mesh.stage_clock import StageClock
+
+#: The calls of src/people.cpp, and what they take beside the job.
+_CALLS = (("icl_find_people",), ("icl_fit_people",), ("icl_place_people", native.INT))
+_ALL_FINITE = bytes([1] * len(FINITE))
+
+
+class CompiledReader:
+    """See icl_mesh.reading.Reader."""
+
+    def __init__(self, network: IclMeshNetwork, body: BodyModel) -> None:
+        """network: in evaluation mode. Raises ValueError without the compiled library, and for
+        projectors that it does not know."""
+        calls = [native.kernel(name, native.POINTER, *more) for name, *more in _CALLS]
+        found, fitted, placed = calls
+        if found is None or fitted is None or placed is None:
+            raise ValueError("the compiled kernels are not installed (icl_mesh.native)")
+        self._find, self._fit, self._place = found, fitted, placed
+        self._body, self._poser = body, Poser(body)
+        self._on_cpu = body.template.device.type == "cpu"
+        self._surfaces: dict[bool, CompiledSurface] = {}  # by whether it is the mesh
+        self._tables = ModelTables(network, self._poser, KeypointRig(body))
+        self._job = Job(model=self._tables.model)
+        self._at = ctypes.addressof(self._job)
+        self._rows = Workspace.empty(self._tables.kinds)
+        for name, array in self._rows._asdict().items():
+            setattr(self._job.people, name, native.address(array, array.dtype.type))
+        self._view: View | None = None
+        self._maps: tuple[InferenceMaps | None, list[torch.Tensor]] = (None, [])
+
+    def __call__(
+        self,
+        maps: InferenceMaps,
+        threshold: float,
+        smpl_at: SmplAt,
+        view: View,
+        clock: StageClock,
+        *,
+        vertices: bool,
+    ) -> Found | None:
+        job, rows = self._job, self._rows
+        if view != self._view:
+            job.geometry, self._view = Geometry.of(*view), view
+        job.rules = Rules(threshold, *RULES)
+        self._read_from(maps)
+        self._find(self._at)
+        self._refuse_broken()
+        smpl = _on_host(smpl_at(rows.image[: job.count], rows.cell[: job.count]))
+        if job.count == 0:
+            return None
+        job.people.smpl = smpl.data_ptr()
+        self._fit(self._at)
+        self._refuse_broken()
+        count, bent = job.count, view.camera.lens is not None
+        if bent:
+            _place_through_lens(rows.first(count), view)
+        self._place(self._at, bent)
+        self._refuse_broken()
+        clock.lap("decode")
+        surface, boxes = self._surface_and_boxes(count, view, vertices=vertices)
+        clock.lap("body")
+        # Copies: the workspace serves the next image.
+        return Found(
+            score=rows.score[:count].copy(),
+            center_px=rows.center_px[:count].copy(),
+            bbox_px=boxes,
+            betas=rows.betas[:count].copy(),
+            rotations=rows.rotations[:count].copy(),
+            translation_m=rows.translation[:count].copy(),
+            joints_m=rows.joints_m[:count].copy(),
+            joints_px=rows.joints_px[:count].copy(),
+            joint_confidence=rows.confidence[:count].copy(),
+            weak_camera=rows.weak[:count].copy(),
+            embedding=rows.embedding[:count].copy(),
+            vertices_m=surface if vertices else None,
+        )
+
+    def _surface_and_boxes(
+        self, count: int, view: View, *, vertices: bool
+    ) -> tuple[Floats, Floats]:
+        if self._on_cpu:
+            if (pose := self._surfaces.get(vertices)) is None:
+                pose = self._surfaces[vertices] = CompiledSurface(self._body, mesh=vertices)
+            surface, boxes = pose(self._at, count)
+            if view.camera.lens is None:
+                return surface, boxes
+            rows = self._rows.first(count)
+        else:
+            rows = self._rows.first(count)
+            pose_there = self._poser.mesh if vertices else self._poser.outline
+            skeletons = Skeletons(rows.joints, rows.world, rows.rest, rows.betas, rows.rotations)
+            surface = pose_there(skeletons, rows.translation).cpu().numpy()
+        outline = surface[:, self._poser.outline_index] if vertices else surface
+        return surface, bounding_boxes(view.camera, outline, rows.depth)
+
+    def _read_from(self, maps: InferenceMaps) -> None:
+        """Have the kernels read from these maps, of one image."""
+        if maps is self._maps[0]:
+            return
+        read = [_on_host(one) for one in maps[:5]]
+        into = self._job.maps
+        into.center_heatmap, into.joint_heatmaps, into.camera = (one.data_ptr() for one in read[:3])
+        into.center_instance, into.joint_instance = (one.data_ptr() for one in read[3:])
+        into.side = read[0].shape[-1]
+        in_place = all(one is given for one, given in zip(read, maps, strict=False))
+        if self._tables.first is not None:
+            # From a GPU these channels alone come to the host; in any layout.
+            found = maps.features[:, self._tables.first :].to("cpu", torch.float32)
+            into.found, into.found_side = found.data_ptr(), found.shape[-1]
+            into.found_strides[:] = found.stride()
+            in_place &= found.data_ptr() == maps.features[:, self._tables.first :].data_ptr()
+            read.append(found)
+        # Kept alive until all is read. Engines may answer with the same maps ever again, with new
+        # numbers in them: where they are read in place, that has been arranged for.
+        self._maps = (maps if in_place else None, read)
+
+    def _refuse_broken(self) -> None:
+        finite = bytes(self._job.finite)
+        if finite != _ALL_FINITE:
+            refuse_broken([name for name, fine in zip(FINITE, finite, strict=True) if not fine])
+
+
+def make_reader(network: IclMeshNetwork, body: BodyModel, device: torch.device) -> Reader:
+    """The compiled reader where its library was built, else one that needs none. network, body: on
+    that device, in evaluation mode."""
+    try:
+        return CompiledReader(network, body)
+    except ValueError:
+        return HostReader(network, body, device)
+
+
+def _on_host(tensor: torch.Tensor) -> torch.Tensor:
+    """float32 and contiguous; the same tensor where it is so already."""
+    return tensor.to("cpu", torch.float32).contiguous()
+
+
+def _placed(rows: Workspace) -> Placed:
+    return Placed(
+        rows.translation,
+        rows.depth,
+        rows.joints_m,
+        rows.joints_px,
+        rows.joints_square,
+        rows.inside,
+    )
+
+
+def _place_through_lens(rows: Workspace, view: View) -> None:
+    """What icl_place_people does for a pinhole."""
+    for own, values in zip(_placed(rows), place(rows.joints, rows.weak, *view), strict=True):
+        own[:] = values

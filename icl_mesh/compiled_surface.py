@@ -1,0 +1,67 @@
+"""Surfaces in their places, and boxes around them, by a compiled function (src/surface.cpp,
+src/boxes.cpp) for the people of a compiled reader."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from icl_mesh import native
+from icl_mesh.body import BodyModel
+from icl_mesh.body.surface_tables import SurfaceTables
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+class _Tables(ctypes.Structure):
+    """SurfaceTables of src/people.hpp."""
+
+    _fields_ = (
+        ("vertices", native.INT),
+        *((name, native.POINTER) for name in SurfaceTables._fields),
+    )
+
+
+class _Surface(ctypes.Structure):
+    """Surface of src/people.hpp."""
+
+    _fields_ = (
+        ("tables", _Tables),
+        ("index", native.POINTER),
+        ("points", native.INT),
+        ("placed", native.POINTER),
+        ("boxes", native.POINTER),
+    )
+
+
+class CompiledSurface:
+    """One surface of a body on the CPU: its mesh, or its outline."""
+
+    def __init__(self, body: BodyModel, *, mesh: bool) -> None:
+        """Raises ValueError without the compiled library."""
+        call = native.kernel("icl_place_surfaces", native.POINTER, native.POINTER)
+        if call is None:
+            raise ValueError("the compiled kernels are not installed (icl_mesh.native)")
+        self._call = call
+        outline = body.outline_index.numpy()
+        arrays: tuple[npt.NDArray[Any], ...] = SurfaceTables.of(body, None if mesh else outline)
+        self._size = len(arrays[0])
+        # A mesh's box is that of its outline: the same with meshes and without.
+        self._kept = (*arrays, outline)
+        tables = _Tables(self._size, *(native.address(one, one.dtype.type) for one in arrays))
+        index = native.address(outline, np.int64) if mesh else None
+        self._surface = _Surface(tables, index, len(outline))
+
+    def __call__(self, job: int, count: int) -> tuple[Floats, Floats]:
+        """Vertices [N, V, 3], m, and boxes [N, 4], px, of the N people of a job at this address,
+        which the reader has placed. For a lens, boxes are those of the pinhole beside it."""
+        placed, boxes = (
+            np.empty((count, self._size, 3), np.float32),
+            np.empty((count, 4), np.float32),
+        )
+        self._surface.placed, self._surface.boxes = native.address(placed), native.address(boxes)
+        self._call(job, ctypes.addressof(self._surface))
+        return placed, boxes

@@ -1,0 +1,108 @@
+// icl_mesh/compiled_reader.py: all that happens to an image's people between the network and the surface of their
+// bodies, in two calls, one before the SMPL branch and one behind it, or two where a lens has to be reckoned with in
+// between. A call from Python costs more than most of what is done here.
+#include "people.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace {
+
+constexpr int64_t POINTS = JOINTS + KEYPOINTS;
+
+// Those that are no repeats close up.
+void drop_repeats(Job& job) {
+  const People& people = job.people;
+  int64_t kept = 0;
+  for (int64_t n = 0; n < job.count; ++n) {
+    if (people.repeats[n]) continue;
+    if (kept < n) {
+      const auto move = [n, kept](auto* rows, int64_t length) {
+        std::copy_n(rows + n * length, length, rows + kept * length);
+      };
+      move(people.image, 1), move(people.cell, 2), move(people.score, 1), move(people.weak, 3);
+      move(people.center_instance, 64), move(people.rotations, 9 * JOINTS), move(people.betas, BETAS);
+    }
+    ++kept;
+  }
+  job.count = kept;
+}
+
+// evidence.gather_evidence
+void gather_evidence(Job& job) {
+  const People& people = job.people;
+  const Maps& maps = job.maps;
+  const Model& model = job.model;
+  const int64_t places = JOINTS + 2 * model.kinds;
+  for (int64_t n = 0; n < job.count; ++n) {
+    const float* joints = people.square + 2 * POINTS * n;
+    float least[2] = {joints[0], joints[1]}, most[2] = {joints[0], joints[1]};
+    for (int64_t i = 2; i < 2 * JOINTS; ++i) {
+      least[i % 2] = std::min(least[i % 2], joints[i]);
+      most[i % 2] = std::max(most[i % 2], joints[i]);
+    }
+    const float extent = std::hypot(most[0] - least[0], most[1] - least[1]);
+    people.spread[n] = static_cast<float>(job.rules.window) * std::max(extent, 1e-3f);
+  }
+  const int64_t side = maps.side, cells = side * side, strides[4] = {JOINTS * cells, cells, side, 1};
+  icl_find_seen(
+      maps.joint_heatmaps, strides, JOINTS, side, side, job.rules.search_cells, people.image, people.square, POINTS,
+      people.spread, job.count, people.seen, people.strength, places);
+  job.finite.joint_heatmaps = 1;
+  for (int64_t n = 0; n < job.count; ++n) {
+    job.finite.joint_heatmaps &= all_finite(people.strength + n * places, JOINTS);
+  }
+  if (!model.kinds || !job.finite.joint_heatmaps) return;
+  const float* keypoints = maps.found + model.keypoints * maps.found_strides[1];
+  float *seen = people.seen + 2 * JOINTS, *strength = people.strength + JOINTS;
+  icl_find_seen(
+      keypoints, maps.found_strides, model.kinds, maps.found_side, maps.found_side, job.rules.search_cells,
+      people.image, people.square + 2 * JOINTS, POINTS, people.spread, job.count, seen, strength, places);
+  const int64_t channels[3] = {model.center, model.offsets, model.log_extent};
+  icl_regressed_keypoints(
+      maps.found, maps.found_strides, maps.found_side, maps.found_side, channels, model.kinds, people.image,
+      people.cell, job.count, seen + 2 * model.kinds, strength + model.kinds, places);
+}
+
+// Middles of people's cells, in pixels of the image.
+void center_pixels(Job& job) {
+  const Geometry& g = job.geometry;
+  for (int64_t i = 0; i < 2 * job.count; ++i) {
+    const double edge = (static_cast<double>(job.people.cell[i]) + 0.5) / static_cast<double>(job.maps.side) * g.size;
+    job.people.center_px[i] = static_cast<float>((edge - g.offset[i % 2]) / g.scale[i % 2] - 0.5);
+  }
+}
+
+}  // namespace
+
+// Who is there: count, and image, cell, score, weak, center_instance.
+ICL_EXPORT void icl_find_people(Job* job) {
+  job->finite = {1, 1, 1, 1, 1, 1, 1, 1};
+  read_people(*job);
+}
+
+// Their bodies, by smpl: rotations, betas, weak and skeletons. Whoever was found twice is left out.
+ICL_EXPORT void icl_fit_people(Job* job) {
+  read_bodies(*job);
+  if (!job->finite.smpl || !job->finite.rotations) return;
+  drop_repeats(*job);
+  first_points(*job);
+  if (!job->model.layers) return;
+  gather_evidence(*job);
+  if (job->finite.joint_heatmaps) lift(*job);
+}
+
+// Where they are, by icl_fit_people; elsewhere (placed: by their joints_square and inside) only who they are and how
+// surely their joints are seen.
+ICL_EXPORT void icl_place_people(Job* job, int64_t placed) {
+  if (!placed) place(*job);
+  embed_centers(*job);
+  joint_confidence(*job);
+  center_pixels(*job);
+}
+
+// Bodies in their places, and boxes around them.
+ICL_EXPORT void icl_place_surfaces(const Job* job, const Surface* surface) {
+  place_surfaces(*job, surface->tables, surface->placed);
+  boxes_around(*job, *surface);
+}
