@@ -21,7 +21,8 @@ from icl_mesh.compiled_surface import CompiledSurface, Floats
 from icl_mesh.decoding import SmplAt, refuse_broken
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
 from icl_mesh.placement import Placed, place
-from icl_mesh.reader_tables import FINITE, RULES, Geometry, Job, ModelTables, Rules, Workspace
+from icl_mesh.reader_structures import FINITE, RULES, Geometry, Job, Rules, Workspace
+from icl_mesh.reader_tables import ModelTables
 from icl_mesh.reading import Found, HostReader, Reader, View
 from icl_mesh.stage_clock import StageClock
 

@@ -1,211 +1,35 @@
-"""What the compiled reader and its kernels share: the structures of src/people.hpp, field by field,
-and what fills those that stay the same from image to image.
-"""
+"""A network's projectors and lifter, and a body's skeleton, as compiled kernels read them."""
 
 from __future__ import annotations
 
 import ctypes
-import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from icl_mesh.body.layout import JOINT_COUNT
 from icl_mesh.body.posing import Poser
 from icl_mesh.body.rig import KEYPOINT_BONE, KEYPOINT_JOINT, KeypointRig
-from icl_mesh.camera import Camera
-from icl_mesh.decoding import (
-    DUPLICATE_ANGLE_DEG,
-    DUPLICATE_CELLS,
-    DUPLICATE_SCALE_RATIO,
-    MAX_PEOPLE,
-)
-from icl_mesh.evidence import SEARCH_CELLS, WINDOW
-from icl_mesh.letterbox import Letterbox
 from icl_mesh.native import INT, POINTER, address
 from icl_mesh.network import IclMeshNetwork
 from icl_mesh.network.branches import INSTANCE_CHANNELS
 from icl_mesh.network.lifter import PASSES, PoseLifter
+from icl_mesh.reader_structures import LAYERS, Body, Layers, Model
 
 #: Outputs of a layer that are summed at once (LANES of src/native.hpp).
 _COLUMN = 16
-_LAYERS = 4
-_DOUBLE = ctypes.c_double
 
 Array = npt.NDArray[Any]
 
 
-class Rules(ctypes.Structure):
-    _fields_ = (
-        ("threshold", _DOUBLE),
-        ("repeat_cells", _DOUBLE),
-        ("repeat_log_ratio", _DOUBLE),
-        ("repeat_degrees", _DOUBLE),
-        ("window", _DOUBLE),
-        ("search_cells", INT),
-        ("most", INT),
-    )
-
-
-#: All but the threshold, which comes with the image.
-RULES = (
-    DUPLICATE_CELLS,
-    math.log(DUPLICATE_SCALE_RATIO),
-    DUPLICATE_ANGLE_DEG,
-    WINDOW,
-    SEARCH_CELLS,
-    MAX_PEOPLE,
-)
-
-
-class Body(ctypes.Structure):
-    """BodyTables of src/skeleton.hpp."""
-
-    _fields_ = tuple(
-        (name, POINTER)
-        for name in (
-            *("rest", "rest_directions", "parents"),
-            *("keypoint_joint", "keypoint_bone", "keypoint_offset"),
-        )
-    )
-
-
-class Layers(ctypes.Structure):
-    _fields_ = (
-        *((name, POINTER * _LAYERS) for name in ("weights", "bias")),
-        *((name, INT * _LAYERS) for name in ("inputs", "outputs")),
-    )
-
-
-class Model(ctypes.Structure):
-    _fields_ = (
-        *((name, POINTER) for name in ("center_projector", "joint_projector", "body", "layers")),
-        *((name, INT) for name in ("passes", "kinds")),
-        *((name, INT) for name in ("center", "keypoints", "offsets", "log_extent")),
-    )
-
-
-class Geometry(ctypes.Structure):
-    _fields_ = (
-        *((name, _DOUBLE) for name in ("fx", "fy", "cx", "cy", "width", "height")),
-        *((name, _DOUBLE) for name in ("square_fx", "square_fy", "square_px", "square_py")),
-        ("focal", _DOUBLE),
-        ("scale", _DOUBLE * 2),
-        ("offset", _DOUBLE * 2),
-        ("size", _DOUBLE),
-    )
-
-    @classmethod
-    def of(cls, letterbox: Letterbox, camera: Camera) -> Geometry:
-        """Raises ValueError for a camera of another image size."""
-        square = letterbox.camera(camera)
-        return cls(
-            *(camera.fx, camera.fy, camera.cx, camera.cy, camera.width, camera.height),
-            *(square.fx, square.fy, square.px, square.py, square.focal),
-            tuple(letterbox.scale.tolist()),
-            tuple(letterbox.offset.tolist()),
-            letterbox.size,
-        )
-
-
-class Maps(ctypes.Structure):
-    _fields_ = (
-        *((name, POINTER) for name in ("center_heatmap", "joint_heatmaps", "camera")),
-        *((name, POINTER) for name in ("center_instance", "joint_instance", "found")),
-        *((name, INT) for name in ("side", "found_side")),
-        ("found_strides", INT * 4),
-    )
-
-
-class Workspace(NamedTuple):
-    """People of src/people.hpp but smpl: room for MAX_PEOPLE of an image. Shapes and meanings are
-    there."""
-
-    image: Array
-    cell: Array
-    score: Array
-    weak: Array
-    center_instance: Array
-    rotations: Array
-    betas: Array
-    repeats: Array
-    joints: Array
-    world: Array
-    rest: Array
-    square: Array
-    spread: Array
-    seen: Array
-    strength: Array
-    translation: Array
-    depth: Array
-    joints_m: Array
-    joints_px: Array
-    joints_square: Array
-    inside: Array
-    embedding: Array
-    confidence: Array
-    center_px: Array
-
-    def first(self, count: int) -> Workspace:
-        """Of so many people; nothing is copied."""
-        return Workspace(*(one[:count] for one in self))
-
-    @classmethod
-    def empty(cls, kinds: int) -> Workspace:
-        """kinds: keypoints that the backbone finds."""
-
-        def numbers(*shape: int, kind: type[np.generic] = np.float32) -> Array:
-            return np.empty((MAX_PEOPLE, *shape), kind)
-
-        joints, points = JOINT_COUNT, JOINT_COUNT + len(KEYPOINT_JOINT)
-        places = joints + 2 * kinds
-        return cls(
-            *(numbers(kind=np.int64), numbers(2, kind=np.int64)),
-            *(numbers(), numbers(3), numbers(INSTANCE_CHANNELS)),
-            *(numbers(joints, 3, 3), numbers(10), numbers(kind=np.bool_)),
-            *(numbers(joints, 3), numbers(joints, 3, 3), numbers(joints, 3), numbers(points, 2)),
-            *(numbers(), numbers(places, 2), numbers(places)),
-            *(numbers(3), numbers(kind=np.float64)),
-            *(numbers(joints, 3), numbers(joints, 2), numbers(joints, 2)),
-            numbers(joints, kind=np.bool_),
-            *(numbers(INSTANCE_CHANNELS), numbers(joints), numbers(2)),
-        )
-
-
-class People(ctypes.Structure):
-    _fields_ = tuple((name, POINTER) for name in (*Workspace._fields, "smpl"))
-
-
-#: Finite of src/people.hpp, by the names that an error gives them.
-FINITE = (
-    *("center_heatmap", "camera", "center_instance", "smpl", "rotations"),
-    *("joint_heatmaps", "lifted", "joint_heatmaps_and_instance"),
-)
-
-
-class Job(ctypes.Structure):
-    _fields_ = (
-        ("rules", Rules),
-        ("model", Model),
-        ("geometry", Geometry),
-        ("maps", Maps),
-        ("people", People),
-        ("count", INT),
-        ("finite", ctypes.c_uint8 * len(FINITE)),
-    )
-
-
 class ModelTables:
-    """A network's projectors and lifter, and its body's skeleton, as the kernels read them. Their
-    numbers are taken when it is made, and live as long as it does."""
+    """Their numbers are taken when it is made, and live as long as it does."""
 
     def __init__(self, network: IclMeshNetwork, poser: Poser, rig: KeypointRig) -> None:
         """Raises ValueError for projectors of other layers than branches.projector() has."""
-        projectors = [
-            _projector(one) for one in (network.center_projector, network.joint_projector)
-        ]
+        names = ("center_projector", "joint_projector")
+        projectors = [_projector(getattr(network, name, None)) for name in names]
         tables = (*poser.skeleton_tables, KEYPOINT_JOINT, KEYPOINT_BONE, rig.offsets)
         arrays: list[Array] = [np.ascontiguousarray(table) for table in tables]
         body = Body(*(address(table, table.dtype.type) for table in arrays))
@@ -235,9 +59,9 @@ def _layers(lifter: PoseLifter) -> tuple[Layers, list[npt.NDArray[np.float32]]]:
     packed = [_columns(weights.numpy(), bias.numpy()) for weights, bias in lifter.folded()]
     weights, bias = zip(*packed, strict=True)
     layers = Layers(
-        *((POINTER * _LAYERS)(*map(address, column)) for column in (weights, bias)),
-        (INT * _LAYERS)(*(one.shape[1] for one in weights)),
-        (INT * _LAYERS)(*map(len, bias)),
+        *((POINTER * LAYERS)(*map(address, column)) for column in (weights, bias)),
+        (INT * LAYERS)(*(one.shape[1] for one in weights)),
+        (INT * LAYERS)(*map(len, bias)),
     )
     return layers, [*weights, *bias]
 
@@ -257,7 +81,7 @@ def _columns(
     return np.ascontiguousarray(packed), wide
 
 
-def _projector(projector: nn.Module) -> npt.NDArray[np.float32]:
+def _projector(projector: nn.Module | None) -> npt.NDArray[np.float32]:
     """Weights [3, 64 inputs, 64 outputs] of branches.projector()."""
     layers = list(projector.children()) if isinstance(projector, nn.Sequential) else []
     linear = [layer for layer in layers if isinstance(layer, nn.Linear)]

@@ -1,5 +1,5 @@
 // What icl_find_people and the calls behind it (src/people.cpp) are told and fill, and the kernels that they consist of.
-// The structures are those of icl_mesh/compiled_reader.py, field by field. N people of one image, at most Rules::most.
+// The structures are those of icl_mesh/reader_structures.py, field by field. N people of one image, at most Rules::most.
 #pragma once
 
 #include "native.hpp"

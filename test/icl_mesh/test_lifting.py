@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from icl_mesh import Estimator, compiled_lifter
+from icl_mesh import Estimator
 from icl_mesh.body import BodyModel
 from icl_mesh.body.posing import Poser
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.camera import SquareCamera, project_from_weak
-from icl_mesh.compiled_lifter import CompiledLifter, make_lifter
 from icl_mesh.decoding import Detections, Peaks
 from icl_mesh.evidence import gather_evidence
 from icl_mesh.lifting import (
@@ -62,14 +61,8 @@ def noisy_maps(network: IclMeshNetwork) -> InferenceMaps:
         )
 
 
-Kind = type[HostLifter] | type[CompiledLifter]
-KINDS = pytest.mark.parametrize("kind", [HostLifter, CompiledLifter])
-
-
-def lifter_of(
-    kind: Kind, network: IclMeshNetwork, lifter: PoseLifter, body: BodyModel
-) -> HostLifter | CompiledLifter:
-    return kind(lifter.eval(), Poser(body), KeypointRig(body), network.keypoint_channels)
+def lifter_of(network: IclMeshNetwork, lifter: PoseLifter, body: BodyModel) -> HostLifter:
+    return HostLifter(lifter.eval(), Poser(body), KeypointRig(body), network.keypoint_channels)
 
 
 def trained(lifter: PoseLifter) -> PoseLifter:
@@ -84,13 +77,12 @@ def trained(lifter: PoseLifter) -> PoseLifter:
     return lifter.eval()
 
 
-@KINDS
 @pytest.mark.parametrize("architecture", ["mobilenet_v2", "movenet"])
-def test_a_fresh_lifter_changes_nothing(architecture: str, kind: Kind, body: BodyModel) -> None:
+def test_a_fresh_lifter_changes_nothing(architecture: str, body: BodyModel) -> None:
     network = build_network(architecture, 0.125).eval()
     found = people()
     skeletons = Poser(body).skeletons(found.betas, found.rotations)
-    lift = lifter_of(kind, network, network.add_lifter(), body)
+    lift = lifter_of(network, network.add_lifter(), body)
     lifted, posed = lift(found, noisy_maps(network), CAMERA)
     for name in ("weak", "betas"):
         np.testing.assert_allclose(getattr(lifted, name), getattr(found, name), atol=1e-6)
@@ -98,18 +90,17 @@ def test_a_fresh_lifter_changes_nothing(architecture: str, kind: Kind, body: Bod
     np.testing.assert_allclose(posed.joints, skeletons.joints, atol=1e-5)
 
 
-@KINDS
 @pytest.mark.parametrize("count", [1, 3, 9])
 @pytest.mark.parametrize("architecture", ["mobilenet_v2", "movenet"])
 def test_on_the_host_it_computes_what_the_module_does(
-    architecture: str, count: int, kind: Kind, body: BodyModel
+    architecture: str, count: int, body: BodyModel
 ) -> None:
     """Both passes against the module in float64, without folding."""
     network = build_network(architecture, 0.125).eval()
     lifter, found = trained(network.add_lifter()), people(count)
     poser, rig, maps = Poser(body), KeypointRig(body), noisy_maps(network)
     skeletons = poser.skeletons(found.betas, found.rotations)
-    lifted, posed = lifter_of(kind, network, lifter, body)(found, maps, CAMERA)
+    lifted, posed = lifter_of(network, lifter, body)(found, maps, CAMERA)
 
     joints, keypoints = square_points(skeletons, rig, found.weak, CAMERA)
     evidence = gather_evidence(maps, network.keypoint_channels, found.peaks, joints, keypoints)
@@ -177,24 +168,12 @@ def test_joints_in_the_image_are_those_of_the_training_loss() -> None:
     np.testing.assert_allclose(near[:, 5], joints[:, 5, :2], atol=1e-9)
 
 
-@KINDS
-def test_heatmaps_that_are_not_finite_are_named(kind: Kind, body: BodyModel) -> None:
+def test_heatmaps_that_are_not_finite_are_named(body: BodyModel) -> None:
     network, found = build_network("mobilenet_v2", 0.125).eval(), people()
     maps = noisy_maps(network)
     maps = maps._replace(joint_heatmaps=torch.full_like(maps.joint_heatmaps, torch.nan))
     with pytest.raises(RuntimeError, match="joint_heatmaps"):
-        lifter_of(kind, network, network.add_lifter(), body)(found, maps, CAMERA)
-
-
-def test_the_compiled_lifter_is_taken_where_it_was_built(
-    body: BodyModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    lifter, parts = PoseLifter(), (Poser(body), KeypointRig(body), None)
-    assert isinstance(make_lifter(lifter, *parts), CompiledLifter)
-    monkeypatch.setattr(compiled_lifter, "kernel", lambda *_: None)
-    assert isinstance(make_lifter(lifter, *parts), HostLifter)
-    with pytest.raises(ValueError, match="not installed"):
-        CompiledLifter(lifter, *parts)
+        lifter_of(network, network.add_lifter(), body)(found, maps, CAMERA)
 
 
 @pytest.mark.parametrize(("architecture", "keypoints"), [("mobilenet_v2", 0), ("movenet", 17)])

@@ -1,0 +1,336 @@
+"""People read from maps: by compiled kernels as with numpy and PyTorch, whatever the maps hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from icl_mesh import Estimator
+from icl_mesh.body import BodyModel
+from icl_mesh.camera import Camera
+from icl_mesh.compiled_reader import CompiledReader, make_reader
+from icl_mesh.decoding import decode_maps
+from icl_mesh.lens import Lens
+from icl_mesh.letterbox import Letterbox
+from icl_mesh.network import IclMeshNetwork, InferenceMaps, build_network
+from icl_mesh.people import People
+from icl_mesh.reading import Found, HostReader, Reader, View
+from icl_mesh.stage_clock import StageClock
+
+CPU = torch.device("cpu")
+CAMERA = Camera(580.0, 590.0, 300.5, 250.5, 640, 480)
+BENT = Camera(580.0, 590.0, 300.5, 250.5, 640, 480, lens=Lens("plumb_bob", (0.3, -0.1, 0, 0, 0.1)))
+SIZE = 32
+
+
+def network_of(architecture: str, *, lifted: bool = True) -> IclMeshNetwork:
+    """Random weights; a lifter with running statistics, as after training."""
+    torch.manual_seed(0)
+    network = build_network(architecture, 0.125).eval()
+    if lifted:
+        for name, value in network.add_lifter().eval().state_dict().items():
+            if name.endswith("running_var"):
+                value.uniform_(0.5, 2.0)
+            elif value.is_floating_point():
+                value.normal_(0, 0.04)
+    return network
+
+
+def noisy_maps(network: IclMeshNetwork, size: int = SIZE) -> tuple[InferenceMaps, torch.Tensor]:
+    """Maps with peaks in all places, borders too, some of them people found twice, some equal
+    neighbours; and the map of their SMPL parameters."""
+    generator = torch.Generator().manual_seed(0)
+
+    def noise(channels: int, side: int = size) -> torch.Tensor:
+        return torch.randn(1, channels, side, side, generator=generator)
+
+    joints = noise(24).sigmoid() ** 6
+    features = noise(int(network.backbone.out_channels) + 2, 2 * size)  # type: ignore[arg-type]
+    camera, smpl = noise(3), noise(142)
+    camera[:, 1:] *= 0.5  # most of them in the image
+    if (channels := network.keypoint_channels) is not None:
+        found = features[:, channels.first :]
+        found[:, : channels.keypoints.stop] = found[:, : channels.keypoints.stop].sigmoid() ** 4
+    center = noise(1).sigmoid()
+    center[0, 0, 10, 10:12], center[0, 0, 20, 20:22] = 0.999, 0.998
+    for one in (camera, smpl):
+        one[0, :, 10, 11] = one[0, :, 10, 10]
+    center[0, 0, 0, 0] = center[0, 0, -1, -1] = 0.9999
+    return InferenceMaps(center, joints, camera, noise(64), noise(64), features), smpl
+
+
+def read(
+    reader: Reader,
+    given: tuple[InferenceMaps, torch.Tensor],
+    threshold: float = 0.99,
+    camera: Camera = CAMERA,
+    *,
+    vertices: bool = False,
+) -> Found | None:
+    maps, smpl = given
+
+    def smpl_at(image: np.ndarray, cell: np.ndarray) -> torch.Tensor:
+        return smpl[image, :, cell[:, 1], cell[:, 0]]
+
+    letterbox = Letterbox(camera.width, camera.height, 8 * maps.center_heatmap.shape[-1])
+    view = View(letterbox, camera)
+    return reader(maps, threshold, smpl_at, view, StageClock(CPU, None), vertices=vertices)
+
+
+def people_of(found: Found | None) -> Found:
+    assert found is not None
+    return found
+
+
+def equal(compiled: Found, reference: Found) -> None:
+    for name, mine in compiled._asdict().items():
+        other = getattr(reference, name)
+        if other is None:
+            assert mine is None
+            continue
+        assert (mine.shape, mine.dtype) == (other.shape, np.float32), name
+        # Pixels and metres of people whose depth is anything from 1 mm to 1 km.
+        np.testing.assert_allclose(mine, other, rtol=2e-3, atol=3e-4, err_msg=name)
+
+
+KINDS = {
+    "no lifter": lambda: network_of("mobilenet_v2", lifted=False),
+    "lifter": lambda: network_of("mobilenet_v2"),
+    "lifter and keypoints": lambda: network_of("movenet"),
+}
+
+
+@pytest.fixture(params=KINDS)
+def network(request: pytest.FixtureRequest) -> IclMeshNetwork:
+    return KINDS[request.param]()
+
+
+@pytest.mark.parametrize("threshold", [0.2, 0.9, 0.9985])
+@pytest.mark.parametrize("size", [22, 48])
+def test_the_same_people_are_read(
+    network: IclMeshNetwork,
+    body: BodyModel,
+    size: int,
+    threshold: float,
+    without_library: Callable[[], None],
+) -> None:
+    given = noisy_maps(network, size)
+    compiled = people_of(read(CompiledReader(network, body), given, threshold))
+    without_library()
+    reference = people_of(read(HostReader(network, body, CPU), given, threshold))
+    if threshold == 0.2 and size == 48:
+        assert len(reference.score) > 50  # as many as may be, but for those found twice
+    if network.lifter is not None:
+        plain = decode_maps(
+            given[0], threshold, lambda _, cell: given[1][0, :, cell[:, 1], cell[:, 0]].T
+        )
+        assert np.abs(plain.betas - reference.betas).max() > 0.1
+    equal(compiled, reference)
+    outside = reference.joint_confidence == 0
+    assert outside.any() and not outside.all()
+
+
+@pytest.mark.parametrize("vertices", [False, True])
+@pytest.mark.parametrize(
+    "camera", [CAMERA, BENT, Camera(300, 300, 10, 10, 50, 900)], ids=["pinhole", "lens", "tall"]
+)
+def test_they_are_placed_alike(
+    camera: Camera, body: BodyModel, vertices: bool, without_library: Callable[[], None]
+) -> None:
+    network = network_of("movenet")
+    given = noisy_maps(network)
+    compiled = people_of(
+        read(CompiledReader(network, body), given, camera=camera, vertices=vertices)
+    )
+    without_library()
+    reader = HostReader(network, body, CPU)
+    equal(compiled, people_of(read(reader, given, camera=camera, vertices=vertices)))
+    assert (compiled.vertices_m is not None) == vertices
+
+
+def test_a_lens_is_not_left_out(body: BodyModel) -> None:
+    network = network_of("mobilenet_v2")
+    reader, given = CompiledReader(network, body), noisy_maps(network)
+    bent, straight, again = (
+        people_of(read(reader, given, camera=camera)) for camera in (BENT, CAMERA, BENT)
+    )
+    assert np.abs(bent.translation_m - straight.translation_m).max() > 0.01
+    assert np.abs(bent.bbox_px - straight.bbox_px).max() > 1
+    np.testing.assert_array_equal(bent.translation_m, again.translation_m)
+
+
+# --- surfaces ---
+
+
+def plain(body: BodyModel) -> None:
+    """As it comes: pose directions and weights are sparse."""
+
+
+def without_poses(body: BodyModel) -> None:
+    body.pose_directions = None
+
+
+def dense(body: BodyModel) -> None:
+    """As a licensed SMPL file may be: every joint bends every vertex, which hangs on all joints."""
+    generator = torch.Generator().manual_seed(1)
+    shape = (207, 3 * body.vertex_count)
+    body.pose_directions = 0.003 * torch.randn(shape, generator=generator)
+    weights = torch.rand(body.vertex_count, 24, generator=generator)
+    body.skinning_weights = weights / weights.sum(1, keepdim=True)
+
+
+@pytest.mark.parametrize("change", [plain, without_poses, dense])
+@pytest.mark.parametrize("threshold", [0.9995, 0.9975, 0.9])
+def test_surfaces_are_those_of_torch(
+    change: Callable[[BodyModel], None], threshold: float, without_library: Callable[[], None]
+) -> None:
+    body = BodyModel.load("default")
+    change(body)
+    network = network_of("mobilenet_v2", lifted=False)
+    given = noisy_maps(network)
+    given[0].camera[:, 0] *= 0.2  # metres away
+    reader = CompiledReader(network, body)
+    compiled = people_of(read(reader, given, threshold, vertices=True))
+    boxes = people_of(read(reader, given, threshold)).bbox_px
+    without_library()
+    reference = people_of(read(HostReader(network, body, CPU), given, threshold, vertices=True))
+    assert compiled.vertices_m is not None and reference.vertices_m is not None
+    np.testing.assert_allclose(compiled.vertices_m, reference.vertices_m, rtol=0, atol=2e-5)
+    np.testing.assert_allclose(compiled.bbox_px, reference.bbox_px, rtol=0, atol=1e-2)
+    np.testing.assert_allclose(compiled.bbox_px, boxes, rtol=0, atol=1e-3)
+
+
+# --- what is refused, and what is not kept ---
+
+
+def test_who_is_found_twice_is_one_person(body: BodyModel) -> None:
+    network = network_of("mobilenet_v2")
+    found = people_of(read(CompiledReader(network, body), noisy_maps(network), 0.9975))
+    letterbox = Letterbox(640, 480, 8 * SIZE)
+    cells = (letterbox.square_from_px(found.center_px) + 1) / 2 * SIZE - 0.5
+    cells = [tuple(cell) for cell in np.rint(cells).astype(int).tolist()]
+    assert (10, 10) in cells and (11, 10) not in cells  # in one pose
+    assert (20, 20) in cells and (21, 20) in cells  # in two
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("kind", [CompiledReader, lambda *parts: HostReader(*parts, CPU)])
+@pytest.mark.parametrize(
+    ("name", "named"),
+    [
+        *((one, one) for one in ("center_heatmap", "camera", "smpl", "center_instance")),
+        ("joint_heatmaps", "joint_heatmaps"),
+        ("joint_instance", "joint_heatmaps_and_instance"),
+    ],
+)
+def test_maps_that_are_not_finite_are_named(
+    name: str, named: str, kind: Callable[..., Reader], value: float, body: BodyModel
+) -> None:
+    network = network_of("movenet")
+    maps, smpl = noisy_maps(network)
+    broken = smpl if name == "smpl" else getattr(maps, name)
+    broken[:, 0] = value
+    with pytest.raises(RuntimeError, match=rf"not finite .* in {named}"):
+        read(kind(network, body), (maps, smpl), 0.9)
+
+
+def test_rotations_without_a_direction_are_named(body: BodyModel) -> None:
+    network = network_of("movenet")
+    maps, smpl = noisy_maps(network)
+    smpl[:, 6:12] = 0
+    with pytest.raises(RuntimeError, match=r"not finite .* in rotations"):
+        read(CompiledReader(network, body), (maps, smpl))
+
+
+def test_a_camera_of_another_image_is_refused(body: BodyModel) -> None:
+    network = network_of("mobilenet_v2")
+    view = View(Letterbox(320, 240, 256), CAMERA)
+    maps, smpl = noisy_maps(network)
+    with pytest.raises(ValueError, match="camera is for 640x480 images, the image is 320x240"):
+        CompiledReader(network, body)(
+            *(maps, 0.9, lambda *_: smpl, view, StageClock(CPU, None)), vertices=False
+        )
+
+
+def test_results_last_and_maps_are_read_anew(network: IclMeshNetwork, body: BodyModel) -> None:
+    """The reader's own memory serves image after image, and engines' maps may do so too."""
+    reader, (maps, smpl) = CompiledReader(network, body), noisy_maps(network)
+    first = people_of(read(reader, (maps, smpl), vertices=True))
+    kept = {name: value.copy() for name, value in first._asdict().items()}
+    for one in maps:
+        one.copy_(one.flip(-1))  # in place
+    smpl = smpl.flip(-1)
+    second = people_of(read(reader, (maps, smpl), vertices=True))
+    for name, value in kept.items():
+        np.testing.assert_array_equal(getattr(first, name), value, err_msg=name)
+    assert len(second.score) != len(first.score) or np.abs(second.betas - first.betas).max() > 0.1
+    equal(second, people_of(read(CompiledReader(network, body), (maps, smpl), vertices=True)))
+
+
+@pytest.mark.parametrize("change", [torch.Tensor.double, None])
+def test_maps_of_other_types_and_layouts_are_the_same(
+    change: Callable[[torch.Tensor], torch.Tensor] | None, network: IclMeshNetwork, body: BodyModel
+) -> None:
+    def laid_out(one: torch.Tensor) -> torch.Tensor:
+        return one.contiguous(memory_format=torch.channels_last)
+
+    reader, (maps, smpl) = CompiledReader(network, body), noisy_maps(network)
+    other = InferenceMaps(*map(change or laid_out, maps))
+    for _ in range(2):
+        wanted = people_of(read(CompiledReader(network, body), (maps, smpl)))
+        equal(people_of(read(reader, (other, smpl))), wanted)
+        for one in (*maps, *other):
+            one.copy_(one.flip(-1))
+        smpl = smpl.flip(-1)
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_nobody_is_none(
+    body: BodyModel, compiled: bool, without_library: Callable[[], None]
+) -> None:
+    network = network_of("movenet")
+    if not compiled:
+        without_library()
+    reader = make_reader(network, body, CPU)
+    assert isinstance(reader, CompiledReader) == compiled
+    assert read(reader, noisy_maps(network), 1.0) is None
+
+
+def test_projectors_of_other_layers_are_left_to_torch(body: BodyModel) -> None:
+    network = network_of("mobilenet_v2")
+    network.joint_projector = torch.nn.Sequential(torch.nn.Linear(64, 64))
+    assert isinstance(make_reader(network, body, CPU), HostReader)
+    with pytest.raises(ValueError, match="not a projector that the compiled kernels know"):
+        CompiledReader(network, body)
+
+
+# --- all together ---
+
+
+def test_the_estimator_finds_the_same_people(
+    body: BodyModel, without_library: Callable[[], None]
+) -> None:
+    network = network_of("movenet", lifted=False)
+    torch.nn.init.normal_(network.add_lifter().layers[-1].bias, std=0.02)
+    image = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+
+    def people() -> People:
+        estimator = Estimator(network, body, input_size=96, threshold=0.01)
+        return estimator(image, CAMERA, vertices=True)
+
+    compiled = people()
+    without_library()
+    reference = people()
+    assert len(reference) >= 3
+    turns = [Rotation.from_matrix(one.rotations.reshape(-1, 3, 3)) for one in (compiled, reference)]
+    assert np.rad2deg((turns[0] * turns[1].inv()).magnitude()).max() < 0.2
+    for name, tolerance in {
+        "score": 2e-4, "center_px": 1e-4, "bbox_px": 0.3, "joints_m": 0.02, "vertices_m": 0.02,
+        "joints_px": 0.3, "embedding": 1e-3, "joint_confidence": 5e-3,
+    }.items():  # fmt: skip
+        mine, other = getattr(compiled, name), getattr(reference, name)
+        np.testing.assert_allclose(mine, other, atol=tolerance, err_msg=name)
