@@ -46,7 +46,7 @@ class CompiledReader:
         self._on_cpu = body.template.device.type == "cpu"
         self._surfaces: dict[bool, CompiledSurface] = {}  # by whether it is the mesh
         self._tables = ModelTables(network, self._poser, KeypointRig(body))
-        self._job = Job(model=self._tables.model)
+        self._job = Job(rules=Rules(0.0, *RULES), model=self._tables.model)
         self._at = ctypes.addressof(self._job)
         self._rows = Workspace.empty(self._tables.kinds)
         for name, array in self._rows._asdict().items():
@@ -67,7 +67,7 @@ class CompiledReader:
         job, rows = self._job, self._rows
         if view != self._view:
             job.geometry, self._view = Geometry.of(*view), view
-        job.rules = Rules(threshold, *RULES)
+        job.rules.threshold = threshold
         self._read_from(maps)
         self._find(self._at)
         self._refuse_broken()
@@ -89,7 +89,7 @@ class CompiledReader:
         return Found(
             score=rows.score[:count].copy(),
             center_px=rows.center_px[:count].copy(),
-            bbox_px=boxes,
+            bbox_px=boxes.copy(),
             betas=rows.betas[:count].copy(),
             rotations=rows.rotations[:count].copy(),
             translation_m=rows.translation[:count].copy(),

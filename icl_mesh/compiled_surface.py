@@ -12,6 +12,7 @@ import numpy.typing as npt
 from icl_mesh import native
 from icl_mesh.body import BodyModel
 from icl_mesh.body.surface_tables import SurfaceTables
+from icl_mesh.decoding import MAX_PEOPLE
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -54,14 +55,17 @@ class CompiledSurface:
         tables = _Tables(self._size, *(native.address(one, one.dtype.type) for one in arrays))
         index = native.address(outline, np.int64) if mesh else None
         self._surface = _Surface(tables, index, len(outline))
+        self._is_mesh = mesh
+        self._placed = np.empty((0, self._size, 3), np.float32)
+        self._boxes = np.empty((MAX_PEOPLE, 4), np.float32)
+        self._surface.boxes = native.address(self._boxes)
 
     def __call__(self, job: int, count: int) -> tuple[Floats, Floats]:
         """Vertices [N, V, 3], m, and boxes [N, 4], px, of the N people of a job at this address,
-        which the reader has placed. For a lens, boxes are those of the pinhole beside it."""
-        placed, boxes = (
-            np.empty((count, self._size, 3), np.float32),
-            np.empty((count, 4), np.float32),
-        )
-        self._surface.placed, self._surface.boxes = native.address(placed), native.address(boxes)
+        which the reader has placed. For a lens, boxes are those of the pinhole beside it. A mesh
+        is the caller's to keep; an outline, and the boxes, last until the next call."""
+        if self._is_mesh or count > len(self._placed):
+            self._placed = np.empty((count, self._size, 3), np.float32)
+            self._surface.placed = native.address(self._placed)
         self._call(job, ctypes.addressof(self._surface))
-        return placed, boxes
+        return self._placed[:count], self._boxes[:count]

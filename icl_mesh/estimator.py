@@ -19,7 +19,7 @@ from icl_mesh.engine import Engine, create_engine, parse_engine, resolve_device
 from icl_mesh.engine.device import on_gpu_or_cpu
 from icl_mesh.network import IclMeshNetwork
 from icl_mesh.people import People
-from icl_mesh.preprocessing import preprocess
+from icl_mesh.preprocessing import empty_planes, preprocess
 from icl_mesh.reading import View
 from icl_mesh.stage_clock import StageClock
 from icl_mesh.weights import default_weights_path, load_weights
@@ -60,6 +60,8 @@ class Estimator:
         self.body = body.to(self.engine.device)
         self._read = make_reader(self.network, self.body, self.engine.device)
         self.input_size = input_size
+        # One memory for all images: what is new has to be fetched before it is written.
+        self._planes = None if self.engine.device.type != "cpu" else empty_planes(input_size)
         self.threshold = _checked_threshold(threshold)
         self.weights_version = weights_version
         self.metadata = metadata or {}
@@ -140,7 +142,7 @@ class Estimator:
         """
         threshold = self.threshold if threshold is None else _checked_threshold(threshold)
         clock = StageClock(self.device, times)
-        images, letterbox = preprocess(image, self.input_size, self.device)
+        images, letterbox = preprocess(image, self.input_size, self.device, self._planes)
         camera = camera or Camera.assumed(letterbox.width, letterbox.height)
         letterbox.check(camera)  # before any work is done
         clock.lap("preprocess")
@@ -158,13 +160,9 @@ class Estimator:
         if found is None:
             people = People.empty(camera, self.body, self.weights_version, vertices=vertices)
         else:
-            people = People(
-                **found._asdict(),
-                joint_visible=found.joint_confidence >= VISIBLE_CONFIDENCE,
-                camera=camera,
-                body=self.body,
-                weights_version=self.weights_version,
-            )
+            arrays = found._asdict()
+            arrays["joint_visible"] = found.joint_confidence >= VISIBLE_CONFIDENCE
+            people = People.unchecked(arrays, camera, self.body, self.weights_version)
         clock.lap("decode")
         return people
 

@@ -98,6 +98,19 @@ class People:
         return len(self.score)
 
     @classmethod
+    def unchecked(
+        cls, arrays: Mapping[str, Any], camera: Camera, body: BodyModel, weights_version: str
+    ) -> People:
+        """Of arrays by name, as the constructor takes them, without its checks, which take longer
+        than all else that is done to a frame's arrays here."""
+        people: People = object.__new__(cls)
+        unknown = dict.fromkeys(_OPTIONAL)
+        nobody = np.zeros(len(arrays["score"]), np.bool_)
+        people.__dict__.update(unknown, distance_from_depth=nobody)
+        people.__dict__.update(arrays, camera=camera, body=body, weights_version=weights_version)
+        return people
+
+    @classmethod
     def empty(
         cls, camera: Camera, body: BodyModel, weights_version: str, *, vertices: bool = False
     ) -> People:

@@ -41,10 +41,20 @@ def check_image(image: npt.NDArray[np.uint8]) -> None:
         raise ValueError(f"image is empty: its size is {image.shape[1]}x{image.shape[0]} pixels")
 
 
+def empty_planes(size: int) -> torch.Tensor:
+    """Memory for an image's input on the CPU."""
+    return torch.from_numpy(np.empty((1, 3, size, size), np.float32))
+
+
 def preprocess(
-    image: npt.NDArray[np.uint8], size: int, device: torch.device | str = "cpu"
+    image: npt.NDArray[np.uint8],
+    size: int,
+    device: torch.device | str = "cpu",
+    planes: torch.Tensor | None = None,
 ) -> tuple[torch.Tensor, Letterbox]:
     """RGB uint8 [H, W, 3] -> network input [1, 3, size, size] and the letterbox that made it.
+
+    planes: of empty_planes, which the input may be written to; else it has memory of its own.
 
     On the CPU a compiled kernel does it in one pass (src/letterbox.cpp). Its means are not rounded
     to bytes in between, as those of Letterbox.apply are, which GPUs get and which stands in where
@@ -65,7 +75,8 @@ def preprocess(
     if not backwards and image.strides[1:] != (3, 1):
         image = np.ascontiguousarray(image)
     first_byte = image.__array_interface__["data"][0] - (2 if backwards else 0)
-    planes = torch.from_numpy(np.empty((1, 3, size, size), np.float32))
+    if planes is None:
+        planes = empty_planes(size)
     tones = _TONES_ADDRESS
     row = image.strides[0]
     kernel(first_byte, row, width, height, backwards, planes.data_ptr(), size, *window, tones)

@@ -26,4 +26,9 @@ def count(number: int) -> bytes:
 
 def header(message: Header) -> bytes:
     """A header that starts at a multiple of 4, padded to the next one."""
-    return struct.pack("=iI", message.stamp.sec, message.stamp.nanosec) + string(message.frame_id)
+    return stamp(message) + string(message.frame_id)
+
+
+def stamp(message: Header) -> bytes:
+    """The stamp of a header, at a multiple of 4."""
+    return struct.pack("=iI", message.stamp.sec, message.stamp.nanosec)

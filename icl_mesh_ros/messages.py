@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import functools
 from typing import Any
 
 import numpy as np
@@ -25,17 +26,26 @@ def serialized_humans(tracks: Tracks, header: Header, *, with_vertices: bool = F
     Publisher.publish takes the bytes. Raises ValueError for people without ids.
     """
     people = tracks.people
-    head = (
-        cdr.ENCAPSULATION
-        + cdr.header(header)
-        + cdr.count(people.camera.width)
-        + cdr.count(people.camera.height)
-        + cdr.string(people.body.name)
-        + cdr.string(people.weights_version)
-        + cdr.count(0)
+    camera = people.camera
+    head = cdr.ENCAPSULATION + cdr.stamp(header)
+    head += _head(
+        header.frame_id, camera.width, camera.height, people.body.name, people.weights_version
     )
     columns = human_columns(tracks, with_vertices=with_vertices)
     return with_records(head, Human, columns, len(people))
+
+
+@functools.lru_cache(maxsize=16)
+def _head(frame_id: str, width: int, height: int, body: str, weights_version: str) -> bytes:
+    """What stands between the stamp and the people: the same from image to image."""
+    return (
+        cdr.string(frame_id)
+        + cdr.count(width)
+        + cdr.count(height)
+        + cdr.string(body)
+        + cdr.string(weights_version)
+        + cdr.count(0)
+    )
 
 
 def body_model_message(body: Body, weights_version: str) -> BodyModel:

@@ -53,6 +53,10 @@ ICL_INLINE float* add_kind(
   return std::copy(strength, strength + count, row);
 }
 
+// The weights are more than a core's own caches hold. By itself it fetches too little of them ahead of time: a third of
+// the time is spent waiting.
+constexpr int64_t AHEAD = 128;
+
 // One column of W x + b for PEOPLE rows x -> y, where wanted through a ReLU; rows of both are `step` apart.
 template <int PEOPLE>
 ICL_INLINE void column_of(
@@ -61,6 +65,7 @@ ICL_INLINE void column_of(
   for (Lanes& lanes : sum) lanes = lanes_at(bias);
   for (int64_t i = 0; i < inputs; ++i) {
     const Lanes weight = lanes_at(weights + i * LANES);
+    __builtin_prefetch(weights + (i + AHEAD) * LANES);
     for (int person = 0; person < PEOPLE; ++person) sum[person] += weight * x[person * step + i];
   }
   for (int person = 0; person < PEOPLE; ++person) {

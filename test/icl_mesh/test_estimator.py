@@ -105,6 +105,20 @@ def test_vertices_only_on_request_and_the_same_later(estimator, image) -> None:
     np.testing.assert_allclose(without.mesh_m(), with_vertices.vertices_m, atol=1e-4)
 
 
+def test_people_are_those_of_their_image_and_outlast_the_next(network, body, image) -> None:
+    """Input, maps and people have memory that serves image after image."""
+    estimator = Estimator(network, body, input_size=256, threshold=0.05)
+    other = np.ascontiguousarray(image[::-1, ::2])
+    first = estimator(image, vertices=True)
+    kept = {name: value.copy() for name, value in vars(first).items() if hasattr(value, "copy")}
+    second = estimator(other, vertices=True)
+    for name, value in kept.items():
+        np.testing.assert_array_equal(getattr(first, name), value, err_msg=name)
+    alone = Estimator(network, body, input_size=256, threshold=0.05)(other, vertices=True)
+    np.testing.assert_array_equal(second.joints_px, alone.joints_px)
+    assert len(first) != len(second) or (first.joints_px != second.joints_px).any()
+
+
 def test_nobody(estimator, body, image) -> None:
     people = estimator(image, threshold=0.999, vertices=True)
     assert len(people) == 0

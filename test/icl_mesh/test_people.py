@@ -181,6 +181,17 @@ def test_concatenate(people) -> None:
         People.concatenate((people, other))
 
 
+def test_unchecked_people_have_the_same_fields(people) -> None:
+    arrays = {name: getattr(people, name) for name in _FIELDS}
+    again = People.unchecked(arrays, people.camera, people.body, people.weights_version)
+    assert_equal(again, people)
+    assert vars(again).keys() == vars(people).keys()
+    for name in ("vertices_m", "track_id", "distance_from_depth"):
+        del arrays[name]
+    bare = People.unchecked(arrays, people.camera, people.body, people.weights_version)
+    assert_equal(bare, dataclasses.replace(people, vertices_m=None, track_id=None))
+
+
 def test_wrong_shapes_are_refused(people) -> None:
     with pytest.raises(ValueError, match=r"need bbox_px of float32 \[2, 4\], got float32 \[2, 3\]"):
         dataclasses.replace(people, bbox_px=np.zeros((2, 3), np.float32))
