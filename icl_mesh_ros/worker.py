@@ -11,6 +11,10 @@ from icl_mesh_ros.mailbox import Mailbox
 
 Item = TypeVar("Item")
 
+#: Share of an item's work that may be spent waiting for a newer one. Images that are nearly as old
+#: as a camera's period would make the oldest results: for a few results less, all are fresher.
+PATIENCE = 0.15
+
 
 class FrameWorker(Generic[Item]):
     """Runs ``work(item)`` on the newest item, over and over, in a thread of its own.
@@ -42,12 +46,14 @@ class FrameWorker(Generic[Item]):
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while (item := self.mailbox.take()) is not None:
+        took = 0.0
+        while (item := self.mailbox.take(PATIENCE * took)) is not None:
             started = time.monotonic()
             try:
                 self._work(item)
             except Exception as error:
                 self._on_error(error)
+            took = time.monotonic() - started
             del item  # a full image: not held while waiting for the next one
             pause = started + self._min_period_s() - time.monotonic()
             if pause > 0 and self.mailbox.wait_closed(pause):

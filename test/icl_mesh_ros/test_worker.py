@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from icl_mesh_ros.mailbox import Mailbox
 from icl_mesh_ros.throttle import Throttle
 from icl_mesh_ros.worker import FrameWorker
@@ -21,6 +23,81 @@ def test_a_closed_mailbox_gives_nothing_more():
     mailbox.put(1)
     mailbox.close()
     assert mailbox.take() is None
+
+
+@pytest.fixture
+def steady():
+    """A mailbox with items every 0.1 s, the last one at 0.3 s, and its clock."""
+    now = [0.0]
+    mailbox = Mailbox(lambda: now[0])
+    for item in range(4):
+        now[0] = item * 0.1
+        mailbox.put(item)
+    return mailbox, now
+
+
+def later(call, *arguments):
+    timer = threading.Timer(0.05, call, arguments)
+    timer.start()
+    return timer
+
+
+def test_an_item_that_is_due_is_waited_for(steady):
+    mailbox, now = steady
+    now[0] = 0.38
+    timer = later(mailbox.put, 4)
+    assert mailbox.take(10.0) == 4
+    timer.join()
+
+
+def test_the_wait_for_a_due_item_ends_with_the_mailbox(steady):
+    mailbox, now = steady
+    now[0] = 0.38
+    timer = later(mailbox.close)
+    assert mailbox.take(10.0) is None
+    timer.join()
+
+
+def test_an_item_that_was_due_and_does_not_come_is_given_up(steady):
+    mailbox, now = steady
+    now[0] = 0.38
+    assert mailbox.take(0.03) == 3
+
+
+@pytest.mark.parametrize(
+    ("at", "patience"),
+    [
+        (0.38, 0.01),  # not within the patience
+        (0.34, 3600.0),  # the item at hand is fresher than that
+        (0.41, 3600.0),  # overdue: the camera may have stopped
+    ],
+)
+def test_other_items_are_not_waited_for(steady, at, patience):
+    mailbox, now = steady
+    now[0] = at
+    assert mailbox.take(patience) == 3
+
+
+def test_a_new_rate_is_learnt_at_once(steady):
+    mailbox, now = steady
+    for item, now[0] in ((5, 10.0), (6, 11.0)):
+        mailbox.put(item)
+    now[0] = 11.08  # by the old period it would be due
+    assert mailbox.take(3600.0) == 6
+    now[0] = 11.9
+    mailbox.put(7)
+    timer = later(mailbox.put, 8)
+    now[0] = 12.8
+    assert mailbox.take(3600.0) == 8
+    timer.join()
+
+
+def test_the_first_items_are_taken_at_once():
+    mailbox = Mailbox()
+    mailbox.put(1)
+    assert mailbox.take(3600.0) == 1
+    mailbox.put(2)
+    assert mailbox.take(3600.0) == 2
 
 
 def test_worker_skips_to_the_newest_item_and_survives_errors():
