@@ -9,6 +9,7 @@ addresses are written down once, and three calls do everything.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 
 import torch
 
@@ -71,7 +72,7 @@ class CompiledReader:
         self._read_from(maps)
         self._find(self._at)
         self._refuse_broken()
-        smpl = _on_host(smpl_at(rows.image[: job.count], rows.cell[: job.count]))
+        smpl = smpl_at(rows.image[: job.count], rows.cell[: job.count]).cpu().float().contiguous()
         if job.count == 0:
             return None
         job.people.smpl = smpl.data_ptr()
@@ -123,21 +124,22 @@ class CompiledReader:
         """Have the kernels read from these maps, of one image."""
         if maps is self._maps[0]:
             return
-        read = [_on_host(one) for one in maps[:5]]
+        wanted = list(maps[:5])
+        if self._tables.first is not None:
+            wanted.append(maps.features[:, self._tables.first :])
+        read = on_host(wanted)
         into = self._job.maps
         into.center_heatmap, into.joint_heatmaps, into.camera = (one.data_ptr() for one in read[:3])
-        into.center_instance, into.joint_instance = (one.data_ptr() for one in read[3:])
+        into.center_instance, into.joint_instance = (one.data_ptr() for one in read[3:5])
         into.side = read[0].shape[-1]
-        in_place = all(one is given for one, given in zip(read, maps, strict=False))
-        if self._tables.first is not None:
-            # From a GPU these channels alone come to the host; in any layout.
-            found = maps.features[:, self._tables.first :].to("cpu", torch.float32)
+        for found in read[5:]:  # in any layout
             into.found, into.found_side = found.data_ptr(), found.shape[-1]
             into.found_strides[:] = found.stride()
-            in_place &= found.data_ptr() == maps.features[:, self._tables.first :].data_ptr()
-            read.append(found)
         # Kept alive until all is read. Engines may answer with the same maps ever again, with new
         # numbers in them: where they are read in place, that has been arranged for.
+        in_place = all(
+            one.data_ptr() == given.data_ptr() for one, given in zip(read, wanted, strict=True)
+        )
         self._maps = (maps if in_place else None, read)
 
     def _refuse_broken(self) -> None:
@@ -155,9 +157,15 @@ def make_reader(network: IclMeshNetwork, body: BodyModel, device: torch.device) 
         return HostReader(network, body, device)
 
 
-def _on_host(tensor: torch.Tensor) -> torch.Tensor:
-    """float32 and contiguous; the same tensor where it is so already."""
-    return tensor.to("cpu", torch.float32).contiguous()
+def on_host(maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Maps [1, C, H, W] in float32 on the host, the first five of them contiguous: the same tensors
+    where they are so already, else from a device in a single copy."""
+    if maps[0].device.type == "cpu":
+        plain = [one.float().contiguous() for one in maps[:5]]
+        return [*plain, *(one.float() for one in maps[5:])]
+    sizes = [one.numel() for one in maps]
+    together = torch.cat([one.reshape(-1).float() for one in maps]).cpu().split(sizes)
+    return [one.view(given.shape) for one, given in zip(together, maps, strict=True)]
 
 
 def _placed(rows: Workspace) -> Placed:

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from icl_mesh import Estimator
 from icl_mesh.body import BodyModel
 from icl_mesh.camera import Camera
-from icl_mesh.compiled_reader import CompiledReader, make_reader
+from icl_mesh.compiled_reader import CompiledReader, make_reader, on_host
 from icl_mesh.decoding import decode_maps
 from icl_mesh.lens import Lens
 from icl_mesh.letterbox import Letterbox
@@ -286,6 +286,26 @@ def test_maps_of_other_types_and_layouts_are_the_same(
         for one in (*maps, *other):
             one.copy_(one.flip(-1))
         smpl = smpl.flip(-1)
+
+
+class _Elsewhere(torch.Tensor):
+    """A tensor that says it is on a GPU; what is done with it is done here."""
+
+    device = torch.device("cuda:0")  # type: ignore[assignment]
+
+
+def test_maps_of_a_device_come_in_one_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    maps, _ = noisy_maps(network_of("movenet"))
+    wanted = [*maps[:5], maps.features[:, 3:]]
+    there = [one.contiguous(memory_format=torch.channels_last) for one in wanted]
+    copies = []
+    real = torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda one: copies.append(one) or real(one))
+    found = on_host([one.half().as_subclass(_Elsewhere) for one in there])
+    assert len({one.data_ptr() for one in copies}) == 1
+    for one, other in zip(found, wanted, strict=True):
+        assert one.is_contiguous() and one.dtype == torch.float32
+        torch.testing.assert_close(torch.Tensor(one), other.half().float())
 
 
 @pytest.mark.parametrize("compiled", [True, False])
