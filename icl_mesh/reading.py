@@ -86,20 +86,8 @@ class HostReader:
             self._lifter = HostLifter(network.lifter, self._poser, rig, channels)
 
     @torch.inference_mode()
+    @torch_threads(1)  # the engine takes its own number
     def __call__(
-        self,
-        maps: InferenceMaps,
-        threshold: float,
-        smpl_at: SmplAt,
-        view: View,
-        clock: StageClock,
-        *,
-        vertices: bool,
-    ) -> Found | None:
-        with torch_threads(1):  # the engine takes its own number
-            return self._read(maps, threshold, smpl_at, view, clock, vertices=vertices)
-
-    def _read(
         self,
         maps: InferenceMaps,
         threshold: float,
