@@ -21,14 +21,13 @@ from icl_mesh.boxes import bounding_boxes
 from icl_mesh.compiled_surface import CompiledSurface, Floats
 from icl_mesh.decoding import SmplAt, refuse_broken
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
-from icl_mesh.placement import Placed, place
-from icl_mesh.reader_structures import FINITE, RULES, Geometry, Job, Rules, Workspace
+from icl_mesh.reader_structures import FINITE, RULES, Array, Geometry, Job, Lens, Rules, Workspace
 from icl_mesh.reader_tables import ModelTables
 from icl_mesh.reading import Found, HostReader, Reader, View
 from icl_mesh.stage_clock import StageClock
 
-#: The calls of src/people.cpp, and what they take beside the job.
-_CALLS = (("icl_find_people",), ("icl_fit_people",), ("icl_place_people", native.INT))
+#: Of src/people.cpp; each takes a job.
+_CALLS = ("icl_find_people", "icl_fit_people", "icl_place_people")
 _ALL_FINITE = bytes([1] * len(FINITE))
 
 
@@ -38,8 +37,7 @@ class CompiledReader:
     def __init__(self, network: IclMeshNetwork, body: BodyModel) -> None:
         """network: in evaluation mode. Raises ValueError without the compiled library, and for
         projectors that it does not know."""
-        calls = [native.kernel(name, native.POINTER, *more) for name, *more in _CALLS]
-        found, fitted, placed = calls
+        found, fitted, placed = (native.kernel(name, native.POINTER) for name in _CALLS)
         if found is None or fitted is None or placed is None:
             raise ValueError("the compiled kernels are not installed (icl_mesh.native)")
         self._find, self._fit, self._place = found, fitted, placed
@@ -53,6 +51,7 @@ class CompiledReader:
         for name, array in self._rows._asdict().items():
             setattr(self._job.people, name, native.address(array, array.dtype.type))
         self._view: View | None = None
+        self._lens_tables: tuple[Array, ...] = ()  # where job.lens points to
         self._maps: tuple[InferenceMaps | None, list[torch.Tensor]] = (None, [])
 
     def __call__(
@@ -68,6 +67,7 @@ class CompiledReader:
         job, rows = self._job, self._rows
         if view != self._view:
             job.geometry, self._view = Geometry.of(*view), view
+            job.lens, self._lens_tables = Lens.of(view.camera)
         job.rules.threshold = threshold
         self._read_from(maps)
         self._find(self._at)
@@ -78,10 +78,8 @@ class CompiledReader:
         job.people.smpl = smpl.data_ptr()
         self._fit(self._at)
         self._refuse_broken()
-        count, bent = job.count, view.camera.lens is not None
-        if bent:
-            _place_through_lens(rows.first(count), view)
-        self._place(self._at, bent)
+        count = job.count
+        self._place(self._at)
         self._refuse_broken()
         clock.lap("decode")
         surface, boxes = self._surface_and_boxes(count, view, vertices=vertices)
@@ -108,15 +106,11 @@ class CompiledReader:
         if self._on_cpu:
             if (pose := self._surfaces.get(vertices)) is None:
                 pose = self._surfaces[vertices] = CompiledSurface(self._body, mesh=vertices)
-            surface, boxes = pose(self._at, count)
-            if view.camera.lens is None:
-                return surface, boxes
-            rows = self._rows.first(count)
-        else:
-            rows = self._rows.first(count)
-            pose_there = self._poser.mesh if vertices else self._poser.outline
-            skeletons = Skeletons(rows.joints, rows.world, rows.rest, rows.betas, rows.rotations)
-            surface = pose_there(skeletons, rows.translation).cpu().numpy()
+            return pose(self._at, count)
+        rows = self._rows.first(count)
+        pose_there = self._poser.mesh if vertices else self._poser.outline
+        skeletons = Skeletons(rows.joints, rows.world, rows.rest, rows.betas, rows.rotations)
+        surface = pose_there(skeletons, rows.translation).cpu().numpy()
         outline = surface[:, self._poser.outline_index] if vertices else surface
         return surface, bounding_boxes(view.camera, outline, rows.depth)
 
@@ -166,20 +160,3 @@ def on_host(maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
     sizes = [one.numel() for one in maps]
     together = torch.cat([one.reshape(-1).float() for one in maps]).cpu().split(sizes)
     return [one.view(given.shape) for one, given in zip(together, maps, strict=True)]
-
-
-def _placed(rows: Workspace) -> Placed:
-    return Placed(
-        rows.translation,
-        rows.depth,
-        rows.joints_m,
-        rows.joints_px,
-        rows.joints_square,
-        rows.inside,
-    )
-
-
-def _place_through_lens(rows: Workspace, view: View) -> None:
-    """What icl_place_people does for a pinhole."""
-    for own, values in zip(_placed(rows), place(rows.joints, rows.weak, *view), strict=True):
-        own[:] = values

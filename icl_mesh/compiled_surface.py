@@ -1,5 +1,5 @@
 """Surfaces in their places, and boxes around them, by a compiled function (src/surface.cpp,
-src/boxes.cpp) for the people of a compiled reader."""
+src/placement.cpp) for the people of a compiled reader."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class CompiledSurface:
 
     def __call__(self, job: int, count: int) -> tuple[Floats, Floats]:
         """Vertices [N, V, 3], m, and boxes [N, 4], px, of the N people of a job at this address,
-        which the reader has placed. For a lens, boxes are those of the pinhole beside it. A mesh
-        is the caller's to keep; an outline, and the boxes, last until the next call."""
+        which the reader has placed. A mesh is the caller's to keep; an outline, and the boxes, last
+        until the next call."""
         if self._is_mesh or count > len(self._placed):
             self._placed = np.empty((count, self._size, 3), np.float32)
             self._surface.placed = native.address(self._placed)

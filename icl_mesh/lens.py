@@ -101,6 +101,11 @@ class Lens:
         """Normalised radius up to which the lens moves points outwards, at most tan(89 degrees)."""
         return float(_radial_table(self)[0][-1])
 
+    @property
+    def radial_table(self) -> tuple[Array, Array]:
+        """Radii up to the valid one [M], and what they become, their mean over all directions."""
+        return _radial_table(self)
+
     def _radial_factor(self, squared: Array) -> Array:
         k = self.coefficients
         if self.model == "equidistant":

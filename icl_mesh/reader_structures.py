@@ -20,12 +20,14 @@ from icl_mesh.decoding import (
 )
 from icl_mesh.evidence import SEARCH_CELLS, WINDOW
 from icl_mesh.letterbox import Letterbox
-from icl_mesh.native import INT, POINTER
+from icl_mesh.native import INT, POINTER, address
 from icl_mesh.network.branches import INSTANCE_CHANNELS
 
 #: Of a lifter.
 LAYERS = 4
 _DOUBLE = ctypes.c_double
+#: LensModel of src/lens.hpp; a plumb_bob is a rational polynomial without a denominator.
+_LENS_MODELS = {"plumb_bob": 1, "rational_polynomial": 1, "equidistant": 2}
 
 Array = npt.NDArray[Any]
 
@@ -101,6 +103,34 @@ class Geometry(ctypes.Structure):
             tuple(letterbox.offset.tolist()),
             letterbox.size,
         )
+
+
+class Lens(ctypes.Structure):
+    """Of src/lens.hpp."""
+
+    _fields_ = (
+        ("model", INT),
+        ("k", _DOUBLE * 12),
+        ("valid_radius", _DOUBLE),
+        ("radii", POINTER),
+        ("distorted", POINTER),
+        ("rows", INT),
+    )
+
+    @classmethod
+    def of(cls, camera: Camera) -> tuple[Lens, tuple[Array, ...]]:
+        """Of a camera, and what must be kept for as long as it is used."""
+        if camera.lens is None:
+            return cls(), ()
+        radii, distorted = (np.ascontiguousarray(one) for one in camera.lens.radial_table)
+        return cls(
+            _LENS_MODELS[camera.lens.model],
+            camera.lens.coefficients,
+            camera.lens.valid_radius,
+            address(radii, np.float64),
+            address(distorted, np.float64),
+            len(radii),
+        ), (radii, distorted)
 
 
 class Maps(ctypes.Structure):
@@ -183,6 +213,7 @@ class Job(ctypes.Structure):
         ("rules", Rules),
         ("model", Model),
         ("geometry", Geometry),
+        ("lens", Lens),
         ("maps", Maps),
         ("people", People),
         ("count", INT),

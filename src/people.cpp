@@ -1,6 +1,5 @@
 // icl_mesh/compiled_reader.py: all that happens to an image's people between the network and the surface of their
-// bodies, in two calls, one before the SMPL branch and one behind it, or two where a lens has to be reckoned with in
-// between. A call from Python costs more than most of what is done here.
+// bodies. A call from Python costs more than most of what is done here.
 #include "people.hpp"
 
 #include <algorithm>
@@ -92,10 +91,9 @@ ICL_EXPORT void icl_fit_people(Job* job) {
   if (job->finite.joint_heatmaps) lift(*job);
 }
 
-// Where they are, by icl_fit_people; elsewhere (placed: by their joints_square and inside) only who they are and how
-// surely their joints are seen.
-ICL_EXPORT void icl_place_people(Job* job, int64_t placed) {
-  if (!placed) place(*job);
+// Where they are, who they are, and how surely their joints are seen.
+ICL_EXPORT void icl_place_people(Job* job) {
+  place(*job);
   embed_centers(*job);
   joint_confidence(*job);
   center_pixels(*job);

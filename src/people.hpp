@@ -2,6 +2,7 @@
 // The structures are those of icl_mesh/reader_structures.py, field by field. N people of one image, at most Rules::most.
 #pragma once
 
+#include "lens.hpp"
 #include "native.hpp"
 #include "skeleton.hpp"
 
@@ -65,6 +66,7 @@ struct Job {
   Rules rules;
   Model model;
   Geometry geometry;
+  Lens lens;
   Maps maps;
   People people;
   int64_t count;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -23,7 +24,24 @@ from icl_mesh.stage_clock import StageClock
 
 CPU = torch.device("cpu")
 CAMERA = Camera(580.0, 590.0, 300.5, 250.5, 640, 480)
-BENT = Camera(580.0, 590.0, 300.5, 250.5, 640, 480, lens=Lens("plumb_bob", (0.3, -0.1, 0, 0, 0.1)))
+LENSES = {
+    "plumb_bob": (0.3, -0.1, 0.002, -0.001, 0.1),
+    "plumb_bob that folds back in the image": (-0.6, 0.05, 0.0, 0.0),
+    "rational_polynomial": (0.1, -0.2, 0.001, 0.002, 0.05, 0.02, -0.01, 0.01),
+    "rational_polynomial with a thin prism": (
+        *(0.1, -0.2, 0.001, 0.002, 0.05, 0.02, -0.01, 0.01),
+        *(0.01, -0.02, 0.005, 0.001),
+    ),
+    "equidistant": (0.02, -0.03, 0.01, -0.002),
+}
+
+
+def bent(lens: str) -> Camera:
+    coefficients = LENSES[lens]
+    return dataclasses.replace(CAMERA, lens=Lens(lens.partition(" ")[0], coefficients))
+
+
+BENT = bent("plumb_bob")
 SIZE = 32
 
 
@@ -136,7 +154,9 @@ def test_the_same_people_are_read(
 
 @pytest.mark.parametrize("vertices", [False, True])
 @pytest.mark.parametrize(
-    "camera", [CAMERA, BENT, Camera(300, 300, 10, 10, 50, 900)], ids=["pinhole", "lens", "tall"]
+    "camera",
+    [CAMERA, Camera(300, 300, 10, 10, 50, 900), *map(bent, LENSES)],
+    ids=["pinhole", "tall", *LENSES],
 )
 def test_they_are_placed_alike(
     camera: Camera, body: BodyModel, vertices: bool, without_library: Callable[[], None]
