@@ -23,6 +23,7 @@ import torch  # noqa: E402
 
 from benchmarks.compare import as_markdown, compare_runs, read_run  # noqa: E402
 from benchmarks.engines import measure_engines  # noqa: E402
+from benchmarks.lenses import measure_lenses  # noqa: E402
 from benchmarks.losses import measure_losses  # noqa: E402
 from benchmarks.machine import describe_machine, is_busy  # noqa: E402
 from benchmarks.model import load_model  # noqa: E402
@@ -83,7 +84,8 @@ def main(arguments: list[str] | None = None) -> int:
 def measure(part: str, model: Model, options: argparse.Namespace) -> list[Section]:
     """The tables of one of PARTS."""
     if part == "stages":
-        return measure_stages(model, options.repetitions, options.sizes)
+        stages = measure_stages(model, options.repetitions, options.sizes)
+        return [*stages, measure_lenses(model, options.repetitions)]
     if part == "engines":
         return measure_engines(model, options.repetitions, options.images)
     if part == "losses":

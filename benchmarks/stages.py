@@ -58,12 +58,15 @@ def _product(
     return [(size, image, count) for size in sizes for image in images for count in people]
 
 
-def estimator_case(model: Model, size: int, image: tuple[int, int], people: int) -> Case:
-    """An image through the estimator on the CPU; measures its stages."""
+def estimator_case(
+    model: Model, size: int, image: tuple[int, int], people: int, camera: Camera | None = None
+) -> Case:
+    """An image through the estimator on the CPU; measures its stages. camera: None for the one that
+    is assumed."""
     estimator = planted_estimator(model, size, people)
     width, height = image
     pixels = noise_image(width, height)
-    camera = Camera.assumed(width, height)
+    camera = camera or Camera.assumed(width, height)
     if (found := len(estimator(pixels, camera))) != people:
         raise RuntimeError(f"{people} people were planted, {found} came out: nothing to measure")
 

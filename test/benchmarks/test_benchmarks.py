@@ -1,5 +1,6 @@
 """The benchmarks run and give the rows they should; nothing here looks at a time."""
 
+import dataclasses
 import json
 import sys
 import time
@@ -12,6 +13,7 @@ from benchmarks import stages
 from benchmarks.__main__ import main
 from benchmarks.compare import as_markdown, compare_runs
 from benchmarks.engines import count_gmac, measure_engines
+from benchmarks.lenses import LENSES, measure_lenses
 from benchmarks.losses import check_equal, measure_losses, random_features
 from benchmarks.model import Model, load_model
 from benchmarks.planted import planted_cells, planted_estimator
@@ -22,6 +24,7 @@ from benchmarks.targets import targets_section
 from benchmarks.timing import Spread, in_turns, timed, total
 from benchmarks.workspace import why_no_ros
 from icl_mesh.engine import TorchEngine
+from icl_mesh.lens import LENS_MODELS
 from icl_mesh.network import build_network
 from icl_mesh.stage_clock import STAGES
 from icl_mesh.weights import save_weights
@@ -94,6 +97,14 @@ def test_stages_give_a_row_per_setting(model, monkeypatch):
         assert row.values["resnet50 over this"].median == pytest.approx(ratio)
 
 
+def test_lenses_give_a_row_each(model):
+    small = dataclasses.replace(model, input_size=128)
+    section = measure_lenses(small, 1, people=2)
+    assert [row.case["lens"] for row in section.rows] == list(LENSES)
+    assert set(LENSES) == {"none", *LENS_MODELS}
+    assert section.rows[0].values["both, over those without a lens"].median == 1
+
+
 def test_losses_of_both_ways_are_equal_and_measured():
     torch.manual_seed(0)
     check_equal(build_network("mobilenet_v2", 0.5), random_features(images=3, people=3))
@@ -141,6 +152,7 @@ def test_command_writes_json_and_document(tmp_path, monkeypatch, capsys):
         "baseline",
         "stages",
         "further_person",
+        "lenses",
     ]
     assert run["machine"]["processor"] and run["repetitions"] == 1
     text = document.read_text()
