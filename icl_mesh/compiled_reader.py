@@ -19,8 +19,9 @@ from icl_mesh.body.posing import Poser, Skeletons
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.boxes import bounding_boxes
 from icl_mesh.compiled_surface import CompiledSurface, Floats
-from icl_mesh.decoding import SmplAt, refuse_broken
+from icl_mesh.decoding import JOINT_COUNT, SmplAt, refuse_broken
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
+from icl_mesh.network.branches import CAMERA_CHANNELS, INSTANCE_CHANNELS, SMPL_CHANNELS
 from icl_mesh.reader_structures import FINITE, RULES, Array, Geometry, Job, Lens, Rules, Workspace
 from icl_mesh.reader_tables import ModelTables
 from icl_mesh.reading import Found, HostReader, Reader, View
@@ -28,6 +29,8 @@ from icl_mesh.stage_clock import StageClock
 
 #: Of src/people.cpp; each takes a job.
 _CALLS = ("icl_find_people", "icl_fit_people", "icl_place_people")
+#: Of the maps: the kernels take them at their word.
+_CHANNELS = (1, JOINT_COUNT, CAMERA_CHANNELS, INSTANCE_CHANNELS, INSTANCE_CHANNELS)
 _ALL_FINITE = bytes([1] * len(FINITE))
 
 
@@ -73,6 +76,8 @@ class CompiledReader:
         self._find(self._at)
         self._refuse_broken()
         smpl = smpl_at(rows.image[: job.count], rows.cell[: job.count]).cpu().float().contiguous()
+        if smpl.shape != (job.count, SMPL_CHANNELS):
+            raise ValueError(f"smpl_at gave {list(smpl.shape)} for {job.count} people")
         if job.count == 0:
             return None
         job.people.smpl = smpl.data_ptr()
@@ -118,6 +123,13 @@ class CompiledReader:
         """Have the kernels read from these maps, of one image."""
         if maps is self._maps[0]:
             return
+        side = maps.center_heatmap.shape[-1]
+        for name, one, channels in zip(InferenceMaps._fields, maps, _CHANNELS, strict=False):
+            if one.shape != (1, channels, side, side):
+                raise ValueError(
+                    f"{name} must be of one image, [1, {channels}, {side}, {side}], got "
+                    f"{list(one.shape)}"
+                )
         wanted = list(maps[:5])
         if self._tables.first is not None:
             wanted.append(maps.features[:, self._tables.first :])
@@ -125,7 +137,7 @@ class CompiledReader:
         into = self._job.maps
         into.center_heatmap, into.joint_heatmaps, into.camera = (one.data_ptr() for one in read[:3])
         into.center_instance, into.joint_instance = (one.data_ptr() for one in read[3:5])
-        into.side = read[0].shape[-1]
+        into.side = side
         for found in read[5:]:  # in any layout
             into.found, into.found_side = found.data_ptr(), found.shape[-1]
             into.found_strides[:] = found.stride()

@@ -266,6 +266,21 @@ def test_rotations_without_a_direction_are_named(body: BodyModel) -> None:
         read(CompiledReader(network, body), (maps, smpl))
 
 
+def test_maps_and_bodies_of_other_shapes_are_refused(body: BodyModel) -> None:
+    """The kernels would read beyond them."""
+    network = network_of("movenet")
+    maps, smpl = noisy_maps(network)
+    reader = CompiledReader(network, body)
+    message = r"camera must be of one image, \[1, 3, 32, 32\], got \[1, 2, 32, 32\]"
+    with pytest.raises(ValueError, match=message):
+        read(reader, (maps._replace(camera=maps.camera[:, :2]), smpl))
+    two = InferenceMaps(*(torch.cat((one, one)) for one in maps))
+    with pytest.raises(ValueError, match=r"center_heatmap must be of one image, .* got \[2, 1, 32"):
+        read(reader, (two, smpl))
+    with pytest.raises(ValueError, match=r"smpl_at gave \[\d+, 141\] for \d+ people"):
+        read(reader, (maps, smpl[:, :141]))
+
+
 def test_a_camera_of_another_image_is_refused(body: BodyModel) -> None:
     network = network_of("mobilenet_v2")
     view = View(Letterbox(320, 240, 256), CAMERA)
