@@ -170,5 +170,7 @@ def on_host(maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         plain = [one.float().contiguous() for one in maps[:5]]
         return [*plain, *(one.float() for one in maps[5:])]
     sizes = [one.numel() for one in maps]
-    together = torch.cat([one.reshape(-1).float() for one in maps]).cpu().split(sizes)
-    return [one.view(given.shape) for one, given in zip(together, maps, strict=True)]
+    together = torch.cat([one.reshape(-1).float() for one in maps])
+    # Into pinned memory a GPU writes by itself; PyTorch keeps such memory for the next image.
+    host = torch.empty(together.shape, pin_memory=together.is_cuda).copy_(together)
+    return [one.view(given.shape) for one, given in zip(host.split(sizes), maps, strict=True)]

@@ -12,6 +12,7 @@ import torch
 
 from icl_mesh import native
 from icl_mesh.channel_order import as_stored
+from icl_mesh.device_letterbox import on_device
 from icl_mesh.letterbox import PAD_VALUE, Letterbox
 from icl_mesh.network.normalization import IMAGENET_MEAN, IMAGENET_STD
 
@@ -56,10 +57,11 @@ def preprocess(
 
     planes: of empty_planes, which the input may be written to; else it has memory of its own.
 
-    On the CPU a compiled kernel does it in one pass (src/letterbox.cpp). Its means are not rounded
-    to bytes in between, as those of Letterbox.apply are, which GPUs get and which stands in where
-    the kernel was not built: inputs differ by up to about 2/255 before normalisation, and by more
-    where apply halves a large image first, an approximation that the kernel does without.
+    On the CPU a compiled kernel does it in one pass (src/letterbox.cpp), on a GPU two products
+    (icl_mesh.device_letterbox). Their means are not rounded to bytes in between, as those of
+    Letterbox.apply are, which stands in where the kernel was not built: inputs differ by up to
+    about 2/255 before normalisation, and by more where apply halves a large image first, an
+    approximation that the others do without.
 
     Raises ValueError for anything but an RGB uint8 image with pixels.
     """
@@ -67,9 +69,10 @@ def preprocess(
     height, width = image.shape[:2]
     letterbox, window = _geometry(width, height, size)
     device = torch.device(device) if isinstance(device, str) else device
-    kernel = _kernel() if device.type == "cpu" else None
-    if kernel is None:
-        return normalized_tensor(letterbox.apply(image), device), letterbox
+    if device.type != "cpu":
+        return on_device(letterbox, device, _SCALE, _SHIFT)(image), letterbox
+    if (kernel := _kernel()) is None:
+        return normalized_tensor(letterbox.apply(image)), letterbox
     # A view of BGR begins at its first pixel's last byte. (Turning it back would take longer.)
     backwards = image.strides[1:] == (3, -1)
     if not backwards and image.strides[1:] != (3, 1):
@@ -101,18 +104,9 @@ def _kernel() -> Callable[..., None] | None:
     )
 
 
-def normalized_tensor(
-    square: npt.NDArray[np.uint8], device: torch.device | str = "cpu"
-) -> torch.Tensor:
+def normalized_tensor(square: npt.NDArray[np.uint8]) -> torch.Tensor:
     """RGB uint8 [S, S, 3] -> float32 [1, 3, S, S] with ImageNet's mean and deviation removed."""
-    device = torch.device(device)
-    if device.type == "cpu":
-        return torch.from_numpy(_normalized(square))
-    # Bytes travel to the device before they become floats: a quarter of the traffic.
-    pixels = torch.from_numpy(np.ascontiguousarray(square)).to(device).permute(2, 0, 1)
-    planes = pixels.to(torch.float32, memory_format=torch.contiguous_format)
-    scale, shift = _on_device(device)
-    return planes.mul_(scale).add_(shift)[None]
+    return torch.from_numpy(_normalized(square))
 
 
 def _normalized(square: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -124,11 +118,3 @@ def _normalized(square: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     for plane, target, scale, shift in zip(channels, planes[0], _SCALE, _SHIFT, strict=True):
         cv2.addWeighted(plane, scale, plane, 0.0, shift, dst=target, dtype=cv2.CV_32F)
     return planes
-
-
-@functools.lru_cache(maxsize=4)
-def _on_device(device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """_SCALE and _SHIFT [3, 1, 1] there."""
-    with torch.inference_mode(False):
-        scale, shift = (torch.tensor(values, device=device) for values in (_SCALE, _SHIFT))
-        return scale[:, None, None], shift[:, None, None]

@@ -1,4 +1,5 @@
-"""The compiled letterbox: against weights counted in float64, and against the path without it."""
+"""The compiled letterbox, and that of GPUs: against weights counted in float64, and against the
+path without them."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from icl_mesh import preprocessing
+from icl_mesh.device_letterbox import DeviceLetterbox
 from icl_mesh.letterbox import PAD_VALUE, Letterbox
 from icl_mesh.preprocessing import preprocess
 
@@ -99,6 +101,25 @@ def test_every_number_is_the_mean_that_geometry_says(width, height, size) -> Non
     np.testing.assert_allclose(found[0].numpy(), expected_input(image, size), rtol=0, atol=1e-5)
 
 
+def on_device(image: np.ndarray, size: int) -> torch.Tensor:
+    """What a GPU does, done here."""
+    height, width = image.shape[:2]
+    letterbox = Letterbox(width, height, size)
+    tones = preprocessing._SCALE, preprocessing._SHIFT
+    return DeviceLetterbox(letterbox, torch.device("cpu"), *tones)(image)
+
+
+@pytest.mark.parametrize(("width", "height", "size"), SIZES)
+def test_a_gpu_makes_the_same_means(width, height, size) -> None:
+    image = noise(width, height)
+    found = on_device(image, size)
+    assert found.shape == (1, 3, size, size) and found.dtype == torch.float32
+    assert found.is_contiguous()
+    np.testing.assert_allclose(found[0].numpy(), expected_input(image, size), rtol=0, atol=1e-5)
+    backwards = np.ascontiguousarray(image[..., ::-1])[..., ::-1]
+    assert torch.equal(on_device(backwards, size), found)
+
+
 @pytest.mark.parametrize(("width", "height", "size"), SIZES)
 def test_like_the_path_without_it_but_for_rounding(width, height, size, without_kernel) -> None:
     """To bytes, a few times; from four times as large on, that path halves, which is an
@@ -150,6 +171,13 @@ def test_nothing_outside_of_the_image_counts() -> None:
 def test_the_cpu_by_any_name(device, monkeypatch) -> None:
     monkeypatch.setattr(preprocessing, "normalized_tensor", None)  # the path without the kernel
     assert preprocess(noise(64, 48), 32, device)[0].shape == (1, 3, 32, 32)
+
+
+def test_a_gpu_gets_the_image_as_it_came() -> None:
+    """By preprocess itself, with a device that torch can calculate shapes on."""
+    found, letterbox = preprocess(noise(64, 48), 32, "meta")
+    assert found.shape == (1, 3, 32, 32) and found.device.type == "meta"
+    assert letterbox == Letterbox(64, 48, 32)
 
 
 def test_inputs_are_kept_apart() -> None:
