@@ -26,7 +26,7 @@ class _Tables(ctypes.Structure):
     )
 
 
-class _Surface(ctypes.Structure):
+class Surface(ctypes.Structure):
     """Surface of src/people.hpp."""
 
     _fields_ = (
@@ -54,7 +54,7 @@ class CompiledSurface:
         self._kept = (*arrays, outline)
         tables = _Tables(self._size, *(native.address(one, one.dtype.type) for one in arrays))
         index = native.address(outline, np.int64) if mesh else None
-        self._surface = _Surface(tables, index, len(outline))
+        self._surface = Surface(tables, index, len(outline))
         self._is_mesh = mesh
         self._placed = np.empty((0, self._size, 3), np.float32)
         self._boxes = np.empty((MAX_PEOPLE, 4), np.float32)

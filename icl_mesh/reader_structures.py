@@ -11,17 +11,20 @@ import numpy.typing as npt
 
 from icl_mesh.body.layout import JOINT_COUNT
 from icl_mesh.body.rig import KEYPOINT_JOINT
-from icl_mesh.camera import Camera
+from icl_mesh.camera import MIN_DEPTH_RATIO, Camera
 from icl_mesh.decoding import (
     DUPLICATE_ANGLE_DEG,
     DUPLICATE_CELLS,
     DUPLICATE_SCALE_RATIO,
+    MAX_LOG_SCALE,
     MAX_PEOPLE,
+    SCALE_BASE,
 )
 from icl_mesh.evidence import SEARCH_CELLS, WINDOW
 from icl_mesh.letterbox import Letterbox
 from icl_mesh.native import INT, POINTER, address
 from icl_mesh.network.branches import INSTANCE_CHANNELS
+from icl_mesh.network.lifter import MIN_CENTER, MIN_EVIDENCE, MOST_CAMERA
 
 #: Of a lifter.
 LAYERS = 4
@@ -34,24 +37,21 @@ Array = npt.NDArray[Any]
 
 class Rules(ctypes.Structure):
     _fields_ = (
-        ("threshold", _DOUBLE),
-        ("repeat_cells", _DOUBLE),
-        ("repeat_log_ratio", _DOUBLE),
-        ("repeat_degrees", _DOUBLE),
+        *((name, _DOUBLE) for name in ("threshold", "scale_base", "max_log_scale")),
+        *((name, _DOUBLE) for name in ("repeat_cells", "repeat_log_ratio", "repeat_degrees")),
         ("window", _DOUBLE),
-        ("search_cells", INT),
-        ("most", INT),
+        *((name, _DOUBLE) for name in ("min_evidence", "min_center", "most_camera")),
+        *((name, INT) for name in ("search_cells", "most")),
     )
 
 
 #: All but the threshold, which comes with the image.
 RULES = (
-    DUPLICATE_CELLS,
-    math.log(DUPLICATE_SCALE_RATIO),
-    DUPLICATE_ANGLE_DEG,
+    *(SCALE_BASE, MAX_LOG_SCALE),
+    *(DUPLICATE_CELLS, math.log(DUPLICATE_SCALE_RATIO), DUPLICATE_ANGLE_DEG),
     WINDOW,
-    SEARCH_CELLS,
-    MAX_PEOPLE,
+    *(MIN_EVIDENCE, MIN_CENTER, MOST_CAMERA),
+    *(SEARCH_CELLS, MAX_PEOPLE),
 )
 
 
@@ -90,6 +90,7 @@ class Geometry(ctypes.Structure):
         ("scale", _DOUBLE * 2),
         ("offset", _DOUBLE * 2),
         ("size", _DOUBLE),
+        ("nearest", _DOUBLE),
     )
 
     @classmethod
@@ -102,6 +103,7 @@ class Geometry(ctypes.Structure):
             tuple(letterbox.scale.tolist()),
             tuple(letterbox.offset.tolist()),
             letterbox.size,
+            MIN_DEPTH_RATIO,
         )
 
 

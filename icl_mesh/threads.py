@@ -1,7 +1,8 @@
-"""How many threads PyTorch's operations take."""
+"""How many threads PyTorch's operations take, and numpy's."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,3 +24,10 @@ def torch_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def one_openblas_thread() -> None:
+    """In processes that are started from now on, unless the user has chosen: numpy's OpenBLAS reads
+    it when it is loaded. Its threads spin for some 25 ms after a product, on the cores of the other
+    processes."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from icl_mesh.threads import one_openblas_thread
 from icl_mesh_training.batch import Batch, Sample, collate
 from icl_mesh_training.errors import TrainingStoppedError
 
@@ -157,8 +157,7 @@ def _loader_context() -> multiprocessing.context.BaseContext:
     had run.
     """
     context = multiprocessing.get_context("forkserver")
-    # Read by the server's numpy: OpenBLAS's threads would spin on the cores of other loaders.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    one_openblas_thread()
     context.set_forkserver_preload(["icl_mesh_training.dataset"])
     return context
 

@@ -161,8 +161,8 @@ ICL_INLINE void mean_place(const float* map, const Strided& maps, int64_t x, int
 
 }  // namespace
 
-// heatmaps [B, K, H, W] by `strides` (4, in numbers), of which blocks are searched, so that about search_cells lie along
-// a side; image [N]; points [N, K, 2] in square coordinates; spread [N]: the window's standard deviation there ->
+// heatmaps [B, K, H, W] by `strides` (4, in numbers), of which blocks are searched, so that about search_cells lie
+// along a side; image [N]; points [N, K, 2] in square coordinates; spread [N]: the window's standard deviation there ->
 // places [N, K, 2], strength [N, K], NaN where a map is not finite. The steps: points from one person to the next.
 ICL_EXPORT ICL_CLONES void icl_find_seen(
     const float* heatmaps, const int64_t* strides, int64_t kinds, int64_t height, int64_t width, int64_t search_cells,

@@ -1,11 +1,12 @@
-// Where a body stands that is seen through a lens: icl_mesh.placement.place_bodies, whose steps and constants these are.
+// Where a body stands that is seen through a lens: icl_mesh.placement.place_bodies, whose steps and constants these
+// are.
 #pragma once
 
 #include "people.hpp"
 
 // A point in the camera frame [3] as a pixel; no depth is taken for less than a share of the root's.
 ICL_INLINE Point pixel(const Geometry& g, const Lens& lens, const double* point, double root_depth) {
-  const double inverse = 1 / std::max(point[2], MIN_DEPTH_RATIO * root_depth);
+  const double inverse = 1 / std::max(point[2], g.nearest * root_depth);
   Point ray{point[0] * inverse, point[1] * inverse};
   if (lens.model != PINHOLE) ray = distorted(lens, ray);
   return {g.fx * ray.x + g.cx, g.fy * ray.y + g.cy};
@@ -43,8 +44,8 @@ ICL_INLINE void describe(const Geometry& g, const float* weak, const double* off
   for (int64_t i = 0; i < JOINTS; ++i) {
     const double* offset = offsets + 3 * i;
     const double z = scale * offset[2] / g.focal;
-    const bool near = 1 + z <= MIN_DEPTH_RATIO;
-    const double depth = near ? MIN_DEPTH_RATIO : 1 + z, sinking = near ? 0 : z;
+    const bool near = 1 + z <= g.nearest;
+    const double depth = near ? g.nearest : 1 + z, sinking = near ? 0 : z;
     const double x = scale * aspect_x * offset[0], y = scale * aspect_y * offset[1];
     const Point apart{(x + weak[1] - g.square_px) / depth, (y + weak[2] - g.square_py) / depth};
     described.joints[i] = {g.square_px + apart.x, g.square_py + apart.y};

@@ -9,25 +9,24 @@
 namespace {
 
 constexpr int64_t POINTS = JOINTS + KEYPOINTS, TURNS = 22 * 6;
-constexpr float MIN_EVIDENCE = 0.05f;     // icl_mesh.network.lifter
-constexpr float MIN_CENTER = 0.1f;
-constexpr float MOST_CAMERA = 0.5f;
 
-// What of a square's camera projects people's points: 1 / focal length, principal point.
+// What of a square's camera projects people's points: 1 / focal length, principal point; least depth in shares of the
+// root's.
 struct Camera {
-  float inverse_focal, x, y;
+  float inverse_focal, x, y, nearest;
 
   __attribute__((always_inline)) explicit Camera(const Geometry& of)
       : inverse_focal(static_cast<float>(1 / of.focal)),
         x(static_cast<float>(of.square_px)),
-        y(static_cast<float>(of.square_py)) {}
+        y(static_cast<float>(of.square_py)),
+        nearest(static_cast<float>(of.nearest)) {}
 };
 
 // People's points [24 + 17, 3] by a weak camera (s, tx, ty), in square coordinates [24 + 17, 2].
 ICL_INLINE void project(const float* points, const float* weak, Camera camera, float* square) {
   const float principal[2] = {camera.x, camera.y};
   for (int64_t i = 0; i < POINTS; ++i) {
-    const float depth = std::max(1 + points[3 * i + 2] * weak[0] * camera.inverse_focal, static_cast<float>(MIN_DEPTH_RATIO));
+    const float depth = std::max(1 + points[3 * i + 2] * weak[0] * camera.inverse_focal, camera.nearest);
     for (int axis = 0; axis < 2; ++axis) {
       const float center = principal[axis];
       square[2 * i + axis] = center + (weak[0] * points[3 * i + axis] + weak[1 + axis] - center) / depth;
@@ -41,13 +40,13 @@ ICL_INLINE void in_metres(const float* square, const float* weak, int64_t count,
   }
 }
 
-// A row of LifterInputs.rows: one kind of points.
+// A row of LifterInputs.rows: one kind of points; those seen less than `least` count as not seen.
 ICL_INLINE float* add_kind(
-    float* row, const float* points, const float* strength, const float* flat, int64_t count) {
-  for (int64_t i = 0; i < 2 * count; ++i) row[i] = points[i] * (strength[i / 2] >= MIN_EVIDENCE ? 1.0f : 0.0f);
+    float* row, const float* points, const float* strength, const float* flat, int64_t count, float least) {
+  for (int64_t i = 0; i < 2 * count; ++i) row[i] = points[i] * (strength[i / 2] >= least ? 1.0f : 0.0f);
   row += 2 * count;
   for (int64_t i = 0; i < 2 * count; ++i) {
-    row[i] = (points[i] - flat[i]) * (strength[i / 2] >= MIN_EVIDENCE ? 1.0f : 0.0f);
+    row[i] = (points[i] - flat[i]) * (strength[i / 2] >= least ? 1.0f : 0.0f);
   }
   row += 2 * count;
   return std::copy(strength, strength + count, row);
@@ -121,6 +120,8 @@ ICL_CLONES void lift(Job& job) {
   const float *seen = job.people.seen, *strength = job.people.strength;
   float *rotations = job.people.rotations, *betas = job.people.betas, *weak = job.people.weak;
   float* square = job.people.square;
+  const float min_evidence = static_cast<float>(job.rules.min_evidence);
+  const float min_center = static_cast<float>(job.rules.min_center), most = static_cast<float>(job.rules.most_camera);
   const int64_t places = JOINTS + 2 * kinds;
   const int64_t wide = std::max(layers->inputs[0], *std::max_element(layers->outputs, layers->outputs + 4));
   std::vector<float> room(people * (2 * wide + 3 + 2 * places + TURNS));
@@ -133,11 +134,11 @@ ICL_CLONES void lift(Job& job) {
       float flat[2 * POINTS];
       in_metres(square + n * 2 * POINTS, first + 3 * n, POINTS, flat);
       const float *own = metres + 2 * places * n, *sure = strength + places * n;
-      float* row = add_kind(x + n * wide, own, sure, flat, JOINTS);
-      row = add_kind(row, own + 2 * JOINTS, sure + JOINTS, flat + 2 * JOINTS, kinds);
+      float* row = add_kind(x + n * wide, own, sure, flat, JOINTS, min_evidence);
+      row = add_kind(row, own + 2 * JOINTS, sure + JOINTS, flat + 2 * JOINTS, kinds, min_evidence);
       const float *regressed = own + 2 * (JOINTS + kinds), *center = sure + JOINTS + kinds;
       for (int64_t i = 0; i < 2 * kinds; ++i) {
-        *row++ = (regressed[i] - flat[2 * JOINTS + i]) * (center[0] >= MIN_CENTER ? 1.0f : 0.0f);
+        *row++ = (regressed[i] - flat[2 * JOINTS + i]) * (center[0] >= min_center ? 1.0f : 0.0f);
       }
       if (kinds) *row++ = center[0];
       for (int64_t i = 0; i < TURNS; ++i) {  // the first two columns of each matrix, one after the other
@@ -160,7 +161,7 @@ ICL_CLONES void lift(Job& job) {
       for (int64_t i = 0; i < BETAS; ++i) betas[n * BETAS + i] += change[TURNS + i];
       float* own = weak + 3 * n;
       float moved[3];
-      for (int i = 0; i < 3; ++i) moved[i] = MOST_CAMERA * std::tanh(change[TURNS + BETAS + i] / MOST_CAMERA);
+      for (int i = 0; i < 3; ++i) moved[i] = most * std::tanh(change[TURNS + BETAS + i] / most);
       for (int axis = 0; axis < 2; ++axis) own[1 + axis] += own[0] * moved[1 + axis];
       own[0] *= std::exp(moved[0]);
       const Skeleton posed = skeleton_of(job.people, n);

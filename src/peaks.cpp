@@ -11,8 +11,6 @@ namespace {
 constexpr int64_t REACH = 2;  // PEAK_WINDOW is 5: so many cells to each side
 constexpr int64_t REGRESSED = 22, SMPL = 6 * REGRESSED + BETAS;
 constexpr int64_t INSTANCE = 64;  // channels
-constexpr float MAX_LOG_SCALE = 80;
-constexpr double SCALE_BASE = 1.1;
 
 // A cell that reaches the threshold and is the largest of its neighbourhood; equal neighbours are all peaks.
 ICL_INLINE bool is_peak(const float* map, int64_t height, int64_t width, int64_t y, int64_t x) {
@@ -60,8 +58,8 @@ ICL_CLONES void read_people(Job& job) {
     float* weak = people.weak + 3 * n;
     for (int64_t c = 0; c < 3; ++c) weak[c] = maps.camera[c * cells + at];
     job.finite.camera &= all_finite(weak, 3);
-    const float log_scale = std::clamp(weak[0], -MAX_LOG_SCALE, MAX_LOG_SCALE);
-    weak[0] = static_cast<float>(std::pow(SCALE_BASE, static_cast<double>(log_scale)));
+    const double most = job.rules.max_log_scale, log_scale = std::clamp(static_cast<double>(weak[0]), -most, most);
+    weak[0] = static_cast<float>(std::pow(job.rules.scale_base, log_scale));
     float* features = people.center_instance + INSTANCE * n;
     for (int64_t c = 0; c < INSTANCE; ++c) features[c] = maps.center_instance[c * cells + at];
     job.finite.center_instance &= all_finite(features, INSTANCE);

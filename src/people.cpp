@@ -104,3 +104,9 @@ ICL_EXPORT void icl_place_surfaces(const Job* job, const Surface* surface) {
   place_surfaces(*job, surface->tables, surface->placed);
   boxes_around(*job, *surface);
 }
+
+// sizeof Job and Surface: Python's structures must be as long.
+ICL_EXPORT void icl_structure_sizes(int64_t* sizes) {
+  sizes[0] = sizeof(Job);
+  sizes[1] = sizeof(Surface);
+}

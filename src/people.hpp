@@ -1,16 +1,19 @@
-// What icl_find_people and the calls behind it (src/people.cpp) are told and fill, and the kernels that they consist of.
-// The structures are those of icl_mesh/reader_structures.py, field by field. N people of one image, at most Rules::most.
+// What icl_find_people and the calls behind it (src/people.cpp) are told and fill, and the kernels that they consist
+// of. The structures are those of icl_mesh/reader_structures.py, field by field. N people of one image, at most
+// Rules::most.
 #pragma once
 
 #include "lens.hpp"
 #include "native.hpp"
 #include "skeleton.hpp"
 
+// Constants of the Python modules, and the least score of a person.
 struct Rules {
-  double threshold;                                           // least score of a person
-  double repeat_cells, repeat_log_ratio, repeat_degrees;      // who is found twice: icl_mesh/decoding.py
-  double window;                                              // icl_mesh/evidence.py: WINDOW, SEARCH_CELLS
-  int64_t search_cells, most;
+  double threshold, scale_base, max_log_scale;            // icl_mesh/decoding.py; this and the next:
+  double repeat_cells, repeat_log_ratio, repeat_degrees;  // who is found twice
+  double window;                                          // icl_mesh/evidence.py
+  double min_evidence, min_center, most_camera;           // icl_mesh/network/lifter.py
+  int64_t search_cells, most;                             // icl_mesh/evidence.py; people
 };
 
 // The lifter's layers, with batch norms folded.
@@ -34,6 +37,7 @@ struct Geometry {
   double fx, fy, cx, cy, width, height;                      // pixels
   double square_fx, square_fy, square_px, square_py, focal;  // SquareCamera
   double scale[2], offset[2], size;                          // Letterbox
+  double nearest;                                            // MIN_DEPTH_RATIO of icl_mesh/camera.py
 };
 
 // InferenceMaps of one image: [C, side, side]; found: the features' channels from KeypointChannels::first on.
@@ -93,8 +97,6 @@ struct Surface {
   int64_t points;
   float *placed, *boxes;  // [N, V, 3], m; [N, 4], px
 };
-
-constexpr double MIN_DEPTH_RATIO = 0.2;  // icl_mesh.camera
 
 // The steps, in this order; each reads what those before it have filled.
 void read_people(Job& job);  // peaks, and what the maps hold there; sets count

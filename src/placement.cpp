@@ -74,7 +74,7 @@ ICL_CLONES void boxes_around(const Job& job, const Surface& surface) {
   const double last[4] = {g.width - 1, g.height - 1, g.width - 1, g.height - 1};
   for (int64_t n = 0; n < job.count; ++n) {
     const float* own = surface.placed + 3 * n * surface.tables.vertices;
-    const double nearest = MIN_DEPTH_RATIO * job.people.depth[n];
+    const double nearest = g.nearest * job.people.depth[n];
     double ends[4] = {far, far, -far, -far};
     for (int64_t first = 0; first < surface.points; first += AT_ONCE) {
       const int64_t count = std::min(AT_ONCE, surface.points - first);

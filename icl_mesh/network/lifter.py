@@ -26,7 +26,7 @@ PASSES = 2
 _DROPOUT = 0.1
 _OUTPUTS = ROTATIONS * 6 + BETAS + 3
 #: The camera changes by at most this: the logarithm of its scale, and metres.
-_MOST = 0.5
+MOST_CAMERA = 0.5
 
 
 class LifterInputs(NamedTuple):
@@ -117,7 +117,7 @@ class PoseLifter(nn.Module):
         return Lifted(
             matrix_from_6d(sixd + turns.reshape(sixd.shape)),
             betas + shape,
-            _MOST * torch.tanh(camera / _MOST),
+            MOST_CAMERA * torch.tanh(camera / MOST_CAMERA),
         )
 
     def folded(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
@@ -148,4 +148,4 @@ def split_outputs(out: Any) -> tuple[Any, Any, Any]:
 
 def bounded_camera(change: np.ndarray) -> np.ndarray:
     """The camera's part of split_outputs [N, 3], on the host, within its bound."""
-    return np.asarray(_MOST * np.tanh(change / _MOST))
+    return np.asarray(MOST_CAMERA * np.tanh(change / MOST_CAMERA))

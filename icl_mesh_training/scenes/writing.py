@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from icl_mesh.body import BodyModel
 from icl_mesh.files import write_atomically
+from icl_mesh.threads import one_openblas_thread
 from icl_mesh_training.scenes.generator import SceneAssets, SceneGenerator, encode_jpeg
 from icl_mesh_training.scenes.labels import SceneLabels
 from icl_mesh_training.scenes.occluding import TOLERANCE
@@ -148,9 +149,7 @@ def _run(
         return
     # a fresh process each: OpenGL contexts do not survive a fork
     context = multiprocessing.get_context("spawn")
-    # numpy's OpenBLAS reads it when it is loaded. Its threads spin for some 25 ms after a product,
-    # on the core of the next process: scenes took 1.7 times as long.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    one_openblas_thread()  # else scenes took 1.7 times as long
     with context.Pool(min(processes, len(tasks)), _start, (folder, job)) as pool:
         done = pool.imap(write, tasks, chunksize=1)
         for _ in tqdm(done, total=len(tasks), unit=unit, disable=not progress):

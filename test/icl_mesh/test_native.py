@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from icl_mesh import native
+from icl_mesh.compiled_surface import Surface
+from icl_mesh.reader_structures import Job
 
 
 @pytest.fixture
@@ -53,3 +55,11 @@ def test_arrays_that_a_kernel_cannot_read_are_refused() -> None:
         with pytest.raises(ValueError, match="contiguous array of float32"):
             native.address(wrong)
     assert isinstance(native.library(), ctypes.CDLL)  # scripts/setup builds it
+
+
+def test_structures_are_as_long_on_both_sides() -> None:
+    call = native.kernel("icl_structure_sizes", native.POINTER)
+    assert call is not None
+    sizes = np.zeros(2, np.int64)
+    call(native.address(sizes, np.int64))
+    assert sizes.tolist() == [ctypes.sizeof(Job), ctypes.sizeof(Surface)]
