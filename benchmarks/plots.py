@@ -82,7 +82,7 @@ def _engines(axes: Any, section: Section) -> None:
 
 
 def _age(axes: Any, section: Section) -> None:
-    """Age of images when their people arrive, over the rate of the camera."""
+    """Age of images when their people are published, over the rate of the camera."""
     rates = [float(row.case["camera (Hz)"]) for row in section.rows]
     for column in ("age, median (ms)", "age, 95 % (ms)", "bound (ms)"):
         axes.plot(rates, [row.values[column].median for row in section.rows], "o-", label=column)

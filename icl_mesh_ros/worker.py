@@ -13,7 +13,7 @@ Item = TypeVar("Item")
 
 #: Share of an item's work that may be spent waiting for a newer one. Images that are nearly as old
 #: as a camera's period would make the oldest results: for a few results less, all are fresher.
-PATIENCE = 0.15
+PATIENCE = 0.25
 
 
 class FrameWorker(Generic[Item]):
