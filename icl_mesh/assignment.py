@@ -18,6 +18,7 @@ from scipy.optimize import linear_sum_assignment
 from icl_mesh import motion
 from icl_mesh.appearance import SURE_WEIGHT, Looks, color_distances
 from icl_mesh.camera import MIN_DEPTH_RATIO
+from icl_mesh.compiled_lens import compiled_lens
 from icl_mesh.motion import ERRORS, Array, Motion
 from icl_mesh.native import INT, POINTER, address, kernel
 from icl_mesh.people import FloatArray, People
@@ -105,13 +106,13 @@ def _costs_compiled(
     shape = len(tracks.people), len(people)
     cost, distance = np.empty(shape), np.empty(shape)
     camera, unseen = people.camera, tracks.unseen_s / EMBEDDING_HALF_LIFE_S
-    shift = None if camera.lens is None else _shifts(tracks, people)
+    lens = compiled_lens(camera.lens)
     before, old = _side(tracks.people, tracks.looks)
     now, new = _side(people, looks)
     compiled(
         address(tracks.filters.mean, np.float64),
         address(tracks.filters.covariance, np.float64),
-        None if shift is None else address(shift, np.float64),
+        lens.address,
         camera.fx,
         camera.fy,
         address(unseen, np.float64),
@@ -126,7 +127,7 @@ def _costs_compiled(
         address(cost, np.float64),
         address(distance, np.float64),
     )
-    del before, now  # the kernel has read them
+    del before, now, lens  # the kernel has read them
     return cost, distance
 
 

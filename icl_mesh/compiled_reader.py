@@ -18,11 +18,12 @@ from icl_mesh.body import BodyModel
 from icl_mesh.body.posing import Poser, Skeletons
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.boxes import bounding_boxes
+from icl_mesh.compiled_lens import compiled_lens
 from icl_mesh.compiled_surface import CompiledSurface, Floats
 from icl_mesh.decoding import JOINT_COUNT, SmplAt, refuse_broken
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
 from icl_mesh.network.branches import CAMERA_CHANNELS, INSTANCE_CHANNELS, SMPL_CHANNELS
-from icl_mesh.reader_structures import FINITE, RULES, Array, Geometry, Job, Lens, Rules, Workspace
+from icl_mesh.reader_structures import FINITE, RULES, Geometry, Job, Rules, Workspace
 from icl_mesh.reader_tables import ModelTables
 from icl_mesh.reading import Found, HostReader, Reader, View
 from icl_mesh.stage_clock import StageClock
@@ -54,7 +55,7 @@ class CompiledReader:
         for name, array in self._rows._asdict().items():
             setattr(self._job.people, name, native.address(array, array.dtype.type))
         self._view: View | None = None
-        self._lens_tables: tuple[Array, ...] = ()  # where job.lens points to
+        self._lens = compiled_lens(None)  # whose table job.lens points to
         self._maps: tuple[InferenceMaps | None, list[torch.Tensor]] = (None, [])
 
     def __call__(
@@ -70,7 +71,8 @@ class CompiledReader:
         job, rows = self._job, self._rows
         if view != self._view:
             job.geometry, self._view = Geometry.of(*view), view
-            job.lens, self._lens_tables = Lens.of(view.camera)
+            self._lens = compiled_lens(view.camera.lens)
+            job.lens = self._lens.structure
         job.rules.threshold = threshold
         self._read_from(maps)
         self._find(self._at)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from icl_mesh.body.layout import JOINT_COUNT
 from icl_mesh.body.rig import KEYPOINT_JOINT
 from icl_mesh.camera import MIN_DEPTH_RATIO, Camera
+from icl_mesh.compiled_lens import LensStructure
 from icl_mesh.decoding import (
     DUPLICATE_ANGLE_DEG,
     DUPLICATE_CELLS,
@@ -22,15 +23,13 @@ from icl_mesh.decoding import (
 )
 from icl_mesh.evidence import SEARCH_CELLS, WINDOW
 from icl_mesh.letterbox import Letterbox
-from icl_mesh.native import INT, POINTER, address
+from icl_mesh.native import INT, POINTER
 from icl_mesh.network.branches import INSTANCE_CHANNELS
 from icl_mesh.network.lifter import MIN_CENTER, MIN_EVIDENCE, MOST_CAMERA
 
 #: Of a lifter.
 LAYERS = 4
 _DOUBLE = ctypes.c_double
-#: LensModel of src/lens.hpp; a plumb_bob is a rational polynomial without a denominator.
-_LENS_MODELS = {"plumb_bob": 1, "rational_polynomial": 1, "equidistant": 2}
 
 Array = npt.NDArray[Any]
 
@@ -105,34 +104,6 @@ class Geometry(ctypes.Structure):
             letterbox.size,
             MIN_DEPTH_RATIO,
         )
-
-
-class Lens(ctypes.Structure):
-    """Of src/lens.hpp."""
-
-    _fields_ = (
-        ("model", INT),
-        ("k", _DOUBLE * 12),
-        ("valid_radius", _DOUBLE),
-        ("radii", POINTER),
-        ("distorted", POINTER),
-        ("rows", INT),
-    )
-
-    @classmethod
-    def of(cls, camera: Camera) -> tuple[Lens, tuple[Array, ...]]:
-        """Of a camera, and what must be kept for as long as it is used."""
-        if camera.lens is None:
-            return cls(), ()
-        radii, distorted = (np.ascontiguousarray(one) for one in camera.lens.radial_table)
-        return cls(
-            _LENS_MODELS[camera.lens.model],
-            camera.lens.coefficients,
-            camera.lens.valid_radius,
-            address(radii, np.float64),
-            address(distorted, np.float64),
-            len(radii),
-        ), (radii, distorted)
 
 
 class Maps(ctypes.Structure):
@@ -215,7 +186,7 @@ class Job(ctypes.Structure):
         ("rules", Rules),
         ("model", Model),
         ("geometry", Geometry),
-        ("lens", Lens),
+        ("lens", LensStructure),
         ("maps", Maps),
         ("people", People),
         ("count", INT),

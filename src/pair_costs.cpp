@@ -1,4 +1,5 @@
 // What it costs to take a detection for a track, for all pairs: icl_mesh/assignment.py says what the parts mean.
+#include "lens.hpp"
 #include "measurement.hpp"
 
 namespace {
@@ -19,12 +20,13 @@ struct Side {
 
 ICL_INLINE double diagonal(const float* box) { return std::hypot(double(box[2]) - box[0], double(box[3]) - box[1]); }
 
-// How far the pelvis of a track has moved in the image of a pinhole since it was seen: icl_mesh.camera's
-// project_bodies of a body's own root. before: m; now: m.
-ICL_INLINE void pinhole_shift(const float* before, const double* now, const double* focal, double nearest, double* px) {
-  const double old_depth = before[2], old_inverse = 1.0 / std::max(old_depth, nearest * old_depth);
-  const double inverse = 1.0 / std::max(now[2], nearest * now[2]);
-  for (int i = 0; i < 2; ++i) px[i] = focal[i] * (now[i] * inverse - before[i] * old_inverse);
+// Where a pelvis at this place, m, lies in normalised coordinates of the image: icl_mesh.camera's project_bodies of a
+// body's own root.
+template <typename Number>
+ICL_INLINE Point image_of(const Lens& lens, const Number* place, double nearest) {
+  const double depth = place[2], inverse = 1.0 / std::max(depth, nearest * depth);
+  const Point ray{place[0] * inverse, place[1] * inverse};
+  return lens.model == PINHOLE ? ray : distorted(lens, ray);
 }
 
 // |centre, moved by so much, - other centre| in units of the larger box's diagonal, at most 1.
@@ -65,13 +67,12 @@ ICL_INLINE double color_cost(const Side& tracks, int64_t t, const Side& people, 
 }  // namespace
 
 // cost [T, N], and squared Mahalanobis distance [T, N]. mean [T, 6], covariance [T, 6, 6]: the tracks' filters.
-// shift [T, 2]: how far each pelvis has moved in the image since it was seen, px; null for a pinhole of these focal
-// lengths, px. unseen [T]: half-lives since then.
+// lens and focal lengths, px: the people's camera. unseen [T]: half-lives since a track was seen.
 // measured bool [N]: whose distance a depth image gave.
 ICL_EXPORT ICL_CLONES void icl_pair_costs(
     const double* mean,
     const double* covariance,
-    const double* shift,
+    const Lens* lens,
     double focal_x,
     double focal_y,
     const double* unseen,
@@ -85,14 +86,10 @@ ICL_EXPORT ICL_CLONES void icl_pair_costs(
     double color_weight,
     double* cost,
     double* distance) {
-  const double focal[2] = {focal_x, focal_y};
   for (int64_t t = 0; t < track_count; ++t) {
-    double moved[2];
-    if (shift == nullptr) {
-      pinhole_shift(tracks->joints + 3 * JOINTS * t, mean + 6 * t, focal, settings->nearest, moved);
-    } else {
-      std::copy(shift + 2 * t, shift + 2 * t + 2, moved);
-    }
+    const Point before = image_of(*lens, tracks->joints + 3 * JOINTS * t, settings->nearest);
+    const Point now = image_of(*lens, mean + 6 * t, settings->nearest);
+    const double moved[2] = {focal_x * (now.x - before.x), focal_y * (now.y - before.y)};
     const double size = diagonal(tracks->box + 4 * t), fresh = std::exp2(-unseen[t]);
     for (int64_t n = 0; n < people_count; ++n) {
       double position[3], error[9], solved[3], squared = 0;
