@@ -41,11 +41,11 @@ ICL_CLONES void read_people(Job& job) {
   const Maps& maps = job.maps;
   const People& people = job.people;
   const int64_t side = maps.side, cells = side * side;
-  const float* map = maps.center_heatmap;
+  const float *map = maps.center_heatmap, threshold = static_cast<float>(job.rules.threshold);
   job.finite.center_heatmap = all_finite(map, cells);
   std::vector<int64_t> peaks;
   for (int64_t at = 0; at < cells; ++at) {
-    if (map[at] >= job.rules.threshold && is_peak(map, side, side, at / side, at % side)) peaks.push_back(at);
+    if (map[at] >= threshold && is_peak(map, side, side, at / side, at % side)) peaks.push_back(at);
   }
   std::stable_sort(peaks.begin(), peaks.end(), [map](int64_t a, int64_t b) { return map[a] > map[b]; });
   job.count = std::min<int64_t>(peaks.size(), job.rules.most);

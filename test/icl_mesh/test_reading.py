@@ -224,6 +224,21 @@ def test_surfaces_are_those_of_torch(
     np.testing.assert_allclose(compiled.bbox_px, boxes, rtol=0, atol=1e-3)
 
 
+@pytest.mark.parametrize("threshold", [0.9, 0.2])  # rounded down and up to float32
+def test_who_just_reaches_the_threshold_is_there(
+    threshold: float, body: BodyModel, without_library: Callable[[], None]
+) -> None:
+    network = network_of("mobilenet_v2")
+    maps, smpl = noisy_maps(network)
+    maps.center_heatmap.zero_()
+    maps.center_heatmap[0, 0, 7, 5] = threshold
+    maps.center_heatmap[0, 0, 20, 9] = float(np.nextafter(np.float32(threshold), np.float32(0)))
+    compiled = people_of(read(CompiledReader(network, body), (maps, smpl), threshold))
+    without_library()
+    equal(compiled, people_of(read(HostReader(network, body, CPU), (maps, smpl), threshold)))
+    assert len(compiled.score) == 1
+
+
 # --- what is refused, and what is not kept ---
 
 
