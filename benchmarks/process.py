@@ -34,8 +34,6 @@ SECONDS_PER_RATE = 6.0
 FIRST_RESULT_TIMEOUT_S = 120.0
 #: Left out at the begin of each rate, s.
 SETTLE_S = 1.0
-
-
 #: What the node's diagnostics call the median time of a stage.
 STAGE = "(ms), median"
 

@@ -17,7 +17,6 @@ from icl_mesh import native
 from icl_mesh.body import BodyModel
 from icl_mesh.body.posing import Poser, Skeletons
 from icl_mesh.body.rig import KeypointRig
-from icl_mesh.boxes import bounding_boxes
 from icl_mesh.compiled_lens import compiled_lens
 from icl_mesh.compiled_surface import CompiledSurface, Floats
 from icl_mesh.decoding import JOINT_COUNT, SmplAt, refuse_broken
@@ -25,7 +24,7 @@ from icl_mesh.network import IclMeshNetwork, InferenceMaps
 from icl_mesh.network.branches import CAMERA_CHANNELS, INSTANCE_CHANNELS, SMPL_CHANNELS
 from icl_mesh.reader_structures import FINITE, RULES, Geometry, Job, Rules, Workspace
 from icl_mesh.reader_tables import ModelTables
-from icl_mesh.reading import Found, HostReader, Reader, View
+from icl_mesh.reading import Found, HostReader, Reader, View, surface_and_boxes
 from icl_mesh.stage_clock import StageClock
 
 #: Of src/people.cpp; each takes a job.
@@ -115,11 +114,10 @@ class CompiledReader:
                 pose = self._surfaces[vertices] = CompiledSurface(self._body, mesh=vertices)
             return pose(self._at, count)
         rows = self._rows.first(count)
-        pose_there = self._poser.mesh if vertices else self._poser.outline
         skeletons = Skeletons(rows.joints, rows.world, rows.rest, rows.betas, rows.rotations)
-        surface = pose_there(skeletons, rows.translation).cpu().numpy()
-        outline = surface[:, self._poser.outline_index] if vertices else surface
-        return surface, bounding_boxes(view.camera, outline, rows.depth)
+        return surface_and_boxes(
+            self._poser, skeletons, rows.translation, rows.depth, view.camera, mesh=vertices
+        )
 
     def _read_from(self, maps: InferenceMaps) -> None:
         """Have the kernels read from these maps, of one image."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +14,10 @@ from icl_mesh.native import INT, POINTER, address
 from icl_mesh.network import IclMeshNetwork
 from icl_mesh.network.branches import INSTANCE_CHANNELS
 from icl_mesh.network.lifter import PASSES, PoseLifter
-from icl_mesh.reader_structures import LAYERS, Body, Layers, Model
+from icl_mesh.reader_structures import LAYERS, Array, Body, Layers, Model
 
 #: Outputs of a layer that are summed at once (LANES of src/native.hpp).
 _COLUMN = 16
-
-Array = npt.NDArray[Any]
 
 
 class ModelTables:

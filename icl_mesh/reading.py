@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from icl_mesh.body import BodyModel
-from icl_mesh.body.posing import Poser
+from icl_mesh.body.posing import Poser, Skeletons
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.boxes import bounding_boxes
 from icl_mesh.camera import Camera
@@ -118,11 +118,9 @@ class HostReader:
         )
         check_finite(joint_heatmaps_and_instance=confidence)
         clock.lap("decode")
-        pose = self._poser.mesh if vertices else self._poser.outline
-        surface = pose(skeletons, placed.translation_m).cpu().numpy()
-        # An outline is enough for boxes, so that they are the same with meshes and without.
-        outline = surface[:, self._poser.outline_index] if vertices else surface
-        boxes = bounding_boxes(camera, outline, placed.depth_m)
+        surface, boxes = surface_and_boxes(
+            self._poser, skeletons, placed.translation_m, placed.depth_m, camera, mesh=vertices
+        )
         clock.lap("body")
         middles = (found.peaks.cell + 0.5) / maps.center_heatmap.shape[-1] * 2 - 1
         return Found(
@@ -139,3 +137,19 @@ class HostReader:
             embedding=embedding,
             vertices_m=surface if vertices else None,
         )
+
+
+def surface_and_boxes(
+    poser: Poser,
+    skeletons: Skeletons,
+    translation: Floats,
+    depth: npt.NDArray[np.float64],
+    camera: Camera,
+    *,
+    mesh: bool,
+) -> tuple[Floats, Floats]:
+    """Meshes, or outlines, [N, V, 3], m, of people whose roots have these depths [N], and boxes
+    around them [N, 4], px. An outline is enough for boxes: the same with meshes and without."""
+    surface = (poser.mesh if mesh else poser.outline)(skeletons, translation).cpu().numpy()
+    outline = surface[:, poser.outline_index] if mesh else surface
+    return surface, bounding_boxes(camera, outline, depth)

@@ -26,6 +26,7 @@ ICL_INLINE double length(Point p) { return std::sqrt(p.x * p.x + p.y * p.y); }
 // Far outside, points go on outwards in proportion.
 template <int64_t MODEL>
 ICL_INLINE Point distorted(const Lens& lens, Point p) {
+  if (MODEL == PINHOLE) return p;
   const double* k = lens.k;
   const double beyond = std::max(length(p) / lens.valid_radius, 1.0), x = p.x / beyond, y = p.y / beyond;
   const double r2 = x * x + y * y;
@@ -46,7 +47,21 @@ ICL_INLINE Point distorted(const Lens& lens, Point p) {
   return lens.model == EQUIDISTANT ? distorted<EQUIDISTANT>(lens, p) : distorted<BROWN>(lens, p);
 }
 
-// The inverse, by Newton's steps from the mean over all directions.
+// The image of a point [3] in the camera frame; its depth is not taken for less than `nearest`
+// (icl_mesh.camera.project_bodies).
+template <int64_t MODEL, typename Number>
+ICL_INLINE Point image_of(const Lens& lens, const Number* point, double nearest) {
+  const double inverse = 1 / std::max(static_cast<double>(point[2]), nearest);
+  return distorted<MODEL>(lens, {point[0] * inverse, point[1] * inverse});
+}
+
+template <typename Number>
+ICL_INLINE Point image_of(const Lens& lens, const Number* point, double nearest) {
+  if (lens.model == PINHOLE) return image_of<PINHOLE>(lens, point, nearest);
+  return lens.model == BROWN ? image_of<BROWN>(lens, point, nearest) : image_of<EQUIDISTANT>(lens, point, nearest);
+}
+
+// The inverse, by Newton's steps from the mean over all directions; of a lens that is none of PINHOLE.
 ICL_INLINE Point undistorted(const Lens& lens, Point p) {
   constexpr int STEPS = 8;
   constexpr double STEP = 1e-6, SMALL = 1e-13;

@@ -4,17 +4,10 @@
 
 #include "people.hpp"
 
-// A point in the camera frame [3] as a pixel; no depth is taken for less than a share of the root's.
+// A point of a body in the camera frame [3] as a pixel.
 ICL_INLINE Point pixel(const Geometry& g, const Lens& lens, const double* point, double root_depth) {
-  const double inverse = 1 / std::max(point[2], g.nearest * root_depth);
-  Point ray{point[0] * inverse, point[1] * inverse};
-  if (lens.model != PINHOLE) ray = distorted(lens, ray);
+  const Point ray = image_of(lens, point, g.nearest * root_depth);
   return {g.fx * ray.x + g.cx, g.fy * ray.y + g.cy};
-}
-
-ICL_INLINE Point square_from_px(const Geometry& g, Point px) {
-  return {2 * ((px.x + 0.5) * g.scale[0] + g.offset[0]) / g.size - 1,
-          2 * ((px.y + 0.5) * g.scale[1] + g.offset[1]) / g.size - 1};
 }
 
 // matrix [3, 3] x = right [3] by Cramer's rule; false where there is no such x.
@@ -94,10 +87,8 @@ ICL_INLINE void fit_root(const Geometry& g, const Lens& lens, const float* weak,
   describe(g, weak, offsets, described);
   Point rays[JOINTS];
   for (int64_t i = 0; i < JOINTS; ++i) {
-    const Point square = described.joints[i];
-    const double x = ((square.x + 1) * g.size / 2 - g.offset[0]) / g.scale[0] - 0.5;
-    const double y = ((square.y + 1) * g.size / 2 - g.offset[1]) / g.scale[1] - 0.5;
-    rays[i] = undistorted(lens, {(x - g.cx) / g.fx, (y - g.cy) / g.fy});
+    const Point px = px_from_square(g, described.joints[i]);
+    rays[i] = undistorted(lens, {(px.x - g.cx) / g.fx, (px.y - g.cy) / g.fy});
   }
   double first[3], size = 0;
   root_from_rays(rays, offsets, root, first);

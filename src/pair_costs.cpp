@@ -20,15 +20,6 @@ struct Side {
 
 ICL_INLINE double diagonal(const float* box) { return std::hypot(double(box[2]) - box[0], double(box[3]) - box[1]); }
 
-// Where a pelvis at this place, m, lies in normalised coordinates of the image: icl_mesh.camera's project_bodies of a
-// body's own root.
-template <typename Number>
-ICL_INLINE Point image_of(const Lens& lens, const Number* place, double nearest) {
-  const double depth = place[2], inverse = 1.0 / std::max(depth, nearest * depth);
-  const Point ray{place[0] * inverse, place[1] * inverse};
-  return lens.model == PINHOLE ? ray : distorted(lens, ray);
-}
-
 // |centre, moved by so much, - other centre| in units of the larger box's diagonal, at most 1.
 ICL_INLINE double image_distance(
     const float* center, const double* shift, double track_size, const float* other, double size) {
@@ -87,8 +78,10 @@ ICL_EXPORT ICL_CLONES void icl_pair_costs(
     double* cost,
     double* distance) {
   for (int64_t t = 0; t < track_count; ++t) {
-    const Point before = image_of(*lens, tracks->joints + 3 * JOINTS * t, settings->nearest);
-    const Point now = image_of(*lens, mean + 6 * t, settings->nearest);
+    const float* pelvis = tracks->joints + 3 * JOINTS * t;
+    const double* place = mean + 6 * t;
+    const Point before = image_of(*lens, pelvis, settings->nearest * pelvis[2]);
+    const Point now = image_of(*lens, place, settings->nearest * place[2]);
     const double moved[2] = {focal_x * (now.x - before.x), focal_y * (now.y - before.y)};
     const double size = diagonal(tracks->box + 4 * t), fresh = std::exp2(-unseen[t]);
     for (int64_t n = 0; n < people_count; ++n) {

@@ -47,7 +47,6 @@ void gather_evidence(Job& job) {
   icl_find_seen(
       maps.joint_heatmaps, strides, JOINTS, side, side, job.rules.search_cells, people.image, people.square, POINTS,
       people.spread, job.count, people.seen, people.strength, places);
-  job.finite.joint_heatmaps = 1;
   for (int64_t n = 0; n < job.count; ++n) {
     job.finite.joint_heatmaps &= all_finite(people.strength + n * places, JOINTS);
   }
@@ -65,10 +64,13 @@ void gather_evidence(Job& job) {
 
 // Middles of people's cells, in pixels of the image.
 void center_pixels(Job& job) {
-  const Geometry& g = job.geometry;
-  for (int64_t i = 0; i < 2 * job.count; ++i) {
-    const double edge = (static_cast<double>(job.people.cell[i]) + 0.5) / static_cast<double>(job.maps.side) * g.size;
-    job.people.center_px[i] = static_cast<float>((edge - g.offset[i % 2]) / g.scale[i % 2] - 0.5);
+  const double side = static_cast<double>(job.maps.side);
+  for (int64_t n = 0; n < job.count; ++n) {
+    const int64_t* cell = job.people.cell + 2 * n;
+    const double x = static_cast<double>(cell[0]) + 0.5, y = static_cast<double>(cell[1]) + 0.5;
+    const Point px = px_from_square(job.geometry, {x / side * 2 - 1, y / side * 2 - 1});
+    job.people.center_px[2 * n] = static_cast<float>(px.x);
+    job.people.center_px[2 * n + 1] = static_cast<float>(px.y);
   }
 }
 

@@ -40,6 +40,16 @@ struct Geometry {
   double nearest;                                            // MIN_DEPTH_RATIO of icl_mesh/camera.py
 };
 
+ICL_INLINE Point square_from_px(const Geometry& g, Point px) {
+  return {2 * ((px.x + 0.5) * g.scale[0] + g.offset[0]) / g.size - 1,
+          2 * ((px.y + 0.5) * g.scale[1] + g.offset[1]) / g.size - 1};
+}
+
+ICL_INLINE Point px_from_square(const Geometry& g, Point square) {
+  return {((square.x + 1) * g.size / 2 - g.offset[0]) / g.scale[0] - 0.5,
+          ((square.y + 1) * g.size / 2 - g.offset[1]) / g.scale[1] - 0.5};
+}
+
 // InferenceMaps of one image: [C, side, side]; found: the features' channels from KeypointChannels::first on.
 struct Maps {
   const float *center_heatmap, *joint_heatmaps, *camera, *center_instance, *joint_instance, *found;

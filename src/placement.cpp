@@ -6,16 +6,16 @@
 
 namespace {
 
-// Points [n, 3] of a body in the camera frame -> the ends of their pixels (x0, y0, x1, y1). A few at a time: with a
-// model that is known, projections are worked out side by side.
+constexpr int64_t AT_ONCE = 64;
+
+// Points [n, 3] of a body, AT_ONCE at most, in the camera frame -> the ends of their pixels (x0, y0, x1, y1). A few at
+// a time: with a model that is known, projections are worked out side by side.
 template <int64_t MODEL>
 ICL_INLINE void widen(
     const Geometry& g, const Lens& lens, const float* const* points, int64_t count, double nearest, double* ends) {
-  double px[2][64];
+  double px[2][AT_ONCE];
   for (int64_t i = 0; i < count; ++i) {
-    const double inverse = 1 / std::max(static_cast<double>(points[i][2]), nearest);
-    Point ray{points[i][0] * inverse, points[i][1] * inverse};
-    if (MODEL != PINHOLE) ray = distorted<MODEL>(lens, ray);
+    const Point ray = image_of<MODEL>(lens, points[i], nearest);
     px[0][i] = g.fx * ray.x + g.cx;
     px[1][i] = g.fy * ray.y + g.cy;
   }
@@ -69,7 +69,6 @@ ICL_CLONES void place(Job& job) {
 // clipped to the image's pixels.
 ICL_CLONES void boxes_around(const Job& job, const Surface& surface) {
   constexpr double far = std::numeric_limits<double>::infinity();
-  constexpr int64_t AT_ONCE = 64;
   const Geometry& g = job.geometry;
   const double last[4] = {g.width - 1, g.height - 1, g.width - 1, g.height - 1};
   for (int64_t n = 0; n < job.count; ++n) {
