@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 PARTS = ("stages", "engines", "node", "process", "losses")
 #: The plain Python loops take seconds each: one repetition of theirs for so many of the others.
 LOOPS_SHARE = 4
+TABLES_HEAD = (
+    "# All benchmark tables of one run\n\nWritten by `python -m benchmarks --tables FILE`. "
+    "What each table means: [performance.md](../performance.md).\n\n"
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -67,7 +71,9 @@ def main(arguments: list[str] | None = None) -> int:
         if options.json is not None:
             options.json.write_text(report.as_json() + "\n", encoding="utf-8")
         if options.markdown is not None:
-            replace_between_markers(options.markdown, report.as_markdown(), BEGIN, END)
+            replace_between_markers(options.markdown, report.summary(), BEGIN, END)
+        if options.tables is not None:
+            options.tables.write_text(TABLES_HEAD + report.as_markdown(), encoding="utf-8")
         if options.plots is not None:
             write_plots(report, options.plots)
         if earlier is not None:
@@ -132,7 +138,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", type=Path, help="write all results there")
     add("--compare", type=Path, help="the JSON of an earlier run: exit status 1 for regressions")
     add("--plots", type=Path, help="folder to draw pictures of the results into")
-    add("--markdown", type=Path, help="put the table between the marker lines of this document")
+    add("--markdown", type=Path, help="put the summary between the marker lines of this document")
+    add("--tables", type=Path, help="write all tables to this document")
     return parser
 
 

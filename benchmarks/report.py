@@ -56,6 +56,20 @@ class Report:
         )
         return "\n\n".join(["\n".join(facts), *map(_section, self.sections)]) + "\n"
 
+    def summary(self) -> str:
+        """The machine in a sentence, and what was reached of each target."""
+        machine = self.machine
+        names = ("processor", "CPU cores for this process", "versions", "icl_mesh_ros")
+        where = "; ".join(f"{name} {machine[name]}" for name in names if name in machine)
+        rows = [
+            Row({name: row.case[name] for name in ("target", "met", "reached")}, {})
+            for section in self.sections
+            if section.key == "targets"
+            for row in section.rows
+        ]
+        warning = f"\n\nWarning: {machine['warning']}." if "warning" in machine else ""
+        return f"{where}; weights {self.model.get('weights', '?')}.{warning}\n\n{_table(rows)}\n"
+
 
 def _section(section: Section) -> str:
     parts = [f"### {section.title}"]

@@ -16,7 +16,7 @@ from benchmarks.lenses import LENSES, measure_lenses
 from benchmarks.losses import check_equal, measure_losses, random_features
 from benchmarks.model import Model, load_model
 from benchmarks.planted import planted_cells, planted_estimator
-from benchmarks.report import BEGIN, END
+from benchmarks.report import BEGIN, END, number
 from benchmarks.stages import IMAGES, measure_stages
 from benchmarks.timing import Spread, in_turns, timed, total
 from benchmarks.workspace import why_no_ros
@@ -141,8 +141,9 @@ def test_command_writes_json_and_document(tmp_path, monkeypatch, capsys):
     document = tmp_path / "performance.md"
     document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     arguments = ["--only", "stages", "--sizes", "128", "--repetitions", "1"]
+    tables = tmp_path / "results.md"
     files = ["--json", str(tmp_path / "run.json"), "--markdown", str(document)]
-    assert main([*arguments, *files]) == 0
+    assert main([*arguments, *files, "--tables", str(tables)]) == 0
     run = json.loads((tmp_path / "run.json").read_text())
     assert [section["key"] for section in run["sections"]] == [
         "targets",
@@ -155,7 +156,13 @@ def test_command_writes_json_and_document(tmp_path, monkeypatch, capsys):
     text = document.read_text()
     assert text.startswith(f"before\n{BEGIN}\n") and text.endswith(f"{END}\nafter\n")
     assert "old" not in text
-    assert "| 128 | 640x480 | 8 |" in text and "| 128 | 640x480 | 8 |" in capsys.readouterr().out
+    assert f"processor {run['machine']['processor']}" in text
+    further = run["sections"][3]["rows"]
+    reached = max(row["values"]["per further person (ms)"]["median"] for row in further)
+    line = next(line for line in text.splitlines() if line.startswith("| a further person"))
+    assert f"at most {number(reached)} ms" in line
+    row = "| 128 | 640x480 | 8 |"
+    assert row not in text and row in tables.read_text() and row in capsys.readouterr().out
 
 
 def test_command_takes_weights_of_any_architecture(tmp_path):
