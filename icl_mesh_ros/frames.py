@@ -56,11 +56,10 @@ class FrameProcessor:
         """
         self._estimator, self._tracker, self._infos = estimator, tracker, infos
         self._image_topic, self._info_topic = image_topic, info_topic
-        self._depths = depths and DepthCorrection(
-            depths,
-            remedy="raise depth_tolerance, or set use_depth to false",
-            scale_option="depth_scale",
-        )
+        self._depths: DepthCorrection | None = None
+        if depths is not None:
+            remedy = "raise depth_tolerance, or set use_depth to false"
+            self._depths = DepthCorrection(depths, remedy=remedy, scale_option="depth_scale")
         self._warned: set[str] = set()
         # What the last image's camera was made from, and the camera.
         self._known_camera: tuple[tuple[Any, ...], CameraSource | None] = ((), None)
