@@ -41,6 +41,9 @@ class _WholeSensor(NamedTuple):
     height: int = 0
 
 
+_WHOLE = _WholeSensor()
+
+
 @dataclass
 class Calibration:
     """What sensor_msgs/CameraInfo has by these names: image size in pixels, lens model and its
@@ -55,7 +58,7 @@ class Calibration:
     p: list[float]
     binning_x: int = 0
     binning_y: int = 0
-    roi: _WholeSensor = _WholeSensor()
+    roi: _WholeSensor = _WHOLE
 
 
 def read_calibration(path: str | Path) -> Calibration:
