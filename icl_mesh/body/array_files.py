@@ -19,9 +19,9 @@ import numpy as np
 
 from icl_mesh.body.pickle_arrays import Arrays, is_array_name
 from icl_mesh.body.pickle_machine import read_plain
-from icl_mesh.body.pickle_records import shown
+from icl_mesh.body.pickle_records import DAMAGE, shown
 from icl_mesh.body.raw_arrays import checked_shape, from_bytes, plain_type
-from icl_mesh.body.smpl_pickle import DAMAGE, dictionary
+from icl_mesh.body.smpl_pickle import dictionary
 from icl_mesh.body.tensor_arrays import TYPES, Storages
 
 #: The largest array of a SMPL-X file has 120 MB; a zip can promise any size.

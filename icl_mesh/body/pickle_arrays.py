@@ -12,6 +12,7 @@ from icl_mesh.body.raw_arrays import MOST_ENTRIES, checked_shape, from_bytes, pl
 from icl_mesh.body.sparse_arrays import SPARSE_FORMS, dense_of_scipy
 from icl_mesh.body.tensor_arrays import TORCH_NAMES, Storages, tensor
 
+_NESTED = (list, tuple, dict, Record)
 #: Lists in lists in records: numpy itself knows 32 dimensions.
 _DEEPEST = 40
 _CORES = ("numpy.core", "numpy._core")
@@ -62,7 +63,7 @@ class Arrays:
         return self._plain(value)[0]
 
     def _plain(self, value: object) -> tuple[Any, int]:
-        if not isinstance(value, (list, tuple, dict, Record)):
+        if not isinstance(value, _NESTED):
             return value, 1
         if id(value) not in self.made:
             self.depth += 1
@@ -70,8 +71,7 @@ class Arrays:
                 refuse(f"it is nested more than {_DEEPEST} deep, or holds itself")
             made, entries = self._make(value)
             self.depth -= 1
-            if entries > MOST_ENTRIES:
-                refuse(f"it has more than the {MOST_ENTRIES} entries that are read")
+            _check_entries(entries)
             self.made[id(value)] = value, made, entries
         return self.made[id(value)][1:]
 
@@ -81,17 +81,21 @@ class Arrays:
         if isinstance(value, Record):
             made = self._record(value)
             entries = made.size if isinstance(made, np.ndarray) else 1
-            self.entries += entries
-            if self.entries > MOST_ENTRIES:
-                refuse(f"it has more than the {MOST_ENTRIES} entries that are read")
+            self._count(entries)
             return made, entries
         items = value.values() if isinstance(value, dict) else value
+        if isinstance(value, list) and not any(isinstance(part, _NESTED) for part in value):
+            return value, 1 + len(value)  # millions of numbers, in files of lists
         parts = [self._plain(part) for part in items]
         entries = 1 + sum(count for _, count in parts)
         values = [part for part, _ in parts]
         if isinstance(value, dict):
             return dict(zip(map(self.plain, value), values, strict=True)), entries
         return type(value)(values), entries
+
+    def _count(self, entries: int) -> None:
+        self.entries += entries
+        _check_entries(self.entries)
 
     def _record(self, record: Record) -> Any:
         if record.kind in _SPARSE:
@@ -129,7 +133,8 @@ class Arrays:
         sizes = checked_shape(shape)
         if not isinstance(raw, list) or len(raw) != np.prod(sizes):
             refuse(f"an array of {sizes} objects has no list of so many")
-        values = self.plain(raw)
+        values, entries = self._plain(raw)
+        self._count(entries)
         if not sizes:
             return values[0]
         if all(isinstance(value, (int, float, np.number)) for value in values):
@@ -157,6 +162,11 @@ class Arrays:
     def _scalar(self, record: Record) -> Any:
         dtype, raw = record.arguments
         return self.array(raw, dtype, (), fortran=False)[()]
+
+
+def _check_entries(entries: int) -> None:
+    if entries > MOST_ENTRIES:
+        refuse(f"it has more than the {MOST_ENTRIES} entries that are read")
 
 
 def _type(record: object) -> np.dtype[Any] | None:

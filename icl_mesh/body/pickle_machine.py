@@ -9,33 +9,25 @@ from __future__ import annotations
 import codecs
 import io
 import pickle
-import pickletools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
-from icl_mesh.body.pickle_records import STORAGE, Name, Record, call, key, pairs, refuse, shown
+from icl_mesh.body.pickle_opcodes import steps, unknown
+from icl_mesh.body.pickle_records import (
+    DAMAGE,
+    STORAGE,
+    Name,
+    Record,
+    call,
+    key,
+    pairs,
+    refuse,
+    shown,
+)
 
 #: More steps than this take minutes; a SMPL file has hundreds, one of lists millions.
 MOST_STEPS = 20_000_000
-
-_OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-#: Opcodes whose argument is the value itself.
-_VALUES = frozenset(
-    (
-        *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
-        *("BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE"),
-        *("BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
-    )
-)
-_EMPTY: dict[str, Callable[[], Any]] = {
-    "EMPTY_LIST": list,
-    "EMPTY_DICT": dict,
-    "EMPTY_TUPLE": tuple,
-    "EMPTY_SET": set,
-}
-_TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-_IGNORED = frozenset(("FRAME", "READONLY_BUFFER"))
 
 
 def read_plain(
@@ -52,8 +44,10 @@ def read_plain(
     Raises pickle.UnpicklingError for a name that is not allowed and for every kind of damage.
     """
     try:
-        return _Machine(stream, allowed, references).run()
-    except (ValueError, IndexError, TypeError, AttributeError, OverflowError, MemoryError) as error:
+        with warnings.catch_warnings():  # of escapes in texts that Python will not know one day
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return _Machine(stream, allowed, references).run()
+    except DAMAGE as error:
         raise pickle.UnpicklingError(f"it is damaged ({shown(error)})") from None
 
 
@@ -74,45 +68,24 @@ class _Machine:
         self.memo: dict[int, Any] = {}
 
     def run(self) -> Any:
+        read = self.stream.read
         for _ in range(MOST_STEPS):
-            code = self.stream.read(1)
-            if not code:
-                refuse("it ends before its end, so the file was cut short")
-            opcode = _OPCODES.get(code.decode("latin1"))
-            if opcode is None:
-                refuse(f"it is damaged, or no pickle (byte {code[0]:#04x} is no opcode)")
-            if opcode.name == "STOP":
+            code = read(1)
+            if code == b".":
                 return self.take(1)[0]
-            self.step(opcode)
+            if code not in _STEPS:
+                refuse(unknown(code))
+            argument, step = _STEPS[code]
+            step(self, argument(self.stream) if argument is not None else None)
         refuse(f"it has more than {MOST_STEPS} steps, which no SMPL file needs")
 
-    def step(self, opcode: pickletools.OpcodeInfo) -> None:
-        name = opcode.name
-        if name == "STRING":
-            self.stack.append(self.quoted())
-            return
-        argument = None if opcode.arg is None else opcode.arg.reader(self.stream)
-        if name in _VALUES:
-            self.stack.append(argument)
-        elif name in _CONSTANTS:
-            self.stack.append(_CONSTANTS[name])
-        elif name in _EMPTY:
-            self.stack.append(_EMPTY[name]())
-        elif name in _TUPLES:
-            self.stack.append(tuple(self.take(_TUPLES[name])))
-        elif name not in _IGNORED:
-            method = getattr(self, f"op_{name.lower()}", None)
-            if method is None:
-                refuse(f"it uses opcode {name}, which no SMPL file needs")
-            method(argument)
-
-    def quoted(self) -> str:
-        """Python 2's bytes in quotes. pickletools takes them for ASCII, which arrays are not."""
+    def op_string(self, _: object) -> None:
+        """Python 2's bytes, in quotes and with escapes."""
         line = self.stream.readline()
         text = line.strip()
         if line[-1:] != b"\n" or len(text) < 2 or text[:1] != text[-1:] or text[:1] not in b"'\"":
             refuse("it is damaged (a text without its quotes)")
-        return codecs.escape_decode(text[1:-1])[0].decode("latin1")
+        self.stack.append(codecs.escape_decode(text[1:-1])[0].decode("latin1"))
 
     def take(self, count: int) -> list[Any]:
         """The topmost ``count`` values, off the stack."""
@@ -163,6 +136,11 @@ class _Machine:
         self.stack.append(self.memo[index])
 
     op_binget = op_long_binget = op_get
+
+    def op_frame(self, _: object) -> None:
+        """Frames tell readers how much to read ahead; this one has the whole file."""
+
+    op_readonly_buffer = op_frame
 
     def op_tuple(self, _: object) -> None:
         items = self.take_marked()
@@ -252,3 +230,6 @@ class _Machine:
             refuse("it refers to data outside of it, which no SMPL file does")
         self.references.append(reference)
         self.stack.append(Record(STORAGE, reference))
+
+
+_STEPS = {code: (argument, step) for code, argument, step in steps(_Machine)}

@@ -7,8 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-#: Keys of dictionaries are names, numbers, or small tuples of these.
-_KEY_DEPTH = 4
+#: Keys of dictionaries are names, numbers, or tuples of these, of this depth and length.
+_KEY_DEPTH, _KEY_LENGTH = 2, 8
+
+#: What numpy, scipy and zipfile raise where the parts of a damaged file do not fit each other.
+DAMAGE = (
+    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError),
+    *(RecursionError, EOFError),
+)
 
 
 @dataclass(frozen=True)
@@ -41,12 +47,14 @@ def refuse(text: str) -> NoReturn:
 
 def shown(value: object, most: int = 80) -> str:
     """What a file says, as it may stand in a message: cut, on one line, in ASCII."""
+    if not isinstance(value, (str, int, float, Name, Exception)):
+        return f"a {type(value).__name__}"  # the text of a nested value can be of any length
     return ascii(str(value)[:most])[1:-1]
 
 
 def key(value: object, depth: int = _KEY_DEPTH) -> Any:
     """A key of a dictionary. A hash goes as deep as its key, in C: depth and kinds are limited."""
-    if isinstance(value, tuple) and depth > 0:
+    if isinstance(value, tuple) and depth > 0 and len(value) <= _KEY_LENGTH:
         return tuple(key(part, depth - 1) for part in value)
     if value is None or isinstance(value, (str, bytes, int, float, Record)):
         return value

@@ -18,8 +18,8 @@ from icl_mesh.body.pickle_records import refuse, shown
 
 Array = npt.NDArray[Any]
 
-#: Entries of one value, references followed: ten times the largest array of a SMPL-X file.
-MOST_ENTRIES = 1 << 27
+#: Entries of all that is read of a file, references followed: a whole SMPL-X file has less.
+MOST_ENTRIES = 1 << 26
 _NUMBERS = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|c8|c16)")
 _TEXTS = re.compile(r"[<>=|]?[SU][1-9][0-9]{0,3}")
 _MOST_DIMENSIONS = 32

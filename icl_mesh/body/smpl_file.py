@@ -128,8 +128,9 @@ def _numbers(stored: Mapping[str, object]) -> dict[str, npt.NDArray[np.float64]]
                 f"{key} has shape {array.shape}, but needs {dimensions[-1]} dimensions; use an "
                 "SMPL model file with 24 joints."
             )
-        arrays[key] = array.astype(np.float64)
-        with np.errstate(over="ignore"):  # more than float32 holds is not finite either
+        # More than float32 holds is not finite either.
+        with np.errstate(over="ignore", invalid="ignore"):
+            arrays[key] = array.astype(np.float64)
             if not np.isfinite(arrays[key].astype(np.float32)).all():
                 raise ValueError(f"array {key} has entries that are not finite numbers.")
     return arrays

@@ -10,14 +10,8 @@ from typing import Any
 
 from icl_mesh.body.pickle_arrays import Arrays, is_array_name
 from icl_mesh.body.pickle_machine import read_plain
-from icl_mesh.body.pickle_records import shown
+from icl_mesh.body.pickle_records import DAMAGE, shown
 from icl_mesh.body.tensor_arrays import Storages
-
-#: What numpy, scipy and zipfile raise where the parts of a damaged file do not fit each other.
-DAMAGE = (
-    *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError),
-    *(RecursionError, EOFError),
-)
 
 
 def read_smpl_pickle(path: Path, names: Collection[str] | None) -> dict[Any, Any]:
@@ -41,7 +35,8 @@ def dictionary(
             raise ValueError(f"it holds a {type(whole).__name__}, not a dictionary")
         if names is None:
             return arrays.plain(whole)
-        return {name: arrays.plain(whole[name]) for name in names if name in whole}
+        chosen = {name: whole[name] for name in names if name in whole}
+        return arrays.plain(chosen)
     except pickle.UnpicklingError:
         raise
     except DAMAGE as error:

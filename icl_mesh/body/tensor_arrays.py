@@ -20,7 +20,7 @@ from icl_mesh.body.sparse_arrays import dense
 TYPES = {
     **{"DoubleStorage": "f8", "FloatStorage": "f4", "HalfStorage": "f2", "BFloat16Storage": "u2"},
     **{"LongStorage": "i8", "IntStorage": "i4", "ShortStorage": "i2", "CharStorage": "i1"},
-    **{"ByteStorage": "u1", "BoolStorage": "b1"},
+    **{"ByteStorage": "u1", "BoolStorage": "b1", "UntypedStorage": "u1"},
     **{"uint16": "u2", "uint32": "u4", "uint64": "u8"},
 }
 _REBUILD = "torch._utils"
