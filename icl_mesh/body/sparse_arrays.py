@@ -1,4 +1,8 @@
-"""scipy's and torch's sparse matrices made dense, from their parts as a file holds them."""
+"""scipy's and torch's sparse matrices made dense, from their parts as a file holds them.
+
+scipy is not asked: its compiled code writes by the positions that it is given, and its own full
+check passes pointers that rise and end at 0.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from icl_mesh.body.pickle_records import refuse
 from icl_mesh.body.raw_arrays import Array, checked_shape
 
 #: A sparse matrix of few bytes can be of any size: a regressor of 127 joints has a million.
 _MOST_ENTRIES = 1 << 24
-_COMPRESSED = ("csc", "csr", "bsr")
-SPARSE_FORMS = (*_COMPRESSED, "coo", "dia", "lil", "dok")
+SPARSE_FORMS = ("csc", "csr", "bsr", "coo", "dia", "lil", "dok")
 
 
 def dense_of_scipy(form: str, state: Mapping[str, Any]) -> Array:
@@ -40,20 +42,56 @@ def dense_of_scipy(form: str, state: Mapping[str, Any]) -> Array:
 
 
 def dense(form: str, shape: object, data: object, positions: tuple[object, ...]) -> Array:
-    """[shape] from values and positions in one of scipy's forms: coo, csc, csr, bsr, dia.
+    """float64 [R, C] from values and positions as scipy's coo, csc, csr, bsr or dia have them.
 
-    Positions outside of the shape are refused: scipy writes there where nobody looks.
+    Positions: coo's rows and columns; dia's offsets; the others' indices and pointers.
+    Raises pickle.UnpicklingError, or ValueError, IndexError where these do not fit the shape.
     """
     sizes = checked_shape(shape)
     if len(sizes) != 2 or math.prod(sizes) > _MOST_ENTRIES:
         refuse(f"a sparse matrix has shape {sizes}")
-    for part, kinds in ((data, "fiub"), *((part, "iu") for part in positions)):
-        if not isinstance(part, np.ndarray) or part.dtype.kind not in kinds:
-            refuse("a sparse matrix has a part that is no array of numbers")
-    parts = (data, *positions) if form in _COMPRESSED else (data, positions)
-    if form == "dia":
-        parts = (data, *positions)
-    matrix = getattr(sparse, f"{form}_matrix")(parts, shape=sizes)
-    if form in _COMPRESSED:
-        matrix.check_format(full_check=True)
-    return np.asarray(matrix.toarray())
+    values = _numbers(data, "fiub").astype(np.float64)
+    parts = [_numbers(part, "iu").astype(np.int64).reshape(-1) for part in positions]
+    if form == "coo":
+        rows, columns = parts
+    elif form == "dia":  # data [offsets, columns]
+        columns = np.broadcast_to(np.arange(values.shape[1]), values.shape)
+        rows = columns - parts[0][:, None]
+        inside = (rows >= 0) & (rows < sizes[0]) & (columns < sizes[1])
+        rows, columns, values = rows[inside], columns[inside], values[inside]
+    else:
+        major = _major(*parts)
+        minor, values = parts[0][: len(major)], values[: len(major)]  # what follows is no entry
+        rows, columns = (minor, major) if form == "csc" else (major, minor)
+        if form == "bsr":  # data [entries, block's rows, block's columns]
+            _, height, width = values.shape
+            rows = rows[:, None, None] * height + np.arange(height)[:, None]
+            columns = columns[:, None, None] * width + np.arange(width)
+    return _scattered(sizes, rows, columns, values)
+
+
+def _numbers(part: object, kinds: str) -> Array:
+    if not isinstance(part, np.ndarray) or part.dtype.kind not in kinds:
+        refuse("a sparse matrix has a part that is no array of numbers")
+    return part
+
+
+def _major(indices: Array, pointers: Array) -> Array:
+    """The row (csc: column) of each entry, from where each row begins."""
+    counts = np.diff(pointers)
+    if pointers[0] != 0 or (counts < 0).any() or pointers[-1] > len(indices):
+        refuse("a sparse matrix has pointers that do not fit its entries")
+    return np.repeat(np.arange(len(counts)), counts)
+
+
+def _scattered(sizes: tuple[int, ...], rows: Array, columns: Array, values: Array) -> Array:
+    """Entries at one place add up, as scipy has it."""
+    for part, size in ((rows, sizes[0]), (columns, sizes[1])):
+        if part.size and not (part.min() >= 0 and part.max() < size):
+            refuse(f"a sparse matrix of shape {sizes} has entries outside of it")
+    found = np.zeros(sizes)
+    rows, columns = np.broadcast_arrays(rows, columns)
+    if rows.shape != values.shape:
+        refuse(f"a sparse matrix has {values.shape} values at {rows.shape} places")
+    np.add.at(found, (rows, columns), values)
+    return found

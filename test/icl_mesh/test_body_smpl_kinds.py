@@ -81,6 +81,15 @@ def test_coo_before_and_after_scipy_1_13(tmp_path: Path) -> None:
         assert_tiny(write(tmp_path / "b.pkl", tiny(J_regressor=regressor)))
 
 
+def test_sparse_regressor_of_another_byte_order(tmp_path: Path) -> None:
+    for form in ("csc", "csr", "coo"):
+        regressor = getattr(scipy.sparse, f"{form}_matrix")(tiny()["J_regressor"])
+        for name, part in vars(regressor).items():
+            if isinstance(part, np.ndarray):
+                setattr(regressor, name, part.astype(part.dtype.newbyteorder(">")))
+        assert_tiny(write(tmp_path / "b.pkl", tiny(J_regressor=regressor)))
+
+
 @pytest.mark.parametrize("protocol", range(6))
 def test_other_kinds_of_arrays(tmp_path: Path, protocol: int) -> None:
     arrays = tiny()
