@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 import zipfile
@@ -16,6 +17,7 @@ import torch
 
 from icl_mesh.body.layout import PARENTS
 from icl_mesh.body.smpl_file import load_smpl_file
+from icl_mesh_training.data.files import read_pickle
 
 MUTATIONS = 250  # of each kind
 #: Numbers at which readers break.
@@ -134,4 +136,7 @@ def test_mutated_bodies(tmp_path: Path, kind: str, count: int = MUTATIONS, seed:
             assert text.isprintable()
             assert len(text) < len(str(path)) + 500
             refused += 1
+        if kind.startswith("pickle"):  # data sets' pickles: every entry is read
+            with contextlib.suppress(ValueError):
+                read_pickle(path, "the labels' file")
     assert refused > count / 3
