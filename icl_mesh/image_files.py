@@ -123,7 +123,7 @@ def _not_read(path: Path, suffix: str, command: str) -> str:
     command = command.replace("IN", f"'{path.name}'").replace("OUT", f"'{stem}'")
     hint = ""
     if suffix in (".heic", ".heif", ".hif"):
-        hint = "pip install 'icl_mesh_ros[heif]', or "
+        hint = "pip install pi-heif, or "
     elif suffix in (".avif", ".gif", ".jp2"):
         hint = "pip install -U pillow, or "
     return (

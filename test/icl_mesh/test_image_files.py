@@ -99,7 +99,7 @@ HEIC = struct.pack(">I", 24) + b"ftypheic" + bytes(100)
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("IMG 1.HEIC", r"HEIC is not read here.*icl_mesh_ros\[heif\].*heif-convert 'IMG 1.HEIC'"),
+        ("IMG 1.HEIC", r"HEIC is not read here.*pip install pi-heif.*heif-convert 'IMG 1.HEIC'"),
         ("renamed.jpg", r"HEIC is not read here.*heif-convert 'renamed.jpg' 'renamed'.jpg"),
         ("a.dng", "DNG is not read here.*darktable-cli 'a.dng' 'a'.jpg"),
         ("a.jxl", "JXL is not read here.*djxl 'a.jxl' 'a'.png"),
