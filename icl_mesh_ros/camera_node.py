@@ -16,6 +16,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from icl_mesh.camera import Camera
+from icl_mesh.sensor_layout import close
 from icl_mesh_ros.camera_info import info_from_camera, load_calibration
 from icl_mesh_ros.camera_parameters import CameraParameters
 from icl_mesh_ros.conversions import image_from_rgb
@@ -169,7 +170,7 @@ class CameraNode(EndableNode):
 
     def _camera_info(self, width: int, height: int, header: Header) -> CameraInfo:
         info = self._calibration
-        if info is not None and (info.width, info.height) == (width, height):
+        if info is not None and close((info.width, info.height), (width, height)):
             info.header = header
             return info
         if info is not None:

@@ -67,7 +67,10 @@ class CameraParameters:
                 (0.0, 1000.0),
             ),
             calibration=declare(
-                "calibration", "", "YAML file of camera_calibration; empty: assume a field of view"
+                "calibration",
+                "",
+                "YAML file of camera_calibration, OpenCV or kalibr, or its file:// or package:// "
+                "URL; empty: assume a field of view",
             ),
             source=_source(node),
             size=_size(
