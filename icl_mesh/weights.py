@@ -31,6 +31,8 @@ FORMAT_VERSION = 1
 #: Bytes of the largest file that is read, three times the largest network.
 MOST_BYTES = 1 << 29
 
+#: Of the longest header that is looked at before the rest is read.
+MOST_HEADER_BYTES = 1 << 22
 _HEADER_DIGEST = "header_sha256"
 _REQUIRED = ("input_size", "body")
 _OPTIONAL = ("name", "threshold", "data", "metrics", "git_revision", "licence")
@@ -87,6 +89,20 @@ def load_weights(path: str | Path = "default") -> tuple[IclMeshNetwork, dict[str
     digest = hashlib.sha256(content).hexdigest()
     metadata["weights_version"] = f"{metadata['name']}-{digest[:12]}"
     return network.eval(), metadata
+
+
+def load_input_size(path: str | Path) -> int:
+    """Side of the network's square input, px, that a weights file names: nothing but its header is
+    read. Raises as load_weights."""
+    path = _existing(path)
+    with path.open("rb") as file:
+        start = file.read(8)
+        header = file.read(min(_header_end(start) - 8, MOST_HEADER_BYTES))
+    try:
+        text = json.loads(header)["__metadata__"]
+        return int(_checked_metadata(path, text)["input_size"])
+    except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError):
+        raise ValueError(f"{path}: weights must be a safetensors file") from None
 
 
 def _metadata_text(network: IclMeshNetwork, metadata: Mapping[str, Any]) -> dict[str, str]:

@@ -44,10 +44,9 @@ STRUCTURES = [
 class _Tiny(torch.nn.Module):
     """In place of a network: its file has a kilobyte."""
 
-    config = {"architecture": "mobilenet_v2", "head_width": 0.25, "smpl_width": 0.25}
-
     def __init__(self, *_) -> None:
         super().__init__()
+        self.config = {"architecture": "mobilenet_v2", "head_width": 0.25, "smpl_width": 0.25}
         self.layer = torch.nn.Linear(8, 4)
         self.norm = torch.nn.BatchNorm1d(4)
 
