@@ -1,9 +1,10 @@
 """Files made from weights, so that no start waits for them twice. Nothing in them is executed.
 
-Folder: $ICL_MESH_CACHE, else icl_mesh in $XDG_CACHE_HOME, else in ~/.cache. It may be deleted at
-any time. Files are written whole or not at all, so that processes can share the folder. Beside each
-lies NAME.sha256: a file that does not fit it is made anew. A network could be made to overlook
-people by changing a file, so a folder or a file that other users can write is not used.
+Folder: $ICL_MESH_CACHE, else icl_mesh in $XDG_CACHE_HOME, else in ~/.cache; icl_mesh_UID in /tmp
+for a user without a home. It may be deleted at any time. Files are written whole or not at all, so
+that processes can share the folder. Beside each lies NAME.sha256: a file that does not fit it is
+made anew. A network could be made to overlook people by changing a file, so a folder or a file that
+other users can write is not used.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 import logging
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import torch
@@ -31,7 +33,12 @@ def cache_folder() -> Path:
     """Where cached files lie; it need not exist yet."""
     if own := os.environ.get("ICL_MESH_CACHE"):
         return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "icl_mesh"
+    if folder := os.environ.get("XDG_CACHE_HOME"):
+        return Path(folder) / "icl_mesh"
+    try:
+        return Path.home() / ".cache" / "icl_mesh"
+    except RuntimeError:  # a container's user without a home
+        return Path(tempfile.gettempdir()) / f"icl_mesh_{os.geteuid()}"
 
 
 def network_key(network: IclMeshNetwork) -> str:

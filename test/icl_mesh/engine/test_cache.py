@@ -120,5 +120,16 @@ def test_a_pipe_a_link_and_endless_files_do_not_hang(kept) -> None:
     assert results == [None] * 4
 
 
+def test_a_user_without_a_home(monkeypatch) -> None:
+    monkeypatch.delenv("ICL_MESH_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(cache_module.Path, "home", nobody)
+    assert cache_module.cache_folder().name == f"icl_mesh_{os.geteuid()}"
+
+
 def test_a_new_cache_belongs_to_its_user_alone(kept) -> None:
     assert kept.parent.stat().st_mode & 0o777 == 0o700
