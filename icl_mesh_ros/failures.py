@@ -39,6 +39,6 @@ class FailureLog:
             if len(self._known) < self._MAX_KINDS:
                 self._known.add(kind)
         text = f"{type(error).__name__}: {error}" if known else reason(error)
-        line = f"{name}: a callback failed, what it was called with is lost: {text}"
-        if (line := self._throttle(line, repr(kind))) is not None:
+        said = f"{name}: a callback failed, what it was called with is lost: {text}"
+        if (line := self._throttle(said, repr(kind))) is not None:
             logger.error(line)

@@ -16,6 +16,7 @@ from icl_mesh.tracking import Tracker
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.health import status
+from icl_mesh_ros.info_hint import info_hint
 from icl_mesh_ros.inputs import (
     DEPTH_TOPIC,
     INFO_TOPIC,
@@ -126,10 +127,11 @@ class MeshNode(ModelNode):
             self._infos,
             self._on_image,
             self._on_error,
+            on_lost=self._on_lost,
             group=self._stream_group,
             depths=self._depths,
         )
-        self._active = _Active(Monitor(self, topic), inputs)
+        self._active = _Active(Monitor(self, topic, self._info_hint), inputs)
         if self._loaded is not None:
             self.get_logger().info(f"active on {topic}; {self._loaded.model.description}")
 
@@ -148,6 +150,16 @@ class MeshNode(ModelNode):
         if (active := self._active) is not None:
             dropped = self._worker.mailbox.put(message)
             active.monitor.image_arrived(message.header, dropped)
+
+    def _on_lost(self, count: int) -> None:
+        if (active := self._active) is not None:
+            active.monitor.images_lost(count)
+
+    def _info_hint(self) -> str:
+        info_topic = self.resolve_topic_name(INFO_TOPIC)
+        if self._infos.find(0, 0) is not None or self.count_publishers(info_topic):
+            return ""  # one has come, or will
+        return info_hint(self, info_topic, image_topic(self, self._settings))
 
     def _min_period_s(self) -> float:
         rate = self._settings.max_rate

@@ -13,6 +13,7 @@ from rclpy.parameter import Parameter
 
 from icl_mesh_ros.failures import reason
 from icl_mesh_ros.frames import FrameProcessor
+from icl_mesh_ros.load_limits import Patience, check_memory, confined
 from icl_mesh_ros.managed_node import ManagedNode
 from icl_mesh_ros.model_store import ModelStore, SharedModel, release_memory
 from icl_mesh_ros.outputs import Outputs
@@ -71,6 +72,7 @@ class ModelNode(ManagedNode):
         )
         self._settings = declare_parameters(self)
         self._models = models or ModelStore()
+        self._patience: Patience[SharedModel] = Patience()
         self._frame_lock = threading.Lock()  # held while an image is worked on
         self.create_service(UpdateModel, "~/update_model", self._on_update_model)
         self.add_on_set_parameters_callback(self._on_set_parameters)
@@ -95,13 +97,30 @@ class ModelNode(ManagedNode):
             release_memory(device)
 
     def _load_model(self, settings: MeshParameters) -> SharedModel:
-        return self._models.load(settings.weights, settings.body, settings.device, settings.engine)
+        weights = confined(settings.weights, settings.weights_folder)
+        return self._models.load(weights, settings.body, settings.device, settings.engine)
+
+    def _load_within_limits(self, settings: MeshParameters) -> SharedModel:
+        """As asked for by anybody who can reach the node."""
+        what, limit_s = f"weights '{settings.weights[:200]}'", settings.update_time_limit
+        if not limit_s:
+            raise ValueError(
+                f"{what}: update_time_limit is 0, so weights are not changed while the node is "
+                "configured: restart it with them"
+            )
+
+        def load() -> SharedModel:
+            weights = confined(settings.weights, settings.weights_folder)
+            check_memory(weights, settings.update_memory_limit)
+            return self._load_model(settings)
+
+        return self._patience(load, limit_s, what)
 
     def _change_model(self, loaded: Loaded, settings: MeshParameters) -> None:
         """Load beside the one in use, then change over between two images."""
         old = loaded.model.weights_version
         try:
-            model = self._load_model(settings)
+            model = self._load_within_limits(settings)
         except Exception as error:
             self.get_logger().warning(f"weights stay {old}: {reason(error)}")
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from builtin_interfaces.msg import Time as StampMessage
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -15,7 +16,7 @@ from icl_mesh_ros.depth_watch import DepthWatch
 from icl_mesh_ros.diagnostics import Statistics
 from icl_mesh_ros.failures import reason
 from icl_mesh_ros.frames import FrameResult
-from icl_mesh_ros.health import Stream, numbers, problems, silence, status
+from icl_mesh_ros.health import Stream, loss, numbers, problems, silence, status
 from icl_mesh_ros.parameters import MeshParameters
 from icl_mesh_ros.stream_watch import StreamWatch
 from icl_mesh_ros.throttle import Throttle
@@ -26,8 +27,12 @@ OCCLUDED = int(TrackState.OCCLUDED)
 class Monitor:
     """From one activation to the next deactivation. Thread-safe."""
 
-    def __init__(self, node: Node, image_topic: str) -> None:
-        self._node, self._topic = node, image_topic
+    def __init__(
+        self, node: Node, image_topic: str, info_hint: Callable[[], str] = lambda: ""
+    ) -> None:
+        """info_hint: says where a CameraInfo is published while none arrives."""
+        self._node, self._topic, self._info_hint = node, image_topic, info_hint
+        self._hint_said = ""
         self._statistics = Statistics()
         self._watch = StreamWatch(image_topic)
         self._depth_watch = DepthWatch()
@@ -48,6 +53,10 @@ class Monitor:
         if self._still:
             self._still = False
             self._node.get_logger().info(f"images on '{self._topic}' again, after {gap_s:.1f} s")
+
+    def images_lost(self, count: int) -> None:
+        """So many more images were sent, and did not arrive."""
+        self._statistics.count("lost", count)
 
     def frame_done(self, header: Header, result: FrameResult) -> None:
         """Where the camera comes from is logged when it changes."""
@@ -72,6 +81,8 @@ class Monitor:
         self._camera_note = result.camera_note
         if (line := self._throttle(result.camera_note)) is None:  # cameras that take turns
             return
+        if hint := self._info_hint():
+            self._hint_said, line = hint, f"{line}; {hint}"
         # Two calls, as rclpy refuses another severity from one line of code.
         if result.tracks.people.camera.focal_assumed:
             self._node.get_logger().warning(line)
@@ -92,6 +103,11 @@ class Monitor:
         if silent and (line := self._throttle(silence(stream), "still")) is not None:
             self._still = True
             self._node.get_logger().warning(line)
+        if text := loss(self._topic, work.recent["lost"], work.recent["received"]):
+            stream.oddities["lost"] = text
+        if stream.info_hint not in ("", self._hint_said):  # it came after the first image
+            self._hint_said = stream.info_hint
+            self._node.get_logger().warning(stream.info_hint)
         for kind, text in stream.oddities.items():
             if (line := self._throttle(text, kind)) is not None:
                 self._node.get_logger().warning(line)
@@ -121,4 +137,6 @@ class Monitor:
             clock_stands=now.nanoseconds == 0,
             oddities=self._watch.take_oddities(),
             unmeasured=self._depth_watch.text(),
+            # Before the first result, the camera may just be starting.
+            info_hint=self._info_hint() if self._camera_note else "",
         )

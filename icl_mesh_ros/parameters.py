@@ -26,6 +26,26 @@ class MeshParameters:
         "network weights: 'default' or a .safetensors file; set while running, the new ones are "
         "loaded and tried beside the old ones, which stay where that fails",
     )
+    weights_folder: str = _parameter(
+        "",
+        "the only folder that weights may lie in, for the parameter weights and ~/update_model; "
+        "relative names are looked up there; 'default' is allowed too; empty: anywhere (read-only)",
+        read_only=True,
+    )
+    update_time_limit: float = _parameter(
+        120.0,
+        "s: weights set while the node is configured are given up after so long; 0: such changes "
+        "are refused (read-only)",
+        limits=(0.0, 3600.0),
+        read_only=True,
+    )
+    update_memory_limit: float = _parameter(
+        0.0,
+        "MB: weights set while the node is configured are refused where loading them may take "
+        "more; 0: what the machine has free (read-only)",
+        limits=(0.0, 100_000.0),
+        read_only=True,
+    )
     body: str = _parameter(
         "default",
         "body model: 'default' or a licensed SMPL file (.pkl, .npz, .pth)",

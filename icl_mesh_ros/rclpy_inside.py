@@ -11,6 +11,7 @@ from functools import wraps
 from typing import Any, ClassVar
 from weakref import WeakSet
 
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import Executor, MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.service import Service
@@ -130,7 +131,7 @@ class EndableNode(Node):
         for node in list(cls._alive):
             try:
                 node.destroy_node()
-            except AttributeError:  # rclpy's own constructor was at work: most of it is destroyed
+            except (AttributeError, InvalidHandle):  # rclpy's own constructor was at work
                 if (handle := getattr(node, "_Node__node", None)) is not None:
                     handle.destroy_when_not_in_use()
 

@@ -147,11 +147,12 @@ def _init() -> None:
 
 def _no_log_files() -> str:
     """Why rcl could not write its log files; empty where it can. The folder is as rcl finds it."""
-    home = os.environ.get("ROS_HOME") or "~/.ros"
-    folder = Path(os.environ.get("ROS_LOG_DIR") or f"{home}/log")
+    name = os.environ.get("ROS_LOG_DIR") or f"{os.environ.get('ROS_HOME') or '~/.ros'}/log"
+    if name.startswith("~") and not os.environ.get("HOME"):
+        return "HOME is not set"
     try:
-        folder = folder.expanduser()
+        folder = Path(name).expanduser()
         folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
+    except (OSError, RuntimeError) as error:  # RuntimeError: the home of an unknown user
         return str(error)
     return "" if os.access(folder, os.W_OK | os.X_OK) else f"no permission for {folder}"

@@ -59,6 +59,8 @@ def test_numbers_carry_their_units():
         "output rate (Hz)": "0.50",
         "dropped images": "1",
         "dropped images, total": "1",
+        "lost images": "0",
+        "lost images, total": "0",
         "failed images": "0",
         "failed images, total": "0",
         "images, total": "3",
