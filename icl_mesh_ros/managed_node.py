@@ -10,6 +10,8 @@ from typing import Any
 from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from icl_mesh.wording import MESSAGE, shown
+
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -101,7 +103,7 @@ class ManagedNode(LifecycleNode):
 
 
 def reason(error: Exception) -> str:
-    """What to tell the user: the text of an expected error, the traceback of another."""
+    """What to tell the user: the text of an expected error, in one line, or another's traceback."""
     if isinstance(error, (ValueError, OSError, ImportError)):
-        return str(error)
+        return shown(error, MESSAGE)
     return "".join(traceback.format_exception(error)).rstrip()

@@ -7,16 +7,17 @@ import time
 from builtin_interfaces.msg import Time as StampMessage
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
-from rclpy.time import Time
 from std_msgs.msg import Header
 
+from icl_mesh.depth_store import nanoseconds
+from icl_mesh.stream_watch import StreamWatch
 from icl_mesh.tracking import TrackState
+from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_ros.diagnostics import Statistics
 from icl_mesh_ros.frames import FrameResult
 from icl_mesh_ros.health import Stream, numbers, problems, silence, status
 from icl_mesh_ros.managed_node import reason
 from icl_mesh_ros.parameters import MeshParameters
-from icl_mesh_ros.stream_watch import StreamWatch
 from icl_mesh_ros.throttle import Throttle
 
 OCCLUDED = int(TrackState.OCCLUDED)
@@ -57,10 +58,10 @@ class Monitor:
         )
         # Calls apart, as rclpy refuses another severity from one line of code.
         for text in result.warnings:
-            if (line := self._throttle(text)) is not None:
+            if (line := self._throttle(shown(text, MESSAGE))) is not None:
                 self._node.get_logger().warning(line)
         for text in result.errors:
-            if (line := self._throttle(text)) is not None:
+            if (line := self._throttle(shown(text, MESSAGE))) is not None:
                 self._node.get_logger().error(line)
         self._newest_stamp = header.stamp
         self._answered_s = time.monotonic()
@@ -76,7 +77,7 @@ class Monitor:
             self._node.get_logger().info(line)
 
     def frame_failed(self, error: Exception) -> None:
-        self._statistics.error(str(error))
+        self._statistics.error(shown(error, MESSAGE))
         if (line := self._throttle(reason(error))) is not None:
             self._node.get_logger().error(line)
 
@@ -104,10 +105,10 @@ class Monitor:
     def _stream(self) -> Stream:
         now = self._node.get_clock().now()
         newest = self._newest_stamp
-        stamp = None if newest is None else Time.from_msg(newest)
+        stamp_ns = 0 if newest is None else nanoseconds(newest)
         age_s = None
-        if stamp is not None and stamp.nanoseconds and now.nanoseconds > 0:
-            age_s = (now - stamp).nanoseconds * 1e-9
+        if stamp_ns and now.nanoseconds > 0:
+            age_s = (now.nanoseconds - stamp_ns) * 1e-9
         elif self._answered_s is not None:
             age_s = time.monotonic() - self._answered_s
         publishers = self._node.get_publishers_info_by_topic(self._topic)

@@ -26,8 +26,12 @@ from icl_mesh.calibration import camera_from_info
 from icl_mesh.depth_correction import with_measured_distances
 from icl_mesh.depth_store import nanoseconds
 from icl_mesh.estimator import Estimator
+from icl_mesh.image_times import ImageTimes
 from icl_mesh.pixels import rgb_from_compressed, rgb_from_image
+from icl_mesh.sample_bits import SampleBits
+from icl_mesh.stream_watch import StreamWatch
 from icl_mesh.tracking import Tracker, Tracks
+from icl_mesh.wording import MESSAGE, kind_of, shown
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -60,7 +64,7 @@ def convert(options: argparse.Namespace) -> int:
             beside = opened.enter_context(open_bag(options.input, typestore))
             depths = DepthImages(beside, options.depth_topic)
         estimator = Estimator.load(options.weights, options.body, options.device, options.engine)
-        frames = _Frames(options, estimator, infos, depths)
+        frames = _Frames(options, images[0].topic, estimator, infos, depths)
         with new_bag(options.out, options.storage, like=options.input) as writer:
             people = _Output(writer, typestore, options, estimator)
             failed = _run(reader, images, frames, people)
@@ -97,7 +101,7 @@ def _run(reader: AnyReader, images: list[Connection], frames: _Frames, output: _
                 tracks = frames(message, connection, time_ns)
             except ValueError as error:  # one broken image among thousands must not cost the others
                 failed += 1
-                tqdm.write(str(error), file=sys.stderr)
+                frames.say(str(error))
             else:
                 output.write(tracks, message.header, time_ns)
     return failed
@@ -109,6 +113,7 @@ class _Frames:
     def __init__(
         self,
         options: argparse.Namespace,
+        topic: str,
         estimator: Estimator,
         infos: CameraInfos,
         depths: DepthImages | None,
@@ -116,12 +121,15 @@ class _Frames:
         self._options, self._estimator = options, estimator
         self._infos, self._depths = infos, depths
         self._tracker = Tracker(options.track_timeout, smoothing_s=options.smoothing)
-        self._notes: set[str] = set()
+        self._bits, self._times = SampleBits(), ImageTimes()
+        self._watch = StreamWatch(topic)
+        self._said: set[str] = set()
         self._seen = Counter[str]()
 
     def __call__(self, message: Any, connection: Connection, time_ns: int) -> Tracks:
         convert = rgb_from_image if connection.msgtype == IMAGE else rgb_from_compressed
-        rgb = convert(message, connection.topic)
+        rgb = convert(message, connection.topic, self._bits)
+        self.say(self._bits.take_note())
         height, width = rgb.shape[:2]
         source = camera_from_info(
             self._infos.find(width, height, time_ns),
@@ -131,7 +139,7 @@ class _Frames:
             rectified=self._options.rectified,
             topic=self._infos.topic,
         )
-        self._say(source.note, source.warning)
+        self.say(source.note, source.warning)
         people = self._estimator(
             rgb,
             source.camera,
@@ -147,11 +155,15 @@ class _Frames:
                 self._options.depth_tolerance,
                 remedy="raise --depth-tolerance, or leave --depth-topic out",
             )
-            self._say(*notes)
+            self.say(*notes)
         # A camera without a clock stamps 0: then the time of recording counts.
-        stamp_s = (stamp_ns or time_ns) * 1e-9
+        stamp_s = self._times(stamp_ns, time_ns * 1e-9)
         looks = looks_of(rgb, people)
         tracks = self._tracker.update(people, stamp_s, looks, frame_id=message.header.frame_id)
+        if tracks.lost_because:
+            self.say(f"tracks start afresh, with new ids: {tracks.lost_because}")
+        self._watch.see(message.header)
+        self.say(*self._watch.take_oddities().values())
         self._seen.update(images=1, people=len(people))
         self._seen.update(measured=int(people.distance_from_depth.sum()))
         return tracks
@@ -163,12 +175,14 @@ class _Frames:
         images, people = self._seen["images"], self._seen["people"]
         return f"{images} images, {people} people in them{measured}{broken}: written to {out}"
 
-    def _say(self, *notes: str) -> None:
-        """Where the camera comes from, and what is wrong with that, once."""
+    def say(self, *notes: str) -> None:
+        """Where the camera comes from, and what is wrong with that and the images: each kind once,
+        as a bag may hold thousands of images of it."""
         for note in notes:
-            if note and note not in self._notes:
-                self._notes.add(note)
-                tqdm.write(note, file=sys.stderr)
+            kind = kind_of(note)
+            if note and kind not in self._said:
+                self._said.add(kind)
+                tqdm.write(shown(note, MESSAGE), file=sys.stderr)
 
 
 class _Output:

@@ -8,9 +8,9 @@ from builtin_interfaces.msg import Time
 from rclpy.clock import Clock
 from std_msgs.msg import Header
 
+from icl_mesh.stream_watch import StreamWatch
 from icl_mesh_ros.monitor import Monitor
 from icl_mesh_ros.parameters import MeshParameters
-from icl_mesh_ros.stream_watch import StreamWatch
 from icl_mesh_ros.throttle import Throttle
 
 
