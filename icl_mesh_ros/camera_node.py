@@ -15,6 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from icl_mesh.camera import Camera
+from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_ros.camera_info import info_from_camera, load_calibration
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.msg import HumanArray
@@ -40,6 +41,11 @@ class CameraNode(Node):
         self.finished = Future()
         self._loop = self._declare("loop", False, "start again after the last frame of a file")
         self._frame_id = self._declare("frame_id", "camera_optical_frame", "frame of the image")
+        if not self._frame_id or self._frame_id.startswith("/"):
+            raise ValueError(
+                "frame_id must be a name that tf2 takes, without a leading slash, got "
+                f"'{shown(self._frame_id)}'"
+            )
         self._fov_deg = self._declare(
             "assumed_fov_deg",
             60.0,
@@ -121,7 +127,7 @@ class CameraNode(Node):
         try:
             rgb = self._source.read()
         except ValueError as error:
-            if (line := self._throttle(str(error))) is not None:
+            if (line := self._throttle(shown(error, MESSAGE))) is not None:
                 self.get_logger().error(line)
             return
         if rgb is None:
