@@ -17,6 +17,7 @@ from icl_mesh.camera import Camera
 from icl_mesh.estimator import Estimator
 from icl_mesh.image_files import find_images, read_image
 from icl_mesh.people import People
+from icl_mesh.wording import MESSAGE, shown
 
 
 def predict_files(options: argparse.Namespace) -> int:
@@ -40,9 +41,10 @@ def predict_files(options: argparse.Namespace) -> int:
             # One broken file among thousands must not cost the others.
             failed += 1
             text = str(error)
-            tqdm.write(text if str(path) in text else f"{path}: {text}", file=sys.stderr)
+            text = text if str(path) in text else f"{path}: {text}"
+            tqdm.write(shown(text, MESSAGE), file=sys.stderr)
         else:
-            tqdm.write(summary(path, people))
+            tqdm.write(shown(summary(path, people), MESSAGE))
     if len(paths) > 1:
         print(f"{len(paths) - failed} of {len(paths)} images done, written to {options.out}")
     return 1 if failed else 0

@@ -87,14 +87,14 @@ class ManagedNode(LifecycleNode):
         def answer(
             request: ChangeState.Request, response: ChangeState.Response
         ) -> ChangeState.Response:
-            asked = f"transition {request.transition.label or request.transition.id}"
+            asked = f"transition {shown(request.transition.label or request.transition.id)}"
             self._problem = None
             try:
                 response = change_state(request, response)
             except RuntimeError as error:
                 response.success = False
                 text = str(error).split(", at ")[0]  # not where in rcl's source
-                self.get_logger().warning(f"{asked} is not possible now: {text}")
+                self.get_logger().warning(f"{asked} is not possible now: {shown(text, MESSAGE)}")
             if self._problem is not None:
                 self.get_logger().error(f"{asked} failed: {reason(self._problem)}")
             return response

@@ -24,6 +24,8 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future, Task
 
+from icl_mesh.wording import MESSAGE, shown
+
 #: A process that was asked to end, but hangs in some library, ends after so long all the same.
 LAST_MOMENT_S = 1.7
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -98,7 +100,7 @@ def run_nodes(
     except (ValueError, OSError, ParameterException) as error:
         if len(nodes) == len(makes):
             raise
-        get_logger("icl_mesh_ros").fatal(str(error))
+        get_logger("icl_mesh_ros").fatal(shown(error, MESSAGE))
         return 1
     finally:
         for number in _END_SIGNALS:  # a second Ctrl-C must not break the clean end

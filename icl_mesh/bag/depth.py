@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from icl_mesh.bag.topics import IMAGE, read_message
 from icl_mesh.depth_store import DepthStore
+from icl_mesh.wording import MESSAGE, shown
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -57,4 +58,4 @@ class DepthImages:
             try:
                 yield time_ns, read_message(reader, connection, data)
             except ValueError as error:  # its image keeps the distances by size
-                tqdm.write(str(error), file=sys.stderr)
+                tqdm.write(shown(error, MESSAGE), file=sys.stderr)

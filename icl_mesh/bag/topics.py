@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from icl_mesh.calibration import image_size_of
+from icl_mesh.wording import shown
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -32,8 +33,8 @@ def image_connections(
         topic = names[0]
     chosen = [c for c in images if c.topic == topic]
     if not chosen:
-        there = ", ".join(names) or "none"
-        wanted = "say which with --image-topic" if topic is None else f"'{topic}' is not one"
+        there = ", ".join(map(shown, names)) or "none"
+        wanted = "say which with --image-topic" if topic is None else f"'{shown(topic)}' is not one"
         raise ValueError(f"image topics in the bag: {there}; {wanted}")
     return chosen
 
@@ -44,7 +45,8 @@ def read_message(reader: AnyReader, connection: Connection, data: bytes) -> Any:
         return reader.deserialize(data, connection.msgtype)
     except Exception as error:  # rosbags reads with numpy and struct, and hands on their errors
         raise ValueError(
-            f"a message on '{connection.topic}' of {len(data)} bytes is damaged: {error}"
+            f"a message on '{shown(connection.topic)}' of {len(data)} bytes is damaged: "
+            f"{shown(error, 200)}"
         ) from error
 
 
