@@ -14,8 +14,8 @@ class ImageTimes:
         self._clock_offset_s = 0.0
 
     def __call__(self, stamp_ns: int, arrival_s: float) -> float:
-        """Seconds. stamp_ns: 0 for no stamp; arrival_s: by any steady clock."""
-        if stamp_ns == 0:
+        """Seconds. stamp_ns: 0, or before 1970, for no stamp; arrival_s: by any steady clock."""
+        if stamp_ns <= 0:
             return arrival_s + self._clock_offset_s
         stamp_s = stamp_ns * 1e-9
         self._clock_offset_s = stamp_s - arrival_s

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icl_mesh.encodings import ENCODINGS, PACKED, PLANAR, why_unread
+from icl_mesh.image_files import decode_image
 from icl_mesh.sample_bits import SampleBits
 from icl_mesh.wording import shown
 
@@ -114,29 +115,22 @@ def rgb_from_compressed(
             "have: was a depth topic mapped to image? Map the camera's colour image to it"
         )
     data = np.frombuffer(message.data, dtype=np.uint8)
-    image = _decoded(data, cv2.IMREAD_ANYDEPTH)
-    if image is not None and image.dtype not in (np.uint8, np.uint16):
-        image = _decoded(data, 0)  # numbers of any size: as OpenCV makes bytes of them
-    if image is None:
+    # IMREAD_COLOR: three channels, whatever was compressed. Not turned as EXIF may say: the
+    # CameraInfo is of the image as the camera took it.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        image = decode_image(data, flags | cv2.IMREAD_ANYDEPTH)
+        if image.dtype not in (np.uint8, np.uint16):
+            image = decode_image(data, flags)  # floats: as OpenCV makes bytes of them
+    except ValueError as error:
         raise ValueError(
             f"compressed image on '{topic}' (format '{shown(message.format)}', {data.size} bytes) "
-            "cannot be decoded: the camera driver should publish whole JPEG or PNG images"
-        )
+            f"cannot be decoded ({shown(error, 200)}): the camera driver should publish whole JPEG "
+            "or PNG images"
+        ) from error
     if image.dtype == np.uint16:
         image = (bits or SampleBits()).upper_byte(image, topic, 3)
     return image[..., ::-1]
-
-
-def _decoded(data: Bytes, depth: int) -> npt.NDArray[Any] | None:
-    """The image BGR [H, W, 3], None where it cannot be read. depth: cv2.IMREAD_ANYDEPTH for
-    samples as they are, 0 for bytes."""
-    # Not turned as EXIF may say: the CameraInfo is of the image as the camera took it.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION | depth
-    try:
-        image = cv2.imdecode(data, flags) if data.size else None
-    except (cv2.error, MemoryError):  # a size that is not believed, or cannot be held
-        return None
-    return None if image is None else np.asarray(image)
 
 
 def check_size(message: ImageMessage, topic: str, rows: int, kind: str = "image") -> None:

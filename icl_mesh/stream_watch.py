@@ -31,7 +31,12 @@ class StreamWatch:
         now, stamp_ns = self._clock(), nanoseconds(header.stamp)
         with self._lock:
             gap_s, self._arrived = now - self._arrived, now
-            if self._seen and (stamp_ns == 0) != (self._stamp_ns == 0):
+            if stamp_ns < 0:
+                self._oddities["negative"] = (
+                    f"images on '{self._topic}' are stamped before 1970 ({stamp_ns * 1e-9:.9g} s): "
+                    "the driver should set the stamp right; until then the time of arrival counts"
+                )
+            elif self._seen and (stamp_ns == 0) != (self._stamp_ns <= 0):
                 self._oddities["zero"] = (
                     f"images on '{self._topic}' change between stamps and none (0): ids suffer, "
                     "since the time of arrival, which wavers, counts for those without; the driver "

@@ -7,7 +7,6 @@ from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.duration import Duration
-from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
 from rclpy.time import Time
@@ -19,6 +18,7 @@ from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_ros.camera_info import info_from_camera, load_calibration
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.msg import HumanArray
+from icl_mesh_ros.rclpy_inside import EndableNode
 from icl_mesh_ros.run import run_nodes
 from icl_mesh_ros.sources import open_source
 from icl_mesh_ros.throttle import Throttle
@@ -30,7 +30,7 @@ DEFAULT_RATE = 10.0
 ANSWER_TIMEOUT_S = 10.0
 
 
-class CameraNode(Node):
+class CameraNode(EndableNode):
     """Publishes image (rgb8) and camera_info with equal headers.
 
     Raises ValueError or FileNotFoundError for a source or a calibration that cannot be used.
@@ -84,7 +84,8 @@ class CameraNode(Node):
 
     def destroy_node(self) -> None:
         """Close the source, then destroy the node."""
-        self._source.close()
+        if (source := getattr(self, "_source", None)) is not None:  # made last
+            source.close()
         super().destroy_node()
 
     def _declare(

@@ -77,7 +77,7 @@ class FrameProcessor:
     ) -> FrameResult:
         """vertices: with the meshes. The patiences: wait so long for a CameraInfo of the image's
         size, which is asked where none is there, and for a depth image of its stamp. arrival_s:
-        the time that counts where the image carries no stamp.
+        the time that counts where the image carries no stamp, or one before 1970.
 
         Raises ValueError for an image or a CameraInfo that cannot be used. Without a depth image
         that can be used, people stay where their size puts them.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +10,13 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from icl_mesh.wording import MESSAGE, shown
+from icl_mesh_ros.failures import reason
+from icl_mesh_ros.rclpy_inside import EndableNode
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-class ManagedNode(LifecycleNode):
+class ManagedNode(EndableNode, LifecycleNode):
     """Subclasses say what the transitions do, in plain methods. One that raises leaves the node
     in the state it was in; whoever asked for it reads the reason in the log.
 
@@ -100,10 +101,3 @@ class ManagedNode(LifecycleNode):
             return response
 
         return answer
-
-
-def reason(error: Exception) -> str:
-    """What to tell the user: the text of an expected error, in one line, or another's traceback."""
-    if isinstance(error, (ValueError, OSError, ImportError)):
-        return shown(error, MESSAGE)
-    return "".join(traceback.format_exception(error)).rstrip()

@@ -14,9 +14,9 @@ from icl_mesh.stream_watch import StreamWatch
 from icl_mesh.tracking import TrackState
 from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_ros.diagnostics import Statistics
+from icl_mesh_ros.failures import reason
 from icl_mesh_ros.frames import FrameResult
 from icl_mesh_ros.health import Stream, numbers, problems, silence, status
-from icl_mesh_ros.managed_node import reason
 from icl_mesh_ros.parameters import MeshParameters
 from icl_mesh_ros.throttle import Throttle
 
@@ -104,10 +104,9 @@ class Monitor:
 
     def _stream(self) -> Stream:
         now = self._node.get_clock().now()
-        newest = self._newest_stamp
-        stamp_ns = 0 if newest is None else nanoseconds(newest)
+        stamp_ns = 0 if self._newest_stamp is None else nanoseconds(self._newest_stamp)
         age_s = None
-        if stamp_ns and now.nanoseconds > 0:
+        if stamp_ns > 0 and now.nanoseconds > 0:
             age_s = (now.nanoseconds - stamp_ns) * 1e-9
         elif self._answered_s is not None:
             age_s = time.monotonic() - self._answered_s

@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 
 from icl_mesh.stream_watch import StreamWatch
 from icl_mesh_ros.conversions import rgb_from_message
-from icl_mesh_ros.managed_node import reason
+from icl_mesh_ros.failures import reason
 from icl_mesh_ros.monitor import Monitor
 from icl_mesh_ros.parameters import MeshParameters
 from icl_mesh_ros.throttle import Throttle
