@@ -59,7 +59,7 @@ def test_broken_images_are_logged_by_kind_in_one_line_and_counted() -> None:
     for k in range(150):
         now[0] += 10 / 150
         for message in (
-            CompressedImage(format=f"jpeg\n{k}" + "x" * 5000, data=bytes(k)),
+            CompressedImage(format=f"jpeg\n{k}" + "x" * 5000, data=bytes(k + 1)),
             Image(width=2, height=1, step=2, data=b"ab", encoding=f"{chr(97 + k % 26)}\n" * 2500),
         ):
             with pytest.raises(ValueError, match="the camera driver should") as error:

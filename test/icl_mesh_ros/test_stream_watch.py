@@ -37,7 +37,9 @@ def test_each_oddity_is_told_once():
 def test_a_stamp_before_1970_is_told_and_nothing_raised():
     watch = StreamWatch("/image")
     watch.see(header(-1))
-    (text,) = watch.take_oddities().values()
+    oddities = watch.take_oddities()
+    assert list(oddities) == ["negative", "frame"]
+    text = oddities["frame"]
     assert text.startswith("images on '/image' are stamped before 1970 (-1 s): the driver")
 
 
@@ -73,6 +75,8 @@ def test_a_frame_and_a_stamp_that_nobody_should_send_are_survived():
     watch = StreamWatch("/image")
     for frame in ("a\nb" * 1000, "c"):
         watch.see(Header(stamp=Time(sec=-1), frame_id=frame))
-    (text,) = watch.take_oddities().values()
+    oddities = watch.take_oddities()
+    assert list(oddities) == ["negative", "frame"]
+    text = oddities["frame"]
     assert "\n" not in text
     assert len(text) < 400
