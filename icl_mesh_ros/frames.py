@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo
 
 from icl_mesh.appearance import looks_of
 from icl_mesh.calibration import CameraSource, camera_from_info
-from icl_mesh.depth_correction import with_measured_distances
+from icl_mesh.depth_correction import Corrected, DepthCorrection
 from icl_mesh.depth_store import DepthStore, nanoseconds
 from icl_mesh.image_times import ImageTimes
 from icl_mesh.people import People
@@ -28,7 +28,8 @@ from icl_mesh_ros.parameters import MeshParameters
 @dataclass(frozen=True)
 class FrameResult:
     """What became of a frame. times_ms: by stage; camera_note: where the intrinsics come from;
-    warnings, errors: what was left out, and who fixes it, one sentence each."""
+    warnings, errors: what was left out, and who fixes it, one sentence each. unmeasured: why the
+    depth image measured nobody, though somebody is seen ("": it did, or none is used)."""
 
     rgb: npt.NDArray[np.uint8]
     tracks: Tracks
@@ -36,6 +37,7 @@ class FrameResult:
     times_ms: dict[str, float]
     warnings: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    unmeasured: str = ""
 
 
 class FrameProcessor:
@@ -56,7 +58,12 @@ class FrameProcessor:
         """
         self._estimator, self._tracker, self._infos = estimator, tracker, infos
         self._image_topic, self._info_topic = image_topic, info_topic
-        self._depths = depths
+        self._depths = depths and DepthCorrection(
+            depths,
+            remedy="raise depth_tolerance, or set use_depth to false",
+            scale_option="depth_scale",
+        )
+        self._warned: set[str] = set()
         self._bits, self._times = SampleBits(), ImageTimes()
         # What the last image's camera was made from, and the camera.
         self._known_camera: tuple[tuple[Any, ...], CameraSource | None] = ((), None)
@@ -86,27 +93,27 @@ class FrameProcessor:
         rgb = rgb_from_message(image, self._image_topic, self._bits)
         times = {"convert": _milliseconds_since(started)}
         height, width = rgb.shape[:2]
-        camera, note, warning = self._camera(
+        source = self._camera(
             self._infos.find(width, height, info_patience_s), width, height, parameters
         )
         people = self._estimator(
             rgb,
-            camera,
+            source.camera,
             vertices=vertices or parameters.use_depth,
             threshold=parameters.detection_threshold or None,
             times=times,
         )
-        depth_warning = error = ""
+        depth = Corrected(people)
         if parameters.use_depth and self._depths is not None:
             started = time.perf_counter()
-            people, depth_warning, error = with_measured_distances(
+            depth = self._depths(
                 people,
-                self._depths,
                 nanoseconds(image.header.stamp),
                 parameters.depth_tolerance,
+                parameters.depth_scale,
                 depth_patience_s,
-                remedy="raise depth_tolerance, or set use_depth to false",
             )
+            people = depth.people
             times["depth"] = _milliseconds_since(started)
         started = time.perf_counter()
         stamp_s = self._times(nanoseconds(image.header.stamp), arrival_s)
@@ -118,8 +125,22 @@ class FrameProcessor:
         times["track"] = _milliseconds_since(started)
         lost = tracks.lost_because
         lost = lost and f"tracks on '{self._image_topic}' start afresh, with new ids: {lost}"
-        warnings = tuple(filter(None, (warning, depth_warning, lost, self._bits.take_note())))
-        return FrameResult(rgb, tracks, note, times, warnings, tuple(filter(None, (error,))))
+        said = (*self._news(source), depth.warning, lost, self._bits.take_note())
+        return FrameResult(
+            rgb,
+            tracks,
+            source.note,
+            times,
+            warnings=tuple(filter(None, said)),
+            errors=tuple(filter(None, (depth.error,))),
+            unmeasured=depth.unmeasured,
+        )
+
+    def _news(self, source: CameraSource) -> list[str]:
+        """Its warnings, each kind once: their numbers may change with every message."""
+        new = {k: text for k, text in source.warnings.items() if k not in self._warned}
+        self._warned |= new.keys()
+        return list(new.values())
 
     def _camera(
         self, info: CameraInfo | None, width: int, height: int, parameters: MeshParameters

@@ -13,6 +13,7 @@ from icl_mesh.depth_store import nanoseconds
 from icl_mesh.stream_watch import StreamWatch
 from icl_mesh.tracking import TrackState
 from icl_mesh.wording import MESSAGE, shown
+from icl_mesh_ros.depth_watch import DepthWatch
 from icl_mesh_ros.diagnostics import Statistics
 from icl_mesh_ros.failures import reason
 from icl_mesh_ros.frames import FrameResult
@@ -30,6 +31,7 @@ class Monitor:
         self._node, self._topic = node, image_topic
         self._statistics = Statistics()
         self._watch = StreamWatch(image_topic)
+        self._depth_watch = DepthWatch()
         self._throttle = Throttle(period_s=5.0)
         self._camera_note = ""
         self._newest_stamp: StampMessage | None = None
@@ -63,6 +65,7 @@ class Monitor:
         for text in result.errors:
             if (line := self._throttle(shown(text, MESSAGE))) is not None:
                 self._node.get_logger().error(line)
+        self._depth_watch.see(result.unmeasured)
         self._newest_stamp = header.stamp
         self._answered_s = time.monotonic()
         if result.camera_note == self._camera_note:
@@ -118,4 +121,5 @@ class Monitor:
             result_age_s=age_s,
             clock_stands=now.nanoseconds == 0,
             oddities=self._watch.take_oddities(),
+            unmeasured=self._depth_watch.text(),
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rclpy.node import Node
 
+from icl_mesh.depth_correction import SCALES
 from icl_mesh_ros.optional_packages import require
 from icl_mesh_ros.parameter_fields import check, declare
 from icl_mesh_ros.parameter_fields import parameter as _parameter
@@ -59,6 +60,12 @@ class MeshParameters:
         0.03,
         "s: a depth image belongs to an image whose stamp differs by no more",
         limits=(0.0, 1.0),
+    )
+    depth_scale: float = _parameter(
+        1.0,
+        "depth is multiplied by this, where its unit is not 16UC1's mm or 32FC1's m: 0.25 for "
+        "units of 0.25 mm, 0.001 for millimetres in 32FC1",
+        limits=SCALES,
     )
     detection_threshold: float = _parameter(
         0.0,

@@ -24,7 +24,7 @@ from icl_mesh.bag.topics import (
 )
 from icl_mesh.bag.types import BODY_MODEL, HUMAN_ARRAY, body_model, human_array, make_typestore
 from icl_mesh.calibration import camera_from_info
-from icl_mesh.depth_correction import with_measured_distances
+from icl_mesh.depth_correction import SCALES, DepthCorrection
 from icl_mesh.depth_store import nanoseconds
 from icl_mesh.estimator import Estimator
 from icl_mesh.image_times import ImageTimes
@@ -51,6 +51,11 @@ def convert(options: argparse.Namespace) -> int:
     if not 0 <= options.depth_tolerance <= 1:
         raise ValueError(
             f"--depth-tolerance must lie between 0 and 1 s, got {options.depth_tolerance:g}"
+        )
+    if not SCALES[0] <= options.depth_scale <= SCALES[1]:
+        raise ValueError(
+            f"--depth-scale must lie between {SCALES[0]:g} and {SCALES[1]:g}, got "
+            f"{options.depth_scale:g}"
         )
     typestore = make_typestore()
     with ExitStack() as opened:
@@ -128,6 +133,12 @@ class _Frames:
     ) -> None:
         self._options, self._estimator = options, estimator
         self._infos, self._depths = infos, depths
+        self._correct = depths and DepthCorrection(
+            depths.store,
+            remedy="raise --depth-tolerance, or leave --depth-topic out",
+            scale_option="--depth-scale",
+        )
+        self._unmeasured = ""
         self._tracker = Tracker(options.track_timeout, smoothing_s=options.smoothing)
         self._bits, self._times = SampleBits(), ImageTimes()
         self._watch = StreamWatch(topic)
@@ -147,7 +158,9 @@ class _Frames:
             rectified=self._options.rectified,
             topic=self._infos.topic,
         )
-        self.say(source.note, source.warning)
+        self.say(source.note)
+        for kind, text in source.warnings.items():
+            self.say(text, kind=kind)
         people = self._estimator(
             rgb,
             source.camera,
@@ -155,15 +168,12 @@ class _Frames:
             threshold=self._options.threshold,
         )
         stamp_ns = nanoseconds(message.header.stamp)
-        if self._depths is not None:
-            people, *notes = with_measured_distances(
-                people,
-                self._depths.read_up_to(stamp_ns, time_ns),
-                stamp_ns,
-                self._options.depth_tolerance,
-                remedy="raise --depth-tolerance, or leave --depth-topic out",
-            )
-            self.say(*notes)
+        if self._depths is not None and self._correct is not None:
+            self._depths.read_up_to(stamp_ns, time_ns)
+            scale, tolerance_s = self._options.depth_scale, self._options.depth_tolerance
+            depth = self._correct(people, stamp_ns, tolerance_s, scale)
+            people, self._unmeasured = depth.people, depth.unmeasured or self._unmeasured
+            self.say(depth.warning or depth.error)
         # A camera without a clock stamps 0: then the time of recording counts.
         stamp_s = self._times(stamp_ns, time_ns * 1e-9)
         looks = looks_of(rgb, people)
@@ -182,17 +192,18 @@ class _Frames:
         if self._infos.damaged:
             broken += f", {self._infos.damaged} CameraInfo messages damaged"
         measured = "" if self._depths is None else f" ({self._seen['measured']} with depth)"
+        if self._unmeasured and not self._seen["measured"]:
+            measured = f" (nobody was measured in depth, because {self._unmeasured})"
         images, people = self._seen["images"], self._seen["people"]
         return f"{images} images, {people} people in them{measured}{broken}: written to {out}"
 
-    def say(self, *notes: str) -> None:
+    def say(self, *texts: str, kind: str = "") -> None:
         """Where the camera comes from, and what is wrong with that and the images: each kind once,
-        as a bag may hold thousands of images of it."""
-        for note in notes:
-            kind = kind_of(note)
-            if note and kind not in self._said:
-                self._said.add(kind)
-                tqdm.write(shown(note, MESSAGE), file=sys.stderr)
+        as a bag may hold thousands of images of it. kind: where it cannot be told from the text."""
+        for text in filter(None, texts):
+            if (key := kind or kind_of(text)) not in self._said:
+                self._said.add(key)
+                tqdm.write(shown(text, MESSAGE), file=sys.stderr)
 
 
 class _Output:

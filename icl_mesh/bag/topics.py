@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from icl_mesh.bag.files import read_raw
-from icl_mesh.calibration import image_size_of
+from icl_mesh.sensor_layout import SensorLayout, image_size_of
 from icl_mesh.wording import MESSAGE, shown
 
 if TYPE_CHECKING:
@@ -91,7 +91,14 @@ class CameraInfos:
     def find(self, width: int, height: int, time_ns: int) -> Any | None:
         """The last one for images of this size up to this time, else the first one after it; one
         of another size where there is no such; None in a bag without."""
-        fitting = self._by_size.get((width, height)) or self._by_size.get((0, 0))
+        fitting = self._by_size.get((width, height)) or next(
+            (
+                infos
+                for infos in self._by_size.values()
+                if SensorLayout.of(infos[0][1], width, height)
+            ),
+            None,
+        )
         return _at(fitting or self._infos, time_ns)
 
 
