@@ -149,8 +149,9 @@ def test_20000_damaged_messages() -> None:
 
     def info(message: CameraInfo) -> None:
         infos.put(message)
+        infos.find(16, 12)
         camera = camera_from_info(
-            infos.find(16, 12),
+            message,
             16,
             12,
             assumed_fov_deg=60.0,
