@@ -120,9 +120,9 @@ def _matrix(
 ) -> tuple[str, list[float], dict[str, str]]:
     """The name and the nine numbers of the matrix that counts, and what is odd about that choice,
     by kind."""
-    k = [float(x) for x in info.k]
+    k, p = [float(x) for x in info.k], [float(x) for x in info.p]
     # P's last element may be 1 in a message that says nothing else.
-    p = [float(info.p[i]) for i in (0, 1, 2, 4, 5, 6, 8, 9, 10)] if any(info.p[:7]) else []
+    p = [*p[0:3], *p[4:7], *p[8:11]] if any(p[:7]) else []
     if rectified and p:
         return "P", p, {}
     if rectified and any(k) and any(info.d):

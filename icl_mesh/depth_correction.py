@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from icl_mesh.camera import Camera
 from icl_mesh.depth import DepthImage, believed_factor, measure_distances
 from icl_mesh.depth_factor import FAR, DepthFactor, explanation
 from icl_mesh.depth_store import DepthStore
@@ -36,7 +38,7 @@ class DepthCorrection:
         what sets the scale."""
         self._depths, self._remedy, self._option = depths, remedy, scale_option
         self._factor = DepthFactor()
-        self._known_for: tuple[float, bool] | None = None  # what the factor was measured with
+        self._known_for: tuple[float, float] | None = None  # what the factor was measured with
         self._said: float | None = None
 
     def __call__(
@@ -85,7 +87,7 @@ class DepthCorrection:
         except ValueError as error:
             return Corrected(people, error=f"{error}; {_INSTEAD}", unmeasured=str(error))
         measured = measure_distances(people, DepthImage(pixels, unit_m * scale))
-        self._learn(measured.ratio, scale, people.camera.focal_assumed)
+        self._learn(measured.ratio, scale, people.camera)
         limit = believed_factor(people.camera)
         factor = self._factor.value
         if factor is not None and not 1 / limit <= factor <= limit:
@@ -103,9 +105,11 @@ class DepthCorrection:
             reason = "too few pixels of their torsos agree"
         return Corrected(measured.people, self._doubt(people, scale), unmeasured=reason)
 
-    def _learn(self, ratio: np.ndarray, scale: float, focal_assumed: bool) -> None:
-        if self._known_for != (scale, focal_assumed):
-            self._known_for, self._factor, self._said = (scale, focal_assumed), DepthFactor(), None
+    def _learn(self, ratio: npt.NDArray[np.float64], scale: float, camera: Camera) -> None:
+        # A calibrated focal length moves with the autofocus, an assumed one when somebody sets it.
+        known_for = scale, camera.fx if camera.focal_assumed else 0.0
+        if self._known_for != known_for:
+            self._known_for, self._factor, self._said = known_for, DepthFactor(), None
         self._factor.add(ratio)
 
     def _disagreement(self) -> str:

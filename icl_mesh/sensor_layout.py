@@ -57,14 +57,14 @@ class SensorLayout(NamedTuple):
         """The camera of the whole sensor from the matrix of a CameraInfo, and a warning where that
         is the region's or the binned image's already, which its principal point tells: the sensor's
         is near the sensor's middle."""
+        as_ros_has_it = self._whole(camera, 0, 0, (1, 1))
+        if self._off_center(as_ros_has_it) <= OFF_CENTER:
+            return as_ros_has_it, ""
         images = {}
         for cut, joined in product((False, True), repeat=2):
             x, y = (self.x, self.y) if cut else (0, 0)
             bins = self.bins if joined else (1, 1)
             images[x, y, bins] = self._whole(camera, x, y, bins)
-        as_ros_has_it = self._whole(camera, 0, 0, (1, 1))
-        if self._off_center(as_ros_has_it) <= OFF_CENTER:
-            return as_ros_has_it, ""
         nearest = min(images, key=lambda image: self._off_center(images[image]))
         if images[nearest] == as_ros_has_it:
             return as_ros_has_it, ""

@@ -58,11 +58,10 @@ class FrameProcessor:
         """
         self._estimator, self._tracker, self._infos = estimator, tracker, infos
         self._image_topic, self._info_topic = image_topic, info_topic
-        self._depths = depths and DepthCorrection(
-            depths,
-            remedy="raise depth_tolerance, or set use_depth to false",
-            scale_option="depth_scale",
-        )
+        self._depths: DepthCorrection | None = None
+        if depths is not None:
+            remedy = "raise depth_tolerance, or set use_depth to false"
+            self._depths = DepthCorrection(depths, remedy=remedy, scale_option="depth_scale")
         self._warned: set[str] = set()
         self._bits, self._times = SampleBits(), ImageTimes()
         # What the last image's camera was made from, and the camera.
@@ -146,10 +145,10 @@ class FrameProcessor:
         self, info: CameraInfo | None, width: int, height: int, parameters: MeshParameters
     ) -> CameraSource:
         """That of the image before where nothing has changed."""
-        of = (info, width, height, parameters.assumed_fov_deg, parameters.rectified)
+        said = None if info is None else _content(info)
+        of = (said, width, height, parameters.assumed_fov_deg, parameters.rectified)
         known, source = self._known_camera
-        # The messages by identity: comparing their fields would take longer.
-        if source is None or of[0] is not known[0] or of[1:] != known[1:]:
+        if source is None or of != known:
             source = camera_from_info(
                 info,
                 width,
@@ -160,6 +159,16 @@ class FrameProcessor:
             )
             self._known_camera = of, source
         return source
+
+
+def _content(info: CameraInfo) -> tuple[Any, ...]:
+    """What a camera is made from. Drivers send an equal message with every image."""
+    roi = info.roi
+    return (
+        *(info.width, info.height, info.binning_x, info.binning_y),
+        *(roi.x_offset, roi.y_offset, roi.width, roi.height),
+        *(info.distortion_model, info.d.tobytes(), info.k.tobytes(), info.p.tobytes()),
+    )
 
 
 def _milliseconds_since(start: float) -> float:

@@ -27,7 +27,9 @@ class MeshParameters:
         "loaded and tried beside the old ones, which stay where that fails",
     )
     body: str = _parameter(
-        "default", "body model: 'default' or a licensed SMPL file (.pkl, .npz)", at_configure=True
+        "default",
+        "body model: 'default' or a licensed SMPL file (.pkl, .npz, .pth)",
+        at_configure=True,
     )
     device: str = _parameter(
         "auto", "where the network runs: auto, cpu, cuda, cuda:N", at_configure=True

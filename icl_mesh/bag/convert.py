@@ -133,11 +133,11 @@ class _Frames:
     ) -> None:
         self._options, self._estimator = options, estimator
         self._infos, self._depths = infos, depths
-        self._correct = depths and DepthCorrection(
-            depths.store,
-            remedy="raise --depth-tolerance, or leave --depth-topic out",
-            scale_option="--depth-scale",
-        )
+        self._correct: DepthCorrection | None = None
+        if depths is not None:
+            remedy = "raise --depth-tolerance, or leave --depth-topic out"
+            store = depths.store
+            self._correct = DepthCorrection(store, remedy=remedy, scale_option="--depth-scale")
         self._unmeasured = ""
         self._tracker = Tracker(options.track_timeout, smoothing_s=options.smoothing)
         self._bits, self._times = SampleBits(), ImageTimes()

@@ -230,3 +230,37 @@ def test_coefficients_without_a_model_are_taken_for_plumb_bob():
     source = source_of(info(model="", d=[-0.3, 0.1, 0, 0, 0]))
     assert source.camera.lens.model == "plumb_bob"
     assert "names no distortion_model" in source.warnings["lens"]
+
+
+def test_whatever_numbers_a_message_holds_it_gives_a_finite_camera_or_another_size():
+    random = np.random.default_rng(5)
+    numbers = (0.0, 1.0, -1.0, 0.5, 600.0, 320.0, 240.0, 1e-300, 1e300, math.nan, math.inf, -7e6)
+    counts = (0, 1, 2, 3, 480, 640, 1280, 2**32 - 1)
+    models = ("plumb_bob", "", "equidistant", "rational_polynomial", "omni", "\n" * 99)
+    usable = 0
+    for _ in range(2000):
+        fields = {}
+        if random.random() < 0.7:
+            fields["k"] = np.where(random.random(9) < 0.7, matrix(*GOOD), random.choice(numbers, 9))
+        if random.random() < 0.5:
+            fields["binning"] = tuple(random.choice(counts, 2).tolist())
+        if random.random() < 0.3:
+            fields["size"] = tuple(random.choice(counts, 2).tolist())
+        if random.random() < 0.3:
+            fields["roi"] = tuple(random.choice(counts, 4).tolist())
+        message = info(
+            **fields,
+            model=random.choice(models),
+            d=random.choice(numbers, random.integers(0, 15)),
+            p=random.choice(numbers, 4),
+        )
+        for rectified in (False, True):
+            try:
+                source = source_of(message, rectified=rectified)
+            except ValueError as error:
+                assert "the image is 640x480" in str(error)
+                continue
+            usable += 1
+            assert (source.camera.width, source.camera.height) == SIZE
+            assert np.isfinite(source.camera.rays([[0.0, 0.0], [639.0, 479.0]])).all()
+    assert usable > 1000
