@@ -26,7 +26,20 @@ _PERHAPS = {
     ".jp2": "opj_decompress -i IN -o OUT.png",
     ".gif": "magick IN[0] OUT.png",
 }
-_READ = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".tif", ".tiff")
+_READ = (
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".png",
+    ".pbm",
+    ".pgm",
+    ".ppm",
+    ".bmp",
+    ".webp",
+    ".tif",
+    ".tiff",
+)
 #: Suffixes of pictures. One that is not read is found too, so that nobody misses it silently.
 IMAGE_SUFFIXES = (*_READ, *_PERHAPS, *UNREAD)
 #: An image file of more bytes is none.

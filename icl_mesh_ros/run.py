@@ -37,8 +37,8 @@ def run_nodes(
     ``finished(nodes)``. For the main thread of a process that does nothing else.
 
     Returns the exit status: 1 where a node could not be made because of what the user gave it
-    (ValueError, OSError, a parameter of a wrong type or range), else 0. No DDS participant is left,
-    so that the process may end by os._exit.
+    (ValueError, OSError, a parameter of a wrong type or range), else the future's result or 0. No
+    DDS participant is left, so that the process may end by os._exit.
     """
     end = _EndRequest()
     try:
@@ -65,6 +65,8 @@ def run_nodes(
         future.add_done_callback(lambda _: executor.wake())
         while executor.context.ok() and not (end.asked or future.done()):
             executor.spin_once()
+        if future.done():
+            return future.result() or 0
     except ExternalShutdownException:
         pass
     finally:
