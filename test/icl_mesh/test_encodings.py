@@ -98,6 +98,14 @@ def test_a_compressed_depth_topic_in_place_of_the_image(kind: str) -> None:
         rgb_from_compressed(message, "/cam")
 
 
+def test_a_png_with_a_part_longer_than_itself_is_refused_before_memory_is_taken() -> None:
+    data = bytearray(cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes())
+    data[33:37] = (2**31 - 1).to_bytes(4, "big")
+    said = rf"cut off or damaged: 2147483647 bytes promised, {len(data) - 45} are left.*driver"
+    with pytest.raises(ValueError, match=said):
+        rgb_from_compressed(SimpleNamespace(format="png", data=bytes(data)), "/cam")
+
+
 def test_a_png_that_promises_too_much_is_refused() -> None:
     data = bytearray(cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes())
     data[16:24] = (60000).to_bytes(4, "big") * 2

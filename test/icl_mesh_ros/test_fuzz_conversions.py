@@ -129,7 +129,7 @@ def refused(act: Callable[[], Any]) -> bool:
 
 
 def test_20000_damaged_messages() -> None:
-    fuzz, counts = Fuzz(13), {}
+    fuzz, counts = Fuzz(14), {}
     bits, times, watch = SampleBits(), ImageTimes(), StreamWatch("/cam", lambda: 0.0)
     infos, depths = CameraInfoStore(), DepthStore("/depth")
 
