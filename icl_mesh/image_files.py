@@ -180,7 +180,9 @@ def _read_by_pillow(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None
     except ImportError:
         pass
     Image.init()
-    formats = [name for name in ("AVIF", "GIF", "HEIF", "JPEG2000") if name in Image.OPEN]
+    formats: list[str] = [
+        name for name in ("AVIF", "GIF", "HEIF", "JPEG2000") if name in Image.OPEN
+    ]
     try:
         with Image.open(BytesIO(data.tobytes()), formats=formats) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"), dtype=np.uint8)

@@ -49,7 +49,7 @@ def read_raw(
     try:
         yield from reader.messages(connections=connections)
     except Exception as error:  # as above
-        path = reader.paths[0]
+        path = Path(str(reader.paths[0]))
         cure = _cure(_data_files(path)[0])
         raise ValueError(f"{path} is damaged, the rest is not read ({error}): {cure}") from error
 
