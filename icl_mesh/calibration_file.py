@@ -16,6 +16,7 @@ import yaml
 
 from icl_mesh.calibration import camera_from_info
 from icl_mesh.lens_names import known_lens
+from icl_mesh.wording import shown
 
 #: A calibration of one camera has a thousand bytes, its longest matrix 14 numbers.
 _MOST_BYTES, _MOST_NUMBERS = 100_000, 20
@@ -169,7 +170,7 @@ def _from_kalibr(values: dict[str, Any]) -> Calibration:
     model = _text(values.get("camera_model"), "camera_model") or "pinhole"
     if model != "pinhole":
         raise ValueError(
-            f"camera_model {model[:40]!r} has no CameraInfo: calibrate with kalibr's "
+            f"camera_model '{shown(model)}' has no CameraInfo: calibrate with kalibr's "
             "pinhole-radtan or pinhole-equi"
         )
     resolution = _numbers(values["resolution"], "resolution", 2)

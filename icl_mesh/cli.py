@@ -10,6 +10,7 @@ from pathlib import Path
 
 import icl_mesh
 from icl_mesh.bag.command import add_command as add_bag_command
+from icl_mesh.wording import MESSAGE, shown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except (ValueError, OSError, ImportError) as error:
-        print(f"icl-mesh: error: {error}", file=sys.stderr)
+        print(f"icl-mesh: error: {shown(error, MESSAGE)}", file=sys.stderr)
         return 2
 
 

@@ -21,6 +21,7 @@ from icl_mesh.estimator import Estimator
 from icl_mesh.files import write_atomically
 from icl_mesh.image_files import find_images, read_images
 from icl_mesh.weights import default_weights_path
+from icl_mesh.wording import MESSAGE, shown
 
 #: In f32 engines only add up in another order: more than this is a fault, mm.
 F32_LIMIT_MM = 1.0
@@ -63,7 +64,7 @@ def export(
             try:
                 estimator = Estimator.load(weights, body, str(kind), engine)
             except ValueError as error:  # a CPU without bf16
-                print(f"{engine}: {error}")
+                print(f"{engine}: {shown(error, MESSAGE)}")
                 continue
             accuracy = compare(estimator, reference, pictures)
             if accuracy.people == 0:

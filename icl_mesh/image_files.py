@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -94,13 +95,15 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
         ) from error
 
 
-def decode_image(data: npt.NDArray[np.uint8], flags: int) -> npt.NDArray[np.uint8]:
-    """The bytes of a JPEG, PNG, ... -> [H, W, 3], BGR. flags: OpenCV's ImreadModes.
+def decode_image(data: npt.NDArray[np.uint8], flags: int) -> npt.NDArray[Any]:
+    """The bytes of a JPEG, PNG, ... -> [H, W, 3], BGR. flags: OpenCV's ImreadModes; uint8 but for
+    those with IMREAD_ANYDEPTH.
 
     Raises ValueError, with the reason, for all that OpenCV makes of bytes that are no image.
     """
     if not data.size:
         raise ValueError("it is empty")
+    _check_png(data)
     try:
         # Not IMREAD_COLOR_RGB: the OpenCV of older systems, from 4.8 on, does not have it.
         image = cv2.imdecode(data, flags)
@@ -111,7 +114,21 @@ def decode_image(data: npt.NDArray[np.uint8], flags: int) -> npt.NDArray[np.uint
         raise ValueError(reason) from error
     if image is None:
         raise ValueError("no known format")
-    return np.asarray(image, dtype=np.uint8)
+    return np.asarray(image)
+
+
+def _check_png(data: npt.NDArray[np.uint8]) -> None:
+    """Raise ValueError for a PNG of which a chunk is longer than what is left: OpenCV takes memory
+    for all that it promises, up to 4 GB for a file of 100 bytes."""
+    signature = b"\x89PNG\r\n\x1a\n"
+    if data[: len(signature)].tobytes() != signature:
+        return
+    at = len(signature)
+    while at + 8 <= data.size:
+        length, left = int.from_bytes(data[at : at + 4].tobytes(), "big"), data.size - at - 12
+        if length > left:
+            raise ValueError(f"it is cut off or damaged: {length} bytes promised, {left} are left")
+        at += 12 + length
 
 
 def _bytes_of(path: Path) -> npt.NDArray[np.uint8]:

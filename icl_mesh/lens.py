@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icl_mesh.lens_names import known_lens
+from icl_mesh.wording import shown
 
 Array = npt.NDArray[np.float64]
 
@@ -49,7 +50,7 @@ class Lens:
     def __post_init__(self) -> None:
         if self.model not in LENS_MODELS:
             raise ValueError(
-                f"lens model must be one of {', '.join(LENS_MODELS)}, got '{self.model}'"
+                f"lens model must be one of {', '.join(LENS_MODELS)}, got '{shown(self.model)}'"
             )
         numbers = tuple(float(c) for c in self.coefficients)
         object.__setattr__(self, "coefficients", numbers)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from icl_mesh.wording import shown
+
 #: Brown's family: numbers of coefficients -> model.
 _BROWN = {
     4: "plumb_bob",
@@ -34,7 +36,6 @@ _STRAIGHT = {
     *("", "none", "nodistortion", "undistorted", "rectified", "pinhole", "rectilinear"),
     *("modifiedbrownconrady", "inversebrownconrady"),  # RealSense's, which are often all zero
 }
-_SHOWN = 40
 
 
 def known_lens(name: str, coefficients: list[float]) -> tuple[str, list[float]]:
@@ -51,7 +52,7 @@ def known_lens(name: str, coefficients: list[float]) -> tuple[str, list[float]]:
     if family is None and not (plain in _STRAIGHT and not bends):
         raise ValueError(
             "lens model must be one of plumb_bob, rational_polynomial, equidistant, got "
-            f"{name[:_SHOWN]!r}"
+            f"'{shown(name)}'"
         )
     # As image_geometry has it, a lens whose coefficients are all zero bends nothing.
     if family is None or not bends:

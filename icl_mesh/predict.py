@@ -19,6 +19,7 @@ from icl_mesh.estimator import Estimator
 from icl_mesh.files import write_atomically
 from icl_mesh.image_files import find_images, read_image
 from icl_mesh.people import People
+from icl_mesh.wording import MESSAGE, shown
 
 _OVERLAY = "_overlay.png"
 
@@ -46,9 +47,10 @@ def predict_files(options: argparse.Namespace) -> int:
             # One broken file among thousands must not cost the others.
             failed += 1
             text = str(error) or "out of memory"
-            tqdm.write(text if str(path) in text else f"{path}: {text}", file=sys.stderr)
+            text = text if str(path) in text else f"{path}: {text}"
+            tqdm.write(shown(text, MESSAGE), file=sys.stderr)
         else:
-            tqdm.write(summary(path, people))
+            tqdm.write(shown(summary(path, people), MESSAGE))
     if len(paths) > 1:
         print(f"{len(paths) - failed} of {len(paths)} images done, written to {options.out}")
     return 1 if failed else 0

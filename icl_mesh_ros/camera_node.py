@@ -17,6 +17,7 @@ from std_msgs.msg import Header
 
 from icl_mesh.camera import Camera
 from icl_mesh.sensor_layout import close
+from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_ros.camera_info import info_from_camera, load_calibration
 from icl_mesh_ros.camera_parameters import CameraParameters
 from icl_mesh_ros.conversions import image_from_rgb
@@ -131,7 +132,7 @@ class CameraNode(EndableNode):
                 rgb = self._source.read()
             except ValueError as error:
                 self._unreadable += 1
-                if (line := self._throttle(str(error))) is not None:
+                if (line := self._throttle(shown(error, MESSAGE))) is not None:
                     self.get_logger().error(line)
                 return None
             self._report_trouble()
@@ -194,8 +195,8 @@ class CameraNode(EndableNode):
             try:
                 self._source.rewind()
             except ValueError as error:  # it has gone meanwhile
-                self.get_logger().error(str(error))
-                losses = str(error)
+                losses = shown(error, MESSAGE)
+                self.get_logger().error(losses)
             else:
                 self._timeline.rewind()
                 return True

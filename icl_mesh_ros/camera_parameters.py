@@ -8,6 +8,8 @@ from typing import Any
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
+from icl_mesh.wording import shown
+
 
 @dataclass(frozen=True)
 class CameraParameters:
@@ -41,7 +43,9 @@ class CameraParameters:
 
         return cls(
             loop=declare("loop", False, "start again after the last frame of a file"),
-            frame_id=declare("frame_id", "camera_optical_frame", "frame of the image"),
+            frame_id=_frame_of_tf2(
+                declare("frame_id", "camera_optical_frame", "frame of the image")
+            ),
             assumed_fov_deg=declare(
                 "assumed_fov_deg",
                 60.0,
@@ -78,6 +82,14 @@ class CameraParameters:
                 declare("height", 0, "pixels, asked of a webcam; 0: its own", (0, 16384)),
             ),
         )
+
+
+def _frame_of_tf2(name: str) -> str:
+    if not name or name.startswith("/"):
+        raise ValueError(
+            f"frame_id must be a name that tf2 takes, without a leading slash, got '{shown(name)}'"
+        )
+    return name
 
 
 def _source(node: Node) -> str:

@@ -6,13 +6,14 @@ import threading
 import traceback
 from typing import Any
 
+from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_ros.throttle import Throttle
 
 
 def reason(error: Exception) -> str:
-    """What to tell the user: the text of an expected error, the traceback of another."""
+    """What to tell the user: the text of an expected error, in one line, or another's traceback."""
     if isinstance(error, (ValueError, OSError, ImportError)):
-        return str(error)
+        return shown(error, MESSAGE)
     return "".join(traceback.format_exception(error)).rstrip()
 
 
@@ -38,7 +39,7 @@ class FailureLog:
             known = kind in self._known
             if len(self._known) < self._MAX_KINDS:
                 self._known.add(kind)
-        text = f"{type(error).__name__}: {error}" if known else reason(error)
+        text = f"{type(error).__name__}: {shown(error, MESSAGE)}" if known else reason(error)
         said = f"{name}: a callback failed, what it was called with is lost: {text}"
         if (line := self._throttle(said, repr(kind))) is not None:
             logger.error(line)

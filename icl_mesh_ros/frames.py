@@ -15,7 +15,9 @@ from icl_mesh.appearance import looks_of
 from icl_mesh.calibration import CameraSource, camera_from_info
 from icl_mesh.depth_correction import Corrected, DepthCorrection
 from icl_mesh.depth_store import DepthStore, nanoseconds
+from icl_mesh.image_times import ImageTimes
 from icl_mesh.people import People
+from icl_mesh.sample_bits import SampleBits
 from icl_mesh.tracking import Tracker, Tracks
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.conversions import rgb_from_message
@@ -61,6 +63,7 @@ class FrameProcessor:
             remedy = "raise depth_tolerance, or set use_depth to false"
             self._depths = DepthCorrection(depths, remedy=remedy, scale_option="depth_scale")
         self._warned: set[str] = set()
+        self._bits, self._times = SampleBits(), ImageTimes()
         # What the last image's camera was made from, and the camera.
         self._known_camera: tuple[tuple[Any, ...], CameraSource | None] = ((), None)
 
@@ -86,7 +89,7 @@ class FrameProcessor:
         that can be used, people stay where their size puts them.
         """
         started = time.perf_counter()
-        rgb = rgb_from_message(image, self._image_topic)
+        rgb = rgb_from_message(image, self._image_topic, self._bits)
         times = {"convert": _milliseconds_since(started)}
         height, width = rgb.shape[:2]
         source = self._camera(
@@ -112,19 +115,22 @@ class FrameProcessor:
             people = depth.people
             times["depth"] = _milliseconds_since(started)
         started = time.perf_counter()
-        stamp_s = max(nanoseconds(image.header.stamp), 0) * 1e-9 or arrival_s
+        stamp_s = self._times(nanoseconds(image.header.stamp), arrival_s)
         self._tracker.max_age_s = parameters.track_timeout
         self._tracker.smoothing_s = parameters.smoothing
         looks = looks_of(rgb, people) if parameters.track_colors else None
         frame_id = image.header.frame_id
         tracks = self._tracker.update(people, stamp_s, looks, frame_id=frame_id)
         times["track"] = _milliseconds_since(started)
+        lost = tracks.lost_because
+        lost = lost and f"tracks on '{self._image_topic}' start afresh, with new ids: {lost}"
+        said = (*self._news(source), depth.warning, lost, self._bits.take_note())
         return FrameResult(
             rgb,
             tracks,
             source.note,
             times,
-            warnings=tuple(filter(None, (*self._news(source), depth.warning))),
+            warnings=tuple(filter(None, said)),
             errors=tuple(filter(None, (depth.error,))),
             unmeasured=depth.unmeasured,
         )

@@ -9,6 +9,7 @@ from typing import Any
 from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_ros.failures import reason
 from icl_mesh_ros.rclpy_inside import EndableNode
 
@@ -87,14 +88,14 @@ class ManagedNode(EndableNode, LifecycleNode):
         def answer(
             request: ChangeState.Request, response: ChangeState.Response
         ) -> ChangeState.Response:
-            asked = f"transition {request.transition.label or request.transition.id}"
+            asked = f"transition {shown(request.transition.label or request.transition.id)}"
             self._problem = None
             try:
                 response = change_state(request, response)
             except RuntimeError as error:
                 response.success = False
                 text = str(error).split(", at ")[0]  # not where in rcl's source
-                self.get_logger().warning(f"{asked} is not possible now: {text}")
+                self.get_logger().warning(f"{asked} is not possible now: {shown(text, MESSAGE)}")
             if self._problem is not None:
                 self.get_logger().error(f"{asked} failed: {reason(self._problem)}")
             return response

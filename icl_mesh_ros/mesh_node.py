@@ -13,6 +13,7 @@ from rclpy.parameter import Parameter
 
 from icl_mesh.depth_store import DepthStore
 from icl_mesh.tracking import Tracker
+from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.health import status
@@ -133,7 +134,9 @@ class MeshNode(ModelNode):
         )
         self._active = _Active(Monitor(self, topic, self._info_hint), inputs)
         if self._loaded is not None:
-            self.get_logger().info(f"active on {topic}; {self._loaded.model.description}")
+            self.get_logger().info(
+                f"active on {topic}; {shown(self._loaded.model.description, MESSAGE)}"
+            )
 
     def deactivate(self) -> None:
         """Unsubscribe, when the image at work is done, and tell viewers that this was all."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 
+from icl_mesh.wording import shown
 from icl_mesh_ros.failures import reason
 from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.load_limits import Patience, check_memory, confined
@@ -118,7 +119,7 @@ class ModelNode(ManagedNode):
 
     def _change_model(self, loaded: Loaded, settings: MeshParameters) -> None:
         """Load beside the one in use, then change over between two images."""
-        old = loaded.model.weights_version
+        old = shown(loaded.model.weights_version)
         try:
             model = self._load_within_limits(settings)
         except Exception as error:
@@ -131,7 +132,7 @@ class ModelNode(ManagedNode):
             loaded.processor.use(model)
             loaded.announce()
         release_memory(model.device)
-        self.get_logger().info(f"weights {old} -> {model.weights_version}")
+        self.get_logger().info(f"weights {old} -> {shown(model.weights_version)}")
 
     @contextmanager
     def _between_frames(self) -> Iterator[None]:
@@ -153,7 +154,7 @@ class ModelNode(ManagedNode):
         result = self.set_parameters([Parameter("weights", value=request.weights)])[0]
         new = response.weights_version = self._loaded.model.weights_version
         response.success = result.successful
-        response.message = f"{old} -> {new}" if result.successful else result.reason
+        response.message = f"{shown(old)} -> {shown(new)}" if result.successful else result.reason
         return response
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:

@@ -11,14 +11,15 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from icl_mesh.depth_store import nanoseconds
+from icl_mesh.stream_watch import StreamWatch
 from icl_mesh.tracking import TrackState
+from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_ros.depth_watch import DepthWatch
 from icl_mesh_ros.diagnostics import Statistics
 from icl_mesh_ros.failures import reason
 from icl_mesh_ros.frames import FrameResult
 from icl_mesh_ros.health import Stream, loss, numbers, problems, silence, status
 from icl_mesh_ros.parameters import MeshParameters
-from icl_mesh_ros.stream_watch import StreamWatch
 from icl_mesh_ros.throttle import Throttle
 
 OCCLUDED = int(TrackState.OCCLUDED)
@@ -68,10 +69,10 @@ class Monitor:
         )
         # Calls apart, as rclpy refuses another severity from one line of code.
         for text in result.warnings:
-            if (line := self._throttle(text)) is not None:
+            if (line := self._throttle(shown(text, MESSAGE))) is not None:
                 self._node.get_logger().warning(line)
         for text in result.errors:
-            if (line := self._throttle(text)) is not None:
+            if (line := self._throttle(shown(text, MESSAGE))) is not None:
                 self._node.get_logger().error(line)
         self._depth_watch.see(result.unmeasured)
         self._newest_stamp = header.stamp
@@ -90,7 +91,7 @@ class Monitor:
             self._node.get_logger().info(line)
 
     def frame_failed(self, error: Exception) -> None:
-        self._statistics.error(str(error))
+        self._statistics.error(shown(error, MESSAGE))
         if (line := self._throttle(reason(error))) is not None:
             self._node.get_logger().error(line)
 

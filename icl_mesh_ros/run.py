@@ -18,6 +18,7 @@ from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
+from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_ros.rclpy_inside import EndableNode, OneThreadExecutor, QuietExecutor
 
 #: A process that was asked to end, but hangs in some library, ends after so long all the same.
@@ -43,7 +44,9 @@ def run_nodes(
     try:
         _init()
     except RuntimeError as error:  # rcl's, about what stands behind --ros-args
-        get_logger(_NAME).fatal(str(error).split(", at ")[0])  # not where in rcl's source
+        get_logger(_NAME).fatal(
+            shown(str(error).split(", at ")[0], MESSAGE)
+        )  # not where in rcl's source
         return 1
     making = _Making(makes, done=end.turn)
     executor: OneThreadExecutor | QuietExecutor | None = None
@@ -127,7 +130,7 @@ def _refused(problem: BaseException) -> int:
     """Say what is wrong with what the user gave. Raises what is no fault of theirs."""
     if not isinstance(problem, (ValueError, OSError, ParameterException)):
         raise problem
-    get_logger(_NAME).fatal(str(problem))
+    get_logger(_NAME).fatal(shown(problem, MESSAGE))
     return 1
 
 

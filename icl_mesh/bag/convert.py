@@ -27,8 +27,12 @@ from icl_mesh.calibration import camera_from_info
 from icl_mesh.depth_correction import SCALES, DepthCorrection
 from icl_mesh.depth_store import nanoseconds
 from icl_mesh.estimator import Estimator
+from icl_mesh.image_times import ImageTimes
 from icl_mesh.pixels import rgb_from_compressed, rgb_from_image
+from icl_mesh.sample_bits import SampleBits
+from icl_mesh.stream_watch import StreamWatch
 from icl_mesh.tracking import Tracker, Tracks
+from icl_mesh.wording import MESSAGE, kind_of, shown
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -66,7 +70,7 @@ def convert(options: argparse.Namespace) -> int:
             beside = opened.enter_context(open_bag(options.input, typestore))
             depths = DepthImages(beside, options.depth_topic)
         estimator = Estimator.load(options.weights, options.body, options.device, options.engine)
-        frames = _Frames(options, estimator, infos, depths)
+        frames = _Frames(options, images[0].topic, estimator, infos, depths)
         with new_bag(options.out, options.storage, like=options.input) as writer:
             people = _Output(writer, typestore, options, estimator)
             failed = _run(reader, images, frames, people)
@@ -106,11 +110,11 @@ def _run(reader: AnyReader, images: list[Connection], frames: _Frames, output: _
                     tracks = frames(message, connection, time_ns)
                 except (ValueError, RuntimeError, MemoryError, cv2.error) as error:
                     failed += 1
-                    tqdm.write(str(error) or "out of memory", file=sys.stderr)
+                    frames.say(str(error) or "out of memory")
                 else:
                     output.write(tracks, message.header, time_ns)
         except ValueError as error:  # nor a damaged end what came before it
-            tqdm.write(str(error), file=sys.stderr)
+            tqdm.write(shown(error, MESSAGE), file=sys.stderr)
     if seen < count:
         print(f"only {seen} of the {count} images that the bag promises are in it", file=sys.stderr)
     return failed + max(0, count - seen)
@@ -122,6 +126,7 @@ class _Frames:
     def __init__(
         self,
         options: argparse.Namespace,
+        topic: str,
         estimator: Estimator,
         infos: CameraInfos,
         depths: DepthImages | None,
@@ -135,12 +140,15 @@ class _Frames:
             self._correct = DepthCorrection(store, remedy=remedy, scale_option="--depth-scale")
         self._unmeasured = ""
         self._tracker = Tracker(options.track_timeout, smoothing_s=options.smoothing)
-        self._notes: set[str] = set()
+        self._bits, self._times = SampleBits(), ImageTimes()
+        self._watch = StreamWatch(topic)
+        self._said: set[str] = set()
         self._seen = Counter[str]()
 
     def __call__(self, message: Any, connection: Connection, time_ns: int) -> Tracks:
         convert = rgb_from_image if connection.msgtype == IMAGE else rgb_from_compressed
-        rgb = convert(message, connection.topic)
+        rgb = convert(message, connection.topic, self._bits)
+        self.say(self._bits.take_note())
         height, width = rgb.shape[:2]
         source = camera_from_info(
             self._infos.find(width, height, time_ns),
@@ -150,9 +158,9 @@ class _Frames:
             rectified=self._options.rectified,
             topic=self._infos.topic,
         )
-        self._say(source.note)
+        self.say(source.note)
         for kind, text in source.warnings.items():
-            self._say(text, kind)
+            self.say(text, kind=kind)
         people = self._estimator(
             rgb,
             source.camera,
@@ -165,11 +173,15 @@ class _Frames:
             scale, tolerance_s = self._options.depth_scale, self._options.depth_tolerance
             depth = self._correct(people, stamp_ns, tolerance_s, scale)
             people, self._unmeasured = depth.people, depth.unmeasured or self._unmeasured
-            self._say(depth.warning or depth.error)
+            self.say(depth.warning or depth.error)
         # A camera without a clock stamps 0: then the time of recording counts.
-        stamp_s = (stamp_ns or time_ns) * 1e-9
+        stamp_s = self._times(stamp_ns, time_ns * 1e-9)
         looks = looks_of(rgb, people)
         tracks = self._tracker.update(people, stamp_s, looks, frame_id=message.header.frame_id)
+        if tracks.lost_because:
+            self.say(f"tracks start afresh, with new ids: {tracks.lost_because}")
+        self._watch.see(message.header)
+        self.say(*self._watch.take_oddities().values())
         self._seen.update(images=1, people=len(people))
         self._seen.update(measured=int(people.distance_from_depth.sum()))
         return tracks
@@ -185,11 +197,13 @@ class _Frames:
         images, people = self._seen["images"], self._seen["people"]
         return f"{images} images, {people} people in them{measured}{broken}: written to {out}"
 
-    def _say(self, text: str, kind: str = "") -> None:
-        """Once. kind: texts of one kind count as the same, where they hold numbers that change."""
-        if text and (key := kind or text) not in self._notes:
-            self._notes.add(key)
-            tqdm.write(text, file=sys.stderr)
+    def say(self, *texts: str, kind: str = "") -> None:
+        """Where the camera comes from, and what is wrong with that and the images: each kind once,
+        as a bag may hold thousands of images of it. kind: where it cannot be told from the text."""
+        for text in filter(None, texts):
+            if (key := kind or kind_of(text)) not in self._said:
+                self._said.add(key)
+                tqdm.write(shown(text, MESSAGE), file=sys.stderr)
 
 
 class _Output:
@@ -242,5 +256,5 @@ class _Output:
             self._writer.write(connection, time_ns, data)
         except Exception as error:  # sqlite has errors of its own for a full disk
             raise OSError(
-                f"the new bag cannot be written ({error}): make room on its disk"
+                f"the new bag cannot be written ({shown(error, 200)}): make room on its disk"
             ) from error

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from icl_mesh.bag.files import read_raw
 from icl_mesh.bag.topics import IMAGE, read_message
 from icl_mesh.depth_store import DepthStore
+from icl_mesh.wording import MESSAGE, shown
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -60,4 +61,4 @@ class DepthImages:
                 try:
                     yield time_ns, read_message(reader, connection, time_ns, data)
                 except ValueError as error:  # its image keeps the distances by size
-                    tqdm.write(str(error), file=sys.stderr)
+                    tqdm.write(shown(error, MESSAGE), file=sys.stderr)

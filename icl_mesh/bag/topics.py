@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from icl_mesh.bag.files import read_raw
 from icl_mesh.sensor_layout import SensorLayout, image_size_of
+from icl_mesh.wording import MESSAGE, shown
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -37,8 +38,8 @@ def image_connections(
         topic = names[0]
     chosen = [c for c in images if c.topic == topic]
     if not chosen:
-        there = ", ".join(names) or "none"
-        wanted = "say which with --image-topic" if topic is None else f"'{topic}' is not one"
+        there = ", ".join(map(shown, names)) or "none"
+        wanted = "say which with --image-topic" if topic is None else f"'{shown(topic)}' is not one"
         raise ValueError(f"image topics in the bag: {there}; {wanted}")
     return chosen
 
@@ -50,8 +51,8 @@ def read_message(reader: AnyReader, connection: Connection, time_ns: int, data: 
         return reader.deserialize(data, connection.msgtype)
     except Exception as error:  # rosbags reads with numpy and struct, and hands on their errors
         raise ValueError(
-            f"the message on '{connection.topic}' at {time_ns / 1e9:.3f} s, of {len(data)} bytes, "
-            f"is damaged and left out: {error}"
+            f"the message on '{shown(connection.topic)}' at {time_ns / 1e9:.3f} s, of {len(data)} "
+            f"bytes, is damaged and left out: {shown(error, 200)}"
         ) from error
 
 
@@ -85,7 +86,7 @@ class CameraInfos:
                     yield time_ns, read_message(reader, connection, time_ns, data)
                 except ValueError as error:  # the others of its camera say the same
                     self.damaged += 1
-                    tqdm.write(str(error), file=sys.stderr)
+                    tqdm.write(shown(error, MESSAGE), file=sys.stderr)
 
     def find(self, width: int, height: int, time_ns: int) -> Any | None:
         """The last one for images of this size up to this time, else the first one after it; one

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import trimesh
+from safetensors.torch import save_file
 
 import icl_mesh
 from icl_mesh.cli import main
@@ -197,6 +198,27 @@ def test_a_full_disk_leaves_no_cut_file(weights, photo, tmp_path, capsys, full_d
     assert predict(weights, photo, out, "--no-overlay", "--json") == 1
     assert f"No space left on device: '{out / 'photo.npz'}'" in capsys.readouterr().err
     assert list(out.iterdir()) == []
+
+
+def test_names_and_metadata_of_others_stay_in_one_line(weights, photo, tmp_path, capsys) -> None:
+    """Of a file that somebody else made: its name, and what its metadata say."""
+    state = {"x": torch.zeros(1)}
+    bad = tmp_path / "bad\nname.safetensors"
+    save_file(state, bad, {"format": "icl_mesh\n" + "9" * 5000})
+    assert main(["predict", str(photo), "--out", str(tmp_path), "--weights", str(bad)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("icl-mesh: error: ")
+    assert r"bad\nname.safetensors: " in error
+    assert error.count("\n") == 1
+    assert len(error) < 2000
+    assert main(["info", "--weights", str(bad)]) == 1
+    assert r"bad\nname.safetensors: " in capsys.readouterr().out
+    broken = tmp_path / "folder" / "two\nlines.jpg"
+    broken.parent.mkdir()
+    broken.write_bytes(b"no picture")
+    command = ["predict", str(broken.parent), "--out", str(tmp_path), "--weights", str(weights)]
+    assert main(command) == 1
+    assert r"two\nlines.jpg: " in capsys.readouterr().err
 
 
 def test_images_are_found_by_suffix_in_order(tmp_path) -> None:

@@ -100,6 +100,20 @@ def test_a_broken_image_costs_only_itself(write_bag, raw, weights, tmp_path, cap
     assert not (tmp_path / "again").exists()
 
 
+def test_what_is_odd_about_many_images_is_said_once(write_bag, weights, tmp_path, capsys):
+    """By kind: a driver that counts in frame_id, and encodings that are none, of any length."""
+    bag = write_bag(
+        encodings=("rgb8", "smoke\nand" * 999, "mirrors" * 999, "rgb8"), frames=("1", "2", "3", "4")
+    )
+    assert main(["bag", str(bag), str(tmp_path / "out"), "--weights", str(weights)]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("has encoding '") == 1
+    assert r"has encoding 'smoke\nandsmoke" in captured.err
+    assert captured.err.count("change between frames '1' and '4': do several cameras publish") == 1
+    assert "start afresh" not in captured.err  # the calibration is the same
+    assert "2 images failed" in captured.out
+
+
 def test_what_cannot_be_done_is_one_line(write_bag, weights, tmp_path, capsys):
     bag, out, broken = write_bag(), tmp_path / "out", tmp_path / "broken.mcap"
     broken.write_bytes(b"not a bag")
