@@ -10,6 +10,7 @@ from pathlib import Path
 
 import icl_mesh
 from icl_mesh.bag.command import add_command as add_bag_command
+from icl_mesh.wording import MESSAGE, shown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except (ValueError, OSError, ImportError) as error:
-        print(f"icl-mesh: error: {error}", file=sys.stderr)
+        print(f"icl-mesh: error: {shown(error, MESSAGE)}", file=sys.stderr)
         return 2
 
 
@@ -100,7 +101,9 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_model_options(parser: argparse.ArgumentParser, *, with_engine: bool = True) -> None:
     model = parser.add_argument_group("model")
     model.add_argument("--weights", default="default", help="a weights file (.safetensors)")
-    model.add_argument("--body", default="default", help="a licensed SMPL file (.pkl or .npz)")
+    model.add_argument(
+        "--body", default="default", help="a licensed SMPL file (.pkl, .npz or .pth)"
+    )
     model.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
     if not with_engine:
         return

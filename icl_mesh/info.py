@@ -14,6 +14,7 @@ from icl_mesh.body import BodyModel
 from icl_mesh.engine import create_engine, installed_engines, parse_engine, resolve_device
 from icl_mesh.engine.cache import cache_folder
 from icl_mesh.weights import default_weights_path, load_weights
+from icl_mesh.wording import MESSAGE, shown
 
 _LIBRARIES = (
     *("torch", "onnxruntime", "openvino", "tensorrt", "onnx", "numpy", "opencv-python-headless"),
@@ -40,14 +41,14 @@ def print_info(weights: str, body: str, device: str, engine: str) -> int:
         rows += list(_weights_rows(weights, described))
     except (ValueError, OSError) as error:
         good = False
-        rows.append(("weights", f"error: {error}"))
+        rows.append(("weights", f"error: {shown(error, MESSAGE)}"))
     try:
         model = BodyModel.load(body)
         size = f"{model.vertex_count} vertices, {len(model.faces)} faces"
-        rows.append(("body", f"{model.name}, {size}"))
+        rows.append(("body", f"{shown(model.name)}, {size}"))
     except (ValueError, OSError) as error:
         good = False
-        rows.append(("body", f"error: {error}"))
+        rows.append(("body", f"error: {shown(error, MESSAGE)}"))
     for name, value in rows:
         print(f"{name + ':':<24}{value}")
     return 0 if good else 1
@@ -57,7 +58,7 @@ def _weights_rows(weights: str, described: dict[str, object]) -> Iterator[tuple[
     yield "weights", str(default_weights_path() if weights == "default" else weights)
     for key, value in described.items():
         text = json.dumps(value) if isinstance(value, dict) else str(value)
-        yield f"  {key}", text
+        yield f"  {shown(key)}", shown(text, MESSAGE)
 
 
 def _version(distribution: str) -> str:

@@ -5,11 +5,16 @@ Refuses what contradicts itself or cannot be read, and says who fixes it.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from icl_mesh.encodings import ENCODINGS, PACKED, PLANAR, why_unread
+from icl_mesh.image_files import decode_image
+from icl_mesh.sample_bits import SampleBits
+from icl_mesh.wording import shown
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -32,81 +37,53 @@ class CompressedMessage(Protocol):
     data: Any
 
 
-class _Layout(NamedTuple):
-    """channels per pixel, bytes per channel, OpenCV conversion to RGB."""
-
-    channels: int
-    size: int
-    to_rgb: int | None
-
-
-# OpenCV names a Bayer pattern by the second row's second and third pixels, ROS by the first row.
-_BAYER = {
-    "bayer_rggb": cv2.COLOR_BayerBG2RGB,
-    "bayer_bggr": cv2.COLOR_BayerRG2RGB,
-    "bayer_gbrg": cv2.COLOR_BayerGR2RGB,
-    "bayer_grbg": cv2.COLOR_BayerGB2RGB,
-}
-_COLORS: dict[str, tuple[int, int | None]] = {
-    "rgb": (3, None),
-    "bgr": (3, cv2.COLOR_BGR2RGB),
-    "rgba": (4, cv2.COLOR_RGBA2RGB),
-    "bgra": (4, cv2.COLOR_BGRA2RGB),
-    "mono": (1, cv2.COLOR_GRAY2RGB),
-    **{name: (1, code) for name, code in _BAYER.items()},
-}
-_PACKED: dict[str, _Layout] = {
-    **{
-        f"{name}{8 * size}": _Layout(channels, size, code)
-        for size in (1, 2)
-        for name, (channels, code) in _COLORS.items()
-    },
-    # YUV 4:2:2 under sensor_msgs' present and former names
-    "uyvy": _Layout(2, 1, cv2.COLOR_YUV2RGB_UYVY),
-    "yuv422": _Layout(2, 1, cv2.COLOR_YUV2RGB_UYVY),
-    "yuyv": _Layout(2, 1, cv2.COLOR_YUV2RGB_YUY2),
-    "yuv422_yuy2": _Layout(2, 1, cv2.COLOR_YUV2RGB_YUY2),
-}
-#: YUV 4:2:0: a plane of Y, then half as many rows of interleaved U and V (or V and U).
-_PLANAR: dict[str, int] = {"nv12": cv2.COLOR_YUV2RGB_NV12, "nv21": cv2.COLOR_YUV2RGB_NV21}
-#: What rgb_from_image reads.
-ENCODINGS = (*_PACKED, *_PLANAR)
 #: Depth images (REP 118): encoding -> bytes per pixel, type, metres per unit.
 _DEPTHS: dict[str, tuple[str, float]] = {
     "16UC1": ("u2", 0.001),
     "mono16": ("u2", 0.001),  # older drivers' name for the same
     "32FC1": ("f4", 1.0),
 }
+#: What image_transport writes as the format of a depth image.
+_DEPTH_FORMATS = ("16UC1", "32FC1")
 
 
-def rgb_from_image(message: ImageMessage, topic: str) -> Bytes:
+def rgb_from_image(message: ImageMessage, topic: str, bits: SampleBits | None = None) -> Bytes:
     """sensor_msgs/Image -> RGB [H, W, 3]. An rgb8 or bgr8 image is not copied: of bgr8 it is a view
     with its channels backwards (icl_mesh.channel_order).
 
-    Of 16-bit channels the upper byte is taken: they count to 65535, as sensor_msgs says.
+    Of 16-bit channels the upper byte is taken: they count to 65535, as sensor_msgs says; where
+    they do not, to what the largest fills. bits: of the stream, else of this image alone.
     topic: named in errors. Raises ValueError for an image that contradicts itself (step, data
     length, size) or is of an encoding that is not in ENCODINGS.
     """
     encoding = message.encoding
-    if encoding in _PLANAR:
+    if encoding in PLANAR:
         return _rgb_from_planes(message, topic)
-    if encoding not in _PACKED:
-        raise ValueError(
-            f"image on '{topic}' has encoding '{encoding}', which cannot become RGB here: the "
-            f"camera driver should set the encoding to one of {', '.join(ENCODINGS)}"
-        )
-    channels, size, code = _PACKED[encoding]
-    pixels = _rows(message, topic, channels * size).reshape(
-        message.height, message.width, channels, size
-    )
-    upper = pixels[..., 0 if message.is_bigendian else size - 1]
+    if encoding not in PACKED:
+        raise ValueError(refusal(encoding, topic))
+    channels, size, code = PACKED[encoding]
+    rows = _rows(message, topic, channels * size)
     if size > 1:
-        upper = np.ascontiguousarray(upper)
+        kind = np.dtype(">u2" if message.is_bigendian else "<u2")
+        samples = np.ascontiguousarray(rows).view(kind)
+        samples = samples.reshape(message.height, message.width, channels)
+        upper = (bits or SampleBits()).upper_byte(samples, topic, min(channels, 3))
+    else:
+        upper = rows.reshape(message.height, message.width, channels)
     if code is None:
         return upper
     if code == cv2.COLOR_BGR2RGB:
         return upper[..., ::-1]
     return _converted(upper, code, message, topic)
+
+
+def refusal(encoding: str, topic: str) -> str:
+    """What is said of an image whose encoding is not in ENCODINGS."""
+    why = why_unread(encoding) or (
+        "which cannot become RGB here: the camera driver should set the encoding to one of "
+        f"{', '.join(ENCODINGS)}"
+    )
+    return f"image on '{topic}' has encoding '{shown(encoding)}', {why}"
 
 
 def depth_from_image(message: ImageMessage, topic: str) -> tuple[npt.NDArray[Any], float]:
@@ -117,8 +94,8 @@ def depth_from_image(message: ImageMessage, topic: str) -> tuple[npt.NDArray[Any
     """
     if message.encoding not in _DEPTHS:
         raise ValueError(
-            f"depth image on '{topic}' has encoding '{message.encoding}': the camera driver should "
-            "publish depth as 16UC1 (millimetres) or 32FC1 (metres)"
+            f"depth image on '{topic}' has encoding '{shown(message.encoding)}': the camera driver "
+            "should publish depth as 16UC1 (millimetres) or 32FC1 (metres)"
         )
     kind, unit = _DEPTHS[message.encoding]
     dtype = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
@@ -127,20 +104,33 @@ def depth_from_image(message: ImageMessage, topic: str) -> tuple[npt.NDArray[Any
     return rows.view(dtype), unit
 
 
-def rgb_from_compressed(message: CompressedMessage, topic: str) -> Bytes:
+def rgb_from_compressed(
+    message: CompressedMessage, topic: str, bits: SampleBits | None = None
+) -> Bytes:
     """sensor_msgs/CompressedImage (JPEG, PNG, ...) -> RGB [H, W, 3], a view with its channels
-    backwards. Raises ValueError."""
-    data = np.frombuffer(message.data, dtype=np.uint8)
-    # IMREAD_COLOR: 8 bits and three channels, whatever was compressed. Not turned as EXIF may say:
-    # the CameraInfo is of the image as the camera took it.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(data, flags) if data.size else None
-    if image is None:
+    backwards. bits: as for rgb_from_image. Raises ValueError."""
+    if message.format.partition(";")[0].strip() in _DEPTH_FORMATS or "Depth" in message.format:
         raise ValueError(
-            f"compressed image on '{topic}' (format '{message.format}', {data.size} bytes) cannot "
-            "be decoded: the camera driver should publish whole JPEG or PNG images"
+            f"compressed image on '{topic}' has format '{shown(message.format)}', as depth images "
+            "have: was a depth topic mapped to image? Map the camera's colour image to it"
         )
-    return np.asarray(image, dtype=np.uint8)[..., ::-1]
+    data = np.frombuffer(message.data, dtype=np.uint8)
+    # IMREAD_COLOR: three channels, whatever was compressed. Not turned as EXIF may say: the
+    # CameraInfo is of the image as the camera took it.
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        image = decode_image(data, flags | cv2.IMREAD_ANYDEPTH)
+        if image.dtype not in (np.uint8, np.uint16):
+            image = decode_image(data, flags)  # floats: as OpenCV makes bytes of them
+    except ValueError as error:
+        raise ValueError(
+            f"compressed image on '{topic}' (format '{shown(message.format)}', {data.size} bytes) "
+            f"cannot be decoded ({shown(error, 200)}): the camera driver should publish whole JPEG "
+            "or PNG images"
+        ) from error
+    if image.dtype == np.uint16:
+        image = (bits or SampleBits()).upper_byte(image, topic, 3)
+    return image[..., ::-1]
 
 
 def check_size(message: ImageMessage, topic: str, rows: int, kind: str = "image") -> None:
@@ -182,7 +172,7 @@ def _rgb_from_planes(message: ImageMessage, topic: str) -> Bytes:
     check_size(message, topic, rows)
     _check_step(message, topic, 1, "image")
     data = np.frombuffer(message.data, dtype=np.uint8).reshape(rows, message.step)
-    return _converted(data[:, : message.width], _PLANAR[message.encoding], message, topic)
+    return _converted(data[:, : message.width], PLANAR[message.encoding], message, topic)
 
 
 def _converted(pixels: Bytes, code: int, message: ImageMessage, topic: str) -> Bytes:
@@ -191,6 +181,6 @@ def _converted(pixels: Bytes, code: int, message: ImageMessage, topic: str) -> B
     except cv2.error as error:
         raise ValueError(
             f"image on '{topic}' of {message.width}x{message.height} {message.encoding} pixels "
-            f"cannot become RGB ({str(error).strip().splitlines()[-1]}): the camera driver should "
-            "publish a size that fits the encoding, which for YUV means even sides"
+            f"cannot become RGB ({shown(str(error).strip().splitlines()[-1], 200)}): the camera "
+            "driver should publish a size that fits the encoding, which for YUV means even sides"
         ) from error

@@ -17,16 +17,14 @@ import numpy.typing as npt
 from icl_mesh import motion, smoothing
 from icl_mesh.appearance import Looks, mixed
 from icl_mesh.assignment import Candidates, Weights, assign, pelvis_px
-from icl_mesh.camera import Camera
 from icl_mesh.people import FloatArray, People
 from icl_mesh.track_memory import Memory, is_everyone, moved, through
+from icl_mesh.track_streams import Stream, Streams
 
 #: Share of a new look of full weight in a track's running mean.
 LOOKS_RATE = 0.2
 #: A person predicted nearer than this to the camera has left.
 LEAST_DEPTH_M = 0.1
-#: Images may come a little out of order; a stamp that lies farther back is a new beginning.
-DISORDER_S = 0.5
 #: Most people remembered who are not seen, the latest ones: a bound where stamps stand still.
 MOST_LOST = 256
 
@@ -49,7 +47,8 @@ class Tracks:
     (score, weak_camera and embedding stay as last seen). state uint8 [M]: TrackState. position_m
     [M, 3]: pelvis, from the Kalman filter, and its position_covariance [M, 3, 3], m^2, which grows
     while a person is occluded and includes what all images of a person share
-    (icl_mesh.motion.shared_errors); velocity_m_s [M, 3]; camera optical frame.
+    (icl_mesh.motion.shared_errors); velocity_m_s [M, 3]; camera optical frame. lost_because: why
+    all tracks that there were began anew with this image; "" where they did not.
     """
 
     people: People
@@ -57,6 +56,7 @@ class Tracks:
     position_m: FloatArray
     position_covariance: FloatArray
     velocity_m_s: FloatArray
+    lost_because: str = ""
 
     @property
     def detected(self) -> npt.NDArray[np.bool_]:
@@ -90,9 +90,7 @@ class Tracker:
         self.smoothing_s = smoothing_s
         self.weights = weights or Weights()
         self._next_id = 1
-        self._stamp_s = -math.inf
-        self._frame_id = ""
-        self._memory: Memory | None = None
+        self._streams = Streams()
 
     @property
     def smoothing_s(self) -> float:
@@ -107,7 +105,7 @@ class Tracker:
 
     def reset(self) -> None:
         """Forget everybody; ids go on counting."""
-        self._memory, self._stamp_s = None, -math.inf
+        self._streams.clear()
 
     def update(
         self,
@@ -120,19 +118,22 @@ class Tracker:
         """Take in the people of one image, with the image's stamp in seconds.
 
         looks: their colours (icl_mesh.appearance.looks_of), a further cue to who is who.
-        frame_id: of the image; places in two frames say nothing of each other.
+        frame_id: of the image; of another frame with another calibration, it is another camera's.
         Everybody in `people` comes back with an id; the arrays are shared with the tracker, and not
-        to be written to. Tracks start afresh when time jumps back by more than DISORDER_S (a bag
-        played again), or the frame, the body model or an assumed focal length changes. They
-        outlast another calibration (autofocus, zoom, another mode of the same camera), as places
-        are metric. With people of other weights only ids go on: what two networks say is never
+        to be written to. Tracks start afresh when time jumps back by more than half a second (a
+        bag played again), or another camera, body model or guess of the focal length comes;
+        Tracks.lost_because says so. They outlast another calibration (autofocus, zoom,
+        another mode of the same camera), as places are metric, and another frame of the same
+        calibration (a driver that counts there). Images of several sizes in turns have their
+        tracks each. With people of other weights only ids go on: what two networks say is never
         mixed.
         """
         if not math.isfinite(stamp_s):
             raise ValueError(f"stamp_s must be a finite time in seconds, got {stamp_s}")
         looks = Looks.unknown(len(people)) if looks is None else looks
         seen = people.exchanged({"vertices_m": None, "track_id": None})
-        old = self._remembered(seen, stamp_s, frame_id)
+        stream, why = self._streams.continued_by(seen, stamp_s, frame_id, self.max_age_s)
+        old = self._remembered(stream, seen, stamp_s)
         other = old.people.weights_version != seen.weights_version
         track, detection = assign(
             Candidates(old.filters, old.people, old.looks, np.maximum(stamp_s - old.seen_s, 0)),
@@ -160,30 +161,23 @@ class Tracker:
         if len(track) < len(old) and not other:
             lost = old.select(_others(len(old), track))
             lost = lost.select(np.argsort(-lost.seen_s, kind="stable")[:MOST_LOST])
-        self._memory = current if lost is None else current.join(lost)
-        self._stamp_s, self._frame_id = stamp_s, frame_id
-        return self._report(people, current, lost)
+        memory = current if lost is None else current.join(lost)
+        self._streams.put(Stream(memory, stamp_s, frame_id))
+        return self._report(people, current, lost, why)
 
-    def _remembered(self, seen: People, stamp_s: float, frame_id: str) -> Memory:
+    def _remembered(self, stream: Stream | None, seen: People, stamp_s: float) -> Memory:
         """Who may still be there, predicted to this moment."""
-        old = self._memory
-        if (
-            old is None
-            or stamp_s < self._stamp_s - DISORDER_S
-            or frame_id != self._frame_id
-            or not _same_scale(old.people.camera, seen.camera)
-            or old.people.body.name != seen.body.name
-        ):
-            self.reset()
+        if stream is None:
             nobody = np.zeros(0, np.int64)
             return self._new(seen.select(nobody), Looks.unknown(0), stamp_s)
+        old = stream.memory
         remembered = through(old.people, seen.camera)
         if remembered.body is not seen.body:  # other weights come with their own copy of it
             remembered = dataclasses.replace(remembered, body=seen.body)
         smooth = None
         if self.smoothing_s > 0:  # maybe since the last image
             smooth = old.smooth or smoothing.start(remembered)
-        filters = motion.predict(old.filters, max(stamp_s - self._stamp_s, 0.0))
+        filters = motion.predict(old.filters, max(stamp_s - stream.stamp_s, 0.0))
         # As lists: for so few, starting numpy's operations takes longer than Python's own.
         stays = [
             stamp_s - seen_s <= self.max_age_s and depth_m > LEAST_DEPTH_M
@@ -224,7 +218,7 @@ class Tracker:
             smooth,
         )
 
-    def _report(self, people: People, current: Memory, lost: Memory | None) -> Tracks:
+    def _report(self, people: People, current: Memory, lost: Memory | None, why: str) -> Tracks:
         if current.smooth is not None:
             people = smoothing.applied(people, current.smooth)
         rows, everyone = people, current
@@ -250,13 +244,8 @@ class Tracker:
             everyone.filters.position.astype(np.float32),
             motion.total_covariance(everyone.filters, shared).astype(np.float32),
             everyone.filters.velocity.astype(np.float32),
+            why,
         )
-
-
-def _same_scale(before: Camera, now: Camera) -> bool:
-    """Whether the metres of two images are the same: with another guess of the focal length, or
-    a calibration instead of one, all distances change by a factor."""
-    return before == now or not (before.focal_assumed or now.focal_assumed)
 
 
 def _others(count: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:

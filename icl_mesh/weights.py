@@ -4,31 +4,36 @@ A file holds the network's whole state dict. Its metadata (text, all keys presen
 ("icl_mesh"), format_version, name, architecture, head_width and, since 0.2, smpl_width (what
 build_network needs; files without smpl_width have head_width there too),
 input_size (px), body (name of the body model trained with), threshold (least score of a person),
-data, metrics (JSON), git_revision and licence; and, since 0.2, sha256 (of the file's bytes after
-its header, the tensors), by which damage is noticed.
+data, metrics (JSON), git_revision and licence. Damage is noticed by sha256, of the file's bytes
+after its header (the tensors), and header_sha256, of all else; older files lack one or both.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from icl_mesh.decoding import PEAK_THRESHOLD
 from icl_mesh.files import write_atomically
-from icl_mesh.network import BACKBONES, IclMeshNetwork, build_network
+from icl_mesh.network import IclMeshNetwork, build_network
+from icl_mesh.weights_metadata import cut, typed_metadata
 
 FORMAT = "icl_mesh"
 FORMAT_VERSION = 1
+#: Bytes of the largest file that is read, three times the largest network.
+MOST_BYTES = 1 << 29
 
+#: Of the longest header that is looked at before the rest is read.
+MOST_HEADER_BYTES = 1 << 22
+_HEADER_DIGEST = "header_sha256"
 _REQUIRED = ("input_size", "body")
 _OPTIONAL = ("name", "threshold", "data", "metrics", "git_revision", "licence")
 
@@ -67,28 +72,43 @@ def load_weights(path: str | Path = "default") -> tuple[IclMeshNetwork, dict[str
     or holds another network.
     """
     path = _existing(path)
-    metadata = _read_metadata(path)
+    content = _content(path)
+    try:
+        tensors = load(content)
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{path}: weights must be a safetensors file ({cut(error)})") from None
+    header = json.loads(content[8 : _header_end(content)])  # which load has checked
+    metadata = _checked_metadata(path, header.get("__metadata__") or {})
     widths = metadata["head_width"], metadata["smpl_width"]
     network = build_network(metadata["architecture"], *widths)
-    tensors = load_file(path)
     network.add_parts_of(tensors)
     _check_tensors(path, tensors, network.state_dict())
+    _check_digests(path, content, header)
+    metadata.pop(_HEADER_DIGEST, None)
     network.load_state_dict(tensors)  # copies into float32
-    content = path.read_bytes()
-    if metadata.get("sha256", _tensors_digest(content)) != _tensors_digest(content):
-        raise ValueError(
-            f"{path}: damaged: its tensors do not have the SHA-256 that its metadata name; copy or "
-            f"download the file again"
-        )
     digest = hashlib.sha256(content).hexdigest()
     metadata["weights_version"] = f"{metadata['name']}-{digest[:12]}"
     return network.eval(), metadata
 
 
+def load_input_size(path: str | Path) -> int:
+    """Side of the network's square input, px, that a weights file names: nothing but its header is
+    read. Raises as load_weights."""
+    path = _existing(path)
+    with path.open("rb") as file:
+        start = file.read(8)
+        header = file.read(min(_header_end(start) - 8, MOST_HEADER_BYTES))
+    try:
+        text = json.loads(header)["__metadata__"]
+        return int(_checked_metadata(path, text)["input_size"])
+    except (KeyError, TypeError, AttributeError, RecursionError, json.JSONDecodeError):
+        raise ValueError(f"{path}: weights must be a safetensors file") from None
+
+
 def _metadata_text(network: IclMeshNetwork, metadata: Mapping[str, Any]) -> dict[str, str]:
     missing = [key for key in _REQUIRED if key not in metadata]
     # What load_weights returned may be saved again: the network's own keys are taken from it.
-    made_here = ("format_version", "weights_version", "sha256")
+    made_here = ("format_version", "weights_version", "sha256")  # header_sha256 is not handed out
     known = {*_REQUIRED, *_OPTIONAL, *network.config, *made_here}
     unknown = sorted(set(metadata) - known)
     if missing or unknown:
@@ -108,34 +128,8 @@ def _metadata_text(network: IclMeshNetwork, metadata: Mapping[str, Any]) -> dict
     }
     text = {key: str(value) for key, value in values.items()}
     text["metrics"] = json.dumps(values["metrics"], sort_keys=True)
-    _typed_metadata(text)  # what would not load again is not written
+    typed_metadata(text)  # what would not load again is not written
     return {"format": FORMAT, "format_version": str(FORMAT_VERSION), **text}
-
-
-def _typed_metadata(text: Mapping[str, str]) -> dict[str, Any]:
-    """Metadata with their own types; raises ValueError naming the first bad value."""
-    values: dict[str, Any] = dict(text)
-    values.setdefault("smpl_width", text["head_width"])
-    numbers = {"head_width": float, "smpl_width": float, "input_size": int, "threshold": float}
-    for key, kind in numbers.items():
-        try:
-            values[key] = kind(values[key])
-        except ValueError:
-            raise ValueError(f"{key} must be a number, got {values[key]!r}") from None
-    if values["architecture"] not in BACKBONES:
-        known = ", ".join(BACKBONES)
-        raise ValueError(f"architecture {text['architecture']!r} is unknown; known are {known}")
-    if values["input_size"] < 32 or values["input_size"] % 32:
-        raise ValueError(f"input_size must be a positive multiple of 32, got {text['input_size']}")
-    if not 0 < values["threshold"] <= 1:
-        raise ValueError(f"threshold must lie in (0, 1], got {text['threshold']}")
-    if not re.fullmatch(r"[\w.+-]+", values["name"]):
-        raise ValueError(f"name must be letters, digits and ._+- only, got {text['name']!r}")
-    try:
-        values["metrics"] = json.loads(text["metrics"])
-    except json.JSONDecodeError as error:
-        raise ValueError(f"metrics must be JSON: {error}") from None
-    return values
 
 
 def _with_metadata(data: bytes, text: Mapping[str, str]) -> bytes:
@@ -145,9 +139,11 @@ def _with_metadata(data: bytes, text: Mapping[str, str]) -> bytes:
     The format: length of the header (8 bytes, little endian), header (JSON, padded with spaces
     to a multiple of 8), tensors.
     """
-    end = 8 + int.from_bytes(data[:8], "little")
+    end = _header_end(data)
     text = {**text, "sha256": _tensors_digest(data)}
-    header = {"__metadata__": dict(sorted(text.items())), **json.loads(data[8:end])}
+    header = {"__metadata__": text, **json.loads(data[8:end])}
+    text[_HEADER_DIGEST] = _header_digest(header)
+    header["__metadata__"] = dict(sorted(text.items()))
     encoded = json.dumps(header, separators=(",", ":")).encode()
     encoded += b" " * (-len(encoded) % 8)
     return len(encoded).to_bytes(8, "little") + encoded + data[end:]
@@ -155,7 +151,32 @@ def _with_metadata(data: bytes, text: Mapping[str, str]) -> bytes:
 
 def _tensors_digest(data: bytes) -> str:
     """SHA-256 of safetensors bytes without their header."""
-    return hashlib.sha256(memoryview(data)[8 + int.from_bytes(data[:8], "little") :]).hexdigest()
+    return hashlib.sha256(memoryview(data)[_header_end(data) :]).hexdigest()
+
+
+def _header_digest(header: Mapping[str, Any]) -> str:
+    """SHA-256 of a header's values without that sum itself."""
+    text = {key: value for key, value in header["__metadata__"].items() if key != _HEADER_DIGEST}
+    values = json.dumps({**header, "__metadata__": text}, sort_keys=True)
+    return hashlib.sha256(values.encode()).hexdigest()
+
+
+def _header_end(data: bytes) -> int:
+    return 8 + int.from_bytes(data[:8], "little")
+
+
+def _check_digests(path: Path, content: bytes, header: Mapping[str, Any]) -> None:
+    """Raise ValueError where a checksum that is there does not fit."""
+    text, found = header["__metadata__"], None
+    if text.get("sha256") not in (None, _tensors_digest(content)):
+        found = "tensors do"
+    elif text.get(_HEADER_DIGEST) not in (None, _header_digest(header)):
+        found = "header does"
+    if found:
+        raise ValueError(
+            f"{path}: damaged: its {found} not have the SHA-256 that its metadata name; copy or "
+            f"download the file again"
+        )
 
 
 def _stored_type(tensor: torch.Tensor, half: bool) -> torch.dtype:
@@ -177,12 +198,17 @@ def _existing(path: str | Path) -> Path:
     return path
 
 
-def _read_metadata(path: Path) -> dict[str, Any]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            text = file.metadata() or {}
-    except SafetensorError as error:
-        raise ValueError(f"{path}: weights must be a safetensors file ({error})") from None
+def _content(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise ValueError(
+            f"{path}: {size} bytes are no weights file, which has at most {MOST_BYTES}: name "
+            f"another file"
+        )
+    return path.read_bytes()
+
+
+def _checked_metadata(path: Path, text: Mapping[str, str]) -> dict[str, Any]:
     if text.get("format") != FORMAT:
         raise ValueError(
             f"{path}: not a weights file of icl_mesh: its metadata lack format={FORMAT!r}; write "
@@ -190,15 +216,15 @@ def _read_metadata(path: Path) -> dict[str, Any]:
         )
     if text.get("format_version") != str(FORMAT_VERSION):
         raise ValueError(
-            f"{path}: weights of format version {text.get('format_version')}, this version of "
-            f"icl_mesh reads version {FORMAT_VERSION}"
+            f"{path}: weights of format version {cut(text.get('format_version'))}, this version "
+            f"of icl_mesh reads version {FORMAT_VERSION}"
         )
     keys = {*_REQUIRED, *_OPTIONAL, "architecture", "head_width"}
     missing = sorted(keys - set(text))
     if missing:
         raise ValueError(f"{path}: weights metadata lack {', '.join(missing)}")
     try:
-        values = _typed_metadata(text)
+        values = typed_metadata(text)
     except ValueError as error:
         raise ValueError(f"{path}: weights metadata are wrong: {error}") from None
     values["format_version"] = FORMAT_VERSION
@@ -211,11 +237,16 @@ def _check_tensors(
 ) -> None:
     """One ValueError that counts what differs and shows the first few."""
     problems = [f"{key} is missing" for key in expected if key not in found]
-    problems += [f"{key} does not belong" for key in found if key not in expected]
+    problems += [f"{cut(key)} does not belong" for key in found if key not in expected]
     problems += [
         f"{key} has shape {list(found[key].shape)} instead of {list(value.shape)}"
         for key, value in expected.items()
         if key in found and found[key].shape != value.shape
+    ]
+    problems += [
+        f"{key} holds {found[key].dtype} instead of {value.dtype}"
+        for key, value in expected.items()
+        if key in found and found[key].is_floating_point() != value.is_floating_point()
     ]
     if problems:
         shown = "; ".join(problems[:3])

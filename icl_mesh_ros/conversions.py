@@ -10,7 +10,10 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from icl_mesh import pixels
+from icl_mesh.encodings import ENCODINGS, why_unread
 from icl_mesh.pixels import depth_from_image, rgb_from_compressed
+from icl_mesh.sample_bits import SampleBits
+from icl_mesh.wording import shown
 from icl_mesh_ros.raw_image import RawImage
 
 __all__ = [
@@ -23,49 +26,54 @@ __all__ = [
 
 
 def rgb_from_message(
-    message: RawImage | Image | CompressedImage, topic: str
+    message: RawImage | Image | CompressedImage, topic: str, bits: SampleBits | None = None
 ) -> npt.NDArray[np.uint8]:
-    """Either kind of image message -> RGB [H, W, 3]. Raises ValueError."""
+    """Either kind of image message -> RGB [H, W, 3]. bits: of the stream. Raises ValueError."""
     if isinstance(message, CompressedImage):
-        return rgb_from_compressed(message, topic)
-    return rgb_from_image(message, topic)
+        return rgb_from_compressed(message, topic, bits)
+    return rgb_from_image(message, topic, bits)
 
 
-def rgb_from_image(message: RawImage | Image, topic: str) -> npt.NDArray[np.uint8]:
+def rgb_from_image(
+    message: RawImage | Image, topic: str, bits: SampleBits | None = None
+) -> npt.NDArray[np.uint8]:
     """sensor_msgs/Image -> RGB [H, W, 3]. An rgb8 or bgr8 image is not copied.
 
-    topic: named in the error. Encodings beyond icl_mesh.pixels.ENCODINGS go through cv_bridge.
+    topic: named in the error. bits: of the stream's 16-bit samples. Encodings beyond
+    icl_mesh.encodings.ENCODINGS go through cv_bridge, but for those that it does not read either.
     Raises ValueError for an image that contradicts itself or cannot be read.
     """
-    if message.encoding in pixels.ENCODINGS:
-        return pixels.rgb_from_image(message, topic)
+    if message.encoding in ENCODINGS or why_unread(message.encoding):
+        return pixels.rgb_from_image(message, topic, bits)
     pixels.check_size(message, topic, message.height)
-    if message.encoding[:1].isdigit():  # 8UC3 and the like: cv_bridge would refuse it as well
-        raise ValueError(
-            f"image on '{topic}' has encoding '{message.encoding}', which says nothing of colours: "
-            "the camera driver should set the encoding to 'bgr8', 'rgb8' or 'mono8'"
-        )
     whole = message.message() if isinstance(message, RawImage) else message
     return _through_cv_bridge(whole, topic)
 
 
 def _through_cv_bridge(message: Image, topic: str) -> npt.NDArray[np.uint8]:
-    problem = f"image on '{topic}' has encoding '{message.encoding}'"
+    problem = f"image on '{topic}' has encoding '{shown(message.encoding)}'"
     advice = (
         "the camera driver should set the encoding to one of "
-        f"{', '.join(pixels.ENCODINGS)}, or a node of image_proc convert it"
+        f"{', '.join(ENCODINGS)}, or a node of image_proc convert it"
     )
     try:
         from cv_bridge import CvBridge
     except ImportError:
         raise ValueError(
-            f"{problem}, which needs cv_bridge, and cv_bridge is not installed (apt package "
-            f"ros-$ROS_DISTRO-cv-bridge); or {advice}"
+            f"{problem}, which needs cv_bridge, if that knows it, and cv_bridge is not installed "
+            f"(apt package ros-$ROS_DISTRO-cv-bridge); or {advice}"
         ) from None
     try:
-        return np.asarray(CvBridge().imgmsg_to_cv2(message, "rgb8"), dtype=np.uint8)
+        rgb = np.asarray(CvBridge().imgmsg_to_cv2(message, "rgb8"), dtype=np.uint8)
     except Exception as error:  # cv_bridge hands on what its C++ side throws, of many types
-        raise ValueError(f"{problem}, which cannot become RGB ({error}): {advice}") from error
+        said = shown(error, 200)
+        raise ValueError(f"{problem}, which cannot become RGB ({said}): {advice}") from error
+    if rgb.shape != (message.height, message.width, 3):
+        raise ValueError(
+            f"{problem}, of which cv_bridge makes an array {list(rgb.shape)} in place of RGB "
+            f"{[message.height, message.width, 3]}: {advice}"
+        )
+    return rgb
 
 
 def image_from_rgb(rgb: npt.NDArray[np.uint8], header: Header) -> Image:

@@ -49,10 +49,10 @@ class Statistics:
         self._past: deque[_Period] = deque(maxlen=window)
         self._period = _Period(clock())
 
-    def count(self, name: str) -> None:
+    def count(self, name: str, times: int = 1) -> None:
         with self._lock:
-            self._period.counts[name] += 1
-            self._totals[name] += 1
+            self._period.counts[name] += times
+            self._totals[name] += times
 
     def record(self, values: Mapping[str, float]) -> None:
         """Values by name, of which the summary gives the medians."""

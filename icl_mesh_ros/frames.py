@@ -13,9 +13,11 @@ from sensor_msgs.msg import CameraInfo
 
 from icl_mesh.appearance import looks_of
 from icl_mesh.calibration import CameraSource, camera_from_info
-from icl_mesh.depth_correction import with_measured_distances
+from icl_mesh.depth_correction import Corrected, DepthCorrection
 from icl_mesh.depth_store import DepthStore, nanoseconds
+from icl_mesh.image_times import ImageTimes
 from icl_mesh.people import People
+from icl_mesh.sample_bits import SampleBits
 from icl_mesh.tracking import Tracker, Tracks
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.conversions import rgb_from_message
@@ -26,7 +28,8 @@ from icl_mesh_ros.parameters import MeshParameters
 @dataclass(frozen=True)
 class FrameResult:
     """What became of a frame. times_ms: by stage; camera_note: where the intrinsics come from;
-    warnings, errors: what was left out, and who fixes it, one sentence each."""
+    warnings, errors: what was left out, and who fixes it, one sentence each. unmeasured: why the
+    depth image measured nobody, though somebody is seen ("": it did, or none is used)."""
 
     rgb: npt.NDArray[np.uint8]
     tracks: Tracks
@@ -34,6 +37,7 @@ class FrameResult:
     times_ms: dict[str, float]
     warnings: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    unmeasured: str = ""
 
 
 class FrameProcessor:
@@ -54,7 +58,12 @@ class FrameProcessor:
         """
         self._estimator, self._tracker, self._infos = estimator, tracker, infos
         self._image_topic, self._info_topic = image_topic, info_topic
-        self._depths = depths
+        self._depths: DepthCorrection | None = None
+        if depths is not None:
+            remedy = "raise depth_tolerance, or set use_depth to false"
+            self._depths = DepthCorrection(depths, remedy=remedy, scale_option="depth_scale")
+        self._warned: set[str] = set()
+        self._bits, self._times = SampleBits(), ImageTimes()
         # What the last image's camera was made from, and the camera.
         self._known_camera: tuple[tuple[Any, ...], CameraSource | None] = ((), None)
 
@@ -74,57 +83,72 @@ class FrameProcessor:
     ) -> FrameResult:
         """vertices: with the meshes. The patiences: wait so long for a CameraInfo of the image's
         size, which is asked where none is there, and for a depth image of its stamp. arrival_s:
-        the time that counts where the image carries no stamp.
+        the time that counts where the image carries no stamp, or one before 1970.
 
         Raises ValueError for an image or a CameraInfo that cannot be used. Without a depth image
         that can be used, people stay where their size puts them.
         """
         started = time.perf_counter()
-        rgb = rgb_from_message(image, self._image_topic)
+        rgb = rgb_from_message(image, self._image_topic, self._bits)
         times = {"convert": _milliseconds_since(started)}
         height, width = rgb.shape[:2]
-        camera, note, warning = self._camera(
+        source = self._camera(
             self._infos.find(width, height, info_patience_s), width, height, parameters
         )
         people = self._estimator(
             rgb,
-            camera,
+            source.camera,
             vertices=vertices or parameters.use_depth,
             threshold=parameters.detection_threshold or None,
             times=times,
         )
-        depth_warning = error = ""
+        depth = Corrected(people)
         if parameters.use_depth and self._depths is not None:
             started = time.perf_counter()
-            people, depth_warning, error = with_measured_distances(
+            depth = self._depths(
                 people,
-                self._depths,
                 nanoseconds(image.header.stamp),
                 parameters.depth_tolerance,
+                parameters.depth_scale,
                 depth_patience_s,
-                remedy="raise depth_tolerance, or set use_depth to false",
             )
+            people = depth.people
             times["depth"] = _milliseconds_since(started)
         started = time.perf_counter()
-        stamp = image.header.stamp
-        stamp_s = stamp.sec + stamp.nanosec * 1e-9 or arrival_s
+        stamp_s = self._times(nanoseconds(image.header.stamp), arrival_s)
         self._tracker.max_age_s = parameters.track_timeout
         self._tracker.smoothing_s = parameters.smoothing
         looks = looks_of(rgb, people) if parameters.track_colors else None
         frame_id = image.header.frame_id
         tracks = self._tracker.update(people, stamp_s, looks, frame_id=frame_id)
         times["track"] = _milliseconds_since(started)
-        warnings = tuple(filter(None, (warning, depth_warning)))
-        return FrameResult(rgb, tracks, note, times, warnings, tuple(filter(None, (error,))))
+        lost = tracks.lost_because
+        lost = lost and f"tracks on '{self._image_topic}' start afresh, with new ids: {lost}"
+        said = (*self._news(source), depth.warning, lost, self._bits.take_note())
+        return FrameResult(
+            rgb,
+            tracks,
+            source.note,
+            times,
+            warnings=tuple(filter(None, said)),
+            errors=tuple(filter(None, (depth.error,))),
+            unmeasured=depth.unmeasured,
+        )
+
+    def _news(self, source: CameraSource) -> list[str]:
+        """Its warnings, each kind once: their numbers may change with every message."""
+        new = {k: text for k, text in source.warnings.items() if k not in self._warned}
+        self._warned |= new.keys()
+        return list(new.values())
 
     def _camera(
         self, info: CameraInfo | None, width: int, height: int, parameters: MeshParameters
     ) -> CameraSource:
         """That of the image before where nothing has changed."""
-        of = (info, width, height, parameters.assumed_fov_deg, parameters.rectified)
+        said = None if info is None else _content(info)
+        of = (said, width, height, parameters.assumed_fov_deg, parameters.rectified)
         known, source = self._known_camera
-        # The messages by identity: comparing their fields would take longer.
-        if source is None or of[0] is not known[0] or of[1:] != known[1:]:
+        if source is None or of != known:
             source = camera_from_info(
                 info,
                 width,
@@ -135,6 +159,16 @@ class FrameProcessor:
             )
             self._known_camera = of, source
         return source
+
+
+def _content(info: CameraInfo) -> tuple[Any, ...]:
+    """What a camera is made from. Drivers send an equal message with every image."""
+    roi = info.roi
+    return (
+        *(info.width, info.height, info.binning_x, info.binning_y),
+        *(roi.x_offset, roi.y_offset, roi.width, roi.height),
+        *(info.distortion_model, info.d.tobytes(), info.k.tobytes(), info.p.tobytes()),
+    )
 
 
 def _milliseconds_since(start: float) -> float:

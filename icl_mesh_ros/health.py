@@ -11,6 +11,11 @@ from icl_mesh_ros.parameters import MeshParameters
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
+#: What helps where large images do not arrive.
+LOSS_CURE = (
+    "set image_reliability:=reliable, or start the driver with the DDS profile config/fastdds.xml "
+    "(docs/problems.md, Lost large messages)"
+)
 #: Level and what is wrong.
 Problem = tuple[bytes, str]
 
@@ -21,7 +26,9 @@ class Stream:
 
     gap_s: since the last image. result_age_s: since the stamp of the newest result's image; where
     there is no stamp, since that result; where there is no result, since the first image; None
-    before it. clock_stands: no /clock has come, though use_sim_time is set.
+    before it. clock_stands: no /clock has come, though use_sim_time is set. unmeasured: since when
+    nobody was measured in depth, and why; "": somebody was, or nobody is to be.
+    info_hint: no CameraInfo has come, but one is published elsewhere; "": all is well.
     """
 
     topic: str
@@ -30,11 +37,15 @@ class Stream:
     result_age_s: float | None
     clock_stands: bool = False
     oddities: dict[str, str] = field(default_factory=dict)
+    unmeasured: str = ""
+    info_hint: str = ""
 
 
 def problems(stream: Stream, work: Summary, limits: MeshParameters) -> list[Problem]:
     """What is wrong, in words for the operator; nothing where all is well."""
     found: list[Problem] = [(WARN, text) for text in stream.oddities.values()]
+    if stream.info_hint:
+        found.append((WARN, stream.info_hint))
     if len(stream.publishers) > 1:
         names = ", ".join(stream.publishers)
         found.append(
@@ -44,6 +55,8 @@ def problems(stream: Stream, work: Summary, limits: MeshParameters) -> list[Prob
                 "get mixed up; remap all but one",
             )
         )
+    if stream.unmeasured:
+        found.append((WARN, stream.unmeasured))
     if stream.clock_stands:
         found.append((WARN, "use_sim_time is set, but nothing arrives on /clock"))
     if level := _above(stream.gap_s, limits.warn_image_gap, limits.error_image_gap):
@@ -60,6 +73,13 @@ def problems(stream: Stream, work: Summary, limits: MeshParameters) -> list[Prob
     return found
 
 
+def loss(topic: str, lost: int, came: int) -> str:
+    """Images are lost on the way; empty where so few are that a camera hides it."""
+    if lost < 2 or lost * 10 < came:
+        return ""
+    return f"{lost} of {lost + came} images on '{topic}' were lost on the way: {LOSS_CURE}"
+
+
 def silence(stream: Stream) -> str:
     """No image arrives: since when, and what may be the cause."""
     text = f"no image on '{stream.topic}' for {stream.gap_s:.1f} s: "
@@ -67,7 +87,7 @@ def silence(stream: Stream) -> str:
         return text + "nobody publishes it; start the camera driver, or remap the topic"
     return text + (
         f"{', '.join(stream.publishers)} stands still, or publishes with another QoS (parameter "
-        "image_reliability), or its images are lost on the way"
+        f"image_reliability), or its images are lost on the way ({LOSS_CURE})"
     )
 
 
@@ -94,6 +114,8 @@ def numbers(stream: Stream, work: Summary) -> dict[str, str]:
         "output rate (Hz)": f"{work.rates.get('done', 0.0):.2f}",
         "dropped images": str(work.recent["dropped"]),
         "dropped images, total": str(work.totals["dropped"]),
+        "lost images": str(work.recent["lost"]),
+        "lost images, total": str(work.totals["lost"]),
         "failed images": str(work.recent["failed"]),
         "failed images, total": str(work.totals["failed"]),
         "images, total": str(work.totals["received"]),

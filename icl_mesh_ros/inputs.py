@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rclpy.callback_groups import CallbackGroup
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -19,11 +20,15 @@ from icl_mesh_ros.raw_image import RawImage, image_from_cdr
 #: Newest image only: an old one is worth nothing to a robot.
 SENSOR_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+LATCHED = DurabilityPolicy.TRANSIENT_LOCAL
+LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=LATCHED)
 
 #: What an image arrives as.
 AnyImage: TypeAlias = RawImage | Image | CompressedImage
 
 INFO_TOPIC, DEPTH_TOPIC = "camera_info", "depth"
+#: A few, since those of images of several sizes may arrive together.
+INFO_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 #: How long an image waits for a CameraInfo of its size where somebody publishes CameraInfos.
 INFO_PATIENCE_S = 0.1
 #: How long its people wait for a depth image, where somebody publishes those.
@@ -54,16 +59,21 @@ class Inputs:
         on_image: Callable[[AnyImage], None],
         on_error: Callable[[Exception], None],
         *,
+        on_lost: Callable[[int], None],
         group: CallbackGroup,
         depths: DepthStore,
     ) -> None:
         """infos and depths are filled with what arrives; on_error: takes a ValueError for what
-        arrived as an image and is none; group: of all callbacks."""
+        arrived as an image and is none; on_lost: how many more images did not arrive; group: of
+        all callbacks."""
         self._node = node
         topic = image_topic(node, settings)
         reliable = settings.image_reliability == "reliable"
         qos = RELIABLE_QOS if reliable else SENSOR_QOS
         compressed = settings.image_transport == "compressed"
+
+        def on_lost_event(event: Any) -> None:
+            on_lost(event.total_count_change)
 
         def on_bytes(data: bytes) -> None:
             try:
@@ -73,9 +83,11 @@ class Inputs:
             else:
                 on_image(image)
 
+        self._infos, self._group = infos, group
         self._info = node.create_subscription(
-            CameraInfo, INFO_TOPIC, infos.put, SENSOR_QOS, callback_group=group
+            CameraInfo, INFO_TOPIC, infos.put, INFO_QOS, callback_group=group
         )
+        self._latched_info: Subscription | None = None
         self._depth: Subscription | None = None
         self._subscriptions = [
             self._info,
@@ -86,6 +98,7 @@ class Inputs:
                 qos,
                 callback_group=group,
                 raw=not compressed,
+                event_callbacks=SubscriptionEventCallbacks(message_lost=on_lost_event),
             ),
         ]
         if settings.use_depth:  # a few, since image and depth image arrive in any order
@@ -97,11 +110,26 @@ class Inputs:
 
     def info_patience_s(self) -> float:
         """How long an image may wait for a CameraInfo of its size."""
+        self._hear_latched_info()
         return patience_s(self._info, INFO_PATIENCE_S)
 
     def depth_patience_s(self) -> float:
         """How long its people may wait for a depth image."""
         return 0.0 if self._depth is None else patience_s(self._depth, DEPTH_PATIENCE_S)
+
+    def _hear_latched_info(self) -> None:
+        """Subscribe to what a latched publisher sent before: only who asks for it gets it. Other
+        publishers would be told of a QoS that does not fit, so it is asked for where one is."""
+        if self._latched_info is not None:
+            return
+        for one in self._node.get_publishers_info_by_topic(self._info.topic_name):
+            profile = one.qos_profile
+            if (profile.durability, profile.reliability) == (LATCHED, LATCHED_QOS.reliability):
+                self._latched_info = self._node.create_subscription(
+                    CameraInfo, INFO_TOPIC, self._infos.put, LATCHED_QOS, callback_group=self._group
+                )
+                self._subscriptions.append(self._latched_info)
+                return
 
     def destroy(self) -> None:
         """Unsubscribe."""

@@ -37,6 +37,7 @@ MODEL_ARGUMENTS: Arguments = [
     ("image_reliability", "", "best_effort or reliable"),
     ("rectified", "", "true: the image is rectified"),
     ("use_depth", "", "true: measure distances in the topic depth"),
+    ("depth_scale", "", "depth is multiplied by this, where its unit is not as it should be"),
 ]
 #: Those of them that are parameters of mesh_node, and their types.
 MODEL_PARAMETERS: dict[str, type] = {
@@ -50,6 +51,7 @@ MODEL_PARAMETERS: dict[str, type] = {
     "image_reliability": str,
     "rectified": bool,
     "use_depth": bool,
+    "depth_scale": float,
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +9,14 @@ from typing import Any
 from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from icl_mesh.wording import MESSAGE, shown
+from icl_mesh_ros.failures import reason
+from icl_mesh_ros.rclpy_inside import EndableNode
+
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-class ManagedNode(LifecycleNode):
+class ManagedNode(EndableNode, LifecycleNode):
     """Subclasses say what the transitions do, in plain methods. One that raises leaves the node
     in the state it was in; whoever asked for it reads the reason in the log.
 
@@ -85,23 +88,16 @@ class ManagedNode(LifecycleNode):
         def answer(
             request: ChangeState.Request, response: ChangeState.Response
         ) -> ChangeState.Response:
-            asked = f"transition {request.transition.label or request.transition.id}"
+            asked = f"transition {shown(request.transition.label or request.transition.id)}"
             self._problem = None
             try:
                 response = change_state(request, response)
             except RuntimeError as error:
                 response.success = False
                 text = str(error).split(", at ")[0]  # not where in rcl's source
-                self.get_logger().warning(f"{asked} is not possible now: {text}")
+                self.get_logger().warning(f"{asked} is not possible now: {shown(text, MESSAGE)}")
             if self._problem is not None:
                 self.get_logger().error(f"{asked} failed: {reason(self._problem)}")
             return response
 
         return answer
-
-
-def reason(error: Exception) -> str:
-    """What to tell the user: the text of an expected error, the traceback of another."""
-    if isinstance(error, (ValueError, OSError, ImportError)):
-        return str(error)
-    return "".join(traceback.format_exception(error)).rstrip()

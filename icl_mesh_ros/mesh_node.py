@@ -13,9 +13,11 @@ from rclpy.parameter import Parameter
 
 from icl_mesh.depth_store import DepthStore
 from icl_mesh.tracking import Tracker
+from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.health import status
+from icl_mesh_ros.info_hint import info_hint
 from icl_mesh_ros.inputs import (
     DEPTH_TOPIC,
     INFO_TOPIC,
@@ -65,6 +67,11 @@ class MeshNode(ModelNode):
         parameter_overrides: list[Parameter] | None = None,
     ) -> None:
         """cli_args: more ROS arguments, for this node alone; the process's own count too."""
+        # Before all that may fail: a node half-made is destroyed too.
+        self._active: _Active | None = None
+        self._worker: FrameWorker[AnyImage] = FrameWorker(
+            self.work_on, self._on_error, self._min_period_s
+        )
         super().__init__(
             "mesh_node",
             namespace=namespace,
@@ -72,12 +79,8 @@ class MeshNode(ModelNode):
             cli_args=cli_args,
             parameter_overrides=parameter_overrides,
         )
-        self._active: _Active | None = None
         self._infos = CameraInfoStore()
         self._depths = DepthStore(self.resolve_topic_name(DEPTH_TOPIC))
-        self._worker: FrameWorker[AnyImage] = FrameWorker(
-            self.work_on, self._on_error, self._min_period_s
-        )
         self._stream_group = MutuallyExclusiveCallbackGroup()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         self.create_timer(
@@ -125,12 +128,15 @@ class MeshNode(ModelNode):
             self._infos,
             self._on_image,
             self._on_error,
+            on_lost=self._on_lost,
             group=self._stream_group,
             depths=self._depths,
         )
-        self._active = _Active(Monitor(self, topic), inputs)
+        self._active = _Active(Monitor(self, topic, self._info_hint), inputs)
         if self._loaded is not None:
-            self.get_logger().info(f"active on {topic}; {self._loaded.model.description}")
+            self.get_logger().info(
+                f"active on {topic}; {shown(self._loaded.model.description, MESSAGE)}"
+            )
 
     def deactivate(self) -> None:
         """Unsubscribe, when the image at work is done, and tell viewers that this was all."""
@@ -147,6 +153,16 @@ class MeshNode(ModelNode):
         if (active := self._active) is not None:
             dropped = self._worker.mailbox.put(message)
             active.monitor.image_arrived(message.header, dropped)
+
+    def _on_lost(self, count: int) -> None:
+        if (active := self._active) is not None:
+            active.monitor.images_lost(count)
+
+    def _info_hint(self) -> str:
+        info_topic = self.resolve_topic_name(INFO_TOPIC)
+        if self._infos.find(0, 0) is not None or self.count_publishers(info_topic):
+            return ""  # one has come, or will
+        return info_hint(self, info_topic, image_topic(self, self._settings))
 
     def _min_period_s(self) -> float:
         rate = self._settings.max_rate

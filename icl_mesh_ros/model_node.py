@@ -11,8 +11,11 @@ from dataclasses import dataclass, replace
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 
+from icl_mesh.wording import shown
+from icl_mesh_ros.failures import reason
 from icl_mesh_ros.frames import FrameProcessor
-from icl_mesh_ros.managed_node import ManagedNode, reason
+from icl_mesh_ros.load_limits import Patience, check_memory, confined
+from icl_mesh_ros.managed_node import ManagedNode
 from icl_mesh_ros.model_store import ModelStore, SharedModel, release_memory
 from icl_mesh_ros.outputs import Outputs
 from icl_mesh_ros.parameter_fields import fixed_while_configured
@@ -61,6 +64,7 @@ class ModelNode(ManagedNode):
         parameter_overrides: list[Parameter] | None = None,
     ) -> None:
         """models: shared with other nodes of the process."""
+        self._loaded: Loaded | None = None
         super().__init__(
             name,
             namespace=namespace,
@@ -69,7 +73,7 @@ class ModelNode(ManagedNode):
         )
         self._settings = declare_parameters(self)
         self._models = models or ModelStore()
-        self._loaded: Loaded | None = None
+        self._patience: Patience[SharedModel] = Patience()
         self._frame_lock = threading.Lock()  # held while an image is worked on
         self.create_service(UpdateModel, "~/update_model", self._on_update_model)
         self.add_on_set_parameters_callback(self._on_set_parameters)
@@ -94,13 +98,30 @@ class ModelNode(ManagedNode):
             release_memory(device)
 
     def _load_model(self, settings: MeshParameters) -> SharedModel:
-        return self._models.load(settings.weights, settings.body, settings.device, settings.engine)
+        weights = confined(settings.weights, settings.weights_folder)
+        return self._models.load(weights, settings.body, settings.device, settings.engine)
+
+    def _load_within_limits(self, settings: MeshParameters) -> SharedModel:
+        """As asked for by anybody who can reach the node."""
+        what, limit_s = f"weights '{settings.weights[:200]}'", settings.update_time_limit
+        if not limit_s:
+            raise ValueError(
+                f"{what}: update_time_limit is 0, so weights are not changed while the node is "
+                "configured: restart it with them"
+            )
+
+        def load() -> SharedModel:
+            weights = confined(settings.weights, settings.weights_folder)
+            check_memory(weights, settings.update_memory_limit)
+            return self._load_model(settings)
+
+        return self._patience(load, limit_s, what)
 
     def _change_model(self, loaded: Loaded, settings: MeshParameters) -> None:
         """Load beside the one in use, then change over between two images."""
-        old = loaded.model.weights_version
+        old = shown(loaded.model.weights_version)
         try:
-            model = self._load_model(settings)
+            model = self._load_within_limits(settings)
         except Exception as error:
             self.get_logger().warning(f"weights stay {old}: {reason(error)}")
             raise
@@ -111,7 +132,7 @@ class ModelNode(ManagedNode):
             loaded.processor.use(model)
             loaded.announce()
         release_memory(model.device)
-        self.get_logger().info(f"weights {old} -> {model.weights_version}")
+        self.get_logger().info(f"weights {old} -> {shown(model.weights_version)}")
 
     @contextmanager
     def _between_frames(self) -> Iterator[None]:
@@ -133,7 +154,7 @@ class ModelNode(ManagedNode):
         result = self.set_parameters([Parameter("weights", value=request.weights)])[0]
         new = response.weights_version = self._loaded.model.weights_version
         response.success = result.successful
-        response.message = f"{old} -> {new}" if result.successful else result.reason
+        response.message = f"{shown(old)} -> {shown(new)}" if result.successful else result.reason
         return response
 
     def _on_set_parameters(self, changes: list[Parameter]) -> SetParametersResult:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from builtin_interfaces.msg import Time as StampMessage
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
-from rclpy.time import Time
 from std_msgs.msg import Header
 
+from icl_mesh.depth_store import nanoseconds
+from icl_mesh.stream_watch import StreamWatch
 from icl_mesh.tracking import TrackState
+from icl_mesh.wording import MESSAGE, shown
+from icl_mesh_ros.depth_watch import DepthWatch
 from icl_mesh_ros.diagnostics import Statistics
+from icl_mesh_ros.failures import reason
 from icl_mesh_ros.frames import FrameResult
-from icl_mesh_ros.health import Stream, numbers, problems, silence, status
-from icl_mesh_ros.managed_node import reason
+from icl_mesh_ros.health import Stream, loss, numbers, problems, silence, status
 from icl_mesh_ros.parameters import MeshParameters
-from icl_mesh_ros.stream_watch import StreamWatch
 from icl_mesh_ros.throttle import Throttle
 
 OCCLUDED = int(TrackState.OCCLUDED)
@@ -25,10 +28,15 @@ OCCLUDED = int(TrackState.OCCLUDED)
 class Monitor:
     """From one activation to the next deactivation. Thread-safe."""
 
-    def __init__(self, node: Node, image_topic: str) -> None:
-        self._node, self._topic = node, image_topic
+    def __init__(
+        self, node: Node, image_topic: str, info_hint: Callable[[], str] = lambda: ""
+    ) -> None:
+        """info_hint: says where a CameraInfo is published while none arrives."""
+        self._node, self._topic, self._info_hint = node, image_topic, info_hint
+        self._hint_said = ""
         self._statistics = Statistics()
         self._watch = StreamWatch(image_topic)
+        self._depth_watch = DepthWatch()
         self._throttle = Throttle(period_s=5.0)
         self._camera_note = ""
         self._newest_stamp: StampMessage | None = None
@@ -47,6 +55,10 @@ class Monitor:
             self._still = False
             self._node.get_logger().info(f"images on '{self._topic}' again, after {gap_s:.1f} s")
 
+    def images_lost(self, count: int) -> None:
+        """So many more images were sent, and did not arrive."""
+        self._statistics.count("lost", count)
+
     def frame_done(self, header: Header, result: FrameResult) -> None:
         """Where the camera comes from is logged when it changes."""
         states = result.tracks.state.tolist()
@@ -57,11 +69,12 @@ class Monitor:
         )
         # Calls apart, as rclpy refuses another severity from one line of code.
         for text in result.warnings:
-            if (line := self._throttle(text)) is not None:
+            if (line := self._throttle(shown(text, MESSAGE))) is not None:
                 self._node.get_logger().warning(line)
         for text in result.errors:
-            if (line := self._throttle(text)) is not None:
+            if (line := self._throttle(shown(text, MESSAGE))) is not None:
                 self._node.get_logger().error(line)
+        self._depth_watch.see(result.unmeasured)
         self._newest_stamp = header.stamp
         self._answered_s = time.monotonic()
         if result.camera_note == self._camera_note:
@@ -69,6 +82,8 @@ class Monitor:
         self._camera_note = result.camera_note
         if (line := self._throttle(result.camera_note)) is None:  # cameras that take turns
             return
+        if hint := self._info_hint():
+            self._hint_said, line = hint, f"{line}; {hint}"
         # Two calls, as rclpy refuses another severity from one line of code.
         if result.tracks.people.camera.focal_assumed:
             self._node.get_logger().warning(line)
@@ -76,7 +91,7 @@ class Monitor:
             self._node.get_logger().info(line)
 
     def frame_failed(self, error: Exception) -> None:
-        self._statistics.error(str(error))
+        self._statistics.error(shown(error, MESSAGE))
         if (line := self._throttle(reason(error))) is not None:
             self._node.get_logger().error(line)
 
@@ -89,6 +104,11 @@ class Monitor:
         if silent and (line := self._throttle(silence(stream), "still")) is not None:
             self._still = True
             self._node.get_logger().warning(line)
+        if text := loss(self._topic, work.recent["lost"], work.recent["received"]):
+            stream.oddities["lost"] = text
+        if stream.info_hint not in ("", self._hint_said):  # it came after the first image
+            self._hint_said = stream.info_hint
+            self._node.get_logger().warning(stream.info_hint)
         for kind, text in stream.oddities.items():
             if (line := self._throttle(text, kind)) is not None:
                 self._node.get_logger().warning(line)
@@ -103,11 +123,10 @@ class Monitor:
 
     def _stream(self) -> Stream:
         now = self._node.get_clock().now()
-        newest = self._newest_stamp
-        stamp = None if newest is None else Time.from_msg(newest)
+        stamp_ns = 0 if self._newest_stamp is None else nanoseconds(self._newest_stamp)
         age_s = None
-        if stamp is not None and stamp.nanoseconds and now.nanoseconds > 0:
-            age_s = (now - stamp).nanoseconds * 1e-9
+        if stamp_ns > 0 and now.nanoseconds > 0:
+            age_s = (now.nanoseconds - stamp_ns) * 1e-9
         elif self._answered_s is not None:
             age_s = time.monotonic() - self._answered_s
         publishers = self._node.get_publishers_info_by_topic(self._topic)
@@ -118,4 +137,7 @@ class Monitor:
             result_age_s=age_s,
             clock_stands=now.nanoseconds == 0,
             oddities=self._watch.take_oddities(),
+            unmeasured=self._depth_watch.text(),
+            # Before the first result, the camera may just be starting.
+            info_hint=self._info_hint() if self._camera_note else "",
         )

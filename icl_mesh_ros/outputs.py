@@ -20,7 +20,7 @@ from icl_mesh_ros.messages import body_model_message, serialized_humans
 from icl_mesh_ros.msg import BodyModel, HumanArray
 from icl_mesh_ros.parameters import MeshParameters
 from icl_mesh_ros.rep155 import BodyTopics
-from icl_mesh_ros.transforms import TransformPublisher, body_transforms
+from icl_mesh_ros.transforms import TransformPublisher, tf_header
 
 LATCHED_QOS = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -103,7 +103,8 @@ class Outputs:
         drawable = meshes or settings.marker_mesh == "none"
         if drawable and listeners.markers:
             style = marker_style(settings)
-            self._markers.publish(self._human_markers.serialized(result.tracks, header, style))
+            markers = self._human_markers.serialized(result.tracks, tf_header(header), style)
+            self._markers.publish(markers)
         else:
             self._human_markers.forget()
         if meshes and listeners.overlay:
@@ -116,7 +117,7 @@ class Outputs:
         """
         if self._header is None:
             return
-        everything = Marker(header=self._header, action=Marker.DELETEALL)
+        everything = Marker(header=tf_header(self._header), action=Marker.DELETEALL)
         last_words(self._markers, MarkerArray(markers=[everything]))
         self._human_markers.forget()
         if self._bodies is not None:
@@ -134,7 +135,7 @@ class Outputs:
     def _publish_frames(self, tracks: Tracks, header: Header, settings: MeshParameters) -> None:
         if settings.publish_tf or settings.rep155:
             self._transforms = self._transforms or TransformPublisher(self._node)
-            self._transforms.publish(body_transforms(tracks, header, settings.body_id_prefix))
+            self._transforms.publish(tracks, header, settings.body_id_prefix)
 
     def _publish_bodies(
         self, result: FrameResult, header: Header, settings: MeshParameters

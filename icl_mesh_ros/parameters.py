@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rclpy.node import Node
 
+from icl_mesh.depth_correction import SCALES
 from icl_mesh_ros.optional_packages import require
 from icl_mesh_ros.parameter_fields import check, declare
 from icl_mesh_ros.parameter_fields import parameter as _parameter
@@ -25,8 +26,30 @@ class MeshParameters:
         "network weights: 'default' or a .safetensors file; set while running, the new ones are "
         "loaded and tried beside the old ones, which stay where that fails",
     )
+    weights_folder: str = _parameter(
+        "",
+        "the only folder that weights may lie in, for the parameter weights and ~/update_model; "
+        "relative names are looked up there; 'default' is allowed too; empty: anywhere (read-only)",
+        read_only=True,
+    )
+    update_time_limit: float = _parameter(
+        120.0,
+        "s: weights set while the node is configured are given up after so long; 0: such changes "
+        "are refused (read-only)",
+        limits=(0.0, 3600.0),
+        read_only=True,
+    )
+    update_memory_limit: float = _parameter(
+        0.0,
+        "MB: weights set while the node is configured are refused where loading them may take "
+        "more; 0: what the machine has free (read-only)",
+        limits=(0.0, 100_000.0),
+        read_only=True,
+    )
     body: str = _parameter(
-        "default", "body model: 'default' or a licensed SMPL file (.pkl, .npz)", at_configure=True
+        "default",
+        "body model: 'default' or a licensed SMPL file (.pkl, .npz, .pth)",
+        at_configure=True,
     )
     device: str = _parameter(
         "auto", "where the network runs: auto, cpu, cuda, cuda:N", at_configure=True
@@ -59,6 +82,12 @@ class MeshParameters:
         0.03,
         "s: a depth image belongs to an image whose stamp differs by no more",
         limits=(0.0, 1.0),
+    )
+    depth_scale: float = _parameter(
+        1.0,
+        "depth is multiplied by this, where its unit is not 16UC1's mm or 32FC1's m: 0.25 for "
+        "units of 0.25 mm, 0.001 for millimetres in 32FC1",
+        limits=SCALES,
     )
     detection_threshold: float = _parameter(
         0.0,

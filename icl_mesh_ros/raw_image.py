@@ -16,6 +16,8 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from icl_mesh.wording import shown
+
 #: What plain CDR starts with, and the order of bytes that it says.
 _ORDERS = {b"\0\0": ">", b"\0\1": "<"}
 _ENCAPSULATION_SIZE = 4
@@ -51,8 +53,8 @@ def image_from_cdr(data: bytes, topic: str) -> RawImage | Image:
         message: Image = deserialize_message(data, Image)
     except Exception as error:  # rclpy hands on what the middleware throws, of many types
         raise ValueError(
-            f"image on '{topic}' of {len(data)} bytes is no sensor_msgs/Image ({error}): whoever "
-            "publishes it should serialise messages as ROS does"
+            f"image on '{topic}' of {len(data)} bytes is no sensor_msgs/Image "
+            f"({shown(error, 200)}): whoever publishes it should serialise messages as ROS does"
         ) from error
     return message
 

@@ -19,6 +19,9 @@ from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.last_words import last_words
 from icl_mesh_ros.transforms import body_ids, lasting
 
+#: Rows of OpenPose's 18 points in the order of hri_msgs/Skeleton2D, which has the left eye and ear
+#: before the right ones.
+_HRI_ROWS = [*range(14), 15, 14, 17, 16]
 #: SMPL joint that speaks for each of OpenPose's 18 points; for eyes, ears and nose the head.
 _SMPL_OF_OPENPOSE = [15, 12, 17, 19, 21, 16, 18, 20, 2, 5, 8, 1, 4, 7, 15, 15, 15, 15]
 
@@ -112,12 +115,12 @@ class BodyTopics:
 
 
 def _skeletons(people: People) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.floating]]:
-    """OpenPose's 18 points [N, 18, 2] in [0, 1] and how surely each is seen [N, 18]."""
+    """The points of Skeleton2D [N, 18, 2] in [0, 1] and how surely each is seen [N, 18]."""
     if len(people) == 0:
         return np.zeros((0, 18, 2)), np.zeros((0, 18))
-    points = people.keypoints_px("openpose18")
+    points = people.keypoints_px("openpose18")[:, _HRI_ROWS]
     inside = people.camera.contains(points)
-    sure = people.joint_confidence[:, _SMPL_OF_OPENPOSE]
+    sure = people.joint_confidence[:, _SMPL_OF_OPENPOSE][:, _HRI_ROWS]
     return _normalised(points, people), np.where(inside, sure, 0.0)
 
 

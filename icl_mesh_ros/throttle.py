@@ -6,15 +6,19 @@ import threading
 import time
 from collections.abc import Callable
 
+from icl_mesh.wording import kind_of
+
 
 class Throttle:
-    """Passes each distinct text on at most once per period, with the count of those held back.
+    """Passes each kind of text on at most once per period, with the count of those held back.
 
     Unlike the logger's own throttling, which counts per line of code, a new problem is said at
-    once while an old one is being held back. Thread-safe.
+    once while an old one is being held back. What a kind is, says
+    icl_mesh.wording.kind_of. Thread-safe.
     """
 
-    _MAX_TEXTS = 100
+    #: Kinds told apart. More within a period come from whoever wants to fill the log: held back.
+    MOST_KINDS = 50
 
     def __init__(self, period_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
         self._period_s = period_s
@@ -23,15 +27,19 @@ class Throttle:
         self._lock = threading.Lock()
 
     def __call__(self, text: str, kind: str = "") -> str | None:
-        """The text to log now, or None. kind: texts of one kind count as the same, where they
-        hold numbers that change."""
-        now, key = self._clock(), kind or text
+        """The text to log now, or None. kind: said where it cannot be told from the text."""
+        now, key = self._clock(), kind or kind_of(text)
         with self._lock:
             last, held = self._said.get(key, (None, 0))
             if last is not None and now - last < self._period_s:
                 self._said[key] = (last, held + 1)
                 return None
-            if len(self._said) >= self._MAX_TEXTS:
-                self._said.clear()
+            if last is None and len(self._said) >= self.MOST_KINDS:
+                self._forget_before(now - self._period_s)
+                if len(self._said) >= self.MOST_KINDS:
+                    return None
             self._said[key] = (now, 0)
         return f"{text} (and {held} times since)" if held else text
+
+    def _forget_before(self, moment: float) -> None:
+        self._said = {key: said for key, said in self._said.items() if said[0] > moment}

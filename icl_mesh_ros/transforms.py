@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from std_msgs.msg import Header
 
 from icl_mesh.human_fields import track_ids
 from icl_mesh.tracking import Tracks, TrackState
+from icl_mesh.wording import shown
 
 #: As tf2_ros publishes and subscribes: reliable, the last 100.
 TF_QOS = QoSProfile(depth=100)
@@ -75,6 +76,12 @@ def _stamped(
     )
 
 
+def tf_header(header: Header) -> Header:
+    """The header with the frame as tf2 takes it: without a leading slash, as ROS 1 had it."""
+    frame = header.frame_id.lstrip("/")
+    return header if frame == header.frame_id else Header(stamp=header.stamp, frame_id=frame)
+
+
 class TransformPublisher:
     """Publishes on /tf. Needs tf2_msgs alone, not tf2_ros."""
 
@@ -82,12 +89,35 @@ class TransformPublisher:
         from tf2_msgs.msg import TFMessage
 
         self._node, self._message = node, TFMessage
+        self._warned: set[str] = set()
         self._publisher = node.create_publisher(TFMessage, "/tf", TF_QOS)
 
-    def publish(self, transforms: Iterable[TransformStamped]) -> None:
-        """Send the transforms of one image; none: nothing is sent."""
-        if stamped := list(transforms):
+    def publish(self, tracks: Tracks, header: Header, prefix: str) -> None:
+        """Send the frames of one image's people; nothing where there are none, or where the image
+        names no frame, under which tf2 takes none."""
+        placed = tf_header(header)
+        if placed is not header and placed.frame_id:
+            self._warn(
+                "slash",
+                f"tf2 refuses frames with a leading slash, such as the image's "
+                f"'{shown(header.frame_id)}': on /tf, people stand under "
+                f"'{shown(placed.frame_id)}'; the camera driver should leave the slash out",
+            )
+        if not placed.frame_id:
+            self._warn(
+                "empty",
+                f"images on '{self._node.resolve_topic_name('image')}' name no frame (frame_id "
+                f"'{shown(header.frame_id)}'), and tf2 refuses frames under none, so that nobody "
+                "goes out on /tf: the camera driver should set frame_id",
+            )
+            return
+        if stamped := list(body_transforms(tracks, placed, prefix)):
             self._publisher.publish(self._message(transforms=stamped))
+
+    def _warn(self, kind: str, text: str) -> None:
+        if kind not in self._warned:
+            self._warned.add(kind)
+            self._node.get_logger().warning(text)
 
     def destroy(self) -> None:
         """Take the topic back."""

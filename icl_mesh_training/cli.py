@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_training import commands as run
 from icl_mesh_training.data.cli import add_data_command, run_data_command
 from icl_mesh_training.errors import TrainingStoppedError
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return options.run(options) or 0
     except (ValueError, FileNotFoundError, TrainingStoppedError) as error:
-        print(f"icl-mesh-train: {error}", file=sys.stderr)
+        print(f"icl-mesh-train: {shown(error, MESSAGE)}", file=sys.stderr)
         return 1
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from icl_mesh.network import BACKBONES
+from icl_mesh.weights_metadata import INPUT_SIZES
 from icl_mesh_training.augmentation import augmentation_errors
 from icl_mesh_training.objective import PAPER_WEIGHTS
 from icl_mesh_training.sources import source_errors
@@ -145,8 +146,10 @@ def _errors(entries: dict[str, Any]) -> list[str]:
         if name in good and good[name] not in choices:
             errors.append(f"'{name}' must be one of {choices}, got {good[name]!r}")
     size = good.get("input_size", 256)
-    if size <= 0 or size % 32:
-        errors.append(f"'input_size' must be a multiple of 32, got {size}")
+    if size not in INPUT_SIZES:
+        errors.append(
+            f"'input_size' must be a multiple of 32, {INPUT_SIZES[-1]} at most, got {size}"
+        )
     for name in _ABOVE_ZERO:
         if (value := good.get(name)) is not None and value <= 0:
             errors.append(f"'{name}' must be above 0, got {value}")

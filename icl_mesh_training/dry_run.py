@@ -10,6 +10,7 @@ import lightning
 import numpy as np
 
 from icl_mesh.body import BodyModel
+from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.loading import Guarded, SampleSource, make_loader
 from icl_mesh_training.messages import hide_needless
@@ -69,7 +70,7 @@ def _probe(source: SampleSource) -> Iterator[str]:
     yield f"{len(source)} images; read {len(items)}: {labelled} people ({labels}), {joints} joints"
     if regions:
         yield f"{regions} regions of which nothing is known: masked"
-    yield from (f"broken: {text}" for item in items for text in item.broken)
+    yield from (f"broken: {shown(text, MESSAGE)}" for item in items for text in item.broken)
 
 
 def _schedule_lines(config: TrainingConfig, schedule: Schedule) -> Iterator[str]:

@@ -13,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from icl_mesh.threads import one_openblas_thread
+from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_training.batch import Batch, Sample, collate
 from icl_mesh_training.errors import TrainingStoppedError
 
@@ -179,9 +180,10 @@ class BrokenSamples:
         if new:
             self._noted.update(new)
             with self.path.open("a", encoding="utf-8") as file:
-                file.writelines(text + "\n" for text in new)
+                file.writelines(shown(text, MESSAGE) + "\n" for text in new)
         if self.broken > BROKEN_SHARE * max(self.seen, BROKEN_LEAST):
             raise TrainingStoppedError(
                 f"{self.broken} of {self.seen} samples are broken, more than {BROKEN_SHARE:.0%}; "
-                f"{self.path} lists them, for example: {loaded.broken[0]}"
+                f"{self.path} lists them, for example: "
+                f"{shown(loaded.broken[0], MESSAGE)}"
             )

@@ -9,11 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 from tqdm import tqdm
 
 from icl_mesh.appearance import looks_of
 from icl_mesh.bag.depth import DepthImages
-from icl_mesh.bag.files import latched, new_bag, open_bag
+from icl_mesh.bag.files import latched, new_bag, open_bag, read_raw
 from icl_mesh.bag.topics import (
     IMAGE,
     CameraInfos,
@@ -23,11 +24,15 @@ from icl_mesh.bag.topics import (
 )
 from icl_mesh.bag.types import BODY_MODEL, HUMAN_ARRAY, body_model, human_array, make_typestore
 from icl_mesh.calibration import camera_from_info
-from icl_mesh.depth_correction import with_measured_distances
+from icl_mesh.depth_correction import SCALES, DepthCorrection
 from icl_mesh.depth_store import nanoseconds
 from icl_mesh.estimator import Estimator
+from icl_mesh.image_times import ImageTimes
 from icl_mesh.pixels import rgb_from_compressed, rgb_from_image
+from icl_mesh.sample_bits import SampleBits
+from icl_mesh.stream_watch import StreamWatch
 from icl_mesh.tracking import Tracker, Tracks
+from icl_mesh.wording import MESSAGE, kind_of, shown
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -47,6 +52,11 @@ def convert(options: argparse.Namespace) -> int:
         raise ValueError(
             f"--depth-tolerance must lie between 0 and 1 s, got {options.depth_tolerance:g}"
         )
+    if not SCALES[0] <= options.depth_scale <= SCALES[1]:
+        raise ValueError(
+            f"--depth-scale must lie between {SCALES[0]:g} and {SCALES[1]:g}, got "
+            f"{options.depth_scale:g}"
+        )
     typestore = make_typestore()
     with ExitStack() as opened:
         reader = opened.enter_context(open_bag(options.input, typestore))
@@ -60,7 +70,7 @@ def convert(options: argparse.Namespace) -> int:
             beside = opened.enter_context(open_bag(options.input, typestore))
             depths = DepthImages(beside, options.depth_topic)
         estimator = Estimator.load(options.weights, options.body, options.device, options.engine)
-        frames = _Frames(options, estimator, infos, depths)
+        frames = _Frames(options, images[0].topic, estimator, infos, depths)
         with new_bag(options.out, options.storage, like=options.input) as writer:
             people = _Output(writer, typestore, options, estimator)
             failed = _run(reader, images, frames, people)
@@ -80,27 +90,34 @@ def _check_names(reader: AnyReader, humans_topic: str) -> None:
 
 
 def _run(reader: AnyReader, images: list[Connection], frames: _Frames, output: _Output) -> int:
-    """Returns how many images failed."""
-    failed = 0
+    """Returns how many images failed or are missing."""
+    failed = seen = 0
     count = sum(connection.msgcount for connection in images)
     chosen = {connection.id for connection in images}
     kept = reader.connections if output.copies else images
     with tqdm(total=count, unit="image") as bar:
-        for connection, time_ns, data in reader.messages(connections=kept):
-            if output.copies:
-                output.copy(connection, time_ns, data)
-            if connection.id not in chosen:
-                continue
-            bar.update()
-            try:
-                message = read_message(reader, connection, data)
-                tracks = frames(message, connection, time_ns)
-            except ValueError as error:  # one broken image among thousands must not cost the others
-                failed += 1
-                tqdm.write(str(error), file=sys.stderr)
-            else:
-                output.write(tracks, message.header, time_ns)
-    return failed
+        try:
+            for connection, time_ns, data in read_raw(reader, kept):
+                if output.copies:
+                    output.copy(connection, time_ns, data)
+                if connection.id not in chosen:
+                    continue
+                bar.update()
+                seen += 1
+                # One broken image among thousands must not cost the others.
+                try:
+                    message = read_message(reader, connection, time_ns, data)
+                    tracks = frames(message, connection, time_ns)
+                except (ValueError, RuntimeError, MemoryError, cv2.error) as error:
+                    failed += 1
+                    frames.say(str(error) or "out of memory")
+                else:
+                    output.write(tracks, message.header, time_ns)
+        except ValueError as error:  # nor a damaged end what came before it
+            tqdm.write(shown(error, MESSAGE), file=sys.stderr)
+    if seen < count:
+        print(f"only {seen} of the {count} images that the bag promises are in it", file=sys.stderr)
+    return failed + max(0, count - seen)
 
 
 class _Frames:
@@ -109,19 +126,29 @@ class _Frames:
     def __init__(
         self,
         options: argparse.Namespace,
+        topic: str,
         estimator: Estimator,
         infos: CameraInfos,
         depths: DepthImages | None,
     ) -> None:
         self._options, self._estimator = options, estimator
         self._infos, self._depths = infos, depths
+        self._correct: DepthCorrection | None = None
+        if depths is not None:
+            remedy = "raise --depth-tolerance, or leave --depth-topic out"
+            store = depths.store
+            self._correct = DepthCorrection(store, remedy=remedy, scale_option="--depth-scale")
+        self._unmeasured = ""
         self._tracker = Tracker(options.track_timeout, smoothing_s=options.smoothing)
-        self._notes: set[str] = set()
+        self._bits, self._times = SampleBits(), ImageTimes()
+        self._watch = StreamWatch(topic)
+        self._said: set[str] = set()
         self._seen = Counter[str]()
 
     def __call__(self, message: Any, connection: Connection, time_ns: int) -> Tracks:
         convert = rgb_from_image if connection.msgtype == IMAGE else rgb_from_compressed
-        rgb = convert(message, connection.topic)
+        rgb = convert(message, connection.topic, self._bits)
+        self.say(self._bits.take_note())
         height, width = rgb.shape[:2]
         source = camera_from_info(
             self._infos.find(width, height, time_ns),
@@ -131,7 +158,9 @@ class _Frames:
             rectified=self._options.rectified,
             topic=self._infos.topic,
         )
-        self._say(source.note, source.warning)
+        self.say(source.note)
+        for kind, text in source.warnings.items():
+            self.say(text, kind=kind)
         people = self._estimator(
             rgb,
             source.camera,
@@ -139,19 +168,20 @@ class _Frames:
             threshold=self._options.threshold,
         )
         stamp_ns = nanoseconds(message.header.stamp)
-        if self._depths is not None:
-            people, *notes = with_measured_distances(
-                people,
-                self._depths.read_up_to(stamp_ns, time_ns),
-                stamp_ns,
-                self._options.depth_tolerance,
-                remedy="raise --depth-tolerance, or leave --depth-topic out",
-            )
-            self._say(*notes)
+        if self._depths is not None and self._correct is not None:
+            self._depths.read_up_to(stamp_ns, time_ns)
+            scale, tolerance_s = self._options.depth_scale, self._options.depth_tolerance
+            depth = self._correct(people, stamp_ns, tolerance_s, scale)
+            people, self._unmeasured = depth.people, depth.unmeasured or self._unmeasured
+            self.say(depth.warning or depth.error)
         # A camera without a clock stamps 0: then the time of recording counts.
-        stamp_s = (stamp_ns or time_ns) * 1e-9
+        stamp_s = self._times(stamp_ns, time_ns * 1e-9)
         looks = looks_of(rgb, people)
         tracks = self._tracker.update(people, stamp_s, looks, frame_id=message.header.frame_id)
+        if tracks.lost_because:
+            self.say(f"tracks start afresh, with new ids: {tracks.lost_because}")
+        self._watch.see(message.header)
+        self.say(*self._watch.take_oddities().values())
         self._seen.update(images=1, people=len(people))
         self._seen.update(measured=int(people.distance_from_depth.sum()))
         return tracks
@@ -159,16 +189,21 @@ class _Frames:
     def summary(self, failed: int, out: Path) -> str:
         """One line for the end."""
         broken = f", {failed} images failed" if failed else ""
+        if self._infos.damaged:
+            broken += f", {self._infos.damaged} CameraInfo messages damaged"
         measured = "" if self._depths is None else f" ({self._seen['measured']} with depth)"
+        if self._unmeasured and not self._seen["measured"]:
+            measured = f" (nobody was measured in depth, because {self._unmeasured})"
         images, people = self._seen["images"], self._seen["people"]
         return f"{images} images, {people} people in them{measured}{broken}: written to {out}"
 
-    def _say(self, *notes: str) -> None:
-        """Where the camera comes from, and what is wrong with that, once."""
-        for note in notes:
-            if note and note not in self._notes:
-                self._notes.add(note)
-                tqdm.write(note, file=sys.stderr)
+    def say(self, *texts: str, kind: str = "") -> None:
+        """Where the camera comes from, and what is wrong with that and the images: each kind once,
+        as a bag may hold thousands of images of it. kind: where it cannot be told from the text."""
+        for text in filter(None, texts):
+            if (key := kind or kind_of(text)) not in self._said:
+                self._said.add(key)
+                tqdm.write(shown(text, MESSAGE), file=sys.stderr)
 
 
 class _Output:
@@ -202,7 +237,7 @@ class _Output:
                 rihs01=connection.digest or None,
                 offered_qos_profiles=getattr(connection.ext, "offered_qos_profiles", ()),
             )
-        self._writer.write(self._copied[connection.id], time_ns, data)
+        self._write(self._copied[connection.id], time_ns, data)
 
     def write(self, tracks: Tracks, header: Any, time_ns: int) -> None:
         """People under the image's header, at the time at which the image was recorded."""
@@ -214,5 +249,12 @@ class _Output:
         self._put(self._humans, time_ns, people)
 
     def _put(self, connection: Connection, time_ns: int, message: Any) -> None:
-        data = self._typestore.serialize_cdr(message, connection.msgtype)
-        self._writer.write(connection, time_ns, data)
+        self._write(connection, time_ns, self._typestore.serialize_cdr(message, connection.msgtype))
+
+    def _write(self, connection: Connection, time_ns: int, data: bytes | memoryview) -> None:
+        try:
+            self._writer.write(connection, time_ns, data)
+        except Exception as error:  # sqlite has errors of its own for a full disk
+            raise OSError(
+                f"the new bag cannot be written ({shown(error, 200)}): make room on its disk"
+            ) from error

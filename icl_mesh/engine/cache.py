@@ -1,7 +1,10 @@
 """Files made from weights, so that no start waits for them twice. Nothing in them is executed.
 
-Folder: $ICL_MESH_CACHE, else icl_mesh in $XDG_CACHE_HOME, else in ~/.cache. It may be deleted at
-any time. Files are written whole or not at all, so that processes can share the folder.
+Folder: $ICL_MESH_CACHE, else icl_mesh in $XDG_CACHE_HOME, else in ~/.cache; icl_mesh_UID in /tmp
+for a user without a home. It may be deleted at any time. Files are written whole or not at all, so
+that processes can share the folder. Beside each lies NAME.sha256: a file that does not fit it is
+made anew. A network could be made to overlook people by changing a file, so a folder or a file that
+other users can write is not used.
 """
 
 from __future__ import annotations
@@ -9,6 +12,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import stat
+import tempfile
 from pathlib import Path
 
 import torch
@@ -18,12 +23,22 @@ from icl_mesh.network import IclMeshNetwork
 
 _LOG = logging.getLogger(__name__)
 
+#: Bytes of the largest file that is read: somewhat more than protobuf can hold in a model.
+MOST_BYTES = 1 << 31
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_said: set[str] = set()
+
 
 def cache_folder() -> Path:
     """Where cached files lie; it need not exist yet."""
     if own := os.environ.get("ICL_MESH_CACHE"):
         return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "icl_mesh"
+    if folder := os.environ.get("XDG_CACHE_HOME"):
+        return Path(folder) / "icl_mesh"
+    try:
+        return Path.home() / ".cache" / "icl_mesh"
+    except RuntimeError:  # a container's user without a home
+        return Path(tempfile.gettempdir()) / f"icl_mesh_{os.geteuid()}"
 
 
 def network_key(network: IclMeshNetwork) -> str:
@@ -35,24 +50,91 @@ def network_key(network: IclMeshNetwork) -> str:
     return digest.hexdigest()
 
 
-def read_cached(name: str) -> bytes | None:
-    """A cached file's content, or None."""
+def read_cached(name: str, most_bytes: int = MOST_BYTES) -> bytes | None:
+    """A cached file's content, or None where it has to be made: it is not there, larger than
+    most_bytes, damaged, no regular file, or other users can write it."""
+    path = cache_folder() / name
     try:
-        return (cache_folder() / name).read_bytes()
-    except OSError:
+        if not _is_own(path.parent):
+            return None
+        data = _read_own(path, most_bytes)
+        if data is None:
+            return None
+        digest = _read_own(_digest_path(path), 128) or b""
+    except FileNotFoundError:
         return None
+    except OSError as error:  # a symbolic link, a device, no permission
+        _say_once(f"{path} in the cache is not used ({error}): it is made anew")
+        return None
+    if digest.strip() != hashlib.sha256(data).hexdigest().encode():
+        _say_once(f"{path} in the cache does not have the SHA-256 beside it: it is made anew")
+        return None
+    return data
 
 
 def write_cached(name: str, data: bytes) -> None:
-    """Keep a file; where the folder cannot be written, say so and go on without."""
-    folder = cache_folder()
+    """Keep a file; where the folder cannot be written, or others can write it, say so and go on
+    without."""
+    path = cache_folder() / name
+    digest = hashlib.sha256(data).hexdigest().encode()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / name, data)
+        path.parent.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        if _is_own(path.parent):
+            write_atomically(path, data)
+            write_atomically(_digest_path(path), digest)
     except OSError as error:
         _LOG.warning(
             "cannot write to the cache folder %s (%s): every start will convert the network "
             "again; set ICL_MESH_CACHE to a folder that can be written",
-            folder,
+            path.parent,
             error,
         )
+
+
+def _digest_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
+
+
+def _is_own(folder: Path) -> bool:
+    """Whether nobody but this user and root can put files there; else say so once."""
+    problem = _written_by_others(folder.stat())
+    if problem:
+        _say_once(
+            f"the cache folder {folder} {problem}, so it is not used and every start will convert "
+            f"the network again: set ICL_MESH_CACHE to a folder of your own, or "
+            f"chown it and `chmod go-w {folder}` after deleting what is in it"
+        )
+    return not problem
+
+
+def _read_own(path: Path, most_bytes: int) -> bytes | None:
+    """None, said once, for what others could have written, and for what is too large."""
+    # Without waiting for the other end of a pipe, and not through a link.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        problem = _written_by_others(status)
+        if not stat.S_ISREG(status.st_mode):
+            problem = "is no regular file"
+        elif status.st_size > most_bytes:
+            problem = f"has {status.st_size} bytes, more than {most_bytes}"
+        if not problem:
+            return file.read(most_bytes)
+    _say_once(f"{path} in the cache {problem}: it is made anew")
+    return None
+
+
+def _written_by_others(status: os.stat_result) -> str:
+    """Who else can write a file or a folder, as a predicate; empty where nobody."""
+    if status.st_uid not in (os.geteuid(), 0):
+        return f"belongs to user {status.st_uid}"
+    if status.st_mode & _OTHERS_WRITE:
+        return f"can be written by other users (mode {stat.S_IMODE(status.st_mode):o})"
+    return ""
+
+
+def _say_once(text: str) -> None:
+    if text not in _said:
+        _said.add(text)
+        _LOG.warning(text)

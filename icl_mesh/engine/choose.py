@@ -27,6 +27,7 @@ _LOG = logging.getLogger(__name__)
 #: the limit only catches an engine that is broken (their cost in mm: icl_mesh.engine.accuracy).
 TOLERANCES = {"f32": 2e-3, "bf16": 0.25, "f16": 0.25}
 _WARM_UPS, _RUNS = 2, 5
+_MOST_RECORD_BYTES = 1 << 16
 #: Where the second step is compared and timed, as shares of the map's last cell: people in the
 #: corners, at the edges and in the middle, somewhat more of them than most images have.
 _PLACES = ((0.0, 0.0), (1.0, 0.0), (0.3, 1.0), (0.5, 0.5), (0.7, 0.4))
@@ -139,13 +140,13 @@ def _median_ms(
 
 
 def _remembered(name: str) -> EngineSpec | None:
-    data = read_cached(name)
+    data = read_cached(name, _MOST_RECORD_BYTES)
     if data is None:
         return None
     try:
         record = json.loads(data)
         return EngineSpec(str(record["engine"]), str(record["precision"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):  # brackets in brackets
         return None
 
 

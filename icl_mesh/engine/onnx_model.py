@@ -8,11 +8,12 @@ people: what lies around N cells (network.patches), features with their channels
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -31,6 +32,7 @@ SMPL = "smpl"
 _KEY = "icl_mesh_network"
 _SIZE = "icl_mesh_input_size"
 _VERSION = "icl_mesh_export_version"
+_DIGEST = "icl_mesh_sha256"
 
 
 class OnnxModels(NamedTuple):
@@ -176,16 +178,19 @@ def _export(network: IclMeshNetwork, step: _Step, facts: dict[str, str]) -> byte
         network.train(was_training)
     facts = {_KEY: network_key(network), _VERSION: str(EXPORT_VERSION), **facts}
     onnx.helper.set_model_props(model, facts)
+    onnx.helper.set_model_props(model, {**facts, _DIGEST: _digest(model)})
     onnx.checker.check_model(model)
     data: bytes = model.SerializeToString()
     return data
 
 
 def _check_same(path: Path, data: bytes, facts: dict[str, str]) -> None:
-    """Raise ValueError unless a file is of these weights, this input size and this version."""
+    """Raise ValueError unless a file is of these weights, this input size and this version, and as
+    it was written. Files from before there was a checksum hold none."""
     onnx = _onnx()
     try:
-        found = {entry.key: entry.value for entry in onnx.load_from_string(data).metadata_props}
+        model = onnx.load_from_string(data)
+        found = {entry.key: entry.value for entry in model.metadata_props}
     except Exception as error:  # protobuf's own error type differs between its versions
         raise ValueError(f"{path}: not an ONNX file, or broken ({error})") from None
     what = {
@@ -199,6 +204,20 @@ def _check_same(path: Path, data: bytes, facts: dict[str, str]) -> None:
                 f"{path} holds {what[name]}, not {_wanted(facts)}: write it again with `icl-mesh "
                 f"export`, or remove it"
             )
+    if found.get(_DIGEST) not in (None, _digest(model)):
+        raise ValueError(
+            f"{path}: damaged: it does not have the SHA-256 that its metadata name; write it again "
+            f"with `icl-mesh export`, or remove it"
+        )
+
+
+def _digest(model: Any) -> str:
+    """SHA-256 of an ONNX model without its checksum."""
+    bare = type(model)()
+    bare.CopyFrom(model)
+    del bare.metadata_props[:]
+    bare.metadata_props.extend(entry for entry in model.metadata_props if entry.key != _DIGEST)
+    return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()
 
 
 def _wanted(facts: dict[str, str]) -> str:

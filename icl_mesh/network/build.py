@@ -17,6 +17,8 @@ _BACKBONES: dict[str, type[nn.Module]] = {
     "movenet": MoveNet,
 }
 BACKBONES = tuple(_BACKBONES)
+#: The least and the largest.
+HEAD_WIDTHS = 0.125, 2.0
 
 
 def build_network(
@@ -31,9 +33,10 @@ def build_network(
     """
     if name not in _BACKBONES:
         raise ValueError(f"unknown backbone {name!r}; known are {', '.join(BACKBONES)}")
-    if not 0.125 <= head_width <= 2:
+    least, largest = HEAD_WIDTHS
+    if not least <= head_width <= largest:
         raise ValueError(f"head_width must lie in [0.125, 2], got {head_width}")
     smpl_width = head_width if smpl_width is None else smpl_width
-    if not 0.125 <= smpl_width <= 2:
+    if not least <= smpl_width <= largest:
         raise ValueError(f"smpl_width must lie in [0.125, 2], got {smpl_width}")
     return IclMeshNetwork(_BACKBONES[name](), name, float(head_width), float(smpl_width))

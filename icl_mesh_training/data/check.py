@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_training.data.annotations import Annotations
 from icl_mesh_training.data.catalogue import DATASETS, dataset_info, read_dataset
 from icl_mesh_training.data.files import image_size, read_image
@@ -55,7 +56,7 @@ class Report:
         if self.images_without_people:
             yield f"  {self.images_without_people} images without a labelled person: left out"
         for kind, messages in (("missing", self.missing), ("broken", self.broken)):
-            yield from (f"  {kind}: {message}" for message in messages[:SHOWN])
+            yield from (f"  {kind}: {shown(message, MESSAGE)}" for message in messages[:SHOWN])
             if len(messages) > SHOWN:
                 yield f"  {kind}: {len(messages) - SHOWN} more"
         if self.ok:

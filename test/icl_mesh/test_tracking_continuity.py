@@ -10,6 +10,7 @@ from icl_mesh.body.asset import load_default_body
 from icl_mesh.camera import Camera
 from icl_mesh.lens import Lens
 from icl_mesh.track_memory import through
+from icl_mesh.track_streams import MOST_SIZES
 from icl_mesh.tracking import MOST_LOST, Tracker, TrackState
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
@@ -104,21 +105,107 @@ def test_people_through_another_calibration(make_people, other) -> None:
 
 def test_another_guess_of_the_focal_length_starts_afresh(make_people) -> None:
     """Distances before and after differ by a factor."""
-    tracker, ids = Tracker(), []
+    tracker, ids, said = Tracker(), [], []
     for k, camera in enumerate(
         (Camera.assumed(640, 480, 60), Camera.assumed(640, 480, 70), CAMERA, CAMERA)
     ):
-        ids += tracker.update(make_people([[0, 0, 3]], camera), 0.1 * k).people.track_id.tolist()
+        tracks = tracker.update(make_people([[0, 0, 3]], camera), 0.1 * k)
+        ids += tracks.people.track_id.tolist()
+        said.append(tracks.lost_because)
     assert ids == [1, 2, 3, 3]
+    assert [bool(text) for text in said] == [False, True, True, False]
+    assert "the focal length was assumed before, or is now" in said[1]
 
 
-def test_another_frame_starts_afresh(make_people) -> None:
-    """Two cameras on one topic: a place in one says nothing of a place in the other."""
-    tracker, ids = Tracker(), []
+def test_another_camera_starts_afresh_and_says_why(make_people) -> None:
+    """Another frame with another calibration: a place in one says nothing of one in the other."""
+    tracker, ids, said = Tracker(), [], []
     for k, frame in enumerate(("left", "left", "right", "right", "left")):
-        people = make_people([[0, 0, 3]], CAMERA)
-        ids += tracker.update(people, 0.1 * k, frame_id=frame).people.track_id.tolist()
+        camera = CAMERA if frame == "left" else dataclasses.replace(CAMERA, fx=500.0)
+        tracks = tracker.update(make_people([[0, 0, 3]], camera), 0.1 * k, frame_id=frame)
+        ids += tracks.people.track_id.tolist()
+        said.append(tracks.lost_because)
     assert ids == [1, 1, 2, 2, 3]
+    assert [bool(text) for text in said] == [False, False, True, False, True]
+    assert said[2].startswith("frame 'right' has another calibration than 'left'")
+
+
+@pytest.mark.parametrize("camera", [CAMERA, Camera.assumed(640, 480)])
+def test_a_driver_that_counts_in_frame_id_costs_nobody_their_id(make_people, camera) -> None:
+    tracker = Tracker()
+    for k in range(6):
+        tracks = tracker.update(make_people([[0, 0, 3]], camera), 0.1 * k, frame_id=str(k))
+        assert tracks.people.track_id.tolist() == [1]
+        assert tracks.lost_because == ""
+    assert tracks.state.tolist() == [TrackState.TRACKED]
+
+
+SMALL = Camera(290.0, 290.0, 159.5, 119.5, 320, 240)
+
+
+@pytest.mark.parametrize(
+    ("cameras", "frames", "ids"),
+    [
+        # Assumed focal lengths: nothing is known in common.
+        ((Camera.assumed(640, 480), Camera.assumed(320, 200)), ("a", "a"), ([1], [2])),
+        # Two cameras of two sizes.
+        ((CAMERA, SMALL), ("a", "b"), ([1], [2])),
+        # Two modes of one calibrated camera: places are metric.
+        ((CAMERA, SMALL), ("a", "a"), ([1], [1])),
+    ],
+)
+def test_sizes_in_turns_keep_their_tracks(make_people, cameras, frames, ids) -> None:
+    tracker, states = Tracker(), []
+    for k in range(12):
+        camera = cameras[k % 2]
+        tracks = tracker.update(make_people([[0, 0, 3]], camera), 0.1 * k, frame_id=frames[k % 2])
+        assert tracks.people.track_id.tolist() == ids[k % 2]
+        assert tracks.lost_because == ""
+        states.append(tracks.state.tolist())
+    assert states[-2:] == [[TrackState.TRACKED]] * 2
+
+
+def test_people_of_two_sizes_never_share_an_id(make_people) -> None:
+    """Everybody who comes later, too, in whichever of the streams."""
+    tracker, owners = Tracker(max_age_s=0.3), {}
+    places = np.random.default_rng(4).uniform((-1, -0.5, 3), (1, 0.5, 8), (30, 3))
+    for k in range(60):
+        camera = (Camera.assumed(640, 480), Camera.assumed(320, 200))[k % 2]
+        here = places[k // 4 : k // 4 + 2]
+        for number in tracker.update(make_people(here, camera), 0.1 * k).people.track_id:
+            assert owners.setdefault(int(number), camera) == camera
+
+
+def test_a_mode_that_comes_back_after_long_goes_on_with_who_is_there_now(make_people) -> None:
+    tracker = Tracker(max_age_s=1.0)
+    first = tracker.update(make_people([[0, 0, 3]], CAMERA), 0.0)
+    for k in range(1, 40):
+        tracker.update(make_people([[0, 0, 3], [1, 0, 4]], SMALL), 0.1 * k)
+    again = tracker.update(make_people([[0, 0, 3], [1, 0, 4]], CAMERA), 4.0)
+    assert first.people.track_id.tolist() == [1]
+    assert again.people.track_id.tolist() == [1, 2]
+
+
+def test_a_bag_played_again_begins_anew_in_every_size(make_people) -> None:
+    tracker = Tracker()
+    big, small = Camera.assumed(640, 480), Camera.assumed(320, 200)
+    for stamp, camera, ids in (
+        (50.0, big, [1]),
+        (60.0, small, [2]),
+        (10.0, big, [3]),
+        (10.1, small, [4]),
+        (10.2, big, [3]),
+    ):
+        tracks = tracker.update(make_people([[0, 0, 3]], camera), stamp)
+        assert tracks.people.track_id.tolist() == ids
+        assert tracks.lost_because == ("the stamps went back by 40 s" if stamp == 10.0 else "")
+
+
+def test_many_sizes_fill_no_memory(make_people) -> None:
+    tracker = Tracker()
+    for k in range(3 * MOST_SIZES):
+        tracker.update(make_people([[0, 0, 3]], Camera.assumed(300 + k, 200)), 0.1 * k)
+    assert len(tracker._streams._by_size) == MOST_SIZES
 
 
 def test_other_weights_keep_the_ids_another_body_does_not(make_people, body) -> None:

@@ -235,3 +235,52 @@ def test_metadata_are_readable_text(saved) -> None:
     header = json.loads(saved.read_bytes()[8 : 8 + header_length])["__metadata__"]
     assert header["format"] == "icl_mesh"
     assert header["architecture"] == "mobilenet_v2"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"input_size": "8192"}, "input_size must be at most 2048, got 8192"),
+        ({"input_size": "9" * 5000}, "input_size must be a number, got '999"),
+        ({"head_width": "1e9"}, "head_width must lie between 0.125 and 2.0, got 1000000000.0"),
+        ({"smpl_width": "nan"}, "smpl_width must lie between 0.125 and 2.0, got nan"),
+        ({"metrics": "[" * 100_000}, "metrics must be JSON: maximum recursion depth"),
+        ({"name": "a" * 101}, "name must be letters, digits and ._.- only, at most 100"),
+    ],
+)
+def test_metadata_beyond_all_bounds(saved, change, message) -> None:
+    resaved(saved, metadata=change)
+    with pytest.raises(ValueError, match=f"{saved}: weights metadata are wrong: {message}"):
+        load_weights(saved)
+
+
+def test_the_checksums_cover_the_metadata_and_old_files_still_load(saved) -> None:
+    for key, value in {"threshold": "0.9", "input_size": "512", "licence": "none"}.items():
+        content = saved.read_bytes()
+        resaved(saved, metadata={key: value})
+        with pytest.raises(ValueError, match=r"damaged: its header does not have the SHA-256"):
+            load_weights(saved)
+        saved.write_bytes(content)
+    from safetensors import safe_open
+
+    with safe_open(saved, framework="pt") as file:
+        text = file.metadata()
+    del text["header_sha256"]  # as written before there was one
+    save_file(load_file(saved), saved, metadata=text | {"threshold": "0.3"})
+    assert load_weights(saved)[1]["threshold"] == 0.3
+
+
+def test_integers_in_place_of_weights(network, saved) -> None:
+    name = next(key for key, value in network.state_dict().items() if value.is_floating_point())
+    value = network.state_dict()[name]
+    resaved(saved, **{name: value.to(torch.int32)})
+    with pytest.raises(ValueError, match=f"1 tensors do not fit .* {name} holds torch.int32"):
+        load_weights(saved)
+
+
+def test_a_file_too_large_for_weights(tmp_path) -> None:
+    path = tmp_path / "endless.safetensors"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)  # sparse
+    with pytest.raises(ValueError, match=r"1099511627776 bytes are no weights file, which has at"):
+        load_weights(path)

@@ -9,10 +9,17 @@ import cv2
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from icl_mesh_ros.conversions import image_from_rgb, rgb_from_compressed, rgb_from_image
+from icl_mesh_ros.conversions import (
+    image_from_rgb,
+    rgb_from_compressed,
+    rgb_from_image,
+    rgb_from_message,
+)
+from icl_mesh_ros.raw_image import image_from_cdr
 
 RGB = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 ALPHA = np.full((2, 3, 1), 255, dtype=np.uint8)
@@ -91,12 +98,26 @@ def test_encodings_without_colours_are_refused(encoding):
         rgb_from_image(message, "/image")
 
 
+@pytest.mark.parametrize(
+    "encoding", ["", "BGR8", "bayer_rggb12p", "8UC3", "16UC1", "32FC1", "jpeg"]
+)
+def test_what_cv_bridge_does_not_read_is_not_sent_there(monkeypatch, encoding):
+    monkeypatch.setitem(sys.modules, "cv_bridge", SimpleNamespace(CvBridge=FakeBridge))
+    message = message_of(np.zeros((2, 3, 4), np.uint8), encoding)
+    with pytest.raises(ValueError, match=f"has encoding '{encoding}', which") as error:
+        rgb_from_image(message, "/image")
+    assert "cv_bridge" not in str(error.value)
+
+
 class FakeBridge:
     """cv_bridge is not installed here; its interface is known."""
 
     def imgmsg_to_cv2(self, message, encoding):
+        assert isinstance(message, Image)
         if message.encoding == "broken":
             raise RuntimeError("no such conversion")
+        if message.encoding == "flat":
+            return RGB[..., 0]
         assert encoding == "rgb8"
         return RGB
 
@@ -110,6 +131,34 @@ def test_other_encodings_go_through_cv_bridge(monkeypatch, encoding):
             rgb_from_image(message, "/image")
     else:
         np.testing.assert_array_equal(rgb_from_image(message, "/image"), RGB)
+
+
+def test_a_raw_image_goes_through_cv_bridge_as_a_message_too(monkeypatch):
+    """As mesh_node gets its images: bytes of DDS, which no cv_bridge knows."""
+    monkeypatch.setitem(sys.modules, "cv_bridge", SimpleNamespace(CvBridge=FakeBridge))
+    pixels = np.arange(12, dtype=np.uint8).reshape(2, 3, 2)
+    raw = image_from_cdr(serialize_message(message_of(pixels, "nv24")), "/image")
+    assert not isinstance(raw, Image)
+    np.testing.assert_array_equal(rgb_from_message(raw, "/image"), RGB)
+    raw.encoding = "flat"
+    with pytest.raises(ValueError, match=r"cv_bridge makes an array \[2, 3\] in place of RGB"):
+        rgb_from_message(raw, "/image")
+
+
+def test_a_cv_bridge_on_the_path_is_found(monkeypatch, tmp_path):
+    (tmp_path / "cv_bridge").mkdir()
+    (tmp_path / "cv_bridge" / "__init__.py").write_text(
+        "import numpy\n"
+        "class CvBridge:\n"
+        "    def imgmsg_to_cv2(self, message, encoding):\n"
+        "        assert (message.encoding, encoding) == ('nv24', 'rgb8')\n"
+        "        return numpy.full((message.height, message.width, 3), 7, numpy.uint8)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "cv_bridge", raising=False)
+    message = message_of(np.zeros((2, 3, 2), np.uint8), "nv24")
+    assert (rgb_from_image(message, "/image") == 7).all()
+    sys.modules.pop("cv_bridge")
 
 
 def test_compressed_images_are_decoded_to_rgb():

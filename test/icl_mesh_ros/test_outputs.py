@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import numpy as np
@@ -14,12 +15,15 @@ from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from icl_mesh.body.joint_sets import JOINT_SETS
 from icl_mesh.tracking import TrackState
 from icl_mesh_ros.frames import FrameResult
+from icl_mesh_ros.msg import HumanArray
 from icl_mesh_ros.outputs import Outputs
 from icl_mesh_ros.parameters import MeshParameters
 
 HEADER = Header(frame_id="camera_optical_frame")
+INTERFACES = Path(__file__).parents[1] / "ros" / "interfaces"
 
 
 class FakePublisher:
@@ -41,6 +45,13 @@ class FakeNode:
 
     def __init__(self) -> None:
         self.publishers: dict[str, FakePublisher] = {}
+        self.warnings: list[str] = []
+
+    def get_logger(self) -> SimpleNamespace:
+        return SimpleNamespace(warning=self.warnings.append)
+
+    def resolve_topic_name(self, name: str) -> str:
+        return f"/cam/{name}"
 
     def create_publisher(self, _kind: type, topic: str, _qos: object) -> FakePublisher:
         assert topic not in self.publishers
@@ -127,6 +138,14 @@ def test_every_topic_is_taken_back(node):
     assert node.publishers == {}
 
 
+def constants(message: str) -> dict[str, int]:
+    """Of hri_msgs' definition, as its public one has them."""
+    path = INTERFACES / "hri_msgs" / "msg" / f"{message}.msg"
+    lines = path.read_text().splitlines() if path.exists() else []
+    pairs = (line.split()[1].split("=") for line in lines if "=" in line)
+    return {name: int(number) for name, number in pairs}
+
+
 @pytest.fixture
 def stand_ins(monkeypatch) -> None:
     """hri_msgs and tf2_msgs whose messages keep what they are given."""
@@ -144,7 +163,7 @@ def stand_ins(monkeypatch) -> None:
         module = ModuleType(package)
         module.msg = ModuleType(f"{package}.msg")
         for message in messages:
-            setattr(module.msg, message, type(message, (SimpleNamespace,), {}))
+            setattr(module.msg, message, type(message, (SimpleNamespace,), constants(message)))
         monkeypatch.setitem(sys.modules, package, module)
         monkeypatch.setitem(sys.modules, f"{package}.msg", module.msg)
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name in names or known(name))
@@ -191,3 +210,53 @@ def test_bodies_come_and_go_with_their_people(node, result, stand_ins):
     assert node.publishers["humans/bodies/tracked"].sent[-1].ids == []
     outputs.destroy()
     assert node.publishers == {}
+
+
+def test_every_point_of_a_skeleton_is_the_one_that_hri_msgs_names(node, result, stand_ins):
+    """Left and right eye and ear stand the other way round than in OpenPose."""
+    from hri_msgs.msg import Skeleton2D
+
+    assert (Skeleton2D.LEFT_EYE, Skeleton2D.RIGHT_EYE) == (14, 15)
+    assert (Skeleton2D.LEFT_EAR, Skeleton2D.RIGHT_EAR) == (16, 17)
+    frame = result((7,))
+    people = frame.tracks.people
+    px = people.keypoints_px("openpose18")[0]
+    Outputs(node).publish(frame, HEADER, MeshParameters(rep155=True))
+    skeleton = node.publishers["humans/bodies/p7/skeleton2d"].sent[-1].skeleton
+    for name, point in zip(JOINT_SETS["openpose18"], px, strict=True):
+        there = skeleton[getattr(Skeleton2D, name.replace("mid_shoulders", "neck").upper())]
+        expected = np.clip((point + 0.5) / (640, 480), 0, 1)
+        assert (there.x, there.y) == pytest.approx(expected, abs=1e-6)
+    assert len({(point.x, point.y) for point in skeleton}) == 18
+
+
+@pytest.mark.parametrize(("given", "parent"), [("/cam", "cam"), ("//cam/optical", "cam/optical")])
+def test_tf_and_markers_leave_out_a_leading_slash_and_tf_says_so(
+    node, result, stand_ins, given, parent
+):
+    outputs, header = Outputs(node), Header(frame_id=given)
+    node.publishers["humans/markers"].listeners = 1
+    for _ in range(3):
+        outputs.publish(result((7,)), header, MeshParameters(publish_tf=True))
+    body, head = node.publishers["/tf"].sent[-1].transforms
+    assert (body.header.frame_id, head.header.frame_id) == (parent, "body_p7")
+    array = deserialize_message(node.publishers["humans/markers"].sent[-1], MarkerArray)
+    assert {marker.header.frame_id for marker in array.markers} == {parent}
+    humans = deserialize_message(node.publishers["humans"].sent[-1], HumanArray)
+    assert humans.header.frame_id == given  # that of the image, unchanged
+    (warning,) = node.warnings  # once
+    assert f"such as the image's '{given}': on /tf, people stand under '{parent}'" in warning
+
+
+@pytest.mark.parametrize("given", ["", "/"])
+def test_nobody_goes_out_on_tf_under_no_frame_and_it_is_said_once(node, result, stand_ins, given):
+    outputs = Outputs(node)
+    for _ in range(3):
+        outputs.publish(result((7,)), Header(frame_id=given), MeshParameters(publish_tf=True))
+    assert node.publishers["/tf"].sent == []
+    assert len(node.publishers["humans"].sent) == 3
+    (warning,) = node.warnings
+    assert "images on '/cam/image' name no frame" in warning
+    assert "the camera driver should set frame_id" in warning
+    outputs.publish(result((7,)), HEADER, MeshParameters(publish_tf=True))
+    assert len(node.publishers["/tf"].sent) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
-from icl_mesh_ros.stream_watch import StreamWatch
+from icl_mesh.stream_watch import StreamWatch
 
 
 def header(sec: int, frame_id: str = "camera") -> Header:
@@ -34,6 +34,13 @@ def test_each_oddity_is_told_once():
     assert watch.take_oddities() == {}
 
 
+def test_a_stamp_before_1970_is_told_and_nothing_raised():
+    watch = StreamWatch("/image")
+    watch.see(header(-1))
+    (text,) = watch.take_oddities().values()
+    assert text.startswith("images on '/image' are stamped before 1970 (-1 s): the driver")
+
+
 def test_no_stamp_is_not_a_stamp_that_goes_back():
     watch = StreamWatch("/image")
     for sec in (5, 0, 0, 6):
@@ -46,5 +53,28 @@ def test_frames_that_alternate():
     for frame in ("left", "right", "left"):
         watch.see(header(1, frame))
     assert list(watch.take_oddities().values()) == [
-        "images on '/image' change between frames 'left' and 'right': do several cameras publish?"
+        "images on '/image' change between frames 'left' and 'right': do several cameras publish? "
+        "Then ids suffer, as people of one are taken for those of another: give each a topic of "
+        "its own. A driver should name one frame"
     ]
+
+
+def test_stamps_and_none_in_turns_say_that_ids_suffer():
+    watch = StreamWatch("/image")
+    for sec in (0, 5, 0, 6):
+        watch.see(header(sec))
+    assert watch.take_oddities() == {
+        "zero": "images on '/image' change between stamps and none (0): ids suffer, since the time "
+        "of arrival, which wavers, counts for those without; the driver should stamp every image"
+    }
+
+
+def test_a_frame_and_a_stamp_that_nobody_should_send_are_survived():
+    watch = StreamWatch("/image")
+    for frame in ("a\nb" * 1000, "c"):
+        watch.see(Header(stamp=Time(sec=-1), frame_id=frame))
+    oddities = watch.take_oddities()
+    assert list(oddities) == ["negative", "frame"]
+    text = oddities["frame"]
+    assert "\n" not in text
+    assert len(text) < 400

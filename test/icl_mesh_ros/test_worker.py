@@ -125,6 +125,32 @@ def test_worker_skips_to_the_newest_item_and_survives_errors():
     assert [str(error) for error in errors] == ["bad frame 1"]
 
 
+def test_an_error_while_an_error_is_told_costs_no_more_than_that(caplog):
+    done = threading.Event()
+
+    def work(item):
+        if item == "good":
+            done.set()
+        else:
+            raise ValueError("a bad image")
+
+    def on_error(error):
+        raise LookupError(f"while saying: {error}")
+
+    worker = FrameWorker(work, on_error)
+    worker.start()
+    worker.mailbox.put("bad")
+    while "while saying: a bad image" not in caplog.text:
+        assert not done.wait(0.01)
+    worker.mailbox.put("good")
+    assert done.wait(10)
+    assert worker.stop()
+
+
+def test_worker_stops_before_it_was_started():
+    assert FrameWorker(print, print).stop()
+
+
 def test_worker_stops_while_it_pauses_for_its_rate():
     done = threading.Event()
     worker = FrameWorker(lambda _: done.set(), lambda _: None, lambda: 3600.0)
@@ -159,3 +185,18 @@ def test_texts_of_one_kind_count_as_one():
     assert throttle("back by 1 s", "back") == "back by 1 s"
     assert throttle("back by 2 s", "back") is None
     assert throttle("no stamp", "zero") == "no stamp"
+
+
+def test_numbers_and_names_that_change_make_no_other_kind():
+    throttle = Throttle(5.0, lambda: 0.0)
+    lines = [throttle(f"image on '/a' (format 'x{k}', {k} bytes) is broken") for k in range(150)]
+    assert [line is not None for line in lines] == [True] + [False] * 149
+
+
+def test_whoever_makes_up_kinds_does_not_fill_the_log():
+    now = [0.0]
+    throttle = Throttle(5.0, lambda: now[0])
+    letters = [f"{chr(97 + k % 26)}{chr(97 + k // 26)}" for k in range(600)]
+    assert sum(throttle(text) is not None for text in letters) == Throttle.MOST_KINDS
+    now[0] = 6.0
+    assert throttle("new") == "new"

@@ -3,6 +3,8 @@ from two models, and no failure that costs the old weights."""
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from rcl_interfaces.srv import GetParameters
@@ -149,3 +151,83 @@ def test_an_unforeseen_error_is_an_answer_too(ros, random_weights):
         assert node.get_parameter("weights").value == str(random_weights)
     finally:
         node.destroy_node()
+
+
+class _SlowLater(ModelStore):
+    """A store that takes long, and whose model comes when nobody wants it any more."""
+
+    slow = False
+
+    def load(self, *names: str):
+        if self.slow:
+            time.sleep(2.0)
+        return super().load(*names)
+
+
+@pytest.fixture
+def limited(ros, random_weights, make_weights, tmp_path):
+    """Makes a node with a folder for weights, and parameters; and a file that would fit."""
+    nodes = []
+    (tmp_path / "weights").mkdir()
+    first, second = tmp_path / "weights" / "a.safetensors", tmp_path / "weights" / "b.safetensors"
+    first.write_bytes(random_weights.read_bytes())
+    second.write_bytes(make_weights(seed=1).read_bytes())
+
+    def make(models=None, **given):
+        given |= {"weights": str(first), "engine": "torch", "device": "cpu"}
+        overrides = [Parameter(name, value=value) for name, value in given.items()]
+        nodes.append(MeshNode(models=models, parameter_overrides=overrides))
+        return nodes[-1], first, second
+
+    yield make
+    for node in nodes:
+        node.destroy_node()
+
+
+def asked(node, weights) -> UpdateModel.Response:
+    request = UpdateModel.Request(weights=str(weights))
+    return node._on_update_model(request, UpdateModel.Response())
+
+
+def test_weights_outside_of_their_folder_are_refused_both_ways(limited, tmp_path):
+    node, _, second = limited(weights_folder=str(tmp_path / "weights"))
+    (tmp_path / "outside.safetensors").write_bytes(second.read_bytes())
+    (tmp_path / "weights" / "link.safetensors").symlink_to("../outside.safetensors")
+    for path in (tmp_path / "outside.safetensors", "../outside.safetensors", "link.safetensors"):
+        response = asked(node, path)
+        assert not response.success
+        assert "lie outside of weights_folder" in response.message
+        (result,) = node.set_parameters([Parameter("weights", value=str(path))])
+        assert (result.successful, result.reason) == (False, response.message)
+    (result,) = node.set_parameters([Parameter("weights_folder", value="")])
+    assert not result.successful  # nobody opens the fence
+    assert asked(node, "b.safetensors").success
+
+
+def test_a_node_whose_own_weights_lie_outside_does_not_start(limited, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="lie outside of weights_folder"):
+        limited(weights_folder=str(tmp_path / "empty"))
+
+
+def test_a_load_that_takes_too_long_is_given_up_and_the_old_weights_stay(limited):
+    models = _SlowLater()
+    node, _, second = limited(models, update_time_limit=0.2)
+    before = node._loaded.model.weights_version
+    models.slow = True
+    started = time.monotonic()
+    response = asked(node, second)
+    assert time.monotonic() - started < 1.5
+    assert (response.success, response.weights_version) == (False, before)
+    assert "not loaded within 0.2 s (update_time_limit)" in response.message
+    assert "an earlier load, given up before, still runs" in asked(node, second).message
+    node._patience._running.join()
+    assert node._loaded.model.weights_version == before
+
+
+def test_updates_can_be_refused_and_limited_in_memory(limited):
+    node, _, second = limited(update_time_limit=0.0)
+    assert "update_time_limit is 0, so weights are not changed" in asked(node, second).message
+    node, _, second = limited(update_memory_limit=50.0)
+    message = asked(node, second).message
+    assert "MB to load, update_memory_limit allows 50 MB" in message

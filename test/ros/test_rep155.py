@@ -48,7 +48,8 @@ while not {"tracked", "tf", "roi", "skeleton", "cropped"} <= set(heard):
             lambda m: heard.update(skeleton=[(p.x, p.y, p.c) for p in m.skeleton]), 10)
         node.create_subscription(Image, body + "cropped",
             lambda m: heard.update(cropped=[m.width, m.height, m.encoding]), 10)
-print(json.dumps({**heard, "followed": followed}), flush=True)
+order = [Skeleton2D.LEFT_EYE, Skeleton2D.RIGHT_EYE, Skeleton2D.LEFT_EAR, Skeleton2D.RIGHT_EAR]
+print(json.dumps({**heard, "followed": followed, "order": order}), flush=True)
 while heard["tracked"]:
     rclpy.spin_once(node, timeout_sec=0.1)
 print("nobody", flush=True)
@@ -132,6 +133,7 @@ def test_bodies_with_topics_and_frames_of_their_own(
     assert 0 <= ymin < ymax <= 1
     assert 0 < score <= 1
     assert len(said["skeleton"]) == 18
+    assert said["order"] == [14, 15, 16, 17]  # what the rows of skeleton2d rest on
     assert all(0 <= value <= 1 for point in said["skeleton"] for value in point)
     width, height, encoding = said["cropped"]
     assert encoding == "rgb8"

@@ -50,6 +50,7 @@ def write_bag(tmp_path, typestore):
         storage: str = "SQLITE3",
         *,
         encodings=("rgb8",) * 4,
+        frames=("optical",) * 4,
         focal=80.0,
         name="in",
         depths=(None,) * 4,
@@ -67,7 +68,7 @@ def write_bag(tmp_path, typestore):
             for i, (taken, encoding) in enumerate(zip(TAKEN_NS, encodings, strict=True)):
                 seconds, nanoseconds = divmod(taken, 10**9)
                 stamp = types["builtin_interfaces/msg/Time"](seconds, nanoseconds)
-                header = types["std_msgs/msg/Header"](stamp, "optical")
+                header = types["std_msgs/msg/Header"](stamp, frames[i])
                 rgb = np.random.default_rng(i).integers(0, 256, (height, width, 3), np.uint8)
                 image = types[image_type](
                     header, height, width, encoding, 0, 3 * width, rgb.ravel()

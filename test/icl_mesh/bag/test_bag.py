@@ -68,6 +68,16 @@ def test_without_calibration_distances_are_marked(write_bag, read, weights, tmp_
     assert {len(human.vertices) for human in humans} == {3 * vertex_count}
 
 
+def test_a_calibration_that_cannot_be_true_is_said_once(write_bag, read, weights, tmp_path, capsys):
+    """P, which counts with --rectified, is the identity in these bags."""
+    bag, out = write_bag(), tmp_path / "out"
+    assert main(["bag", str(bag), str(out), "--weights", str(weights), "--rectified"]) == 0
+    said = capsys.readouterr().err
+    assert said.count("P of the CameraInfo on '/camera/camera_info' cannot be true") == 1
+    humans = [human for _, message in read(out)["/humans"] for human in message.humans]
+    assert {human.distance_source for human in humans} == {ASSUMED_FOCAL}
+
+
 def test_a_broken_image_costs_only_itself(write_bag, raw, weights, tmp_path, capsys):
     bag = write_bag(encodings=("rgb8", "smoke", "rgb8", "cut off"))
     out = tmp_path / "deep" / "out"
@@ -75,7 +85,8 @@ def test_a_broken_image_costs_only_itself(write_bag, raw, weights, tmp_path, cap
     assert main([*command, "--storage", "mcap"]) == 1
     captured = capsys.readouterr()
     assert "image on '/camera/image_raw' has encoding 'smoke'" in captured.err
-    assert "a message on '/camera/image_raw' of 40 bytes is damaged" in captured.err
+    said = "the message on '/camera/image_raw' at 1000000000.305 s, of 40 bytes, is damaged"
+    assert said in captured.err
     assert "2 images failed" in captured.out
     # --copy: the input is there too, byte for byte.
     copied, given = raw(out), raw(bag)
@@ -89,14 +100,29 @@ def test_a_broken_image_costs_only_itself(write_bag, raw, weights, tmp_path, cap
     assert not (tmp_path / "again").exists()
 
 
+def test_what_is_odd_about_many_images_is_said_once(write_bag, weights, tmp_path, capsys):
+    """By kind: a driver that counts in frame_id, and encodings that are none, of any length."""
+    bag = write_bag(
+        encodings=("rgb8", "smoke\nand" * 999, "mirrors" * 999, "rgb8"), frames=("1", "2", "3", "4")
+    )
+    assert main(["bag", str(bag), str(tmp_path / "out"), "--weights", str(weights)]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.count("has encoding '") == 1
+    assert r"has encoding 'smoke\nandsmoke" in captured.err
+    assert captured.err.count("change between frames '1' and '4': do several cameras publish") == 1
+    assert "start afresh" not in captured.err  # the calibration is the same
+    assert "2 images failed" in captured.out
+
+
 def test_what_cannot_be_done_is_one_line(write_bag, weights, tmp_path, capsys):
     bag, out, broken = write_bag(), tmp_path / "out", tmp_path / "broken.mcap"
     broken.write_bytes(b"not a bag")
+    (tmp_path / "empty").mkdir()
     for arguments, said in (
         ([tmp_path / "none", out], "no such bag"),
         ([bag, bag], "exists already: choose another name"),
         ([bag, out, "--image-topic", "/other"], "'/other' is not one"),
-        ([tmp_path, out], "is no rosbag2: it has no metadata.yaml"),
+        ([tmp_path / "empty", out], "is no rosbag2: it has no metadata.yaml"),
         ([broken, out], "not a bag that rosbags can read"),
     ):
         assert main(["bag", *map(str, arguments), "--weights", str(weights)]) == 2

@@ -79,3 +79,20 @@ def test_an_onnx_file_beside_the_weights(network, tmp_path, images) -> None:
     refused(r"net\.onnx holds an export of version 1, .* write it again with `icl-mesh export`")
     beside.write_bytes(b"no model")
     refused(r"net\.onnx: not an ONNX file, or broken|another network")
+
+
+def test_a_flipped_bit_in_an_onnx_file_beside_the_weights_is_noticed(
+    network, tmp_path, images
+) -> None:
+    pytest.importorskip("openvino")
+    pytest.importorskip("onnx")
+    path = tmp_path / "net.safetensors"
+    save_weights(path, network, {"input_size": SIZE, "body": "icl_default_body"})
+    beside = path.with_suffix(".onnx")
+    for file, data in zip((beside, people_path(beside)), export_onnx(network, SIZE), strict=True):
+        file.write_bytes(data)
+    damaged = bytearray(beside.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    beside.write_bytes(damaged)
+    with pytest.raises(ValueError, match=r"net\.onnx: (damaged: .*SHA-256|not an ONNX file)"):
+        Estimator.load(path, device="cpu", engine="openvino")

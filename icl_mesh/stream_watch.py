@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
-from rclpy.time import Time
-from std_msgs.msg import Header
+from icl_mesh.depth_store import nanoseconds
+from icl_mesh.wording import shown
 
 
 class StreamWatch:
@@ -23,16 +24,29 @@ class StreamWatch:
         self._frame_id = ""
         self._oddities: dict[str, str] = {}
 
-    def see(self, header: Header) -> float:
-        """Take in an image that just arrived. Returns the seconds since the one before it (or
-        since the watch was made)."""
-        now, stamp_ns = self._clock(), Time.from_msg(header.stamp).nanoseconds
+    def see(self, header: Any) -> float:
+        """Take in an image that just arrived. header: its std_msgs/Header.
+
+        Returns the seconds since the one before it (or since the watch was made)."""
+        now, stamp_ns = self._clock(), nanoseconds(header.stamp)
         with self._lock:
             gap_s, self._arrived = now - self._arrived, now
-            if stamp_ns == 0:
+            if stamp_ns < 0:
+                self._oddities["negative"] = (
+                    f"images on '{self._topic}' are stamped before 1970 ({stamp_ns * 1e-9:.9g} s): "
+                    "the driver should set the stamp right; until then the time of arrival counts"
+                )
+            elif self._seen and (stamp_ns == 0) != (self._stamp_ns <= 0):
                 self._oddities["zero"] = (
+                    f"images on '{self._topic}' change between stamps and none (0): ids suffer, "
+                    "since the time of arrival, which wavers, counts for those without; the driver "
+                    "should stamp every image"
+                )
+            elif stamp_ns == 0:
+                self._oddities.setdefault(
+                    "zero",
                     f"images on '{self._topic}' carry no stamp (0): the driver should set it; "
-                    "until then the time of arrival counts"
+                    "until then the time of arrival counts",
                 )
             elif self._stamp_ns > stamp_ns:
                 back_s = (self._stamp_ns - stamp_ns) * 1e-9
@@ -42,11 +56,12 @@ class StreamWatch:
                 )
             if self._seen and header.frame_id != self._frame_id:
                 frames = " and ".join(
-                    f"'{one}'" for one in sorted((self._frame_id, header.frame_id))
+                    f"'{shown(one)}'" for one in sorted((self._frame_id, header.frame_id))
                 )
                 self._oddities["frame"] = (
                     f"images on '{self._topic}' change between frames {frames}: do several "
-                    "cameras publish?"
+                    "cameras publish? Then ids suffer, as people of one are taken for those of "
+                    "another: give each a topic of its own. A driver should name one frame"
                 )
             self._stamp_ns, self._frame_id, self._seen = stamp_ns, header.frame_id, True
         return gap_s
