@@ -2,14 +2,18 @@
 
 A CameraInfo whose matrix is all zero means "uncalibrated" in ROS. One made from an assumed field
 of view says so in its distortion_model (ASSUMED_MODEL), so that nobody takes it for a calibration.
+One that cannot be true (icl_mesh.intrinsics) is not taken for one either.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, NamedTuple, Protocol
 
 from icl_mesh.camera import Camera
+from icl_mesh.intrinsics import camera_fault, camera_oddities, lens_fault, matrix_fault
 from icl_mesh.lens import Lens
+from icl_mesh.sensor_layout import SensorLayout, image_size_of
 
 #: distortion_model of a CameraInfo that was made from an assumed field of view.
 ASSUMED_MODEL = "assumed_field_of_view"
@@ -30,11 +34,16 @@ class InfoMessage(Protocol):
 
 
 class CameraSource(NamedTuple):
-    """A camera, one sentence on where it comes from, and what is wrong with that ("": nothing)."""
+    """A camera, and one sentence on where it comes from.
+
+    warnings: what is odd about that, by kind, one sentence each. fault: why the calibration that
+    was given cannot be true and is not used; "" where it is used, or where there is none.
+    """
 
     camera: Camera
     note: str
-    warning: str = ""
+    warnings: dict[str, str]
+    fault: str = ""
 
 
 def camera_from_info(
@@ -51,62 +60,100 @@ def camera_from_info(
     info: the latest CameraInfo, None where none has arrived. Without a usable one the camera is
     assumed from assumed_fov_deg and marked (``camera.focal_assumed``). Region of interest and
     binning are applied; the lens of distortion_model and d becomes the camera's.
-    rectified: the image has been rectified, so the projection matrix P holds and no lens.
+    rectified: the image has been rectified, so the projection matrix P holds and no lens; so it is
+    where P is all that info has.
     Raises ValueError where info belongs to an image of another size.
     """
-    if info is None or (not any(info.k) and not any(info.p)):
-        reason = f"no CameraInfo on '{topic}'" if info is None else f"'{topic}' is uncalibrated"
-        camera = Camera.assumed(width, height, assumed_fov_deg)
+
+    def assumed(reason: str, fault: str = "") -> CameraSource:
         return CameraSource(
-            camera,
+            Camera.assumed(width, height, assumed_fov_deg),
             f"{reason}: assuming a field of view of {assumed_fov_deg:g} degrees; distances are "
             "guesses, marked ASSUMED_FOCAL (calibrate the camera with camera_calibration)",
+            {},
+            fault,
         )
-    size = image_size_of(info)
-    # Some drivers leave the size out: then the matrix can only be meant for this image.
-    if size not in ((width, height), (0, 0)):
+
+    if info is None:
+        return assumed(f"no CameraInfo on '{topic}'")
+    name, matrix, warnings = _matrix(info, rectified, topic)
+    if not any(matrix):
+        return assumed(f"'{topic}' is uncalibrated")
+    layout = SensorLayout.of(info, width, height)
+    if layout is None:
+        size = image_size_of(info)
         raise ValueError(
             f"CameraInfo on '{topic}' is for {size[0]}x{size[1]} images, the image is "
             f"{width}x{height}: the node that resizes or crops the image should publish the "
             f"CameraInfo to match; or remap '{topic}' away to work with an assumed field of view"
         )
-    lens, warning = (None, "") if rectified else _lens(info, topic)
-    matrix = [*info.p[0:3], *info.p[4:7]] if rectified and any(info.p) else info.k
-    fx, cx, fy, cy = (float(matrix[i]) for i in (0, 2, 4, 5))
-    bins = max(1, info.binning_x), max(1, info.binning_y)
-    assumed = info.distortion_model == ASSUMED_MODEL
-    try:
-        # K is that of the whole sensor, before the region is cut out and pixels are joined.
-        sensor = Camera(
-            fx, fy, cx, cy, width * bins[0], height * bins[1], focal_assumed=assumed, lens=lens
+    straight = rectified or name == "P" or info.distortion_model == ASSUMED_MODEL
+    lens, lens_warning = (None, "") if straight else _lens(info, topic)
+    fisheye = lens is not None and lens.model == "equidistant"
+    fault = matrix_fault(matrix)
+    if not fault:
+        fx, skew, cx, _, fy, cy = matrix[:6]
+        sensor, moved = layout.camera(Camera(fx, fy, cx, cy, layout.width, layout.height))
+        fault = "" if info.distortion_model == ASSUMED_MODEL else camera_fault(sensor, fisheye)
+    if fault:
+        return assumed(f"{name} of the CameraInfo on '{topic}' cannot be true ({fault})", fault)
+    odd = camera_oddities(sensor, skew) | {"size": layout.warning, "binning": moved}
+    warnings |= {
+        kind: f"CameraInfo on '{topic}' is odd, and believed: {text}"
+        for kind, text in odd.items()
+        if text
+    }
+    if lens is not None and (bent := lens_fault(dataclasses.replace(sensor, lens=lens))):
+        lens, lens_warning = None, _not_undone(topic, bent)
+    if lens_warning:
+        warnings["lens"] = lens_warning
+    region = sensor.cropped(
+        layout.x, layout.y, width * layout.bins[0], height * layout.bins[1]
+    ).binned(*layout.bins)
+    assumed_before = info.distortion_model == ASSUMED_MODEL
+    camera = dataclasses.replace(region, focal_assumed=assumed_before, lens=lens)
+    return CameraSource(camera, _note(camera, topic), warnings)
+
+
+def _matrix(
+    info: InfoMessage, rectified: bool, topic: str
+) -> tuple[str, list[float], dict[str, str]]:
+    """The name and the nine numbers of the matrix that counts, and what is odd about that choice,
+    by kind."""
+    k, p = [float(x) for x in info.k], [float(x) for x in info.p]
+    # P's last element may be 1 in a message that says nothing else.
+    p = [*p[0:3], *p[4:7], *p[8:11]] if any(p[:7]) else []
+    if rectified and p:
+        return "P", p, {}
+    if rectified and any(k) and any(info.d):
+        text = (
+            f"'{topic}' has no P, so K counts for the rectified image, though it is the raw one's"
         )
-    except ValueError as error:
-        raise ValueError(
-            f"CameraInfo on '{topic}' is unusable ({error}): the camera driver should publish a "
-            "calibration, or an all-zero matrix where there is none"
-        ) from error
-    region = sensor.cropped(info.roi.x_offset, info.roi.y_offset, sensor.width, sensor.height)
-    camera = region.binned(*bins)
-    return CameraSource(camera, _note(camera, topic), warning)
-
-
-def image_size_of(info: InfoMessage) -> tuple[int, int]:
-    """Width and height of the images it belongs to (region of interest, binned); 0, 0: unknown."""
-    roi = info.roi
-    whole = roi.width == 0 or roi.height == 0  # ROS: all zero means the full image
-    width, height = (info.width, info.height) if whole else (roi.width, roi.height)
-    return width // max(1, info.binning_x), height // max(1, info.binning_y)
+        return "K", k, {"matrix": text}
+    if not any(k) and p:
+        text = f"K on '{topic}' is all zero: P counts, as for a rectified image"
+        return "P", p, {} if rectified else {"matrix": text}
+    return "K", k, {}
 
 
 def _lens(info: InfoMessage, topic: str) -> tuple[Lens | None, str]:
+    """The lens, and what is odd about it."""
+    model, numbers = info.distortion_model, [float(x) for x in info.d]
     try:
-        return Lens.from_calibration(info.distortion_model, [float(x) for x in info.d]), ""
+        lens = Lens.from_calibration(model, numbers)
     except ValueError as error:
-        return None, (
-            f"the lens distortion on '{topic}' is not undone ({error}), so people near the image's "
-            "edges are misplaced: rectify the image (image_proc) and set 'rectified', or the "
-            "camera driver should publish another distortion_model"
-        )
+        return None, _not_undone(topic, str(error))
+    if lens is not None and not model.strip():
+        return lens, f"'{topic}' names no distortion_model: its coefficients count as {lens.model}"
+    return lens, ""
+
+
+def _not_undone(topic: str, reason: str) -> str:
+    return (
+        f"the lens distortion on '{topic}' is not undone ({reason}), so people near the image's "
+        "edges are misplaced: rectify the image (image_proc) and set 'rectified', or the "
+        "camera driver should publish another distortion_model"
+    )
 
 
 def _note(camera: Camera, topic: str) -> str:

@@ -100,7 +100,9 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_model_options(parser: argparse.ArgumentParser, *, with_engine: bool = True) -> None:
     model = parser.add_argument_group("model")
     model.add_argument("--weights", default="default", help="a weights file (.safetensors)")
-    model.add_argument("--body", default="default", help="a licensed SMPL file (.pkl or .npz)")
+    model.add_argument(
+        "--body", default="default", help="a licensed SMPL file (.pkl, .npz or .pth)"
+    )
     model.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
     if not with_engine:
         return

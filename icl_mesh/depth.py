@@ -28,8 +28,9 @@ LEAST_CONFIDENCE = 0.1
 #: A distance that the depth image puts farther than this factor from the one judged by size is
 #: not that person's: adults differ by a quarter, the network errs by half at worst.
 PLAUSIBLE_FACTOR = 2.0
-#: With an assumed focal length, distances by size are off by its error too: the square of that.
-ASSUMED_TRUST = 0.5
+#: With an assumed focal length, distances by size are off by its error too: lenses see 30 to 110
+#: degrees. Not more: depth in units of 0.25 mm is off by 4.
+ASSUMED_FACTOR = 3.0
 #: How far, as a logarithm, the judged distance is trusted where the depth image offers several.
 PRIOR_LOG_DEVIATION = 0.35
 #: Half width of a cluster of agreeing pixels: an error in the pose, and a sensor's noise per metre.
@@ -51,7 +52,25 @@ class DepthImage:
         return np.where(np.isfinite(depth) & (depth > 0), depth, np.nan)
 
 
+class Measured(NamedTuple):
+    """The people, moved; and of each, ratio [N], what the depth image has where the torso is seen
+    over what size says, believed or not; NaN where it has nothing there."""
+
+    people: People
+    ratio: Array
+
+
+def believed_factor(camera: Camera) -> float:
+    """How far, as a factor, a measured distance may be from the one judged by size."""
+    return ASSUMED_FACTOR if camera.focal_assumed else PLAUSIBLE_FACTOR
+
+
 def correct_distances(people: People, depth: DepthImage) -> People:
+    """The people of measure_distances."""
+    return measure_distances(people, depth).people
+
+
+def measure_distances(people: People, depth: DepthImage) -> Measured:
     """The people, each moved along the ray of the pelvis to where the depth image shows them.
 
     Everybody's own torso is looked for at the pixels where the estimated body has it: triangles
@@ -59,8 +78,9 @@ def correct_distances(people: People, depth: DepthImage) -> People:
     are seen. Each tells the pelvis' distance as the depth measured there plus what the estimated
     body has between that surface and the pelvis. The largest group of pixels that agree decides,
     by its median, so that holes, noise and what stands in front do not; a group far from the
-    distance judged by size has to be larger. Those who are not measured stay as they are, and
-    ``distance_from_depth`` says who was. Pixel positions stay: they are what the image shows.
+    distance judged by size has to be larger, and beyond believed_factor it does not count. Those
+    who are not measured stay as they are, and ``distance_from_depth`` says who was. Pixel positions
+    stay: they are what the image shows.
 
     Raises ValueError where the depth image is of another size than the image.
     """
@@ -71,28 +91,30 @@ def correct_distances(people: People, depth: DepthImage) -> People:
             f"depth image is {width}x{height}, the image {camera.width}x{camera.height}"
         )
     if len(people) == 0:
-        return people
+        return Measured(people, np.zeros(0))
     meshes = people.mesh_m().astype(np.float64)
     z = people.position_m[:, 2].astype(np.float64)
     px = camera.project_bodies(meshes, z)
     parts = _body_parts(people.body)
     owner = front_most(parts.silhouettes, px, z, (camera.width, camera.height))
-    trust = ASSUMED_TRUST if camera.focal_assumed else 1.0
-    moved = np.zeros(len(people))
+    limit = believed_factor(camera)
+    moved, ratio = np.zeros(len(people)), np.zeros(len(people))
     for row, mesh in enumerate(meshes):
         samples = _torso_samples(parts, mesh, px[row], people.joint_confidence[row], camera)
         mine = owner.at(samples.columns, samples.rows) == row
         depths = np.where(mine, depth.at(samples.columns, samples.rows), np.nan)
-        moved[row] = _agreed_distance(depths - (samples.z - z[row]), samples, z[row], trust)
+        moved[row] = _agreed_distance(depths - (samples.z - z[row]), samples, z[row], limit)
+        ratio[row] = _median_ratio(depths, samples)
     found = np.isfinite(moved)
     step = people.position_m * np.where(found, moved / z - 1, 0.0)[:, None].astype(np.float32)
-    return dataclasses.replace(
+    corrected = dataclasses.replace(
         people,
         translation_m=people.translation_m + step,
         joints_m=people.joints_m + step[:, None],
         vertices_m=None if people.vertices_m is None else people.vertices_m + step[:, None],
         distance_from_depth=found,
     )
+    return Measured(corrected, ratio)
 
 
 class _Samples(NamedTuple):
@@ -141,12 +163,25 @@ def _torso_samples(
     return _Samples(middle[kept, 2], column, row, (area * sure)[kept], float(area.sum()))
 
 
-def _agreed_distance(measured: Array, samples: _Samples, judged: float, trust: float) -> float:
+def _median_ratio(depths: Array, samples: _Samples) -> float:
+    """Depth over the estimated body's, by their weights' median; NaN where too few are measured.
+    In any unit: nothing is compared with what is plausible."""
+    used = (samples.weight > 0) & np.isfinite(depths)
+    if np.count_nonzero(used) < LEAST_PIXELS:
+        return float("nan")
+    ratios = depths[used] / samples.z[used]
+    order = np.argsort(ratios)
+    cumulative = np.cumsum(samples.weight[used][order])
+    return float(ratios[order][np.searchsorted(cumulative, cumulative[-1] / 2)])
+
+
+def _agreed_distance(measured: Array, samples: _Samples, judged: float, limit: float) -> float:
     """The pelvis' distance that most weight agrees on; NaN for none.
 
-    measured [S]: pelvis distances by the samples, m, NaN: none. judged: by size, m; trust: how
-    much that says, 0 to 1.
+    measured [S]: pelvis distances by the samples, m, NaN: none. judged: by size, m; limit: the
+    factor by which that may be off.
     """
+    trust = np.log(PLAUSIBLE_FACTOR) / np.log(limit)
     shift = trust * np.abs(np.log(np.maximum(measured, 1e-6) / judged))
     used = (samples.weight > 0) & (shift <= np.log(PLAUSIBLE_FACTOR))  # NaN compares false
     if not used.any():

@@ -14,6 +14,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from icl_mesh.lens_names import known_lens
+
 Array = npt.NDArray[np.float64]
 
 #: Model -> numbers of coefficients that it may have.
@@ -53,9 +55,10 @@ class Lens:
         object.__setattr__(self, "coefficients", numbers)
         counts = LENS_MODELS[self.model]
         if len(numbers) not in counts:
+            tilted = ", of which the last two are a tilted sensor's" if len(numbers) == 14 else ""
             raise ValueError(
                 f"lens model {self.model} has {' or '.join(map(str, counts))} coefficients, got "
-                f"{len(numbers)}"
+                f"{len(numbers)}{tilted}"
             )
         if not all(map(math.isfinite, numbers)):
             raise ValueError(f"lens coefficients must be finite, got {list(numbers)}")
@@ -64,17 +67,11 @@ class Lens:
     def from_calibration(cls, model: str, coefficients: Sequence[float]) -> Lens | None:
         """From what a calibration says; None for a lens without distortion (all zero, or none).
 
-        Accepts the other names that drivers use, and trailing zeros. Raises ValueError for a
-        model or a number of coefficients that is not known.
+        Accepts the other names that drivers and tools use (lens_names), and trailing zeros. Raises
+        ValueError for a model or a number of coefficients that is not known.
         """
-        if not any(coefficients):
-            return None
-        name = {"fisheye": "equidistant", "kannala_brandt4": "equidistant"}.get(model, model)
-        numbers = list(coefficients)
-        fits = LENS_MODELS.get(name, ())
-        while fits and len(numbers) > fits[0] and numbers[-1] == 0 and len(numbers) not in fits:
-            numbers.pop()
-        return cls(name, tuple(numbers))
+        name, numbers = known_lens(model, list(coefficients))
+        return cls(name, tuple(numbers)) if numbers else None
 
     def distort(self, points: npt.ArrayLike) -> Array:
         """Where the lens puts points: normalised [..., 2] -> distorted normalised [..., 2]."""

@@ -5,21 +5,22 @@ The other way, CameraInfo to camera, needs no ROS: icl_mesh.calibration.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Any
+from urllib.parse import unquote
 
-import yaml
+from ament_index_python.packages import get_package_share_directory
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from icl_mesh.calibration import ASSUMED_MODEL, CameraSource, camera_from_info, image_size_of
+from icl_mesh.calibration import ASSUMED_MODEL, CameraSource, camera_from_info
+from icl_mesh.calibration_file import read_calibration
 from icl_mesh.camera import Camera
 
 __all__ = [
     "ASSUMED_MODEL",
     "CameraSource",
     "camera_from_info",
-    "image_size_of",
     "info_from_camera",
     "load_calibration",
 ]
@@ -40,37 +41,48 @@ def info_from_camera(camera: Camera, header: Header) -> CameraInfo:
     return info
 
 
-def load_calibration(path: str | Path) -> CameraInfo:
-    """Read a calibration file as camera_calibration and camera_info_manager write it (YAML).
+def load_calibration(place: str | Path) -> CameraInfo:
+    """Read a calibration file (icl_mesh.calibration_file), given by its path or as camera drivers
+    have it, by a file:// or package:// URL.
 
-    Raises FileNotFoundError, or ValueError naming the key that is missing or of a wrong length.
+    Raises FileNotFoundError, or ValueError naming what is wrong.
     """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise FileNotFoundError(f"camera calibration file '{path}' does not exist")
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        width, height = int(values["image_width"]), int(values["image_height"])
-        if min(width, height) < 1:
+    read = read_calibration(_path_of(str(place)))
+    return CameraInfo(
+        width=read.width,
+        height=read.height,
+        distortion_model=read.distortion_model,
+        d=read.d,
+        k=read.k,
+        r=read.r,
+        p=read.p,
+    )
+
+
+def _path_of(place: str) -> str:
+    scheme, separator, rest = place.partition("://")
+    scheme = scheme.lower()
+    if not separator:
+        return place
+    if scheme == "file":
+        home = os.environ.get("ROS_HOME") or str(Path.home() / ".ros")
+        host, _, path = rest.replace("${ROS_HOME}", home, 1).partition("/")
+        if host not in ("", "localhost"):
             raise ValueError(
-                f"image_width and image_height must be 1 or more, got {width}x{height}"
+                f"calibration '{place}' names the computer '{host}': a path follows file:// with "
+                "a slash of its own, as in file:///home/me/camera.yaml"
             )
-        info = CameraInfo(width=width, height=height)
-        info.distortion_model = str(values["distortion_model"])
-        info.d = _numbers(values, "distortion_coefficients", None)
-        info.k = _numbers(values, "camera_matrix", 9)
-        info.r = _numbers(values, "rectification_matrix", 9)
-        info.p = _numbers(values, "projection_matrix", 12)
-    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        detail = f"key {error} is missing" if isinstance(error, KeyError) else error
-        raise ValueError(
-            f"camera calibration file '{path}' is not in the format of camera_calibration: {detail}"
-        ) from error
-    return info
-
-
-def _numbers(values: dict[str, Any], key: str, length: int | None) -> list[float]:
-    numbers = [float(x) for x in values[key]["data"]]
-    if length is not None and len(numbers) != length:
-        raise ValueError(f"{key} needs {length} numbers, has {len(numbers)}")
-    return numbers
+        return f"/{unquote(path)}"
+    if scheme == "package":
+        package, _, path = rest.partition("/")
+        try:
+            return str(Path(get_package_share_directory(package), unquote(path)))
+        except (LookupError, ValueError) as error:
+            raise ValueError(
+                f"calibration '{place}': there is no package '{package}' in the workspaces that "
+                "are sourced"
+            ) from error
+    raise ValueError(
+        f"calibration '{place}': file:// and package:// are read, '{scheme}://' is not: download "
+        "the file, and give its path"
+    )

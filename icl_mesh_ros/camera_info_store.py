@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from sensor_msgs.msg import CameraInfo
 
-from icl_mesh_ros.camera_info import image_size_of
+from icl_mesh.sensor_layout import SensorLayout, image_size_of
 
 
 class CameraInfoStore:
@@ -37,14 +37,15 @@ class CameraInfoStore:
         patience_s: says how long to wait for one of this size (an image may overtake its
         CameraInfo); asked only where there is none.
         """
-        size = (width, height)
         with self._changed:
-            if not self._fits(size) and (seconds := patience_s()) > 0:
-                self._changed.wait_for(lambda: self._fits(size), seconds)
-            for key in (size, (0, 0)):
-                if key in self._by_size:
-                    return self._by_size[key]
-            return next(reversed(self._by_size.values()), None)
+            if self._fitting(width, height) is None and (seconds := patience_s()) > 0:
+                self._changed.wait_for(lambda: self._fitting(width, height) is not None, seconds)
+            fitting = self._fitting(width, height)
+            return fitting or next(reversed(self._by_size.values()), None)
 
-    def _fits(self, size: tuple[int, int]) -> bool:
-        return size in self._by_size or (0, 0) in self._by_size
+    def _fitting(self, width: int, height: int) -> CameraInfo | None:
+        exact = self._by_size.get((width, height))
+        if exact is not None:
+            return exact
+        newest_first = reversed(self._by_size.values())
+        return next((i for i in newest_first if SensorLayout.of(i, width, height)), None)

@@ -15,6 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from icl_mesh.camera import Camera
+from icl_mesh.sensor_layout import close
 from icl_mesh_ros.camera_info import info_from_camera, load_calibration
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.msg import HumanArray
@@ -59,7 +60,10 @@ class CameraNode(Node):
             "rate", 0.0, "Hz; 0: that of the camera or video, 10 Hz for photos", (0.0, 1000.0)
         )
         calibration = self._declare(
-            "calibration", "", "YAML file of camera_calibration; empty: assume a field of view"
+            "calibration",
+            "",
+            "YAML file of camera_calibration, OpenCV or kalibr, or its file:// or package:// URL; "
+            "empty: assume a field of view",
         )
         self._calibration = load_calibration(calibration) if calibration else None
         self._source = open_source(*self._source_parameters())
@@ -145,7 +149,7 @@ class CameraNode(Node):
         info = self._calibration
         if info is None:
             return info_from_camera(Camera.assumed(width, height, self._fov_deg), header)
-        if (info.width, info.height) != (width, height):
+        if not close((info.width, info.height), (width, height)):
             line = self._throttle(
                 f"the calibration is for {info.width}x{info.height} images, the source gives "
                 f"{width}x{height}: calibrate at this size, or set width and height to the other"

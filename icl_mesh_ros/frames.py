@@ -13,7 +13,7 @@ from sensor_msgs.msg import CameraInfo
 
 from icl_mesh.appearance import looks_of
 from icl_mesh.calibration import CameraSource, camera_from_info
-from icl_mesh.depth_correction import with_measured_distances
+from icl_mesh.depth_correction import Corrected, DepthCorrection
 from icl_mesh.depth_store import DepthStore, nanoseconds
 from icl_mesh.people import People
 from icl_mesh.tracking import Tracker, Tracks
@@ -26,7 +26,8 @@ from icl_mesh_ros.parameters import MeshParameters
 @dataclass(frozen=True)
 class FrameResult:
     """What became of a frame. times_ms: by stage; camera_note: where the intrinsics come from;
-    warnings, errors: what was left out, and who fixes it, one sentence each."""
+    warnings, errors: what was left out, and who fixes it, one sentence each. unmeasured: why the
+    depth image measured nobody, though somebody is seen ("": it did, or none is used)."""
 
     rgb: npt.NDArray[np.uint8]
     tracks: Tracks
@@ -34,6 +35,7 @@ class FrameResult:
     times_ms: dict[str, float]
     warnings: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    unmeasured: str = ""
 
 
 class FrameProcessor:
@@ -54,7 +56,11 @@ class FrameProcessor:
         """
         self._estimator, self._tracker, self._infos = estimator, tracker, infos
         self._image_topic, self._info_topic = image_topic, info_topic
-        self._depths = depths
+        self._depths: DepthCorrection | None = None
+        if depths is not None:
+            remedy = "raise depth_tolerance, or set use_depth to false"
+            self._depths = DepthCorrection(depths, remedy=remedy, scale_option="depth_scale")
+        self._warned: set[str] = set()
         # What the last image's camera was made from, and the camera.
         self._known_camera: tuple[tuple[Any, ...], CameraSource | None] = ((), None)
 
@@ -83,27 +89,27 @@ class FrameProcessor:
         rgb = rgb_from_message(image, self._image_topic)
         times = {"convert": _milliseconds_since(started)}
         height, width = rgb.shape[:2]
-        camera, note, warning = self._camera(
+        source = self._camera(
             self._infos.find(width, height, info_patience_s), width, height, parameters
         )
         people = self._estimator(
             rgb,
-            camera,
+            source.camera,
             vertices=vertices or parameters.use_depth,
             threshold=parameters.detection_threshold or None,
             times=times,
         )
-        depth_warning = error = ""
+        depth = Corrected(people)
         if parameters.use_depth and self._depths is not None:
             started = time.perf_counter()
-            people, depth_warning, error = with_measured_distances(
+            depth = self._depths(
                 people,
-                self._depths,
                 nanoseconds(image.header.stamp),
                 parameters.depth_tolerance,
+                parameters.depth_scale,
                 depth_patience_s,
-                remedy="raise depth_tolerance, or set use_depth to false",
             )
+            people = depth.people
             times["depth"] = _milliseconds_since(started)
         started = time.perf_counter()
         stamp = image.header.stamp
@@ -114,17 +120,30 @@ class FrameProcessor:
         frame_id = image.header.frame_id
         tracks = self._tracker.update(people, stamp_s, looks, frame_id=frame_id)
         times["track"] = _milliseconds_since(started)
-        warnings = tuple(filter(None, (warning, depth_warning)))
-        return FrameResult(rgb, tracks, note, times, warnings, tuple(filter(None, (error,))))
+        return FrameResult(
+            rgb,
+            tracks,
+            source.note,
+            times,
+            warnings=tuple(filter(None, (*self._news(source), depth.warning))),
+            errors=tuple(filter(None, (depth.error,))),
+            unmeasured=depth.unmeasured,
+        )
+
+    def _news(self, source: CameraSource) -> list[str]:
+        """Its warnings, each kind once: their numbers may change with every message."""
+        new = {k: text for k, text in source.warnings.items() if k not in self._warned}
+        self._warned |= new.keys()
+        return list(new.values())
 
     def _camera(
         self, info: CameraInfo | None, width: int, height: int, parameters: MeshParameters
     ) -> CameraSource:
         """That of the image before where nothing has changed."""
-        of = (info, width, height, parameters.assumed_fov_deg, parameters.rectified)
+        said = None if info is None else _content(info)
+        of = (said, width, height, parameters.assumed_fov_deg, parameters.rectified)
         known, source = self._known_camera
-        # The messages by identity: comparing their fields would take longer.
-        if source is None or of[0] is not known[0] or of[1:] != known[1:]:
+        if source is None or of != known:
             source = camera_from_info(
                 info,
                 width,
@@ -135,6 +154,16 @@ class FrameProcessor:
             )
             self._known_camera = of, source
         return source
+
+
+def _content(info: CameraInfo) -> tuple[Any, ...]:
+    """What a camera is made from. Drivers send an equal message with every image."""
+    roi = info.roi
+    return (
+        *(info.width, info.height, info.binning_x, info.binning_y),
+        *(roi.x_offset, roi.y_offset, roi.width, roi.height),
+        *(info.distortion_model, info.d.tobytes(), info.k.tobytes(), info.p.tobytes()),
+    )
 
 
 def _milliseconds_since(start: float) -> float:

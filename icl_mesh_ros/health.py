@@ -21,7 +21,8 @@ class Stream:
 
     gap_s: since the last image. result_age_s: since the stamp of the newest result's image; where
     there is no stamp, since that result; where there is no result, since the first image; None
-    before it. clock_stands: no /clock has come, though use_sim_time is set.
+    before it. clock_stands: no /clock has come, though use_sim_time is set. unmeasured: since when
+    nobody was measured in depth, and why; "": somebody was, or nobody is to be.
     """
 
     topic: str
@@ -30,6 +31,7 @@ class Stream:
     result_age_s: float | None
     clock_stands: bool = False
     oddities: dict[str, str] = field(default_factory=dict)
+    unmeasured: str = ""
 
 
 def problems(stream: Stream, work: Summary, limits: MeshParameters) -> list[Problem]:
@@ -44,6 +46,8 @@ def problems(stream: Stream, work: Summary, limits: MeshParameters) -> list[Prob
                 "get mixed up; remap all but one",
             )
         )
+    if stream.unmeasured:
+        found.append((WARN, stream.unmeasured))
     if stream.clock_stands:
         found.append((WARN, "use_sim_time is set, but nothing arrives on /clock"))
     if level := _above(stream.gap_s, limits.warn_image_gap, limits.error_image_gap):

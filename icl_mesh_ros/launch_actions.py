@@ -39,6 +39,7 @@ MODEL_ARGUMENTS: Arguments = [
     ("image_reliability", "", "best_effort or reliable"),
     ("rectified", "", "true: the image is rectified"),
     ("use_depth", "", "true: measure distances in the topic depth"),
+    ("depth_scale", "", "depth is multiplied by this, where its unit is not as it should be"),
     ("publish_tf", "", "true: a TF frame per person (needs the package tf2_msgs)"),
     ("rep155", "", "true: topics and frames of REP-155, ROS4HRI (needs hri_msgs and tf2_msgs)"),
 ]
@@ -54,6 +55,7 @@ MODEL_PARAMETERS: dict[str, type] = {
     "image_reliability": str,
     "rectified": bool,
     "use_depth": bool,
+    "depth_scale": float,
     "publish_tf": bool,
     "rep155": bool,
 }

@@ -11,6 +11,7 @@ from rclpy.time import Time
 from std_msgs.msg import Header
 
 from icl_mesh.tracking import TrackState
+from icl_mesh_ros.depth_watch import DepthWatch
 from icl_mesh_ros.diagnostics import Statistics
 from icl_mesh_ros.frames import FrameResult
 from icl_mesh_ros.health import Stream, numbers, problems, silence, status
@@ -29,6 +30,7 @@ class Monitor:
         self._node, self._topic = node, image_topic
         self._statistics = Statistics()
         self._watch = StreamWatch(image_topic)
+        self._depth_watch = DepthWatch()
         self._throttle = Throttle(period_s=5.0)
         self._camera_note = ""
         self._newest_stamp: StampMessage | None = None
@@ -62,6 +64,7 @@ class Monitor:
         for text in result.errors:
             if (line := self._throttle(text)) is not None:
                 self._node.get_logger().error(line)
+        self._depth_watch.see(result.unmeasured)
         self._newest_stamp = header.stamp
         self._answered_s = time.monotonic()
         if result.camera_note == self._camera_note:
@@ -118,4 +121,5 @@ class Monitor:
             result_age_s=age_s,
             clock_stands=now.nanoseconds == 0,
             oddities=self._watch.take_oddities(),
+            unmeasured=self._depth_watch.text(),
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rclpy.node import Node
 
+from icl_mesh.depth_correction import SCALES
 from icl_mesh_ros.optional_packages import require
 from icl_mesh_ros.parameter_fields import check, declare
 from icl_mesh_ros.parameter_fields import parameter as _parameter
@@ -26,7 +27,9 @@ class MeshParameters:
         "loaded and tried beside the old ones, which stay where that fails",
     )
     body: str = _parameter(
-        "default", "body model: 'default' or a licensed SMPL file (.pkl, .npz)", at_configure=True
+        "default",
+        "body model: 'default' or a licensed SMPL file (.pkl, .npz, .pth)",
+        at_configure=True,
     )
     device: str = _parameter(
         "auto", "where the network runs: auto, cpu, cuda, cuda:N", at_configure=True
@@ -59,6 +62,12 @@ class MeshParameters:
         0.03,
         "s: a depth image belongs to an image whose stamp differs by no more",
         limits=(0.0, 1.0),
+    )
+    depth_scale: float = _parameter(
+        1.0,
+        "depth is multiplied by this, where its unit is not 16UC1's mm or 32FC1's m: 0.25 for "
+        "units of 0.25 mm, 0.001 for millimetres in 32FC1",
+        limits=SCALES,
     )
     detection_threshold: float = _parameter(
         0.0,

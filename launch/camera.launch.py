@@ -35,7 +35,7 @@ ARGUMENTS: Arguments = [
     ("source", "0", "webcam index, video, photo, folder of photos or stream address"),
     ("rate", "0.0", "Hz; 0: that of the camera or video, 10 Hz for photos"),
     ("loop", "true", "true or false: files start again after their end"),
-    ("calibration", "", "YAML file of camera_calibration; empty: assume a field of view"),
+    ("calibration", "", "calibration file or its URL; empty: assume a field of view"),
     ("frame_id", "camera_optical_frame", "frame of the images"),
     ("parent_frame", "camera_link", "frame with x forward and z up that the camera is put into"),
     ("width", "0", "pixels, asked of a webcam; 0: its own"),

@@ -58,6 +58,13 @@ def add_command(
         help="s: a depth image belongs to an image whose stamp differs by no more (default 0.03)",
     )
     people.add_argument(
+        "--depth-scale",
+        type=float,
+        default=1.0,
+        help="depth is multiplied by this, where its unit is not 16UC1's mm or 32FC1's m (default "
+        "1; 0.25 for units of 0.25 mm)",
+    )
+    people.add_argument(
         "--fov-deg",
         type=float,
         default=60.0,

@@ -23,7 +23,7 @@ from icl_mesh.bag.topics import (
 )
 from icl_mesh.bag.types import BODY_MODEL, HUMAN_ARRAY, body_model, human_array, make_typestore
 from icl_mesh.calibration import camera_from_info
-from icl_mesh.depth_correction import with_measured_distances
+from icl_mesh.depth_correction import SCALES, DepthCorrection
 from icl_mesh.depth_store import nanoseconds
 from icl_mesh.estimator import Estimator
 from icl_mesh.pixels import rgb_from_compressed, rgb_from_image
@@ -46,6 +46,11 @@ def convert(options: argparse.Namespace) -> int:
     if not 0 <= options.depth_tolerance <= 1:
         raise ValueError(
             f"--depth-tolerance must lie between 0 and 1 s, got {options.depth_tolerance:g}"
+        )
+    if not SCALES[0] <= options.depth_scale <= SCALES[1]:
+        raise ValueError(
+            f"--depth-scale must lie between {SCALES[0]:g} and {SCALES[1]:g}, got "
+            f"{options.depth_scale:g}"
         )
     typestore = make_typestore()
     with ExitStack() as opened:
@@ -115,6 +120,12 @@ class _Frames:
     ) -> None:
         self._options, self._estimator = options, estimator
         self._infos, self._depths = infos, depths
+        self._correct: DepthCorrection | None = None
+        if depths is not None:
+            remedy = "raise --depth-tolerance, or leave --depth-topic out"
+            store = depths.store
+            self._correct = DepthCorrection(store, remedy=remedy, scale_option="--depth-scale")
+        self._unmeasured = ""
         self._tracker = Tracker(options.track_timeout, smoothing_s=options.smoothing)
         self._notes: set[str] = set()
         self._seen = Counter[str]()
@@ -131,7 +142,9 @@ class _Frames:
             rectified=self._options.rectified,
             topic=self._infos.topic,
         )
-        self._say(source.note, source.warning)
+        self._say(source.note)
+        for kind, text in source.warnings.items():
+            self._say(text, kind)
         people = self._estimator(
             rgb,
             source.camera,
@@ -139,15 +152,12 @@ class _Frames:
             threshold=self._options.threshold,
         )
         stamp_ns = nanoseconds(message.header.stamp)
-        if self._depths is not None:
-            people, *notes = with_measured_distances(
-                people,
-                self._depths.read_up_to(stamp_ns, time_ns),
-                stamp_ns,
-                self._options.depth_tolerance,
-                remedy="raise --depth-tolerance, or leave --depth-topic out",
-            )
-            self._say(*notes)
+        if self._depths is not None and self._correct is not None:
+            self._depths.read_up_to(stamp_ns, time_ns)
+            scale, tolerance_s = self._options.depth_scale, self._options.depth_tolerance
+            depth = self._correct(people, stamp_ns, tolerance_s, scale)
+            people, self._unmeasured = depth.people, depth.unmeasured or self._unmeasured
+            self._say(depth.warning or depth.error)
         # A camera without a clock stamps 0: then the time of recording counts.
         stamp_s = (stamp_ns or time_ns) * 1e-9
         looks = looks_of(rgb, people)
@@ -160,15 +170,16 @@ class _Frames:
         """One line for the end."""
         broken = f", {failed} images failed" if failed else ""
         measured = "" if self._depths is None else f" ({self._seen['measured']} with depth)"
+        if self._unmeasured and not self._seen["measured"]:
+            measured = f" (nobody was measured in depth, because {self._unmeasured})"
         images, people = self._seen["images"], self._seen["people"]
         return f"{images} images, {people} people in them{measured}{broken}: written to {out}"
 
-    def _say(self, *notes: str) -> None:
-        """Where the camera comes from, and what is wrong with that, once."""
-        for note in notes:
-            if note and note not in self._notes:
-                self._notes.add(note)
-                tqdm.write(note, file=sys.stderr)
+    def _say(self, text: str, kind: str = "") -> None:
+        """Once. kind: texts of one kind count as the same, where they hold numbers that change."""
+        if text and (key := kind or text) not in self._notes:
+            self._notes.add(key)
+            tqdm.write(text, file=sys.stderr)
 
 
 class _Output:

@@ -6,7 +6,7 @@ import bisect
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from icl_mesh.calibration import image_size_of
+from icl_mesh.sensor_layout import SensorLayout, image_size_of
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -74,7 +74,14 @@ class CameraInfos:
     def find(self, width: int, height: int, time_ns: int) -> Any | None:
         """The last one for images of this size up to this time, else the first one after it; one
         of another size where there is no such; None in a bag without."""
-        fitting = self._by_size.get((width, height)) or self._by_size.get((0, 0))
+        fitting = self._by_size.get((width, height)) or next(
+            (
+                infos
+                for infos in self._by_size.values()
+                if SensorLayout.of(infos[0][1], width, height)
+            ),
+            None,
+        )
         return _at(fitting or self._infos, time_ns)
 
 

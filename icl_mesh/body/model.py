@@ -115,7 +115,7 @@ class BodyModel(nn.Module):
 
     @classmethod
     def load(cls, source: str | Path = "default", device: str | torch.device = "cpu") -> BodyModel:
-        """The default body, or a licensed SMPL file (.pkl, .npz, or a folder that holds one).
+        """The default body, or a licensed SMPL file (.pkl, .npz, .pth, or a folder with one).
 
         Raises FileNotFoundError where nothing is there, ValueError where the file is not SMPL's.
         """

@@ -1,7 +1,7 @@
-"""Licensed SMPL model files: official .pkl (read without chumpy, nothing executed), .npz, smplx.
+"""Licensed SMPL model files: official .pkl (read without chumpy), .npz, .pth; and smplx's objects.
 
-The files are not part of this package; see https://smpl.is.tue.mpg.de for their licence. Pickles
-go through ``smpl_pickle``, which runs none of their code.
+The files are not part of this package; see https://smpl.is.tue.mpg.de for their licence. Nothing
+that a file holds is run: ``array_files`` builds arrays only.
 """
 
 from __future__ import annotations
@@ -14,9 +14,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from icl_mesh.body.array_files import read_arrays
+from icl_mesh.body.foreign_files import foreign_content, foreign_model
 from icl_mesh.body.joint_sets import smpl_joint_sets
-from icl_mesh.body.layout import BETA_COUNT, JOINT_COUNT, PARENTS, BodyArrays, Regressor
-from icl_mesh.body.smpl_pickle import read_smpl_pickle
+from icl_mesh.body.layout import (
+    BETA_COUNT,
+    JOINT_COUNT,
+    PARENTS,
+    POSE_FEATURES,
+    BodyArrays,
+    Regressor,
+)
 
 # Looked for in a folder, in this order, there and in its subfolder "smpl" (smplx's layout).
 OFFICIAL_NAMES = (
@@ -32,16 +40,33 @@ OFFICIAL_NAMES = (
     "SMPL_FEMALE.pkl",
     "basicModel_f_lbs_10_207_0_v1.0.0.pkl",
     "basicmodel_f_lbs_10_207_0_v1.1.0.pkl",
+    "SMPL_NEUTRAL.pth",  # ROMP's
+    "SMPL_MALE.pth",
+    "SMPL_FEMALE.pth",
 )
-_REQUIRED = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "f", "kintree_table")
+#: The arrays, with their numbers of dimensions.
+_REQUIRED = {
+    **{"v_template": (2,), "shapedirs": (3,), "posedirs": (2, 3), "J_regressor": (2,)},
+    **{"weights": (2,), "f": (2,), "kintree_table": (1, 2)},
+}
+#: The same in a saved smplx.SMPL.
+_IN_SMPLX = {"lbs_weights": "weights", "faces_tensor": "f", "parents": "kintree_table"}
+#: The largest body model in use, SMPL-X with all its parts, has a quarter of this.
+_MOST_BYTES = 2 << 30
+_LARGEST_BODY_M = 100.0
 
 
 def find_smpl_file(folder: Path) -> Path:
-    """The model file under its official name in a folder (or its subfolder ``smpl``)."""
+    """The model file under its official name in a folder (or its subfolder ``smpl``).
+
+    Upper and lower case do not matter. Raises FileNotFoundError where there is none.
+    """
     for place in (folder, folder / "smpl"):
-        for name in OFFICIAL_NAMES:
-            if (place / name).is_file():
-                return place / name
+        if place.is_dir():
+            files = {path.name.lower(): path for path in sorted(place.iterdir()) if path.is_file()}
+            for name in OFFICIAL_NAMES:
+                if name.lower() in files:
+                    return files[name.lower()]
     raise FileNotFoundError(
         f"{folder}: no SMPL model file under an official name is in this folder; put one of "
         f"{', '.join(OFFICIAL_NAMES[:3])} there, or give the file itself."
@@ -49,43 +74,44 @@ def find_smpl_file(folder: Path) -> Path:
 
 
 def load_smpl_file(path: Path) -> BodyArrays:
-    """Read a licensed SMPL file (.pkl or .npz), or the one in a folder.
+    """Read a licensed SMPL file, or the one in a folder. The content says which kind it is.
 
     Raises FileNotFoundError where nothing is there, ValueError naming what is wrong otherwise.
     """
-    if path.is_dir():
-        path = find_smpl_file(path)
-    if not path.is_file():
-        raise FileNotFoundError(
-            f"{path}: no such body file; give a SMPL .pkl or .npz, or 'default'."
-        )
     try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                stored: Mapping[str, object] = {
-                    name: file[name] for name in file.files if name in _REQUIRED
-                }
-        else:
-            stored = read_smpl_pickle(path, _REQUIRED)
-    except _READ_ERRORS as error:
+        if path.is_dir():
+            path = find_smpl_file(path)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path}: no such body file; give a SMPL .pkl, .npz or .pth, or 'default'."
+            )
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError(
+                f"{path} has {path.stat().st_size} bytes, and no SMPL model file has more than "
+                f"{_MOST_BYTES}; give the model file."
+            )
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"{path} was not read as a SMPL model: {error}.") from error
+    try:
+        stored, held = read_arrays(content, (*_REQUIRED, *_IN_SMPLX))
+    except pickle.UnpicklingError as error:
         raise ValueError(
-            f"{path} was not read as a SMPL model: {error}. Use the file as downloaded from "
-            "SMPL's authors."
+            f"{path} was not read as a SMPL model: {foreign_content(content) or error}. Use the "
+            "file as downloaded from SMPL's authors."
         ) from error
     try:
         return _arrays(path.stem, stored)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        known = foreign_model(stored, held) or foreign_content(content)
+        raise ValueError(f"{path}: {f'{known}; ' if known else ''}{error}") from error
 
 
-# What np.load and the unpickler raise for damaged or foreign files.
-_READ_ERRORS = (
-    *(pickle.UnpicklingError, ValueError, TypeError, KeyError, AttributeError, IndexError),
-    *(EOFError, OSError, ImportError, MemoryError, OverflowError),
-)
-
-
-def _arrays(name: str, stored: Mapping[str, object]) -> BodyArrays:
+def _numbers(stored: Mapping[str, object]) -> dict[str, npt.NDArray[np.float64]]:
+    """The required arrays as float64, their entries checked, not yet their shapes."""
+    stored = {_IN_SMPLX.get(name, name): value for name, value in stored.items()}
     missing = [key for key in _REQUIRED if key not in stored]
     if missing:
         raise ValueError(
@@ -93,37 +119,68 @@ def _arrays(name: str, stored: Mapping[str, object]) -> BodyArrays:
             f"{', '.join(_REQUIRED)}."
         )
     arrays: dict[str, npt.NDArray[np.float64]] = {}
-    for key in _REQUIRED:
+    for key, dimensions in _REQUIRED.items():
         array = np.asarray(stored[key])
         if array.dtype.kind not in "fiu":
             raise ValueError(f"array {key} holds {array.dtype}, not numbers.")
-        arrays[key] = array.astype(np.float64)
-        if not np.isfinite(arrays[key]).all():
-            raise ValueError(f"array {key} has entries that are not finite numbers.")
+        if array.ndim not in dimensions:
+            raise ValueError(
+                f"{key} has shape {array.shape}, but needs {dimensions[-1]} dimensions; use an "
+                "SMPL model file with 24 joints."
+            )
+        # More than float32 holds is not finite either.
+        with np.errstate(over="ignore", invalid="ignore"):
+            arrays[key] = array.astype(np.float64)
+            if not np.isfinite(arrays[key].astype(np.float32)).all():
+                raise ValueError(f"array {key} has entries that are not finite numbers.")
+    return arrays
+
+
+def _faces(corners: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.int32]:
+    """Triangles [F, 3] of ``count`` vertices, whatever type they were stored in."""
+    wrong = corners[(corners < 0) | (corners >= count) | (corners % 1 != 0)]
+    if wrong.size:
+        raise ValueError(
+            f"f refers to vertex {wrong.flat[0]:.12g}, but there are {count} vertices."
+        )
+    return corners.astype(np.int32)
+
+
+def _arrays(name: str, stored: Mapping[str, object]) -> BodyArrays:
+    arrays = _numbers(stored)
     tree = arrays["kintree_table"]
-    parents = tuple(int(parent) for parent in tree[0]) if tree.ndim == 2 else ()
+    # The root's parent is -1, in unsigned numbers 4294967295; a saved smplx.SMPL has parents alone.
+    parents = tuple(int(parent) for parent in (tree if tree.ndim == 1 else tree[:1].ravel()))
     if parents[1:] != PARENTS[1:]:
         raise ValueError(
             f"kintree_table has shape {tree.shape} and is not SMPL's tree of {JOINT_COUNT} joints; "
             "SMPL-H and SMPL-X files do not fit, use a SMPL file."
         )
-    regressor = arrays["J_regressor"]
-    count = len(arrays["v_template"])
-    if regressor.shape != (JOINT_COUNT, count):
+    template, regressor = arrays["v_template"], arrays["J_regressor"]
+    count = len(template)
+    if count == 0 or regressor.shape != (JOINT_COUNT, count):
         raise ValueError(
             f"J_regressor has shape {regressor.shape}, but {count} vertices and {JOINT_COUNT} "
             f"joints need {(JOINT_COUNT, count)}; use a SMPL file."
         )
-    shapes = arrays["shapedirs"]
+    extent = float(np.ptp(template, axis=0).max(initial=0))
+    if extent > _LARGEST_BODY_M:
+        raise ValueError(
+            f"v_template is a body of {extent:.5g} m, and lengths are in metres; divide its "
+            "lengths, or use the file as downloaded."
+        )
+    shapes, poses = arrays["shapedirs"], arrays["posedirs"]
+    if poses.shape == (POSE_FEATURES, template.size):  # as smplx keeps them
+        poses = poses.T.reshape(*template.shape, -1)
     return BodyArrays(
         name=name,
-        template=arrays["v_template"].astype(np.float32),
+        template=template.astype(np.float32),
         # Files of 300 shape components are cut to the ten that the network predicts.
         shape_directions=shapes[..., :BETA_COUNT].astype(np.float32),
-        pose_directions=arrays["posedirs"].astype(np.float32),
+        pose_directions=poses.astype(np.float32),
         joint_regressor=Regressor.from_dense(regressor),
         skinning_weights=arrays["weights"].astype(np.float32),
-        faces=arrays["f"].astype(np.int32),
+        faces=_faces(arrays["f"], count),
         joint_sets=smpl_joint_sets(regressor),
         metadata={"source": "licensed SMPL file, not part of icl_mesh"},
     )
@@ -132,12 +189,10 @@ def _arrays(name: str, stored: Mapping[str, object]) -> BodyArrays:
 def arrays_from_smplx(smplx_object: Any) -> BodyArrays:
     """The arrays of a ``smplx.SMPL`` object. Raises ValueError for other objects."""
     try:
-        template = smplx_object.v_template.detach().cpu().numpy()
         stored = {
-            "v_template": template,
+            "v_template": smplx_object.v_template.detach().cpu().numpy(),
             "shapedirs": smplx_object.shapedirs.detach().cpu().numpy(),
-            # smplx keeps [207, 3V].
-            "posedirs": smplx_object.posedirs.detach().cpu().numpy().T.reshape(*template.shape, -1),
+            "posedirs": smplx_object.posedirs.detach().cpu().numpy(),
             "J_regressor": smplx_object.J_regressor.detach().cpu().numpy(),
             "weights": smplx_object.lbs_weights.detach().cpu().numpy(),
             "f": np.asarray(smplx_object.faces).astype(np.int64),

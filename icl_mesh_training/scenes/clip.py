@@ -10,19 +10,21 @@ import numpy.typing as npt
 
 from icl_mesh.body import BodyModel
 from icl_mesh.camera import Camera
-from icl_mesh.rendering import Lighting, Renderer
+from icl_mesh.rendering import Renderer
 from icl_mesh_training.scenes.drawing import Scene, draw_scene
+from icl_mesh_training.scenes.furnished_room import furnished_room, room_light
 from icl_mesh_training.scenes.gait import CYCLE_M, walking_pose
 from icl_mesh_training.scenes.labels import SceneLabels
 from icl_mesh_training.scenes.layout import turned
-from icl_mesh_training.scenes.objects import ObjectSampler
 from icl_mesh_training.scenes.people import Person, PersonFactory
 from icl_mesh_training.scenes.textures import build_textures
-from icl_mesh_training.scenes.view import View, place_view
+from icl_mesh_training.scenes.view import place_view
 
 #: Start and end (x, z) of each person, m: they walk in opposite directions and pass each other
 #: 0.9 m apart in depth, in the middle of the clip.
 _PATHS = (((-1.3, -3.1), (1.3, -2.8)), ((1.6, -3.7), (-1.6, -4.0)))
+#: Seeds of their clothes, chosen by eye: plain ones, as people wear them.
+_LOOKS = (58, 103)
 
 
 def crossing_clip(
@@ -39,19 +41,18 @@ def crossing_clip(
     """
     if frames < 2:
         raise ValueError(f"a clip needs at least 2 frames, got {frames}")
-    bank = build_textures(seed, size=256)
+    bank, room = furnished_room(build_textures(seed, size=256))
     factory = PersonFactory(body or BodyModel.load("default"), bank)
     camera = Camera.assumed(width, height, 60.0)
     view = place_view(camera, 1.45, 0.11, 0.0)
     rng = np.random.default_rng(seed)
     betas = np.clip(rng.normal(0, 0.8, (2, 10)), -2, 2).astype(np.float32)
-    backdrops = ObjectSampler(bank).room(rng, -_PATHS[1][1][1], view)
     lighting = room_light(view)
     with Renderer(bank.images) as renderer:
         for frame in range(frames):
             people = _walkers(factory, betas, frame / (frames - 1))
-            looks = [np.random.default_rng([seed, 40 + i]) for i in range(2)]
-            scene = Scene(view, people, looks, [], backdrops, lighting)
+            looks = [np.random.default_rng([seed, look]) for look in _LOOKS]
+            scene = Scene(view, people, looks, [], room, lighting)
             image, _, labels = draw_scene(renderer, factory, scene)
             yield image, labels
 
@@ -68,20 +69,3 @@ def _walkers(factory: PersonFactory, betas: npt.NDArray[np.float32], at: float) 
     for person, (x, z) in zip(people, spots, strict=True):
         person.shift([x, 0.0, z])
     return people
-
-
-def room_light(view: View) -> Lighting:
-    """The light of a room with a lamp above and a window, the same for every view."""
-
-    def toward(world: list[float]) -> tuple[float, float, float]:
-        x, y, z = view.rotation @ np.asarray(world)
-        return float(x), float(y), float(z)
-
-    return Lighting(
-        sky=(0.5, 0.5, 0.52),
-        ground=(0.3, 0.28, 0.26),
-        up=toward([0, 1, 0]),
-        directions=(toward([-0.4, 1.0, 0.7]), toward([0.8, 0.3, 0.5])),
-        colors=((0.55, 0.53, 0.5), (0.16, 0.17, 0.2)),
-        shadows=True,
-    )

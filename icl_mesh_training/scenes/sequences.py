@@ -14,8 +14,8 @@ import numpy.typing as npt
 from icl_mesh.body import BodyModel
 from icl_mesh.camera import Camera
 from icl_mesh.rendering import Renderer
-from icl_mesh_training.scenes.clip import room_light
 from icl_mesh_training.scenes.drawing import Scene, draw_scene, soften_edges
+from icl_mesh_training.scenes.furnished_room import room_light
 from icl_mesh_training.scenes.labels import SceneLabels
 from icl_mesh_training.scenes.objects import ObjectSampler
 from icl_mesh_training.scenes.people import PersonFactory

@@ -100,17 +100,67 @@ def test_lenses_that_cannot_be():
         Lens("equidistant", (float("nan"), 0.0, 0.0, 0.0))
 
 
-def test_what_calibrations_say():
-    assert Lens.from_calibration("plumb_bob", [0.0] * 5) is None
-    assert Lens.from_calibration("", []) is None
-    assert Lens.from_calibration("anything", [0.0]) is None
-    fisheye = Lens.from_calibration("fisheye", [0.1, 0, 0, 0])
-    assert fisheye == Lens("equidistant", (0.1, 0.0, 0.0, 0.0))
-    # OpenCV writes 14 numbers where the sensor might be tilted; most are not
-    fourteen = Lens.from_calibration("rational_polynomial", [0.1] * 8 + [0.0] * 6)
-    assert fourteen == Lens("rational_polynomial", (0.1,) * 8 + (0.0,) * 4)
-    with pytest.raises(ValueError, match="got 14"):
-        Lens.from_calibration("rational_polynomial", [0.1] * 14)
+K5, K8 = [-0.31, 0.11, 8e-4, -1e-3, -0.017], [0.2, 0.1, 0.001, 0.002, 0.1, 0.3, 0.05, 0.01]
+FISHEYE = [-0.021, 0.012, -0.0061, 0.0009]
+
+
+@pytest.mark.parametrize(
+    ("model", "numbers", "lens"),
+    [
+        *(
+            (name, K5, ("plumb_bob", K5))
+            for name in ("plumb_bob", "plumb-bob", "Plumb Bob", "PLUMB_BOB", "plumbbob", "", " ")
+            + ("radtan", "RadTan", "radial-tangential", "Brown Conrady", "brown_conrady")
+            + ("pinhole-radtan", "opencv", "rational_polynomial")
+        ),
+        *(
+            (name, FISHEYE, ("equidistant", FISHEYE))
+            for name in ("equidistant", "fisheye", "KANNALA_BRANDT", "kannala_brandt")
+            + ("kannala_brandt4", "Kannala Brandt4", "kb4", "equi", "Fish-Eye")
+        ),
+        *(
+            (name, K8, ("rational_polynomial", K8))
+            for name in ("rational_polynomial", "plumb_bob", "Rational Polynomial", "radtan", "")
+        ),
+        ("radtan", [*K5[:4]], ("plumb_bob", K5[:4])),
+        ("fisheye", [0.1, 0, 0, 0], ("equidistant", [0.1, 0, 0, 0])),
+        ("kannala_brandt", [*FISHEYE, 0.0], ("equidistant", FISHEYE)),
+        ("plumb_bob", [*K5, 0, 0, 0], ("rational_polynomial", [*K5, 0, 0, 0])),
+        ("plumb_bob", [*K8, 1e-3, 0, 0, 2e-3], ("rational_polynomial", [*K8, 1e-3, 0, 0, 2e-3])),
+        # OpenCV writes 14 numbers where the sensor might be tilted; most are not
+        ("rational_polynomial", [*K8, *[0.0] * 6], ("rational_polynomial", [*K8, *[0.0] * 4])),
+        ("plumb_bob", [0.0] * 5, None),
+        ("equidistant", [0.0] * 4, None),  # as image_geometry has it
+        ("inverse_brown_conrady", [0.0] * 5, None),
+        ("none", [], None),
+        ("Pinhole", [0.0], None),
+        ("", [], None),
+    ],
+)
+def test_what_calibrations_say(model, numbers, lens):
+    found = Lens.from_calibration(model, numbers)
+    assert found == (lens and Lens(lens[0], tuple(lens[1])))
+
+
+@pytest.mark.parametrize(
+    ("model", "numbers", "said"),
+    [
+        ("double_sphere", [0.5, -0.2], "must be one of plumb_bob, .*, got 'double_sphere'"),
+        ("double_sphere", [], "got 'double_sphere'"),  # its numbers may be elsewhere
+        ("omni", [0.0] * 4, "got 'omni'"),
+        ("pinhole", K5, "got 'pinhole'"),
+        ("inverse_brown_conrady", K5, "got 'inverse_brown_conrady'"),
+        ("x" * 5000, [], "got 'x{40}'$"),
+        ("two\nlines", [], r"got 'two\\nlines'"),
+        ("plumb_bob", [0.1] * 3, "plumb_bob has 4 or 5 coefficients, got 3"),
+        ("kannala_brandt", [0.1] * 8, "equidistant has 4 coefficients, got 8"),
+        ("rational_polynomial", [0.1] * 14, "8 or 12 coefficients, got 14, of which the last two"),
+        ("plumb_bob", [float("nan")] * 5, "must be finite"),
+    ],
+)
+def test_what_is_no_lens_is_named(model, numbers, said):
+    with pytest.raises(ValueError, match=said):
+        Lens.from_calibration(model, numbers)
 
 
 CAMERA = Camera(600.0, 610.0, 330.0, 250.0, 640, 480, lens=LENSES["wide"][0])

@@ -48,9 +48,16 @@ def depth_message(seconds: float, metres: float = 2.2, size=SIZE, encoding="16UC
 
 @pytest.fixture
 def process(make_tracks):
-    """(depth messages, use_depth) -> the result of a frame with two people 2 and 3 m away."""
+    """(depth messages, use_depth) -> the result of a frame with two people 2 and 3 m away; of
+    so many images, the results."""
 
-    def process(*depths: Image, use_depth: bool = True, info: CameraInfo | None = None):
+    def process(
+        *depths: Image,
+        use_depth: bool = True,
+        info: CameraInfo | None = None,
+        depth_scale: float = 1.0,
+        images: int = 0,
+    ):
         infos, store = CameraInfoStore(), DepthStore("/cam/depth")
         infos.put(info or CameraInfo(width=640, height=480, k=K))
         for depth in depths:
@@ -66,7 +73,9 @@ def process(make_tracks):
 
         frames = FrameProcessor(estimator, Tracker(), infos, "/image", "/info", depths=store)
         image = image_from_rgb(np.zeros((480, 640, 3), np.uint8), Header(stamp=stamp(5).to_msg()))
-        return frames(image, MeshParameters(use_depth=use_depth), vertices=False)
+        settings = MeshParameters(use_depth=use_depth, depth_scale=depth_scale)
+        results = [frames(image, settings, vertices=False) for _ in range(images or 1)]
+        return results if images else results[0]
 
     return process
 
@@ -113,15 +122,43 @@ def test_without_a_usable_depth_image_size_decides_and_it_is_said(process, depth
     texts = getattr(result, kind)
     assert len(texts) == len(result.warnings) + len(result.errors) == 1
     assert re.search(said, texts[0])
+    assert result.unmeasured and result.unmeasured in texts[0]
     assert not result.tracks.people.distance_from_depth.any()
     message = human_array(result.tracks)
     assert [human.distance_source for human in message.humans] == [Human.CAMERA_INFO] * 2
+
+
+def test_depth_in_another_unit_is_seen_at_once_and_scaled_by_the_parameter(process):
+    result = process(depth_message(5.0, metres=4 * 2.2))
+    assert not result.tracks.people.distance_from_depth.any()
+    assert re.search(r"times the distance by body size, beyond the factor 2", result.unmeasured)
+    scaled = process(depth_message(5.0, metres=4 * 2.2), depth_scale=0.25)
+    assert scaled.tracks.people.distance_from_depth.all()
+    assert scaled.unmeasured == ""
+    assert ((people := scaled.tracks.people).position_m[:, 2] > 2.1).all()
+    assert (people.position_m[:, 2] < 2.5).all()
 
 
 def test_depth_images_are_left_alone_unless_asked_for(process):
     result = process(depth_message(5.0), use_depth=False)
     assert not result.tracks.people.distance_from_depth.any()
     assert (result.warnings, result.errors) == ((), ())
+
+
+def test_what_is_odd_about_a_camera_is_said_once(process):
+    k = [500.0, 0.0, 700.0, 0.0, 510.0, 239.5, 0.0, 0.0, 1.0]
+    first, *others = process(use_depth=False, info=CameraInfo(width=640, height=480, k=k), images=3)
+    assert len(first.warnings) == 1
+    assert "the principal point (cx 700, cy 239.5) lies outside" in first.warnings[0]
+    assert [result.warnings for result in others] == [(), ()]
+
+
+def test_a_calibration_that_cannot_be_true_marks_people(process):
+    k = [772.0, 0.0, 320.0, 0.0, 1.0, 240.0, 0.0, 0.0, 1.0]
+    result = process(use_depth=False, info=CameraInfo(width=640, height=480, k=k))
+    assert "cannot be true (fx 772 and fy 1 differ" in result.camera_note
+    message = human_array(result.tracks)
+    assert [human.distance_source for human in message.humans] == [Human.ASSUMED_FOCAL] * 2
 
 
 def test_a_lens_that_is_not_known_is_warned_of(process):

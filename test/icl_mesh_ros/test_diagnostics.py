@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from icl_mesh_ros.depth_watch import DepthWatch
 from icl_mesh_ros.diagnostics import Statistics
 from icl_mesh_ros.health import ERROR, OK, WARN, Stream, numbers, problems, status
 from icl_mesh_ros.parameters import MeshParameters
@@ -103,6 +104,7 @@ LIMITS = MeshParameters(
         ({"result_age_s": None, "clock_stands": True}, 5, 0, WARN, "nothing arrives on /clock"),
         ({"publishers": ["/left", "/right"]}, 5, 0, WARN, "2 publishers on '/image' (/left, /ri"),
         ({"oddities": {"zero": "no stamp"}}, 5, 0, WARN, "no stamp"),
+        ({"unmeasured": "nobody measured in depth"}, 5, 0, WARN, "nobody measured in depth"),
         ({}, 3, 0, WARN, "3.00 results/s, fewer than 4"),
         ({}, 1, 0, ERROR, "1.00 results/s, fewer than 2"),
         ({}, 5, 2, WARN, "2 images failed: image on '/image' has no pixels"),
@@ -133,3 +135,19 @@ def test_thresholds_must_be_in_order(what):
         MeshParameters(**{f"warn_{what}": 7.0, f"error_{what}": 6.0})
     with pytest.raises(ValueError, match=r"warn_output_rate .1 Hz. must not be less"):
         MeshParameters(warn_output_rate=1.0, error_output_rate=2.0)
+
+
+def test_since_when_nobody_is_measured_in_depth():
+    clock = Clock()
+    watch = DepthWatch(clock)
+    for seconds, unmeasured, said in (
+        (0.0, "holes", ""),
+        (1.5, "holes", ""),
+        (3.0, "another unit", "nobody measured in depth for 4 s, because another unit"),
+        (0.1, "", ""),  # somebody was measured, or nobody is seen
+        (3.0, "holes", ""),
+        (3.0, "holes", "nobody measured in depth for 3 s, because holes"),
+    ):
+        clock.now += seconds
+        watch.see(unmeasured)
+        assert watch.text() == said

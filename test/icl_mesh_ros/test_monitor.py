@@ -4,14 +4,40 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 from builtin_interfaces.msg import Time
 from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from std_msgs.msg import Header
 
+from icl_mesh_ros.depth_watch import DepthWatch
+from icl_mesh_ros.frames import FrameResult
 from icl_mesh_ros.monitor import Monitor
 from icl_mesh_ros.parameters import MeshParameters
 from icl_mesh_ros.stream_watch import StreamWatch
 from icl_mesh_ros.throttle import Throttle
+
+
+def test_diagnostics_say_that_nobody_is_measured_in_depth() -> None:
+    now = [0.0]
+    node = SimpleNamespace(
+        get_logger=lambda: SimpleNamespace(info=print, warning=print),
+        get_clock=lambda: Clock(clock_type=ClockType.ROS_TIME),
+        get_publishers_info_by_topic=lambda _: [],
+        get_fully_qualified_name=lambda: "/mesh_node",
+    )
+    monitor = Monitor(node, "/image")
+    monitor._depth_watch = DepthWatch(lambda: now[0])
+    people = SimpleNamespace(camera=SimpleNamespace(focal_assumed=False))
+    tracks = SimpleNamespace(state=np.zeros(1, np.uint8), people=people)
+    header = Header(frame_id="camera", stamp=Time(sec=5))
+    for unmeasured in ("holes", "holes", "another unit"):
+        now[0] += 3.0
+        monitor.frame_done(header, FrameResult(None, tracks, "", {}, unmeasured=unmeasured))
+    said = monitor.status(MeshParameters(), {}).message
+    assert "nobody measured in depth for 6 s, because another unit" in said
+    monitor.frame_done(header, FrameResult(None, tracks, "", {}))
+    assert "depth" not in monitor.status(MeshParameters(), {}).message
 
 
 def test_a_stall_soon_after_the_silence_of_the_start_is_said() -> None:

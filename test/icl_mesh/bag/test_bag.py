@@ -68,6 +68,16 @@ def test_without_calibration_distances_are_marked(write_bag, read, weights, tmp_
     assert {len(human.vertices) for human in humans} == {3 * vertex_count}
 
 
+def test_a_calibration_that_cannot_be_true_is_said_once(write_bag, read, weights, tmp_path, capsys):
+    """P, which counts with --rectified, is the identity in these bags."""
+    bag, out = write_bag(), tmp_path / "out"
+    assert main(["bag", str(bag), str(out), "--weights", str(weights), "--rectified"]) == 0
+    said = capsys.readouterr().err
+    assert said.count("P of the CameraInfo on '/camera/camera_info' cannot be true") == 1
+    humans = [human for _, message in read(out)["/humans"] for human in message.humans]
+    assert {human.distance_source for human in humans} == {ASSUMED_FOCAL}
+
+
 def test_a_broken_image_costs_only_itself(write_bag, raw, weights, tmp_path, capsys):
     bag = write_bag(encodings=("rgb8", "smoke", "rgb8", "cut off"))
     out = tmp_path / "deep" / "out"

@@ -62,6 +62,23 @@ def test_distances_from_the_depth_image_of_the_stamp(write_bag, read, tmp_path, 
     assert middle == pytest.approx(late.joints[2], abs=0.1)
 
 
+def test_depth_in_another_unit(write_bag, read, tmp_path, capsys):
+    """Units of 0.25 mm: nobody is measured, and the last line says why; until the scale is set."""
+    bag = write_bag(depths=((0.0, 4 * 1.9, SIZE),) * 4)
+    command = ["bag", str(bag), str(tmp_path / "out"), "--depth-topic", "/camera/depth"]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "4 people in them (nobody was measured in depth, because depth is 4" in said
+    assert "is its unit right (--depth-scale)?" in said
+    humans = [message.humans[0] for _, message in read(tmp_path / "out")["/humans"]]
+    assert {human.distance_source for human in humans} == {CAMERA_INFO}
+    command[2] = str(tmp_path / "scaled")
+    assert main([*command, "--depth-scale", "0.25"]) == 0
+    humans = [message.humans[0] for _, message in read(tmp_path / "scaled")["/humans"]]
+    assert {human.distance_source for human in humans} == {DEPTH}
+    assert 1.9 < humans[0].joints[2] < 2.1
+
+
 def test_without_the_option_depth_images_are_left_alone(write_bag, read, tmp_path):
     bag, out = write_bag(depths=((0.0, 1.6, SIZE),) * 4), tmp_path / "out"
     assert main(["bag", str(bag), str(out)]) == 0
@@ -78,6 +95,8 @@ def test_without_the_option_depth_images_are_left_alone(write_bag, read, tmp_pat
         ),
         (["--depth-tolerance", "-1"], "--depth-tolerance must lie between 0 and 1 s, got -1"),
         (["--depth-tolerance", "nan"], "--depth-tolerance must lie between 0 and 1 s, got nan"),
+        (["--depth-scale", "0"], "--depth-scale must lie between 0.0001 and 10000, got 0"),
+        (["--depth-scale", "nan"], "--depth-scale must lie between 0.0001 and 10000, got nan"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(write_bag, tmp_path, capsys, options, said):
