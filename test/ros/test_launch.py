@@ -282,6 +282,42 @@ def test_without_rviz_the_rest_goes_on(launch, peer, monkeypatch, random_weights
     assert log.read_text().count("not installed, going on without RViz: apt install") == 1
 
 
+@pytest.fixture
+def rviz(tmp_path, monkeypatch):
+    """Stand-ins for RViz, with the lines of shell that are given, and for the static transform."""
+
+    def rviz(lines: str) -> None:
+        scripts = {"rviz2": ("rviz2", lines)}
+        scripts["tf2_ros"] = "static_transform_publisher", "exec sleep 600"
+        for package, (name, text) in scripts.items():
+            index = tmp_path / "share" / "ament_index" / "resource_index" / "packages" / package
+            script = tmp_path / "lib" / package / name
+            for path in (index, script):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            index.touch()
+            script.write_text(f"#!/bin/sh\n{text}\n")
+            script.chmod(0o755)
+        monkeypatch.setenv("AMENT_PREFIX_PATH", f"{tmp_path}:{os.environ['AMENT_PREFIX_PATH']}")
+
+    return rviz
+
+
+def test_rviz_and_a_file_may_end_by_themselves(launch, peer, random_weights, photo, log, rviz):
+    rviz("exit 0")
+    launched = launch(f"source:={photo}", "loop:=false", f"weights:={random_weights}")
+    peer.until(lambda: log.read_text().count("process has finished cleanly") == 2, "both end")
+    assert peer.state() == "active"
+    assert launched.poll() is None
+
+
+def test_rviz_that_finds_no_display_ends_everything(launch, random_weights, photo, log, rviz):
+    rviz("echo 'could not connect to display' >&2; exit 1")
+    launched = launch(f"source:={photo}", f"weights:={random_weights}")
+    last = the_end(launched, log)
+    assert last.startswith("rviz2-")
+    assert last.endswith("exit status 1, and everything with it: could not connect to display")
+
+
 @pytest.mark.parametrize("file", ["camera", "multi_camera"])
 def test_a_driver_s_need_is_said(launch, monkeypatch, log, peer, file):
     for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
