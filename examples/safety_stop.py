@@ -38,16 +38,15 @@ import time
 from dataclasses import Field, dataclass, field, fields
 
 import numpy as np
-import rclpy
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.executors import ExternalShutdownException
-from rclpy.node import Node
 from rclpy.time import Time
 from std_msgs.msg import Float32
 
 from icl_mesh_ros.msg import Human, HumanArray
+from icl_mesh_ros.rclpy_inside import EndableNode
+from icl_mesh_ros.run import run_nodes
 
 CHECK_PERIOD_S = 0.1
 
@@ -110,7 +109,7 @@ class Rule:
         return min(self.max_speed, math.sqrt(half * half - rest) - half)
 
 
-class SafetyStop(Node):
+class SafetyStop(EndableNode):
     """Publishes speed_limit for the people in humans."""
 
     def __init__(self) -> None:
@@ -133,12 +132,20 @@ class SafetyStop(Node):
 
     def _on_humans(self, message: HumanArray) -> None:
         self._heard_s = time.monotonic()
+        try:
+            self._publish(self._allowed(message))
+        except ValueError as error:  # joints or a stamp that cannot be
+            self._publish(0.0)
+            self.get_logger().error(
+                f"people that cannot be read, so the limit is 0: {error}", throttle_duration_sec=5.0
+            )
+
+    def _allowed(self, message: HumanArray) -> float:
         age_s = (self.get_clock().now() - Time.from_msg(message.header.stamp)).nanoseconds / 1e9
         # Of old people nothing is known, and where clocks differ nobody knows how old they are.
         if abs(age_s) > self._rule.timeout:
-            self._publish(0.0)
-        else:
-            self._publish(self._rule.limit(message.humans, age_s))
+            return 0.0
+        return self._rule.limit(message.humans, age_s)
 
     def _check(self) -> None:
         if time.monotonic() - self._heard_s > self._rule.timeout:
@@ -148,17 +155,9 @@ class SafetyStop(Node):
         self._limit.publish(Float32(data=speed))
 
 
-def main() -> None:
-    rclpy.init()
-    node = SafetyStop()
-    try:
-        rclpy.spin(node)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+def main() -> int:
+    return run_nodes([SafetyStop])  # what a callback raises does not end it
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

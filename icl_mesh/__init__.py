@@ -9,6 +9,7 @@ Names are imported when they are first used: torch takes seconds, and rendering 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from icl_mesh.weights import load_weights, save_weights
 
 __version__ = "0.1.0"
+
+# OpenCV reads it when it is loaded. Its own limit, four times as much, lets a crafted picture of a
+# few kilobytes take 3 GB; no camera has more than 2^28 pixels.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28))
 
 _MODULES = {
     "BodyModel": "body",

@@ -19,7 +19,7 @@ from icl_mesh.engine.onnx_model import onnx_of, people_path
 from icl_mesh.engine.spec import PRECISIONS, candidates
 from icl_mesh.estimator import Estimator
 from icl_mesh.files import write_atomically
-from icl_mesh.image_files import find_images, read_image
+from icl_mesh.image_files import find_images, read_images
 from icl_mesh.weights import default_weights_path
 
 #: In f32 engines only add up in another order: more than this is a fault, mm.
@@ -76,7 +76,7 @@ def export(
             good &= precision != "f32" or is_equal(accuracy)
     if report is not None:
         facts = {"weights": reference.weights_version, "images": len(pictures), "engines": rows}
-        report.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        write_atomically(report, (json.dumps(facts, indent=1) + "\n").encode())
     return 0 if good else 1
 
 
@@ -106,8 +106,7 @@ def _pictures(images: Path | None, reference: Estimator) -> Iterator[npt.NDArray
         except RenderingUnavailableError as error:
             raise ValueError(f"{error}; or give --images, a folder of photos") from None
     else:
-        for path in find_images(images):
-            yield read_image(path)
+        yield from read_images(find_images(images))
 
 
 def _statistics(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:

@@ -1,14 +1,48 @@
-"""Image files: finding and reading them."""
+"""Image files: finding and reading them. What is wrong with one picture is a ValueError with its
+path, whatever OpenCV or the operating system made of it."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable, Iterator
+from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+#: Formats that are not read, and the command that converts a file IN to a file OUT. Cameras' raw
+#: files are TIFF files in form: OpenCV would take their thumbnail for the picture.
+UNREAD = {
+    **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".raf", ".dng"), "darktable-cli IN OUT.jpg"),
+    ".jxl": "djxl IN OUT.png",
+}
+#: Read by OpenCV, or by Pillow where this OpenCV was built without them.
+_PERHAPS = {
+    **dict.fromkeys((".heic", ".heif", ".hif"), "heif-convert IN OUT.jpg"),
+    ".avif": "avifdec IN OUT.png",
+    ".jp2": "opj_decompress -i IN -o OUT.png",
+    ".gif": "magick IN[0] OUT.png",
+}
+_READ = (
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".png",
+    ".pbm",
+    ".pgm",
+    ".ppm",
+    ".bmp",
+    ".webp",
+    ".tif",
+    ".tiff",
+)
+#: Suffixes of pictures. One that is not read is found too, so that nobody misses it silently.
+IMAGE_SUFFIXES = (*_READ, *_PERHAPS, *UNREAD)
+#: An image file of more bytes is none.
+_MOST_BYTES = 2**30
 
 
 def find_images(path: Path) -> list[Path]:
@@ -16,9 +50,9 @@ def find_images(path: Path) -> list[Path]:
 
     Raises FileNotFoundError where there is nothing, ValueError for a folder without images.
     """
-    if path.is_file():
-        return [path]
     if not path.is_dir():
+        if path.exists() or path.is_symlink():
+            return [path]
         raise FileNotFoundError(f"{path}: no such image or folder")
     paths = sorted(item for item in path.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
@@ -26,16 +60,114 @@ def find_images(path: Path) -> list[Path]:
     return paths
 
 
-def read_image(path: Path) -> npt.NDArray[np.uint8]:
-    """An image file -> RGB uint8 [H, W, 3], turned as its EXIF orientation says.
+def read_images(paths: Iterable[Path]) -> Iterator[npt.NDArray[np.uint8]]:
+    """RGB uint8 [H, W, 3] of each file that can be read; of the others one line on stderr."""
+    for path in paths:
+        try:
+            yield read_image(path)
+        except ValueError as error:
+            print(f"left out: {error}", file=sys.stderr)
 
-    Raises ValueError, with the path, for a file that is no image.
+
+def read_image(path: Path) -> npt.NDArray[np.uint8]:
+    """An image file -> RGB uint8 [H, W, 3], turned as its EXIF orientation says; of an animation
+    the first picture.
+
+    Raises ValueError, with the path, for a file that cannot be opened or is no image.
     """
-    data = np.fromfile(path, dtype=np.uint8)  # imread takes no paths beyond ASCII on some systems
-    # Not IMREAD_COLOR_RGB: the OpenCV of older systems, from 4.8 on, does not have it.
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if image is None:
+    suffix = path.suffix.lower()
+    if suffix in UNREAD:
+        raise ValueError(f"{path}: {_not_read(path, suffix, UNREAD[suffix])}")
+    data = _bytes_of(path)
+    try:
+        bgr = decode_image(data, cv2.IMREAD_COLOR)
+        return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    except (ValueError, cv2.error) as error:
+        image = _read_by_pillow(data)
+        if image is not None:
+            return image
+        suffix = ".heic" if _is_heif(data) else suffix  # telephones' files, under any name
+        if suffix in _PERHAPS:
+            raise ValueError(f"{path}: {_not_read(path, suffix, _PERHAPS[suffix])}") from error
         raise ValueError(
-            f"{path}: not an image that OpenCV can read, or broken: replace or remove it"
-        )
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+            f"{path}: not an image that OpenCV can read, or broken ({error}): replace or remove it"
+        ) from error
+
+
+def decode_image(data: npt.NDArray[np.uint8], flags: int) -> npt.NDArray[np.uint8]:
+    """The bytes of a JPEG, PNG, ... -> [H, W, 3], BGR. flags: OpenCV's ImreadModes.
+
+    Raises ValueError, with the reason, for all that OpenCV makes of bytes that are no image.
+    """
+    if not data.size:
+        raise ValueError("it is empty")
+    try:
+        # Not IMREAD_COLOR_RGB: the OpenCV of older systems, from 4.8 on, does not have it.
+        image = cv2.imdecode(data, flags)
+    except (cv2.error, MemoryError) as error:
+        if "MAX_IMAGE" in str(error):
+            raise ValueError("its header promises more pixels than any camera has") from error
+        reason = str(error).strip().splitlines()[-1] if str(error) else "out of memory"
+        raise ValueError(reason) from error
+    if image is None:
+        raise ValueError("no known format")
+    return np.asarray(image, dtype=np.uint8)
+
+
+def _bytes_of(path: Path) -> npt.NDArray[np.uint8]:
+    try:
+        if not path.is_file():
+            if path.is_symlink() and not path.exists():
+                what = f"a link to '{path.readlink()}', which is not there"
+            else:  # reading a pipe would wait for ever
+                what = "a folder" if path.is_dir() else "not a file" if path.exists() else "gone"
+            raise ValueError(f"{path}: it is {what}: replace or remove it")
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError(f"{path}: has more than {_MOST_BYTES} bytes: replace or remove it")
+        return np.fromfile(path, dtype=np.uint8)  # imread takes no paths beyond ASCII everywhere
+    except OSError as error:
+        raise ValueError(
+            f"{path}: cannot be read ({error.strerror}): check its rights and its disk"
+        ) from error
+
+
+def _not_read(path: Path, suffix: str, command: str) -> str:
+    stem = path.stem
+    command = command.replace("IN", f"'{path.name}'").replace("OUT", f"'{stem}'")
+    hint = ""
+    if suffix in (".heic", ".heif", ".hif"):
+        hint = "pip install pi-heif, or "
+    elif suffix in (".avif", ".gif", ".jp2"):
+        hint = "pip install -U pillow, or "
+    return (
+        f"{suffix[1:].upper()} is not read here, or the file is broken: {hint}convert it to JPEG "
+        f"or PNG: {command}"
+    )
+
+
+def _is_heif(data: npt.NDArray[np.uint8]) -> bool:
+    brand = bytes(data[4:12])
+    return brand[:4] == b"ftyp" and brand[4:] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
+
+
+def _read_by_pillow(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
+    """RGB, of what OpenCV may have been built without; None where Pillow cannot either."""
+    try:
+        from PIL import Image, ImageOps
+    except ImportError:
+        return None
+    try:
+        from pi_heif import register_heif_opener
+
+        register_heif_opener()
+    except ImportError:
+        pass
+    Image.init()
+    formats: list[str] = [
+        name for name in ("AVIF", "GIF", "HEIF", "JPEG2000") if name in Image.OPEN
+    ]
+    try:
+        with Image.open(BytesIO(data.tobytes()), formats=formats) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"), dtype=np.uint8)
+    except Exception:  # broken files make Pillow and its plugins raise all sorts
+        return None

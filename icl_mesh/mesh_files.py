@@ -8,6 +8,7 @@ import numpy as np
 import trimesh
 
 from icl_mesh.colors import person_color
+from icl_mesh.files import write_atomically
 from icl_mesh.people import People
 
 #: glTF is y up and looks along -z; the camera optical frame is y down and looks along +z: half a
@@ -26,7 +27,7 @@ def write_glb(path: str | Path, people: People) -> None:
     for name, mesh in zip(person_names(people), _meshes(people), strict=True):
         mesh.apply_transform(GLTF_FROM_CAMERA)
         scene.add_geometry(mesh, node_name=name, geom_name=name)
-    Path(path).write_bytes(scene.export(file_type="glb"))
+    write_atomically(Path(path), scene.export(file_type="glb"), durable=False)
 
 
 def write_ply(path: str | Path, people: People) -> None:
@@ -36,7 +37,7 @@ def write_ply(path: str | Path, people: People) -> None:
     """
     _refuse_nobody(path, people)
     mesh = trimesh.util.concatenate(list(_meshes(people)))
-    Path(path).write_bytes(trimesh.exchange.ply.export_ply(mesh))
+    write_atomically(Path(path), trimesh.exchange.ply.export_ply(mesh), durable=False)
 
 
 def person_names(people: People) -> list[str]:

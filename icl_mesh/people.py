@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import torch
 
 from icl_mesh.body import BodyModel
 from icl_mesh.camera import Camera
+from icl_mesh.files import write_atomically
 from icl_mesh.rotation import quaternions, rotvecs
 
 FloatArray = npt.NDArray[np.float32]
@@ -198,8 +200,9 @@ class People:
         arrays = {name: getattr(self, name) for name in _FIELDS}
         header = json.dumps(self._header())
         present = {name: value for name, value in arrays.items() if value is not None}
-        with Path(path).open("wb") as file:  # a file object: numpy adds no suffix of its own
-            np.savez_compressed(file, header=np.array(header), **present)
+        file = io.BytesIO()
+        np.savez_compressed(file, header=np.array(header), **present)
+        write_atomically(Path(path), file.getvalue(), durable=False)
 
     @classmethod
     def load_npz(cls, path: str | Path, body: BodyModel | None = None) -> People:
@@ -236,7 +239,7 @@ class People:
                 {**row, "position_m": self.position_m[i].tolist(), "pose": pose[i].tolist()}
             )
         text = json.dumps({**self._header(), "people": rows}, allow_nan=False)
-        Path(path).write_text(text, encoding="utf-8")
+        write_atomically(Path(path), text.encode(), durable=False)
 
     def save_glb(self, path: str | Path) -> None:
         """The meshes as binary glTF, one named node per person; see icl_mesh.mesh_files."""

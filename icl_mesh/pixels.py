@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from icl_mesh.image_files import decode_image
+
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -134,13 +136,13 @@ def rgb_from_compressed(message: CompressedMessage, topic: str) -> Bytes:
     # IMREAD_COLOR: 8 bits and three channels, whatever was compressed. Not turned as EXIF may say:
     # the CameraInfo is of the image as the camera took it.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.imdecode(data, flags) if data.size else None
-    if image is None:
+    try:
+        return decode_image(data, flags)[..., ::-1]
+    except ValueError as error:
         raise ValueError(
             f"compressed image on '{topic}' (format '{message.format}', {data.size} bytes) cannot "
-            "be decoded: the camera driver should publish whole JPEG or PNG images"
-        )
-    return np.asarray(image, dtype=np.uint8)[..., ::-1]
+            f"be decoded ({error}): the camera driver should publish whole JPEG or PNG images"
+        ) from error
 
 
 def check_size(message: ImageMessage, topic: str, rows: int, kind: str = "image") -> None:

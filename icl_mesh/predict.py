@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -15,14 +16,19 @@ from tqdm import tqdm
 
 from icl_mesh.camera import Camera
 from icl_mesh.estimator import Estimator
+from icl_mesh.files import write_atomically
 from icl_mesh.image_files import find_images, read_image
 from icl_mesh.people import People
+
+_OVERLAY = "_overlay.png"
 
 
 def predict_files(options: argparse.Namespace) -> int:
     """Run over the image files that the command line names; 1 if any of them failed, else 0."""
     paths = find_images(options.input)
     names = output_names(paths)
+    if not options.no_overlay:
+        _refuse_overwriting(options.out, paths, names)
     make_camera = camera_maker(options)
     draw_overlay = None if options.no_overlay else _overlay_function()
     estimator = Estimator.load(options.weights, options.body, options.device, options.engine)
@@ -36,10 +42,10 @@ def predict_files(options: argparse.Namespace) -> int:
             camera = make_camera(image.shape[1], image.shape[0])
             people = estimator(image, camera, vertices=True, threshold=options.threshold)
             _write(options, options.out / name, image, people, draw_overlay)
-        except (ValueError, RuntimeError, OSError, cv2.error) as error:
+        except (ValueError, RuntimeError, OSError, MemoryError, cv2.error) as error:
             # One broken file among thousands must not cost the others.
             failed += 1
-            text = str(error)
+            text = str(error) or "out of memory"
             tqdm.write(text if str(path) in text else f"{path}: {text}", file=sys.stderr)
         else:
             tqdm.write(summary(path, people))
@@ -49,12 +55,31 @@ def predict_files(options: argparse.Namespace) -> int:
 
 
 def output_names(paths: list[Path]) -> list[str]:
-    """Names of the outputs without suffix: the files' stems, or "stem_suffix" where two files
-    share a stem."""
-    count = Counter(path.stem for path in paths)
-    return [
-        path.stem if count[path.stem] == 1 else f"{path.stem}_{path.suffix[1:]}" for path in paths
-    ]
+    """Names of the outputs without suffix, each another one: the files' stems, or "stem_suffix"
+    where two files share a stem, or more where that is taken too."""
+    # Not all file systems tell X from x.
+    count = Counter(path.stem.casefold() for path in paths)
+    taken = {stem for stem, times in count.items() if times == 1}
+    names = []
+    for path in paths:
+        name = path.stem
+        if count[name.casefold()] > 1:
+            longer = (f"{path.name}_{number}" for number in itertools.count(2))
+            candidates = itertools.chain([f"{name}_{path.suffix[1:]}", path.name], longer)
+            name = next(one for one in candidates if one.casefold() not in taken)
+            taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def _refuse_overwriting(out: Path, paths: list[Path], names: list[str]) -> None:
+    """Raise ValueError where an overlay would take the place of an input."""
+    inputs = {path.resolve() for path in paths}
+    for name in names:
+        if (overlay := out / f"{name}{_OVERLAY}").resolve() in inputs:
+            raise ValueError(
+                f"{overlay} is among the images and would be overwritten: choose another --out"
+            )
 
 
 def camera_maker(options: argparse.Namespace) -> Callable[[int, int], Camera]:
@@ -135,7 +160,8 @@ def _write(
 
     if draw_overlay is not None:
         overlay = cv2.cvtColor(draw_overlay(image, people), cv2.COLOR_RGB2BGR)
-        named("_overlay.png").write_bytes(cv2.imencode(".png", overlay)[1].tobytes())
+        png = cv2.imencode(".png", overlay)[1].tobytes()
+        write_atomically(named(_OVERLAY), png, durable=False)
     if not options.no_npz:
         people.save_npz(named(".npz"))
     if options.json:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
-from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.task import Future
 from rclpy.time import Time
@@ -17,98 +18,72 @@ from std_msgs.msg import Header
 from icl_mesh.camera import Camera
 from icl_mesh.sensor_layout import close
 from icl_mesh_ros.camera_info import info_from_camera, load_calibration
+from icl_mesh_ros.camera_parameters import CameraParameters
 from icl_mesh_ros.conversions import image_from_rgb
+from icl_mesh_ros.health import ERROR, WARN, Problem, status
+from icl_mesh_ros.live_source import shown_address
 from icl_mesh_ros.msg import HumanArray
+from icl_mesh_ros.rclpy_inside import EndableNode
 from icl_mesh_ros.run import run_nodes
-from icl_mesh_ros.sources import open_source
+from icl_mesh_ros.sources import RgbImage, open_source
 from icl_mesh_ros.throttle import Throttle
+from icl_mesh_ros.timeline import Timeline
 
 #: Reliable publishers serve best-effort (sensor data) and reliable subscribers alike.
 CAMERA_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 DEFAULT_RATE = 10.0
 #: lockstep: an image not answered for so long is given up.
 ANSWER_TIMEOUT_S = 10.0
+DIAGNOSTICS_PERIOD_S = 1.0
+#: A live source without a frame for so long is worth a WARN: OpenCV itself waits longer.
+QUIET_S = 3.0
+#: One for the frames, whose source may take long to answer, one for what is said about it.
+THREADS = 2
 
 
-class CameraNode(Node):
-    """Publishes image (rgb8) and camera_info with equal headers.
+class CameraNode(EndableNode):
+    """Publishes image (rgb8) and camera_info with equal headers, and /diagnostics.
 
+    Spin it with THREADS threads. finished: done at the end of a file, with the exit status: 1
+    where some of its frames could not be read.
     Raises ValueError or FileNotFoundError for a source or a calibration that cannot be used.
     """
 
     def __init__(self) -> None:
         super().__init__("camera_node")
         self.finished = Future()
-        self._loop = self._declare("loop", False, "start again after the last frame of a file")
-        self._frame_id = self._declare("frame_id", "camera_optical_frame", "frame of the image")
-        self._fov_deg = self._declare(
-            "assumed_fov_deg",
-            60.0,
-            "degrees across the longer side, for the CameraInfo where no calibration is given",
-            (1.0, 179.0),
-        )
-        self._wait_for = self._declare(
-            "wait_for_subscribers", 0, "hold back the first frame until so many subscribe", (0, 100)
-        )
-        self._lockstep = self._declare(
-            "lockstep",
-            False,
-            "files: publish the next image when humans of the last have arrived, or after 10 s; "
-            "the stamps follow the file's own time line, whatever the machine's speed",
-        )
-        rate = self._declare(
-            "rate", 0.0, "Hz; 0: that of the camera or video, 10 Hz for photos", (0.0, 1000.0)
-        )
-        calibration = self._declare(
-            "calibration",
-            "",
-            "YAML file of camera_calibration, OpenCV or kalibr, or its file:// or package:// URL; "
-            "empty: assume a field of view",
-        )
+        self._settings = settings = CameraParameters.declared_on(self)
+        calibration = settings.calibration
         self._calibration = load_calibration(calibration) if calibration else None
-        self._source = open_source(*self._source_parameters())
+        self._source = open_source(settings.source, settings.size)
         self._throttle = Throttle()
-        self._published = 0
-        self._started = self.get_clock().now()
+        self._published = self._unreadable = 0
+        self._last_s = time.monotonic()
+        self._trouble = ""
         self._asked: tuple[Header, float] | None = None  # lockstep: the image not yet answered
         self._image = self.create_publisher(Image, "image", CAMERA_QOS)
         self._info = self.create_publisher(CameraInfo, "camera_info", CAMERA_QOS)
-        if self._lockstep and self._source.is_file:
+        self._lockstep = settings.lockstep and self._source.is_file
+        if self._lockstep:
             self.create_subscription(HumanArray, "humans", self._on_humans, 10)
-        rate = rate or self._source.native_rate or DEFAULT_RATE
-        self._period = Duration(nanoseconds=round(1e9 / rate))
-        self.create_timer(1 / rate, self._tick)
+        rate = settings.rate or self._source.native_rate or DEFAULT_RATE
+        self._timeline = Timeline(round(1e9 / rate))
+        self._waiting: tuple[RgbImage, int] | None = None  # a frame that is not due yet
+        self._timer = self.create_timer(1 / rate, self._tick)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
+        self.create_timer(
+            DIAGNOSTICS_PERIOD_S,
+            self._publish_diagnostics,
+            callback_group=MutuallyExclusiveCallbackGroup(),
+            clock=Clock(clock_type=ClockType.STEADY_TIME),  # also while simulated time stands
+        )
         self.get_logger().info(f"publishing {self._image.topic_name} at up to {rate:g} Hz")
 
     def destroy_node(self) -> None:
         """Close the source, then destroy the node."""
-        self._source.close()
+        if (source := getattr(self, "_source", None)) is not None:  # made last
+            source.close()
         super().destroy_node()
-
-    def _declare(
-        self, name: str, default: Any, text: str, limits: tuple[float, float] | None = None
-    ) -> Any:
-        """Declare a parameter and read it; camera_node reads its parameters once."""
-        descriptor = ParameterDescriptor(description=text, read_only=True)
-        if limits is not None and isinstance(default, int):
-            span = IntegerRange(from_value=int(limits[0]), to_value=int(limits[1]), step=1)
-            descriptor.integer_range = [span]
-        elif limits is not None:
-            span = FloatingPointRange(from_value=limits[0], to_value=limits[1])
-            descriptor.floating_point_range = [span]
-        return self.declare_parameter(name, default, descriptor).value
-
-    def _source_parameters(self) -> tuple[str, tuple[int, int] | None]:
-        # Without a fixed type, so that `-p source:=0` (an integer to ROS) names a webcam too.
-        descriptor = ParameterDescriptor(
-            description="webcam index, video, photo, folder of photos or stream address",
-            read_only=True,
-            dynamic_typing=True,
-        )
-        source = str(self.declare_parameter("source", "0", descriptor).value)
-        width = self._declare("width", 0, "pixels, asked of a webcam; 0: its own", (0, 16384))
-        height = self._declare("height", 0, "pixels, asked of a webcam; 0: its own", (0, 16384))
-        return source, (width, height) if width and height else None
 
     def _on_humans(self, message: HumanArray) -> None:
         if self._asked is not None and message.header == self._asked[0]:
@@ -116,61 +91,149 @@ class CameraNode(Node):
 
     def _must_wait(self) -> bool:
         if self._published == 0:
-            return self._image.get_subscription_count() < self._wait_for
+            return self._image.get_subscription_count() < self._settings.wait_for_subscribers
         return self._asked is not None and time.monotonic() < self._asked[1]
 
     def _tick(self) -> None:
-        if self._must_wait():
+        if self.finished.done() or self._must_wait():
             return
-        try:
-            rgb = self._source.read()
-        except ValueError as error:
-            if (line := self._throttle(str(error))) is not None:
-                self.get_logger().error(line)
+        frame, self._waiting = self._waiting or self._next_frame(), None
+        if frame is None:
             return
-        if rgb is None:
-            self._end()
-            return
-        header = Header(stamp=self._next_stamp().to_msg(), frame_id=self._frame_id)
-        self._info.publish(self._camera_info(rgb.shape[1], rgb.shape[0], header))
+        rgb, due_ns = frame
+        now_ns = self.get_clock().now().nanoseconds
+        if not self._lockstep and self._source.time_s is not None and self._settings.rate == 0:
+            if due_ns > now_ns:
+                self._waiting = frame
+                self._wake_in(due_ns - now_ns)
+                return
+            due_ns = self._timeline.catch_up(now_ns)
+            self._wake_in(0)  # to read the next one, and see when it is due
+        elif not self._lockstep:
+            due_ns = now_ns
+        self._publish(rgb, Time(nanoseconds=due_ns))
+
+    def _wake_in(self, nanoseconds: int) -> None:
+        if nanoseconds > 10e9 and (
+            line := self._throttle(
+                f"the next frame is due in {nanoseconds * 1e-9:.0f} s by the video's own times: "
+                "the parameter rate gives it another pace"
+            )
+        ):
+            self.get_logger().warning(line)
+        self._timer.timer_period_ns = max(nanoseconds, 1_000_000)
+        self._timer.reset()
+
+    def _next_frame(self) -> tuple[RgbImage, int] | None:
+        """A frame, and when it is due on the time line of a file; None where there is none now."""
+        for _ in range(2):  # the second time after the end of a file that starts again
+            try:
+                rgb = self._source.read()
+            except ValueError as error:
+                self._unreadable += 1
+                if (line := self._throttle(str(error))) is not None:
+                    self.get_logger().error(line)
+                return None
+            self._report_trouble()
+            if rgb is not None:
+                time_s = self._source.time_s if self._settings.rate == 0 else None
+                return rgb, self._timeline.due(time_s, self.get_clock().now().nanoseconds)
+            if not self._source.ended or not self._starts_again():
+                return None
+        return None
+
+    def _report_trouble(self) -> None:
+        """Once when it begins, once when it is over."""
+        before, self._trouble = self._trouble, self._source.trouble
+        if self._trouble and not before:
+            self.get_logger().error(self._trouble)
+        elif before and not self._trouble:
+            seconds = time.monotonic() - self._last_s
+            self.get_logger().info(f"frames again, after {seconds:.0f} s")
+
+    def _publish(self, rgb: RgbImage, stamp: Time) -> None:
+        height, width = rgb.shape[:2]
+        asked = self._settings.size
+        if asked is not None and asked != (width, height) and not self._published:
+            self.get_logger().warning(
+                f"the source gives images of {width}x{height}, not of the {asked[0]}x{asked[1]} "
+                "that width and height ask for: only webcams can be asked, and give one of their "
+                "own sizes"
+            )
+        header = Header(stamp=stamp.to_msg(), frame_id=self._settings.frame_id)
+        self._info.publish(self._camera_info(width, height, header))
         self._image.publish(image_from_rgb(rgb, header))
         self._published += 1
-        if self._lockstep and self._source.is_file:
+        self._last_s = time.monotonic()
+        if self._lockstep:
             self._asked = header, time.monotonic() + ANSWER_TIMEOUT_S
-
-    def _next_stamp(self) -> Time:
-        if self._published == 0:
-            self._started = self.get_clock().now()
-        if self._lockstep and self._source.is_file:
-            return self._started + Duration(nanoseconds=self._period.nanoseconds * self._published)
-        return self.get_clock().now()
 
     def _camera_info(self, width: int, height: int, header: Header) -> CameraInfo:
         info = self._calibration
-        if info is None:
-            return info_from_camera(Camera.assumed(width, height, self._fov_deg), header)
-        if not close((info.width, info.height), (width, height)):
+        if info is not None and close((info.width, info.height), (width, height)):
+            info.header = header
+            return info
+        if info is not None:
             line = self._throttle(
                 f"the calibration is for {info.width}x{info.height} images, the source gives "
-                f"{width}x{height}: calibrate at this size, or set width and height to the other"
+                f"{width}x{height}: for these a field of view is assumed; calibrate at this size, "
+                "or set width and height to the other"
             )
             if line is not None:
                 self.get_logger().error(line)
-        info.header = header
-        return info
+        return info_from_camera(
+            Camera.assumed(width, height, self._settings.assumed_fov_deg), header
+        )
 
-    def _end(self) -> None:
-        if self._loop and self._published:
-            self._source.rewind()
-            return
+    def _starts_again(self) -> bool:
+        """After the last frame: whether there is a first one again; else this is the end."""
+        losses = self._source.losses()
+        if losses and (line := self._throttle(losses)) is not None:
+            self.get_logger().error(line)
+        if self._settings.loop and self._published:
+            try:
+                self._source.rewind()
+            except ValueError as error:  # it has gone meanwhile
+                self.get_logger().error(str(error))
+                losses = str(error)
+            else:
+                self._timeline.rewind()
+                return True
         # Let the last image reach its readers before the process ends.
         self._image.wait_for_all_acked(Duration(seconds=2))
         self.get_logger().info(f"end of the source after {self._published} images")
-        self.finished.set_result(None)
+        self.finished.set_result(1 if losses else 0)
+        return False
+
+    def _publish_diagnostics(self) -> None:
+        quiet_s = time.monotonic() - self._last_s
+        found: list[Problem] = []
+        if trouble := self._trouble:
+            found.append((ERROR, f"no frame for {quiet_s:.0f} s: {trouble}"))
+        elif not self._source.is_file and quiet_s > QUIET_S:
+            found.append((WARN, f"no frame for {quiet_s:.0f} s: the source does not answer"))
+        if self._unreadable:
+            found.append((WARN, f"{self._unreadable} images could not be read"))
+        message = DiagnosticArray()
+        message.header.stamp = self.get_clock().now().to_msg()
+        message.status = [
+            status(
+                f"{self.get_fully_qualified_name()}: source",
+                shown_address(self._settings.source),
+                found,
+                f"{self._published} images",
+                {
+                    "images, total": str(self._published),
+                    "unreadable images, total": str(self._unreadable),
+                    "time since the last image (s)": f"{quiet_s:.2f}",
+                },
+            )
+        ]
+        self._diagnostics.publish(message)
 
 
 def main() -> int:
-    return run_nodes([CameraNode], finished=lambda nodes: nodes[0].finished)
+    return run_nodes([CameraNode], threads=THREADS, finished=lambda nodes: nodes[0].finished)
 
 
 if __name__ == "__main__":

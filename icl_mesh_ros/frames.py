@@ -80,7 +80,7 @@ class FrameProcessor:
     ) -> FrameResult:
         """vertices: with the meshes. The patiences: wait so long for a CameraInfo of the image's
         size, which is asked where none is there, and for a depth image of its stamp. arrival_s:
-        the time that counts where the image carries no stamp.
+        the time that counts where the image carries no stamp, or one before 1970.
 
         Raises ValueError for an image or a CameraInfo that cannot be used. Without a depth image
         that can be used, people stay where their size puts them.
@@ -112,8 +112,7 @@ class FrameProcessor:
             people = depth.people
             times["depth"] = _milliseconds_since(started)
         started = time.perf_counter()
-        stamp = image.header.stamp
-        stamp_s = stamp.sec + stamp.nanosec * 1e-9 or arrival_s
+        stamp_s = max(nanoseconds(image.header.stamp), 0) * 1e-9 or arrival_s
         self._tracker.max_age_s = parameters.track_timeout
         self._tracker.smoothing_s = parameters.smoothing
         looks = looks_of(rgb, people) if parameters.track_colors else None

@@ -24,6 +24,8 @@ RELIABLE_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 AnyImage: TypeAlias = RawImage | Image | CompressedImage
 
 INFO_TOPIC, DEPTH_TOPIC = "camera_info", "depth"
+#: A few, since those of images of several sizes may arrive together.
+INFO_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 #: How long an image waits for a CameraInfo of its size where somebody publishes CameraInfos.
 INFO_PATIENCE_S = 0.1
 #: How long its people wait for a depth image, where somebody publishes those.
@@ -74,7 +76,7 @@ class Inputs:
                 on_image(image)
 
         self._info = node.create_subscription(
-            CameraInfo, INFO_TOPIC, infos.put, SENSOR_QOS, callback_group=group
+            CameraInfo, INFO_TOPIC, infos.put, INFO_QOS, callback_group=group
         )
         self._depth: Subscription | None = None
         self._subscriptions = [

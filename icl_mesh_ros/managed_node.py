@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +9,13 @@ from typing import Any
 from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from icl_mesh_ros.failures import reason
+from icl_mesh_ros.rclpy_inside import EndableNode
+
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-class ManagedNode(LifecycleNode):
+class ManagedNode(EndableNode, LifecycleNode):
     """Subclasses say what the transitions do, in plain methods. One that raises leaves the node
     in the state it was in; whoever asked for it reads the reason in the log.
 
@@ -98,10 +100,3 @@ class ManagedNode(LifecycleNode):
             return response
 
         return answer
-
-
-def reason(error: Exception) -> str:
-    """What to tell the user: the text of an expected error, the traceback of another."""
-    if isinstance(error, (ValueError, OSError, ImportError)):
-        return str(error)
-    return "".join(traceback.format_exception(error)).rstrip()

@@ -65,6 +65,11 @@ class MeshNode(ModelNode):
         parameter_overrides: list[Parameter] | None = None,
     ) -> None:
         """cli_args: more ROS arguments, for this node alone; the process's own count too."""
+        # Before all that may fail: a node half-made is destroyed too.
+        self._active: _Active | None = None
+        self._worker: FrameWorker[AnyImage] = FrameWorker(
+            self.work_on, self._on_error, self._min_period_s
+        )
         super().__init__(
             "mesh_node",
             namespace=namespace,
@@ -72,12 +77,8 @@ class MeshNode(ModelNode):
             cli_args=cli_args,
             parameter_overrides=parameter_overrides,
         )
-        self._active: _Active | None = None
         self._infos = CameraInfoStore()
         self._depths = DepthStore(self.resolve_topic_name(DEPTH_TOPIC))
-        self._worker: FrameWorker[AnyImage] = FrameWorker(
-            self.work_on, self._on_error, self._min_period_s
-        )
         self._stream_group = MutuallyExclusiveCallbackGroup()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
         self.create_timer(

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 
+from icl_mesh_ros.failures import reason
 from icl_mesh_ros.frames import FrameProcessor
-from icl_mesh_ros.managed_node import ManagedNode, reason
+from icl_mesh_ros.managed_node import ManagedNode
 from icl_mesh_ros.model_store import ModelStore, SharedModel, release_memory
 from icl_mesh_ros.outputs import Outputs
 from icl_mesh_ros.parameter_fields import fixed_while_configured
@@ -61,6 +62,7 @@ class ModelNode(ManagedNode):
         parameter_overrides: list[Parameter] | None = None,
     ) -> None:
         """models: shared with other nodes of the process."""
+        self._loaded: Loaded | None = None
         super().__init__(
             name,
             namespace=namespace,
@@ -69,7 +71,6 @@ class ModelNode(ManagedNode):
         )
         self._settings = declare_parameters(self)
         self._models = models or ModelStore()
-        self._loaded: Loaded | None = None
         self._frame_lock = threading.Lock()  # held while an image is worked on
         self.create_service(UpdateModel, "~/update_model", self._on_update_model)
         self.add_on_set_parameters_callback(self._on_set_parameters)

@@ -7,15 +7,15 @@ import time
 from builtin_interfaces.msg import Time as StampMessage
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
-from rclpy.time import Time
 from std_msgs.msg import Header
 
+from icl_mesh.depth_store import nanoseconds
 from icl_mesh.tracking import TrackState
 from icl_mesh_ros.depth_watch import DepthWatch
 from icl_mesh_ros.diagnostics import Statistics
+from icl_mesh_ros.failures import reason
 from icl_mesh_ros.frames import FrameResult
 from icl_mesh_ros.health import Stream, numbers, problems, silence, status
-from icl_mesh_ros.managed_node import reason
 from icl_mesh_ros.parameters import MeshParameters
 from icl_mesh_ros.stream_watch import StreamWatch
 from icl_mesh_ros.throttle import Throttle
@@ -106,11 +106,10 @@ class Monitor:
 
     def _stream(self) -> Stream:
         now = self._node.get_clock().now()
-        newest = self._newest_stamp
-        stamp = None if newest is None else Time.from_msg(newest)
+        stamp_ns = 0 if self._newest_stamp is None else nanoseconds(self._newest_stamp)
         age_s = None
-        if stamp is not None and stamp.nanoseconds and now.nanoseconds > 0:
-            age_s = (now - stamp).nanoseconds * 1e-9
+        if stamp_ns > 0 and now.nanoseconds > 0:
+            age_s = (now.nanoseconds - stamp_ns) * 1e-9
         elif self._answered_s is not None:
             age_s = time.monotonic() - self._answered_s
         publishers = self._node.get_publishers_info_by_topic(self._topic)

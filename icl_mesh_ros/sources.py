@@ -6,12 +6,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import unquote
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from icl_mesh.image_files import IMAGE_SUFFIXES, read_image
+from icl_mesh_ros.live_source import LiveSource
+from icl_mesh_ros.video_file import VideoFile
 
 RgbImage = npt.NDArray[np.uint8]
 
@@ -23,9 +25,21 @@ class FrameSource(Protocol):
     native_rate: float | None
     #: Whether the source waits for its reader and has an end (files), or runs on (cameras).
     is_file: bool
+    #: Whether the last frame has been read.
+    ended: bool
+    #: When the frame that was read last is due, s after the first; None: the source does not say.
+    time_s: float | None
+    #: Why there is no frame now, one sentence; "": all is well.
+    trouble: str
 
     def read(self) -> RgbImage | None:
-        """The next frame; None after the last. Raises ValueError for one that is unreadable."""
+        """The next frame; None where there is none now, or no further one (ended).
+
+        Raises ValueError for one that is unreadable; the next one may be well.
+        """
+
+    def losses(self) -> str:
+        """At the end: how many frames of how many could be read, and what to do; "": all."""
 
     def rewind(self) -> None:
         """Start again with the first frame."""
@@ -39,80 +53,85 @@ class ImageFiles:
 
     native_rate: float | None = None
     is_file = True
+    time_s: float | None = None
+    trouble = ""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = list(paths)
-        self._next = 0
+        self._next = self._lost = 0
+        self.ended = False
 
     def read(self) -> RgbImage | None:
         if self._next >= len(self._paths):
+            self.ended = True
             return None
         path = self._paths[self._next]
         self._next += 1
-        return read_image(path)
+        self._lost += 1
+        image = read_image(path)
+        self._lost -= 1
+        return image
+
+    def losses(self) -> str:
+        if not self._lost:
+            return ""
+        count = len(self._paths)
+        return f"only {count - self._lost} of {count} images could be read: see the lines above"
 
     def rewind(self) -> None:
-        self._next = 0
+        self._next = self._lost = 0
+        self.ended = False
 
     def close(self) -> None:
         """Nothing is held open."""
 
 
-class Capture:
-    """A webcam, a video file or a stream, read by OpenCV."""
-
-    def __init__(self, where: int | str, size: tuple[int, int] | None = None) -> None:
-        """size: (width, height) asked of a webcam. Raises ValueError if it cannot be opened."""
-        self._where = where
-        self.is_file = isinstance(where, str) and "://" not in where
-        self._capture = cv2.VideoCapture(where)
-        if not self._capture.isOpened():
-            kind = "video" if isinstance(where, str) else "webcam"
-            raise ValueError(
-                f"{kind} '{where}' cannot be opened: check that it exists, that no other program "
-                "holds it, and that this user may read it"
-            )
-        if size is not None:
-            self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
-            self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
-        rate = self._capture.get(cv2.CAP_PROP_FPS)
-        self.native_rate: float | None = rate if np.isfinite(rate) and rate > 0 else None
-
-    def read(self) -> RgbImage | None:
-        ok, image = self._capture.read()
-        if not ok:
-            if self.is_file:
-                return None
-            raise ValueError(f"'{self._where}' gives no frame: is it unplugged?")
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-    def rewind(self) -> None:
-        self._capture.set(cv2.CAP_PROP_POS_FRAMES, 0)
-
-    def close(self) -> None:
-        self._capture.release()
-
-
 def open_source(source: str, size: tuple[int, int] | None = None) -> FrameSource:
     """A source by name: webcam index, stream address, folder of photos, photo or video file.
 
-    Raises ValueError or FileNotFoundError with what was looked for.
+    size: (width, height) asked of a webcam. Raises ValueError or OSError with what was looked for.
     """
     if re.fullmatch(r"\d+", source):
-        return Capture(int(source), size)
-    if "://" in source or source.startswith("/dev/"):
-        return Capture(source, size)
-    path = Path(source).expanduser()
+        return LiveSource(int(source), size)
+    if source.startswith("/dev/"):
+        return LiveSource(source, size)
+    if source.startswith("file:"):
+        return _open_path(_path_of(source), source)
+    if "://" in source:
+        return _open_address(source)
+    return _open_path(Path(source).expanduser(), source)
+
+
+def _open_path(path: Path, source: str) -> FrameSource:
     if path.is_dir():
         photos = [p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES]
         if not photos:
             raise ValueError(f"folder '{path}' holds no image ({', '.join(IMAGE_SUFFIXES)})")
         return ImageFiles(sorted(photos, key=_natural))
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(
             f"source '{source}' is neither a webcam index nor an existing file or folder"
         )
-    return ImageFiles([path]) if path.suffix.lower() in IMAGE_SUFFIXES else Capture(str(path))
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return ImageFiles([path])
+    if not path.is_file():  # OpenCV would wait for ever at a pipe
+        raise ValueError(f"source '{source}' is not a file: give a video, a photo or a folder")
+    return VideoFile(str(path))
+
+
+def _path_of(address: str) -> Path:
+    """The path of a file:// address, with %20 for a blank or without."""
+    path = re.sub(r"^file:(//(localhost(?=/))?)?", "", address)
+    return Path(path) if Path(path).exists() else Path(unquote(path))
+
+
+def _open_address(address: str) -> FrameSource:
+    """What knows how many frames it has is a video with an end, else it is a stream."""
+    live = LiveSource(address)
+    if live.frame_count() <= 0:
+        return live
+    live.close()
+    return VideoFile(address)
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -6,8 +6,9 @@ import threading
 import time
 from collections.abc import Callable
 
-from rclpy.time import Time
 from std_msgs.msg import Header
+
+from icl_mesh.depth_store import nanoseconds
 
 
 class StreamWatch:
@@ -26,13 +27,18 @@ class StreamWatch:
     def see(self, header: Header) -> float:
         """Take in an image that just arrived. Returns the seconds since the one before it (or
         since the watch was made)."""
-        now, stamp_ns = self._clock(), Time.from_msg(header.stamp).nanoseconds
+        now, stamp_ns = self._clock(), nanoseconds(header.stamp)
         with self._lock:
             gap_s, self._arrived = now - self._arrived, now
             if stamp_ns == 0:
                 self._oddities["zero"] = (
                     f"images on '{self._topic}' carry no stamp (0): the driver should set it; "
                     "until then the time of arrival counts"
+                )
+            elif stamp_ns < 0:
+                self._oddities["negative"] = (
+                    f"images on '{self._topic}' are stamped before 1970 ({stamp_ns * 1e-9:.9g} s): "
+                    "the driver should set the stamp right; until then the time of arrival counts"
                 )
             elif self._stamp_ns > stamp_ns:
                 back_s = (self._stamp_ns - stamp_ns) * 1e-9

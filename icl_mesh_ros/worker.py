@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from icl_mesh_ros.failures import FailureLog
 from icl_mesh_ros.mailbox import Mailbox
 
 Item = TypeVar("Item")
@@ -33,6 +35,7 @@ class FrameWorker(Generic[Item]):
         self._work = work
         self._on_error = on_error
         self._min_period_s = min_period_s
+        self._failures = FailureLog()
         # A daemon: an inference that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="frame-worker", daemon=True)
 
@@ -42,8 +45,15 @@ class FrameWorker(Generic[Item]):
     def stop(self, timeout_s: float = 1.0) -> bool:
         """Stop after the item at work. Returns whether that ended in time."""
         self.mailbox.close()
-        self._thread.join(timeout_s)
+        if self._thread.is_alive():  # it may never have been started
+            self._thread.join(timeout_s)
         return not self._thread.is_alive()
+
+    def _failed(self, error: Exception) -> None:
+        try:
+            self._on_error(error)
+        except Exception as another:  # without this thread, no image would be worked on again
+            self._failures(logging.getLogger(__name__), self._thread.name, another)
 
     def _run(self) -> None:
         took = 0.0
@@ -52,7 +62,7 @@ class FrameWorker(Generic[Item]):
             try:
                 self._work(item)
             except Exception as error:
-                self._on_error(error)
+                self._failed(error)
             took = time.monotonic() - started
             del item  # a full image: not held while waiting for the next one
             pause = started + self._min_period_s() - time.monotonic()

@@ -1,9 +1,13 @@
 """What all tests share: converted networks of a test session do not stay with the user."""
 
 import os
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # videos.py
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,11 +9,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 from tqdm import tqdm
 
 from icl_mesh.appearance import looks_of
 from icl_mesh.bag.depth import DepthImages
-from icl_mesh.bag.files import latched, new_bag, open_bag
+from icl_mesh.bag.files import latched, new_bag, open_bag, read_raw
 from icl_mesh.bag.topics import (
     IMAGE,
     CameraInfos,
@@ -85,27 +86,34 @@ def _check_names(reader: AnyReader, humans_topic: str) -> None:
 
 
 def _run(reader: AnyReader, images: list[Connection], frames: _Frames, output: _Output) -> int:
-    """Returns how many images failed."""
-    failed = 0
+    """Returns how many images failed or are missing."""
+    failed = seen = 0
     count = sum(connection.msgcount for connection in images)
     chosen = {connection.id for connection in images}
     kept = reader.connections if output.copies else images
     with tqdm(total=count, unit="image") as bar:
-        for connection, time_ns, data in reader.messages(connections=kept):
-            if output.copies:
-                output.copy(connection, time_ns, data)
-            if connection.id not in chosen:
-                continue
-            bar.update()
-            try:
-                message = read_message(reader, connection, data)
-                tracks = frames(message, connection, time_ns)
-            except ValueError as error:  # one broken image among thousands must not cost the others
-                failed += 1
-                tqdm.write(str(error), file=sys.stderr)
-            else:
-                output.write(tracks, message.header, time_ns)
-    return failed
+        try:
+            for connection, time_ns, data in read_raw(reader, kept):
+                if output.copies:
+                    output.copy(connection, time_ns, data)
+                if connection.id not in chosen:
+                    continue
+                bar.update()
+                seen += 1
+                # One broken image among thousands must not cost the others.
+                try:
+                    message = read_message(reader, connection, time_ns, data)
+                    tracks = frames(message, connection, time_ns)
+                except (ValueError, RuntimeError, MemoryError, cv2.error) as error:
+                    failed += 1
+                    tqdm.write(str(error) or "out of memory", file=sys.stderr)
+                else:
+                    output.write(tracks, message.header, time_ns)
+        except ValueError as error:  # nor a damaged end what came before it
+            tqdm.write(str(error), file=sys.stderr)
+    if seen < count:
+        print(f"only {seen} of the {count} images that the bag promises are in it", file=sys.stderr)
+    return failed + max(0, count - seen)
 
 
 class _Frames:
@@ -169,6 +177,8 @@ class _Frames:
     def summary(self, failed: int, out: Path) -> str:
         """One line for the end."""
         broken = f", {failed} images failed" if failed else ""
+        if self._infos.damaged:
+            broken += f", {self._infos.damaged} CameraInfo messages damaged"
         measured = "" if self._depths is None else f" ({self._seen['measured']} with depth)"
         if self._unmeasured and not self._seen["measured"]:
             measured = f" (nobody was measured in depth, because {self._unmeasured})"
@@ -213,7 +223,7 @@ class _Output:
                 rihs01=connection.digest or None,
                 offered_qos_profiles=getattr(connection.ext, "offered_qos_profiles", ()),
             )
-        self._writer.write(self._copied[connection.id], time_ns, data)
+        self._write(self._copied[connection.id], time_ns, data)
 
     def write(self, tracks: Tracks, header: Any, time_ns: int) -> None:
         """People under the image's header, at the time at which the image was recorded."""
@@ -225,5 +235,12 @@ class _Output:
         self._put(self._humans, time_ns, people)
 
     def _put(self, connection: Connection, time_ns: int, message: Any) -> None:
-        data = self._typestore.serialize_cdr(message, connection.msgtype)
-        self._writer.write(connection, time_ns, data)
+        self._write(connection, time_ns, self._typestore.serialize_cdr(message, connection.msgtype))
+
+    def _write(self, connection: Connection, time_ns: int, data: bytes | memoryview) -> None:
+        try:
+            self._writer.write(connection, time_ns, data)
+        except Exception as error:  # sqlite has errors of its own for a full disk
+            raise OSError(
+                f"the new bag cannot be written ({error}): make room on its disk"
+            ) from error

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
+from icl_mesh.bag.files import read_raw
 from icl_mesh.bag.topics import IMAGE, read_message
 from icl_mesh.depth_store import DepthStore
 
@@ -53,8 +55,9 @@ class DepthImages:
         return self.store
 
     def _read(self, reader: AnyReader) -> Iterator[tuple[int, Any]]:
-        for connection, time_ns, data in reader.messages(connections=self._connections):
-            try:
-                yield time_ns, read_message(reader, connection, data)
-            except ValueError as error:  # its image keeps the distances by size
-                tqdm.write(str(error), file=sys.stderr)
+        with suppress(ValueError):  # a bag that is damaged further on: the images will say so
+            for connection, time_ns, data in read_raw(reader, self._connections):
+                try:
+                    yield time_ns, read_message(reader, connection, time_ns, data)
+                except ValueError as error:  # its image keeps the distances by size
+                    tqdm.write(str(error), file=sys.stderr)

@@ -2,48 +2,156 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from icl_mesh.bag.types import make_typestore
+
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
+    from rosbags.interfaces import Connection
     from rosbags.rosbag2 import Writer
     from rosbags.typesys.store import Typestore
 
 
+_ENDINGS = (".mcap", ".db3")
+
+
 @contextmanager
 def open_bag(path: Path, typestore: Typestore) -> Iterator[AnyReader]:
-    """A rosbag2 folder, or a .mcap or .db3 file in one. Raises FileNotFoundError or ValueError."""
-    from rosbags.highlevel import AnyReader, AnyReaderError
+    """A rosbag2 folder, or a .mcap or .db3 file alone. Raises FileNotFoundError or ValueError."""
+    from rosbags.highlevel import AnyReader
 
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such bag")
-    if path.suffix == ".bag":
-        raise ValueError(f"{path} is a bag of ROS 1: rosbags-convert makes a rosbag2 of it")
-    if path.is_dir() and not (path / "metadata.yaml").is_file():
-        raise ValueError(
-            f"{path} is no rosbag2: it has no metadata.yaml (ros2 bag reindex makes one)"
-        )
+    source = _source(path)
+    for file in _data_files(source):
+        _refuse_pending(file)
     try:
-        with AnyReader([path], default_typestore=typestore) as reader:
-            yield reader
-    except AnyReaderError as error:
-        raise ValueError(f"{path}: not a bag that rosbags can read: {error}") from error
+        reader = AnyReader([source], default_typestore=typestore)
+        reader.open()
+    except Exception as error:  # rosbags hands on the errors of sqlite, zstd, struct and YAML
+        raise ValueError(_what_is_wrong(source, error)) from error
+    try:
+        yield reader
+    finally:
+        reader.close()
+
+
+def read_raw(
+    reader: AnyReader, connections: Sequence[Connection]
+) -> Iterator[tuple[Connection, int, bytes]]:
+    """Messages as (connection, time in ns, bytes), by time. connections: at least one.
+
+    Raises ValueError where the bag is damaged; rosbags cannot read on behind that.
+    """
+    try:
+        yield from reader.messages(connections=connections)
+    except Exception as error:  # as above
+        path = Path(str(reader.paths[0]))
+        cure = _cure(_data_files(path)[0])
+        raise ValueError(f"{path} is damaged, the rest is not read ({error}): {cure}") from error
 
 
 @contextmanager
 def new_bag(path: Path, storage: str, *, like: Path) -> Iterator[Writer]:
-    """A new rosbag2 folder. storage: sqlite3, mcap, or same: as the bag `like` has it."""
+    """A new rosbag2 folder, there when it is whole, and not at all after an error.
+
+    storage: sqlite3, mcap, or same: as the bag `like` has it.
+    """
     from rosbags.rosbag2 import StoragePlugin, Writer
 
     if storage == "same":
         storage = "mcap" if _is_mcap(like) else "sqlite3"
     path.parent.mkdir(parents=True, exist_ok=True)
     plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
-    with Writer(path, version=Writer.VERSION_LATEST, storage_plugin=plugin) as writer:
-        yield writer
+    # In a folder beside it, so that the files inside are named after the bag.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".icl_mesh_bag.") as beside:
+        unfinished = Path(beside) / path.name
+        with Writer(unfinished, version=Writer.VERSION_LATEST, storage_plugin=plugin) as writer:
+            yield writer
+        unfinished.rename(path)
+
+
+def _source(path: Path) -> Path:
+    """What rosbags is given: the path, or the only data file of a folder without metadata.yaml."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such bag")
+    if path.suffix == ".bag":
+        raise ValueError(f"{path} is a bag of ROS 1: rosbags-convert makes a rosbag2 of it")
+    if path.suffix in (".zstd", ".zst"):
+        where = path.parent
+        whole = f"give its folder, {where}, or " if (where / "metadata.yaml").is_file() else ""
+        raise ValueError(f"{path} is compressed: {whole}decompress it with `zstd -d {path}`")
+    if not path.is_dir() or (path / "metadata.yaml").is_file():
+        return path
+    files = _data_files(path)
+    if len(files) == 1 and files[0].suffix in _ENDINGS:
+        return files[0]
+    if files:
+        raise ValueError(
+            f"{path} has no metadata.yaml, which names the order of its {len(files)} files: "
+            f"`{_reindex(path)}` makes one"
+        )
+    raise ValueError(
+        f"{path} is no rosbag2: it has no metadata.yaml, and no .mcap or .db3 file either"
+    )
+
+
+def _data_files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.iterdir() if {*_ENDINGS} & {*file.suffixes[-2:]})
+
+
+def _refuse_pending(database: Path) -> None:
+    """Raise ValueError where messages wait beside an sqlite database: rosbags would not see them,
+    since it opens the file alone."""
+    for log in ("-wal", "-journal"):
+        real = database.resolve()  # sqlite looks beside what a link names
+        beside = real.with_name(real.name + log)
+        if beside.is_file() and beside.stat().st_size > 0:
+            raise ValueError(
+                f"{beside} holds messages or changes that are not yet in {database.name}: when "
+                f"nobody records any more, `sqlite3 {database} 'PRAGMA journal_mode=DELETE'` puts "
+                "them there"
+            )
+
+
+def _what_is_wrong(path: Path, error: Exception) -> str:
+    """One sentence: the file that is at fault, what rosbags says, and how to go on."""
+    from rosbags.highlevel import AnyReader
+
+    files = _data_files(path)
+    if files == [path]:
+        return f"{path}: not a bag that rosbags can read ({error}): {_cure(path)}"
+    for file in files:
+        if file.suffix not in _ENDINGS:  # compressed
+            continue
+        try:
+            with AnyReader([file], default_typestore=make_typestore()):
+                pass
+        except Exception as of_the_file:  # as above
+            return _what_is_wrong(file, of_the_file)
+    alone = f", or give {files[0]} itself" if len(files) == 1 else ""
+    return (
+        f"{path / 'metadata.yaml'} does not fit ({error}): `{_reindex(path)}` makes it anew{alone}"
+    )
+
+
+def _cure(file: Path) -> str:
+    if file.suffix == ".mcap":
+        saved = file.with_name(f"recovered_{file.name}")
+        return f"where it was cut off or damaged, `mcap recover {file} -o {saved}` saves the rest"
+    if file.suffix == ".db3":
+        saved = file.with_name(f"recovered_{file.name}")
+        return f"where it is damaged, `sqlite3 {file} .recover | sqlite3 {saved}` saves the rest"
+    return "give the folder of a rosbag2, or its .mcap or .db3 file"
+
+
+def _reindex(folder: Path) -> str:
+    return f"ros2 bag reindex -s {'mcap' if _is_mcap(folder) else 'sqlite3'} {folder}"
 
 
 def _is_mcap(bag: Path) -> bool:

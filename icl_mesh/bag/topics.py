@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tqdm import tqdm
+
+from icl_mesh.bag.files import read_raw
 from icl_mesh.sensor_layout import SensorLayout, image_size_of
 
 if TYPE_CHECKING:
@@ -38,13 +43,15 @@ def image_connections(
     return chosen
 
 
-def read_message(reader: AnyReader, connection: Connection, data: bytes) -> Any:
-    """A message. Raises ValueError where its bytes are cut off or damaged."""
+def read_message(reader: AnyReader, connection: Connection, time_ns: int, data: bytes) -> Any:
+    """A message. Raises ValueError, with the time at which it was recorded, where its bytes are cut
+    off or damaged."""
     try:
         return reader.deserialize(data, connection.msgtype)
     except Exception as error:  # rosbags reads with numpy and struct, and hands on their errors
         raise ValueError(
-            f"a message on '{connection.topic}' of {len(data)} bytes is damaged: {error}"
+            f"the message on '{connection.topic}' at {time_ns / 1e9:.3f} s, of {len(data)} bytes, "
+            f"is damaged and left out: {error}"
         ) from error
 
 
@@ -54,22 +61,31 @@ def info_topic_of(image_topic: str) -> str:
 
 
 class CameraInfos:
-    """All CameraInfos of a topic, by the bag's time."""
+    """All CameraInfos of a topic, by the bag's time. damaged: how many could not be read."""
 
     def __init__(self, reader: AnyReader, topic: str) -> None:
         connections = [
             c for c in reader.connections if c.topic == topic and c.msgtype == CAMERA_INFO
         ]
         self.topic = topic
+        self.damaged = 0
         self._infos: list[tuple[int, Any]] = []
         self._by_size: dict[tuple[int, int], list[tuple[int, Any]]] = {}
         if connections:  # rosbags takes no connections for all of them
-            self._infos = [
-                (time_ns, reader.deserialize(data, connection.msgtype))
-                for connection, time_ns, data in reader.messages(connections=connections)
-            ]
+            self._infos = list(self._read(reader, connections))
         for item in self._infos:
             self._by_size.setdefault(image_size_of(item[1]), []).append(item)
+
+    def _read(
+        self, reader: AnyReader, connections: Sequence[Connection]
+    ) -> Iterator[tuple[int, Any]]:
+        with suppress(ValueError):  # a bag that is damaged further on: the images will say so
+            for connection, time_ns, data in read_raw(reader, connections):
+                try:
+                    yield time_ns, read_message(reader, connection, time_ns, data)
+                except ValueError as error:  # the others of its camera say the same
+                    self.damaged += 1
+                    tqdm.write(str(error), file=sys.stderr)
 
     def find(self, width: int, height: int, time_ns: int) -> Any | None:
         """The last one for images of this size up to this time, else the first one after it; one

@@ -6,8 +6,12 @@ The encoder works from formulas written out here, not from icl_mesh's decoder or
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +36,24 @@ CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 def without_library(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Call it: from then on the compiled kernels are missing."""
     return lambda: monkeypatch.setattr(native, "library", lambda: None)
+
+
+@pytest.fixture
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file is written beyond its first half."""
+    make = tempfile.NamedTemporaryFile
+
+    def make_full(*arguments: Any, **options: Any) -> Any:
+        file = make(*arguments, **options)
+
+        def write(data: bytes) -> None:
+            file.file.write(data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        file.write = write
+        return file
+
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", make_full)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """The command line, run as a user runs it, with an untrained network."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -153,6 +154,49 @@ def test_missing_and_empty_input(weights, tmp_path, capsys) -> None:
 def test_names_of_outputs_never_collide() -> None:
     paths = [Path("a/x.jpg"), Path("a/x.png"), Path("a/y.v2.png")]
     assert output_names(paths) == ["x_jpg", "x_png", "y.v2"]
+    # The longer name of one is the stem of another; and some disks do not tell X from x.
+    names = output_names([Path(name) for name in ("x.jpg", "x.png", "x_jpg.jpg", "x.jpg.png")])
+    assert names == ["x.jpg_2", "x_png", "x_jpg", "x.jpg"]
+    assert output_names([Path("A.jpg"), Path("a.png")]) == ["A_jpg", "a_png"]
+
+
+def test_every_image_has_its_own_results(weights, photo, tmp_path, capsys) -> None:
+    for name in ("photo.png", "photo_jpg.bmp"):
+        cv2.imwrite(str(tmp_path / name), cv2.imread(str(photo)))
+    assert predict(weights, tmp_path, tmp_path / "out", "--no-overlay", "--no-glb") == 0
+    assert len(list((tmp_path / "out").iterdir())) == 3
+    assert "3 of 3 images done" in capsys.readouterr().out
+
+
+def test_what_is_no_file_costs_only_itself(weights, photo, tmp_path, capsys) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "link.jpg").symlink_to("gone.jpg")
+    assert predict(weights, tmp_path, tmp_path / "out", "--no-overlay", "--no-glb") == 1
+    streams = capsys.readouterr()
+    assert "1 of 4 images done" in streams.out
+    for name, said in (
+        ("pipe", "it is not a file"),
+        ("folder", "it is a folder"),
+        ("link", "it is a link to 'gone.jpg', which is not there"),
+    ):
+        assert f"{tmp_path / name}.jpg: {said}: replace or remove it" in streams.err
+
+
+def test_an_overlay_never_takes_the_place_of_an_image(weights, photo, tmp_path, capsys) -> None:
+    before = photo.with_name("photo_overlay.png")
+    cv2.imwrite(str(before), np.zeros((8, 8, 3), np.uint8))
+    data = before.read_bytes()
+    assert predict(weights, tmp_path, tmp_path, "--no-npz") == 2
+    assert f"{before} is among the images and would be overwritten" in capsys.readouterr().err
+    assert before.read_bytes() == data
+
+
+def test_a_full_disk_leaves_no_cut_file(weights, photo, tmp_path, capsys, full_disk) -> None:
+    out = tmp_path / "out"
+    assert predict(weights, photo, out, "--no-overlay", "--json") == 1
+    assert f"No space left on device: '{out / 'photo.npz'}'" in capsys.readouterr().err
+    assert list(out.iterdir()) == []
 
 
 def test_images_are_found_by_suffix_in_order(tmp_path) -> None:

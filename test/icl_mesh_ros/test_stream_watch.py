@@ -34,6 +34,13 @@ def test_each_oddity_is_told_once():
     assert watch.take_oddities() == {}
 
 
+def test_a_stamp_before_1970_is_told_and_nothing_raised():
+    watch = StreamWatch("/image")
+    watch.see(header(-1))
+    (text,) = watch.take_oddities().values()
+    assert text.startswith("images on '/image' are stamped before 1970 (-1 s): the driver")
+
+
 def test_no_stamp_is_not_a_stamp_that_goes_back():
     watch = StreamWatch("/image")
     for sec in (5, 0, 0, 6):

@@ -125,6 +125,32 @@ def test_worker_skips_to_the_newest_item_and_survives_errors():
     assert [str(error) for error in errors] == ["bad frame 1"]
 
 
+def test_an_error_while_an_error_is_told_costs_no_more_than_that(caplog):
+    done = threading.Event()
+
+    def work(item):
+        if item == "good":
+            done.set()
+        else:
+            raise ValueError("a bad image")
+
+    def on_error(error):
+        raise LookupError(f"while saying: {error}")
+
+    worker = FrameWorker(work, on_error)
+    worker.start()
+    worker.mailbox.put("bad")
+    while "while saying: a bad image" not in caplog.text:
+        assert not done.wait(0.01)
+    worker.mailbox.put("good")
+    assert done.wait(10)
+    assert worker.stop()
+
+
+def test_worker_stops_before_it_was_started():
+    assert FrameWorker(print, print).stop()
+
+
 def test_worker_stops_while_it_pauses_for_its_rate():
     done = threading.Event()
     worker = FrameWorker(lambda _: done.set(), lambda _: None, lambda: 3600.0)

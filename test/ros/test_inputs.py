@@ -18,7 +18,7 @@ from icl_mesh.rendering.mesh import NormalOperator, RenderMesh
 from icl_mesh.rendering.renderer import Renderer
 from icl_mesh_ros.camera_info import info_from_camera
 from icl_mesh_ros.conversions import image_from_rgb
-from icl_mesh_ros.inputs import SENSOR_QOS, patience_s
+from icl_mesh_ros.inputs import INFO_QOS, patience_s
 from icl_mesh_ros.msg import Human
 from icl_mesh_training.scenes.clip import crossing_clip
 
@@ -140,7 +140,7 @@ def test_a_remapped_topic_is_waited_for_only_while_somebody_publishes_it(peer):
     node = rclpy.create_node("remapped", cli_args=arguments)
     try:
         subscription = node.create_subscription(
-            CameraInfo, "camera_info", lambda message: None, SENSOR_QOS
+            CameraInfo, "camera_info", lambda message: None, INFO_QOS
         )
         assert patience_s(subscription, 0.1) == 0.0
         other = peer.node.create_publisher(CameraInfo, "camera_info", 1)
@@ -149,5 +149,28 @@ def test_a_remapped_topic_is_waited_for_only_while_somebody_publishes_it(peer):
         peer.node.destroy_publisher(publisher)
         peer.until(lambda: patience_s(subscription, 0.1) == 0.0, "it is gone")
         peer.node.destroy_publisher(other)
+    finally:
+        node.destroy_node()
+
+
+def test_camera_infos_of_several_sizes_that_come_together_are_all_kept(peer):
+    """Of photos of mixed sizes, each with its CameraInfo: none takes the place of another."""
+    import rclpy
+
+    found: list[int] = []
+    node = rclpy.create_node("late")
+    try:
+        node.create_subscription(
+            CameraInfo, "infos", lambda message: found.append(message.width), INFO_QOS
+        )
+        publisher = peer.node.create_publisher(CameraInfo, "infos", 10)
+        peer.until(publisher.get_subscription_count, "the subscriber is seen")
+        for width in (640, 320, 160):
+            publisher.publish(CameraInfo(width=width))
+        assert publisher.wait_for_all_acked(rclpy.duration.Duration(seconds=5))
+        peer.spin_for(1.0)
+        for _ in range(30):
+            rclpy.spin_once(node, timeout_sec=0.1)
+        assert found == [640, 320, 160]
     finally:
         node.destroy_node()

@@ -158,6 +158,28 @@ def test_silence_stops_the_robot_where_simulated_time_stands(peer, run_example):
     peer.until(stops, "0 for people stamped a minute ahead")
 
 
+def test_people_that_cannot_be_read_stop_the_robot(example, ros, monkeypatch):
+    """A stamp before 1970, no joints, joints that are no triples: nothing is raised."""
+    node = example.SafetyStop()
+    try:
+        said = []
+        monkeypatch.setattr(node._limit, "publish", lambda message: said.append(message.data))
+        message = HumanArray(humans=[person()])
+        message.header.stamp = node.get_clock().now().to_msg()
+        node._on_humans(message)
+        assert said.pop() > 0
+        broken = [HumanArray(humans=[person(joints=[])])]
+        broken.append(HumanArray(humans=[person(joints=[1.0, 2.0])]))
+        for one in broken:
+            one.header.stamp = node.get_clock().now().to_msg()
+        message.header.stamp = Time(sec=-1)
+        for one in (*broken, message):
+            node._on_humans(one)
+            assert said.pop() == 0.0
+    finally:
+        node.destroy_node()
+
+
 def test_beside_mesh_node(start, mesh_peer, random_weights, run_example):
     """Silence stops the robot, an empty scene lets it drive, somebody near slows it down, and
     people of long ago stop it."""

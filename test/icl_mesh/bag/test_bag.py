@@ -85,7 +85,8 @@ def test_a_broken_image_costs_only_itself(write_bag, raw, weights, tmp_path, cap
     assert main([*command, "--storage", "mcap"]) == 1
     captured = capsys.readouterr()
     assert "image on '/camera/image_raw' has encoding 'smoke'" in captured.err
-    assert "a message on '/camera/image_raw' of 40 bytes is damaged" in captured.err
+    said = "the message on '/camera/image_raw' at 1000000000.305 s, of 40 bytes, is damaged"
+    assert said in captured.err
     assert "2 images failed" in captured.out
     # --copy: the input is there too, byte for byte.
     copied, given = raw(out), raw(bag)
@@ -102,11 +103,12 @@ def test_a_broken_image_costs_only_itself(write_bag, raw, weights, tmp_path, cap
 def test_what_cannot_be_done_is_one_line(write_bag, weights, tmp_path, capsys):
     bag, out, broken = write_bag(), tmp_path / "out", tmp_path / "broken.mcap"
     broken.write_bytes(b"not a bag")
+    (tmp_path / "empty").mkdir()
     for arguments, said in (
         ([tmp_path / "none", out], "no such bag"),
         ([bag, bag], "exists already: choose another name"),
         ([bag, out, "--image-topic", "/other"], "'/other' is not one"),
-        ([tmp_path, out], "is no rosbag2: it has no metadata.yaml"),
+        ([tmp_path / "empty", out], "is no rosbag2: it has no metadata.yaml"),
         ([broken, out], "not a bag that rosbags can read"),
     ):
         assert main(["bag", *map(str, arguments), "--weights", str(weights)]) == 2
