@@ -166,7 +166,7 @@ def test_a_bag_is_played_when_the_node_is_active_and_its_people_recorded(
         f"bag:={tmp_path}/drive", "image:=/camera/image", "depth:=/camera/depth", "use_depth:=true",
         "extra_topics:=/odom", "rate:=0.5", f"weights:={random_weights}", file="bag.launch.py",
     )  # fmt: skip
-    peer.until(lambda: calls.exists() and "play" in calls.read_text(), "the bag is played")
+    peer.until(lambda: calls.exists() and "bag play" in calls.read_text(), "the bag is played")
     assert peer.state() == "active"
     record, play = calls.read_text().splitlines()
     assert record == (
@@ -199,7 +199,7 @@ def test_a_bag_ends_with_the_node_that_dies(launch, tmp_path, calls, log):
         "mesh_node-2 ended with exit status 1, and everything with it: /nowhere: no such weights "
         "file; it should be a .safetensors file"
     )
-    assert "play" not in calls.read_text()
+    assert "bag play" not in calls.read_text()
 
 
 @pytest.mark.parametrize(
