@@ -41,8 +41,9 @@ def why_no_ros() -> str:
 def local_dds() -> None:
     """Stay on this machine, with the package's DDS profile (room for large messages), unless the
     environment says otherwise. Child processes inherit it; call it before rclpy starts."""
+    from icl_mesh_ros import dds  # once the built workspace comes first
+
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    names = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-    if not any(os.environ.get(name) for name in names):
-        for name in names:
-            os.environ[name] = str(ROOT / "config" / "fastdds.xml")
+    if not dds.chosen_profile():
+        profile = str(ROOT / "config" / "fastdds.xml")
+        os.environ.update(dict.fromkeys(dds.profile_variables(), profile))

@@ -43,6 +43,14 @@ class CameraInfoStore:
             fitting = self._fitting(width, height)
             return fitting or next(reversed(self._by_size.values()), None)
 
+    def only_others(self, width: int, height: int) -> list[str]:
+        """The sizes that are there, where they are several and none fits: images whose size
+        changes, and a CameraInfo that did not come."""
+        with self._changed:
+            if len(self._by_size) < 2 or self._fitting(width, height) is not None:
+                return []
+            return [f"{w}x{h}" for w, h in self._by_size]
+
     def _fitting(self, width: int, height: int) -> CameraInfo | None:
         exact = self._by_size.get((width, height))
         if exact is not None:

@@ -149,6 +149,13 @@ class FrameProcessor:
         of = (said, width, height, parameters.assumed_fov_deg, parameters.rectified)
         known, source = self._known_camera
         if source is None or of != known:
+            if others := self._infos.only_others(width, height):
+                raise ValueError(
+                    f"no CameraInfo for {width}x{height} images came on '{self._info_topic}' in "
+                    f"time, only for {', '.join(others)}: it was lost or is late, and the image is "
+                    "left out; where that goes on, the node that changes the images' size should "
+                    "publish the CameraInfo to match"
+                )
             source = camera_from_info(
                 info,
                 width,

@@ -1,81 +1,214 @@
-"""What the launch files share: arguments that become parameters, and the DDS profile."""
+"""What the launch files share and what needs no launch: arguments, checks of what the user gave,
+and the sentence that says why something ended.
+
+Every check raises ValueError with one sentence that names the argument, its value and the way out.
+"""
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Mapping
+import re
+import shutil
+import signal
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from xml.etree import ElementTree
 
-from ament_index_python.packages import get_package_share_directory
-from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
-from launch.launch_context import LaunchContext
-from launch.launch_description_entity import LaunchDescriptionEntity
-from launch.substitutions import LaunchConfiguration as Value
-from launch_ros.parameter_descriptions import ParameterValue
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+from rclpy.exceptions import InvalidNamespaceException
+from rclpy.validate_namespace import validate_namespace
 
-SHARE = Path(get_package_share_directory("icl_mesh_ros"))
-
-#: Name, default, meaning.
-Arguments = list[tuple[str, str, str]]
-DDS_ARGUMENTS: Arguments = [
-    (
-        "dds_profile",
-        str(SHARE / "config" / "fastdds.xml"),
-        "Fast DDS profile; none: leave DDS alone",
-    ),
-]
-#: The model. Empty: as params_file says.
-MODEL_ARGUMENTS: Arguments = [
-    ("params_file", str(SHARE / "config" / "mesh_node.yaml"), "parameters of mesh_node"),
-    ("weights", "", "network weights: default or a .safetensors file"),
-    ("body", "", "body model: default or a licensed SMPL file"),
-    ("device", "", "auto, cpu, cuda, cuda:N"),
-    ("engine", "", "what runs the network: auto, torch, ..."),
-    ("max_rate", "", "Hz: most images worked on per second; 0: no limit"),
-    ("assumed_fov_deg", "", "degrees across the longer side, without a calibration"),
-    ("image_transport", "", "raw or compressed"),
-    ("image_reliability", "", "best_effort or reliable"),
-    ("rectified", "", "true: the image is rectified"),
-    ("use_depth", "", "true: measure distances in the topic depth"),
-    ("depth_scale", "", "depth is multiplied by this, where its unit is not as it should be"),
-]
-#: Those of them that are parameters of mesh_node, and their types.
-MODEL_PARAMETERS: dict[str, type] = {
-    "weights": str,
-    "body": str,
-    "device": str,
-    "engine": str,
-    "max_rate": float,
-    "assumed_fov_deg": float,
-    "image_transport": str,
-    "image_reliability": str,
-    "rectified": bool,
-    "use_depth": bool,
-    "depth_scale": float,
-}
+BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
+KIND_NAMES = {float: "a number", int: "a whole number", bool: "true or false"}
+_COLOR = re.compile(r"\x1b\[[0-9;]*m")
+#: What stands before the text in a line of a ROS log: [FATAL] [1764.5] [mesh_node]: text.
+_LOG_PREFIX = re.compile(r"^\[(FATAL|ERROR|WARN|INFO|DEBUG)\]( \[[^]]*\])*: ?")
 
 
-def declare(arguments: Iterable[tuple[str, str, str]]) -> list[DeclareLaunchArgument]:
-    """The arguments as actions of a launch description."""
-    return [
-        DeclareLaunchArgument(name, default_value=default, description=meaning)
-        for name, default, meaning in arguments
-    ]
+def value_of(name: str, text: str, kind: type) -> str | float | int | bool:
+    """The text of an argument as a value of its kind."""
+    if kind is str:
+        return text
+    try:
+        value = BOOLEANS[text.lower()] if kind is bool else kind(text)
+        if kind is float and not math.isfinite(value):
+            raise ValueError
+    except (KeyError, ValueError):
+        raise ValueError(
+            f"{name} is '{text}', but must be {KIND_NAMES[kind]}, as in "
+            f"{name}:={'true' if kind is bool else '5'}"
+        ) from None
+    return value
 
 
-def given(context: LaunchContext, kinds: Mapping[str, type]) -> dict[str, ParameterValue]:
-    """The arguments that are not empty, as parameters of these types whatever they look like."""
-    return {
-        name: ParameterValue(Value(name), value_type=kind)
-        for name, kind in kinds.items()
-        if Value(name).perform(context)
-    }
+def existing_file(name: str, path: str) -> str:
+    """The path, which is that of a file."""
+    if not Path(path).is_file():
+        what = "is a folder" if Path(path).is_dir() else "does not exist"
+        raise ValueError(
+            f"{name} is '{path}', which {what}: give the path of a file, or leave {name} out"
+        )
+    return path
 
 
-def dds_profile(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Both names of the variable (the second from Kilted on), unless the user has set one."""
-    names = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-    profile = Value("dds_profile").perform(context)
-    if profile == "none" or any(os.environ.get(name) for name in names):
-        return []
-    return [SetEnvironmentVariable(name, profile) for name in names]
+def existing_profile(path: str) -> str:
+    """The path of a DDS profile, which is XML: Fast DDS goes on without one that it cannot read."""
+    try:
+        ElementTree.parse(existing_file("dds_profile", path))
+    except ElementTree.ParseError as error:
+        raise ValueError(
+            f"dds_profile is '{path}', which is no XML ({error}): give a Fast DDS profile, or "
+            "dds_profile:=none"
+        ) from None
+    return path
+
+
+def checked_size(width: int, height: int) -> None:
+    """A webcam is asked for both sides of an image or for none."""
+    if (width > 0) != (height > 0):
+        one, other = ("width", "height") if width > 0 else ("height", "width")
+        raise ValueError(
+            f"{one} is {max(width, height)}, but {other} is not given: a webcam is asked for both, "
+            f"as in width:=1280 height:=720, or for none"
+        )
+
+
+def checked_namespace(name: str, namespace: str) -> str:
+    """The namespace without slashes around it; empty: the root."""
+    stripped = namespace.strip("/")
+    try:
+        validate_namespace(f"/{stripped}")
+    except InvalidNamespaceException:
+        raise ValueError(
+            f"{name} holds '{namespace}', which is no namespace: letters, digits and _ (no digit "
+            "first), with / between parts, as in robot/front"
+        ) from None
+    return stripped
+
+
+def camera_names(listed: Iterable[str], argument: str = "cameras") -> list[str]:
+    """The namespaces of several cameras, without slashes around them."""
+    names = [checked_namespace(argument, name) for name in listed]
+    if not all(names) or not names:
+        raise ValueError(f"{argument} must name one namespace or more, as in front,left")
+    by_identifier: dict[str, str] = {}
+    for name in names:
+        twin = by_identifier.setdefault(identifier(name), name)
+        if twin == name and names.count(name) > 1:
+            raise ValueError(
+                f"{argument} names '{name}' twice ({','.join(names)}): each camera needs a "
+                "namespace of its own"
+            )
+        if twin != name:
+            raise ValueError(
+                f"{argument} names '{twin}' and '{name}', whose frames and body ids would both "
+                f"start with {identifier(name)}_: rename one of them"
+            )
+    return names
+
+
+def identifier(namespace: str) -> str:
+    """ "front/left" -> "front_left": what frames and body ids of a camera start with."""
+    return namespace.strip("/").replace("/", "_")
+
+
+def missing_for_rviz(with_frame: bool) -> str:
+    """The line that says what RViz lacks; empty: nothing. with_frame: a static transform, too."""
+    wanted = {"rviz2": "rviz2"} | ({"tf2_ros": "static_transform_publisher"} if with_frame else {})
+    missing = [package for package, name in wanted.items() if not _runs(package, name)]
+    if not missing:
+        return ""
+    distro = os.environ.get("ROS_DISTRO", "<distro>")
+    packages = " ".join(f"ros-{distro}-{package.replace('_', '-')}" for package in missing)
+    return (
+        f"{' and '.join(missing)} not installed, going on without RViz: apt install {packages}, or "
+        "rviz:=false"
+    )
+
+
+def _runs(package: str, executable: str) -> bool:
+    """Whether `ros2 run` would find it."""
+    try:
+        return Path(get_package_prefix(package), "lib", package, executable).is_file()
+    except PackageNotFoundError:
+        return False
+
+
+def bag_to_play(bag: str) -> Path:
+    """The path of a rosbag2: a folder with metadata.yaml, or a lone .mcap or .db3 file."""
+    path = Path(bag)
+    if not path.exists():
+        raise ValueError(f"bag is '{bag}', which does not exist: give the folder of a rosbag2")
+    if path.is_dir() and not (path / "metadata.yaml").is_file():
+        raise ValueError(
+            f"bag is '{bag}', a folder without metadata.yaml: give the folder of a rosbag2, or, "
+            f"where its metadata is lost, first run ros2 bag reindex {bag}"
+        )
+    if path.is_file() and path.suffix not in (".mcap", ".db3"):
+        raise ValueError(f"bag is '{bag}', which is neither a folder nor a .mcap or .db3 file")
+    return path
+
+
+def bag_to_record(output: str, played: Path) -> Path:
+    """The folder of the new bag, which does not exist yet: `output`, or, where that is empty,
+    PLAYED_humans, PLAYED_humans_2, ..."""
+    if output:
+        if Path(output).exists():
+            raise ValueError(
+                f"output is '{output}', which exists, and a bag is never overwritten: give another "
+                "name, move the old one away, or leave output out"
+            )
+        return Path(output)
+    place = played if played.name not in ("", "..") else played.resolve()
+    name = place.stem if place.is_file() else place.name
+    first = place.with_name(f"{name}_humans")
+    path, number = first, 1
+    while path.exists():
+        number += 1
+        path = first.with_name(f"{first.name}_{number}")
+    return path
+
+
+def ros2_command() -> str:
+    """The path of the command ros2."""
+    path = shutil.which("ros2")
+    if path is None:
+        raise ValueError("the command ros2 is not on PATH: source the setup file of your ROS 2")
+    return path
+
+
+def driver_needs(profile: str, variables: Sequence[str]) -> str:
+    """What to do for a camera driver that this launch does not start."""
+    setting = " ".join(f"{name}={profile}" for name in variables)
+    return (
+        "a camera driver that was started without this DDS profile loses many large images: start "
+        f"it with {setting}; or, where it publishes reliably, launch this with "
+        "image_reliability:=reliable"
+    )
+
+
+def why_ended(process: str, code: int, lines: Iterable[str]) -> str:
+    """One sentence: how a process that should run on has ended, and its own last reason.
+
+    lines: what it wrote last. Of these the newest FATAL or ERROR of a ROS log counts, else the last
+    line that is no log. Who is ended by a signal has not written why.
+    """
+    if code == 0:
+        how = "ended by itself"
+    elif code < 0:
+        how = f"was ended by {_signal_name(-code)}"
+    else:
+        how = f"ended with exit status {code}"
+    written = [text for line in lines if (text := _COLOR.sub("", line).strip())]
+    grave = [line for line in written if line.startswith(("[FATAL]", "[ERROR]"))]
+    others = [line for line in written if not _LOG_PREFIX.match(line)]
+    reason = _LOG_PREFIX.sub("", (grave or others or [""])[-1]) if code > 0 else ""
+    return f"{process} {how}, and everything with it" + (f": {reason}" if reason else "")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -8,6 +8,7 @@ from functools import partial
 from rclpy.logging import get_logger
 from rclpy.utilities import remove_ros_args
 
+from icl_mesh_ros.launching import camera_names, identifier
 from icl_mesh_ros.mesh_node import THREADS_PER_NODE, MeshNode
 from icl_mesh_ros.model_store import ModelStore
 from icl_mesh_ros.run import run_nodes
@@ -19,27 +20,21 @@ def make_nodes(namespaces: list[str]) -> list[partial[MeshNode]]:
     """Constructors of the nodes. Every node's body ids start with its own namespace, since all of
     them name frames on one /tf.
 
-    Raises ValueError where namespaces are missing or occur twice.
+    Raises ValueError where namespaces are missing, are none, or occur twice.
     """
     if not namespaces:
         raise ValueError(f"mesh_nodes needs the namespaces of the cameras; {USAGE}")
-    if len({name.strip("/") for name in namespaces}) < len(namespaces):
-        raise ValueError(f"mesh_nodes needs different namespaces, got {' '.join(namespaces)}")
+    namespaces = camera_names(namespaces, "mesh_nodes")
     models = ModelStore()
     return [
         partial(
             MeshNode,
             namespace=name,
             models=models,
-            cli_args=["--ros-args", "-p", f"body_id_prefix:={body_id_prefix(name)}"],
+            cli_args=["--ros-args", "-p", f"body_id_prefix:={identifier(name)}_"],
         )
         for name in namespaces
     ]
-
-
-def body_id_prefix(namespace: str) -> str:
-    """ "front/left" -> "front_left_"."""
-    return namespace.strip("/").replace("/", "_") + "_"
 
 
 def main() -> int:

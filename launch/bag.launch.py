@@ -20,23 +20,25 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration as Value
 from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
 
-from icl_mesh_ros.launching import (
+from icl_mesh_ros.launch_actions import (
     DDS_ARGUMENTS,
     MODEL_ARGUMENTS,
-    MODEL_PARAMETERS,
     Arguments,
     dds_profile,
     declare,
-    given,
+    mesh_parameters,
 )
+from icl_mesh_ros.launch_together import Together
+from icl_mesh_ros.launching import bag_to_play, bag_to_record, ros2_command
 
 #: Name, default, meaning.
 ARGUMENTS: Arguments = [
-    ("output", "", "folder of the new bag; empty: BAG_humans"),
+    ("output", "", "folder of the new bag; empty: BAG_humans, BAG_humans_2 where that exists, ..."),
     ("storage", "mcap", "mcap or sqlite3: format of the new bag"),
     ("rate", "1.0", "speed of playing: 0.5 is half the speed of the recording"),
     ("extra_topics", "", "topics to record besides humans and its body model, with spaces"),
@@ -51,19 +53,16 @@ ARGUMENTS: Arguments = [
 
 
 def actions(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    bag = Value("bag").perform(context).rstrip("/")
-    output = Value("output").perform(context) or f"{bag}_humans"
+    bag = bag_to_play(Value("bag").perform(context))
+    output = str(bag_to_record(Value("output").perform(context), bag))
+    ros2 = ros2_command()
     topics = ("image", "camera_info", "depth", "humans")
     mesh_node = LifecycleNode(
         package="icl_mesh_ros",
         executable="mesh_node",
         name="mesh_node",
         namespace="",
-        parameters=[
-            Value("params_file"),
-            {"use_sim_time": True},
-            given(context, MODEL_PARAMETERS),
-        ],
+        parameters=[*mesh_parameters(context), {"use_sim_time": True}],
         remappings=[
             *((topic, Value(topic)) for topic in topics),
             ("humans/body_model", Value("body_model")),
@@ -73,36 +72,40 @@ def actions(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     recorded = [Value("humans"), Value("body_model")]
     recorder = ExecuteProcess(
         cmd=[
-            *("ros2", "bag", "record", "--output", output, "--storage", Value("storage")),
+            *(ros2, "bag", "record", "--output", output, "--storage", Value("storage")),
             *("--use-sim-time", "--topics", *recorded),
             *Value("extra_topics").perform(context).split(),
         ],
         output="screen",
     )
     player = ExecuteProcess(
-        cmd=["ros2", "bag", "play", bag, "--clock", "100", "--rate", Value("rate")],
+        cmd=[ros2, "bag", "play", str(bag), "--clock", "100", "--rate", Value("rate")],
         output="screen",
     )
     return [
+        Together([mesh_node, recorder], others=[player]),
         recorder,
         RegisterEventHandler(
             OnStateTransition(
                 target_lifecycle_node=mesh_node, goal_state="active", entities=[player]
             )
         ),
-        RegisterEventHandler(
-            OnProcessExit(
-                target_action=player, on_exit=[EmitEvent(event=Shutdown(reason="the bag is over"))]
-            )
-        ),
+        RegisterEventHandler(OnProcessExit(target_action=player, on_exit=played)),
         mesh_node,
     ]
+
+
+def played(event: ProcessExited, _: LaunchContext) -> EmitEvent | None:
+    """Where the player failed, Together ends everything."""
+    return None if event.returncode else EmitEvent(event=Shutdown(reason="the bag is over"))
 
 
 def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
-            DeclareLaunchArgument("bag", description="folder of the rosbag2 to play"),
+            DeclareLaunchArgument(
+                "bag", description="rosbag2 to play: a folder, or a .mcap or .db3"
+            ),
             *declare(ARGUMENTS),
             OpaqueFunction(function=dds_profile),
             OpaqueFunction(function=actions),

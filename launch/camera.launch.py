@@ -9,21 +9,22 @@
 from typing import Any
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.conditions import IfCondition
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.substitutions import LaunchConfiguration as Value
 from launch_ros.actions import Node
 
-from icl_mesh_ros.launching import (
+from icl_mesh_ros.launch_actions import (
     DDS_ARGUMENTS,
     MODEL_ARGUMENTS,
-    MODEL_PARAMETERS,
     SHARE,
     Arguments,
     dds_profile,
     declare,
     given,
+    mesh_parameters,
 )
+from icl_mesh_ros.launch_together import Together
+from icl_mesh_ros.launching import checked_namespace, checked_size, missing_for_rviz, value_of
 
 #: Name, default, meaning.
 ARGUMENTS: Arguments = [
@@ -68,46 +69,76 @@ CAMERA_PARAMETERS = {
 }
 
 
+def driver_runs(context: LaunchContext) -> bool:
+    return Value("camera").perform(context) == "none"
+
+
 def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     shared: dict[str, Any] = {
-        "namespace": Value("namespace"),
+        "namespace": checked_namespace("namespace", Value("namespace").perform(context)),
         "remappings": [(topic, Value(argument)) for argument, topic in TOPICS],
     }
     mesh_node = Node(
         package="icl_mesh_ros",
         executable="mesh_node",
-        parameters=[Value("params_file"), given(context, MODEL_PARAMETERS)],
+        parameters=mesh_parameters(context),
         output="screen",
         **shared,
     )
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
-        arguments=["-d", str(SHARE / "config" / "humans.rviz"), "-f", Value("rviz_frame")],
-        condition=IfCondition(Value("rviz")),
-        **shared,
-    )
-    if Value("camera").perform(context) == "none":
-        return [mesh_node, rviz]
-    camera_node = Node(
-        package="icl_mesh_ros",
-        executable="camera_node",
-        parameters=[given(context, CAMERA_PARAMETERS)],
-        output="screen",
-        **shared,
-    )
-    # An optical frame has y down: under a parent with z up people stand upright in RViz.
-    optical_frame = Node(
+    lasting = [mesh_node]
+    others = []
+    said = []
+    if not driver_runs(context):
+        camera_node = Node(
+            package="icl_mesh_ros",
+            executable="camera_node",
+            parameters=[camera_parameters(context)],
+            output="screen",
+            **shared,
+        )
+        # Without `loop` it ends with its source.
+        (lasting if _true(context, "loop") else others).append(camera_node)
+    if _true(context, "rviz"):
+        if missing := missing_for_rviz(not driver_runs(context)):
+            said.append(LogInfo(msg=missing))
+        else:
+            others.append(
+                Node(
+                    package="rviz2",
+                    executable="rviz2",
+                    arguments=[
+                        *("-d", str(SHARE / "config" / "humans.rviz")),
+                        *("-f", Value("rviz_frame")),
+                    ],
+                    **shared,
+                )
+            )
+            if not driver_runs(context):
+                lasting.append(optical_frame(shared["namespace"]))
+    return [*said, Together(lasting, others), *lasting, *others]
+
+
+def camera_parameters(context: LaunchContext) -> dict[str, Any]:
+    size = (int(value_of(name, Value(name).perform(context), int)) for name in ("width", "height"))
+    checked_size(*size)
+    return given(context, CAMERA_PARAMETERS)
+
+
+def optical_frame(namespace: str) -> Node:
+    """An optical frame has y down: under a parent with z up people stand upright in RViz."""
+    return Node(
         package="tf2_ros",
         executable="static_transform_publisher",
         arguments=[
             *("--qx", "-0.5", "--qy", "0.5", "--qz", "-0.5", "--qw", "0.5"),
             *("--frame-id", Value("parent_frame"), "--child-frame-id", Value("frame_id")),
         ],
-        condition=IfCondition(Value("rviz")),
-        namespace=Value("namespace"),
+        namespace=namespace,
     )
-    return [camera_node, mesh_node, rviz, optical_frame]
+
+
+def _true(context: LaunchContext, name: str) -> bool:
+    return bool(value_of(name, Value(name).perform(context), bool))
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -121,7 +152,7 @@ def generate_launch_description() -> LaunchDescription:
             ),
             *declare(ARGUMENTS),
             *declare((name, topic, f"topic {topic}") for name, topic in TOPICS),
-            OpaqueFunction(function=dds_profile),
+            OpaqueFunction(function=dds_profile, args=[driver_runs]),
             OpaqueFunction(function=nodes),
         ]
     )

@@ -16,15 +16,17 @@ from launch.substitutions import LaunchConfiguration as Value
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from icl_mesh_ros.launching import (
+from icl_mesh_ros.launch_actions import (
     DDS_ARGUMENTS,
     MODEL_ARGUMENTS,
-    MODEL_PARAMETERS,
     Arguments,
     dds_profile,
     declare,
     given,
+    mesh_parameters,
 )
+from icl_mesh_ros.launch_together import Together
+from icl_mesh_ros.launching import camera_names, identifier
 
 #: Name, default, meaning.
 ARGUMENTS: Arguments = [
@@ -43,11 +45,13 @@ ARGUMENTS: Arguments = [
 ]
 
 
+def drivers_run(context: LaunchContext) -> bool:
+    return not _listed(context, "sources")
+
+
 def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    cameras = _listed(context, "cameras")
+    cameras = camera_names(_listed(context, "cameras"))
     sources = _listed(context, "sources")
-    if not cameras:
-        raise ValueError("cameras must name one namespace or more, as in cameras:=front,left")
     if sources and len(sources) != len(cameras):
         raise ValueError(
             f"sources must name one per camera: {len(cameras)} cameras, {len(sources)} sources"
@@ -58,7 +62,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         "remappings": remappings,
         "output": "screen",
     }
-    parameters = [Value("params_file"), given(context, MODEL_PARAMETERS)]
+    parameters = mesh_parameters(context)
     started = [
         Node(
             executable="camera_node",
@@ -68,7 +72,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                     # Text whatever it looks like: 0 is a webcam, not a number.
                     "source": ParameterValue(source, value_type=str),
                     "loop": True,
-                    "frame_id": f"{camera.replace('/', '_')}_optical_frame",
+                    "frame_id": f"{identifier(camera)}_optical_frame",
                     **given(context, {"rate": float, "assumed_fov_deg": float}),
                 }
             ],
@@ -77,27 +81,26 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         for camera, source in zip(cameras, sources, strict=False)
     ]
     if Value("model").perform(context) == "shared":
-        return [
-            *started,
-            Node(executable="mesh_nodes", arguments=cameras, parameters=parameters, **shared),
-        ]
-    for camera in cameras:
-        # All cameras name frames on one /tf, so their people need ids of their own.
-        prefix = {"body_id_prefix": camera.replace("/", "_") + "_"}
         started.append(
+            Node(executable="mesh_nodes", arguments=cameras, parameters=parameters, **shared)
+        )
+    else:
+        # All cameras name frames on one /tf, so their people need ids of their own.
+        started += [
             Node(
                 executable="mesh_node",
                 namespace=camera,
-                parameters=[*parameters, prefix],
+                parameters=[*parameters, {"body_id_prefix": f"{identifier(camera)}_"}],
                 **shared,
             )
-        )
-    return started
+            for camera in cameras
+        ]
+    return [Together(started), *started]
 
 
 def _listed(context: LaunchContext, argument: str) -> list[str]:
     parts = (part.strip() for part in Value(argument).perform(context).split(","))
-    return [part.strip("/") if argument == "cameras" else part for part in parts if part]
+    return [part for part in parts if part]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -110,7 +113,7 @@ def generate_launch_description() -> LaunchDescription:
                 description="process: a mesh_node per camera; shared: one process for all",
             ),
             *declare(ARGUMENTS),
-            OpaqueFunction(function=dds_profile),
+            OpaqueFunction(function=dds_profile, args=[drivers_run]),
             OpaqueFunction(function=nodes),
         ]
     )

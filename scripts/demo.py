@@ -9,6 +9,8 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 
+from icl_mesh_ros import dds
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -41,10 +43,10 @@ def set_ros_environment() -> None:
     for name, value in {
         "ROS_DOMAIN_ID": str(1 + os.getpid() % 100),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-        "FASTRTPS_DEFAULT_PROFILES_FILE": profile,
-        "FASTDDS_DEFAULT_PROFILES_FILE": profile,
     }.items():
         os.environ.setdefault(name, value)
+    if not dds.chosen_profile():
+        os.environ.update(dict.fromkeys(dds.profile_variables(), profile))
 
 
 def main() -> int:

@@ -12,6 +12,18 @@ sourced_ros() {
   done
 }
 
+# Prints the distribution whose wheels are wanted: that of ROS_DISTRO, else of the .venv that is there, else Jazzy.
+wheels_distro() {
+  local record="$1" distro="${ROS_DISTRO:-}" offered
+  if [ -z "$distro" ] && [ -f "$record" ]; then distro="$(sed -n '1s/^wheels //p' "$record")"; fi
+  distro="${distro:-jazzy}"
+  offered="$(cd requirements && ls ros_*.txt | sed 's/^ros_//; s/\.txt$//' | xargs)"
+  case " $offered " in
+    *" $distro "*) echo "$distro" ;;
+    *) fail "ROS_DISTRO is $distro, which is not sourced, and its wheels are not known here (known: $offered): source its setup.bash, or set ROS_DISTRO to one of these" ;;
+  esac
+}
+
 check_python() {
   local python="$1" ros_prefix="$2" version installed
   version="$("$python" -c 'import sys; print(*sys.version_info[:2], sep=".")')"
@@ -27,7 +39,7 @@ check_python() {
     *) fail "$python is Python $version, ROS wheels exist for 3.10 to 3.13: set PYTHON to one of these, or source a ROS 2" ;;
   esac
   [ "$(uname -sm)" = "Linux x86_64" ] \
-    || fail "ROS wheels exist for Linux on x86-64 only, this is $(uname -sm): install ROS 2 Jazzy and source its setup.bash"
+    || fail "ROS wheels exist for Linux on x86-64 only, this is $(uname -sm): install ROS 2 and source its setup.bash"
 }
 
 # Prints the constraints of the numpy family that the sourced ROS was built against.

@@ -36,12 +36,14 @@ def pytest_report_header() -> str | None:
 @pytest.fixture(scope="session", autouse=True)
 def ros() -> Iterator[None]:
     """rclpy, in a private domain with room for images in shared memory."""
+    from icl_mesh_ros.dds import profile_variables
+
     profile = str(ROOT / "config" / "fastdds.xml")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
         patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        patch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", profile)
-        patch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", profile)
+        for name in profile_variables():
+            patch.setenv(name, profile)
         patch.setenv("OMP_NUM_THREADS", "1")
         import rclpy
 

@@ -59,7 +59,7 @@ def test_two_cameras_are_served_side_by_side(run, mesh_peers, random_weights):
     ("arguments", "said"),
     [
         ((), "needs the namespaces of the cameras; usage: ros2 run"),
-        (("left", "/left"), "needs different namespaces, got left /left"),
+        (("left", "/left"), "mesh_nodes names 'left' twice (left,left): each camera needs"),
     ],
 )
 def test_namespaces_are_needed_and_differ(run, arguments, said):
