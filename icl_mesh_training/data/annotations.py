@@ -122,7 +122,9 @@ class Annotations:
     intrinsics [I, 4]: fx, fy, cx, cy in px, NaN where unknown. distortion [I, 5]: k1, k2, p1,
     p2, k3 of OpenCV's model, NaN for none. first int [I + 1]: image i has the
     people first[i]:first[i + 1]. faults: image index -> what is wrong with its labels.
-    missing: files without which the data set has fewer labels than it could have.
+    missing: files without which the data set has fewer labels than it could have. mended, left_out:
+    what was read although it is not as published, and what was not read, with how often. warnings:
+    what looks wrong in the labels as a whole.
     """
 
     dataset: str
@@ -136,6 +138,9 @@ class Annotations:
     people: People
     faults: dict[int, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @classmethod
     def gather(
@@ -235,6 +240,9 @@ class Annotations:
             people=self.people.select(people.astype(np.int64)),
             faults={n: self.faults[i] for n, i in enumerate(indices) if i in self.faults},
             missing=self.missing,
+            mended=self.mended,
+            left_out=self.left_out,
+            warnings=self.warnings,
         )
 
 
