@@ -252,7 +252,7 @@ def _faults(people: People) -> dict[int, str]:
         return {}
     lost = (people.state < UNLABELLED) & ~np.isfinite(people.keypoints_px).all(axis=2)
     faults = {int(p): "a labelled keypoint is NaN or infinite" for p in np.flatnonzero(lost.any(1))}
-    for name in ("keypoints_m", "pose", "betas"):
+    for name in ("keypoints_m", "pose", "betas", "box_px"):
         values = getattr(people, name).reshape(len(people), -1)
         # No label is NaN throughout (3-D points: each point by itself).
         groups = values.reshape(len(people), -1, 3) if name == "keypoints_m" else values[:, None]

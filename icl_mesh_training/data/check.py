@@ -66,7 +66,8 @@ class Report:
             ("missing", self.missing),
             ("broken", self.broken),
         ):
-            yield from (f"  {kind}: {message}" for message in messages[:SHOWN])
+            for message in messages[:SHOWN]:
+                yield f"  {kind}: {message}".replace("\n", "\\n")  # of a name of a file
             if len(messages) > SHOWN:
                 yield f"  {kind}: {len(messages) - SHOWN} more"
         if self.ok:

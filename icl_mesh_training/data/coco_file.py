@@ -15,11 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from icl_mesh_training.data.coco_names import Categories, Order, id_key
+from icl_mesh_training.data.coco_numbers import (
+    LONGEST,
+    check_px,
+    read_area,
+    read_number,
+    read_numbers,
+    read_truth,
+)
 from icl_mesh_training.data.coco_patterns import suspicions
 from icl_mesh_training.data.files import entries, existing, read_json
-
-#: No camera has longer images, px.
-_LONGEST = 100_000
+from icl_mesh_training.errors import shown
 
 
 @dataclass
@@ -86,14 +92,15 @@ def read_coco_file(
     file.warnings += categories.warnings
     orphans: list[str] = []
     for number, annotation in enumerate(found):
-        name = f"annotation {annotation.get('id', f'number {number}')}"
+        own = shown(annotation["id"]) if "id" in annotation else f"number {number}"
+        name = f"annotation {own}"
         wanted = annotation.get("image_id")
         image = exact.get(wanted) if isinstance(wanted, int | float | str) else None
         if image is None and (image := loose.get(id_key(wanted))) is not None:
             file.mended["ids of images, text on one side and numbers on the other"] += 1
         if image is None:
             file.left_out["annotations of an image that is not among the images"] += 1
-            orphans.append(f"{name} is of image {wanted}, which is not among the images")
+            orphans.append(f"{name} is of image {shown(wanted)}, which is not among the images")
             continue
         try:
             order = categories.order(annotation)
@@ -112,6 +119,8 @@ def read_coco_file(
 
 def _suspicions(file: CocoFile, points: tuple[str, ...]) -> list[str]:
     single = [person for person in file.people if not person.crowd]
+    if file.people and not single:
+        return ["all annotations are iscrowd: nobody is labelled one by one"]
     keypoints = np.array([person.keypoints for person in single]).reshape(-1, len(points), 3)
     boxes = np.array([person.box for person in single]).reshape(-1, 4)
     sizes = np.array([file.sizes[person.image] for person in single], np.float64).reshape(-1, 2)
@@ -127,7 +136,7 @@ def _read_images(file: CocoFile, images: Path) -> tuple[dict[Any, int], dict[str
         if not isinstance(own, int | float | str) or not isinstance(name, str):
             raise ValueError(f"{file.source}: images[{number}] has no 'id' or no 'file_name'")
         if own in exact:
-            raise ValueError(f"{file.source}: two images have the id {own}")
+            raise ValueError(f"{file.source}: two images have the id {shown(own)}")
         exact[own] = number
         key = id_key(own)
         loose[key] = -1 if key in loose else number
@@ -139,7 +148,7 @@ def _read_images(file: CocoFile, images: Path) -> tuple[dict[Any, int], dict[str
             file.sizes.append(_size(file, record))
         except (ValueError, OverflowError) as error:
             file.sizes.append((0, 0))
-            file.faults[number] = f"{file.source}: image {own} ({path}): {error}"
+            file.faults[number] = f"{file.source}: image {shown(own)} ({path}): {error}"
     return exact, {key: image for key, image in loose.items() if key and image >= 0}
 
 
@@ -160,11 +169,11 @@ def _size(file: CocoFile, record: dict[str, Any]) -> tuple[int, int]:
     given = [record.get("width"), record.get("height")]
     if any(value in (None, 0, "") for value in given):
         return 0, 0
-    width, height = (_number(value, "width and height") for value in given)
+    width, height = (read_number(value, "width and height") for value in given)
     if any(isinstance(value, str) for value in given):
         file.mended["sizes of images, given as text"] += 1
-    if not all(0 < side <= _LONGEST and side == int(side) for side in (width, height)):
-        raise ValueError(f"width and height must be whole numbers of px, got {given}")
+    if not all(0 < side <= LONGEST and side == int(side) for side in (width, height)):
+        raise ValueError(f"width and height must be whole numbers of px, got {shown(given)}")
     return int(width), int(height)
 
 
@@ -178,7 +187,7 @@ def _read_person(file: CocoFile, annotation: dict[str, Any], image: int, order: 
     if isinstance(given, list) and not given:
         file.mended["annotations with an empty bbox, [], read as without"] += 1
     elif given is not None:
-        box = _numbers(given, "bbox", 4)
+        box = read_numbers(given, "bbox", 4)
     elif not keypoints.any():
         raise ValueError("it has neither keypoints nor bbox")
     if (box[2:] <= 0).any():  # False for NaN
@@ -195,14 +204,20 @@ def _read_person(file: CocoFile, annotation: dict[str, Any], image: int, order: 
         file.mended["iscrowd, given as text or true/false"] += 1
     own = id_key(annotation.get("id"))
     number = int(own) if own is not None and own.lstrip("-").isdecimal() else None
-    area = annotation.get("area")
     file.people.append(
-        CocoPerson(image, number, keypoints, box, _truth(crowd, "iscrowd"), _area(area))
+        CocoPerson(
+            image,
+            number,
+            keypoints,
+            box,
+            read_truth(crowd, "iscrowd"),
+            read_area(annotation.get("area")),
+        )
     )
 
 
 def _keypoints(file: CocoFile, given: Any, count: int) -> npt.NDArray[np.float64]:
-    """[K, 3] of one annotation, in its own order; coordinates of unlabelled points are 0."""
+    """[K, 3] of one annotation, in its own order."""
     flat = given
     if isinstance(given, list) and given and all(isinstance(row, list) for row in given):
         flat = [value for row in given for value in row]
@@ -214,52 +229,8 @@ def _keypoints(file: CocoFile, given: Any, count: int) -> npt.NDArray[np.float64
         file.mended["annotations with flags v of true and false, read as 2 and 0"] += 1
     if str in kinds:
         file.mended["annotations with keypoints given as text"] += 1
-    points = _numbers(flat, "keypoints", 3 * count, finite=False).reshape(-1, 3)
-    points[points[:, 2] == 0] = 0  # whatever stands there, null too, is no place
-    _check_px(points, "keypoints")
+    points = read_numbers(flat, "keypoints", 3 * count, finite=False).reshape(-1, 3)
+    # What stands where nothing is labelled, null too, need not be a place.
+    points[(points[:, 2] == 0) & ~(np.abs(points) <= LONGEST).all(axis=1)] = 0
+    check_px(points, "keypoints")
     return points
-
-
-def _numbers(value: object, name: str, count: int, finite: bool = True) -> npt.NDArray[np.float64]:
-    """So many numbers. Raises ValueError where it is something else."""
-    try:
-        numbers = np.asarray(value, np.float64).reshape(-1)
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(f"{name} are not numbers") from None
-    if numbers.size != count:
-        raise ValueError(f"{name} are {numbers.size} numbers, not {count}")
-    if finite:
-        _check_px(numbers, name)
-    return numbers
-
-
-def _check_px(numbers: npt.NDArray[np.float64], name: str) -> None:
-    if not np.isfinite(numbers).all():
-        raise ValueError(f"{name} hold NaN or infinite values")
-    if numbers.size and (farthest := np.abs(numbers).max()) > 100 * _LONGEST:
-        raise ValueError(f"{name} hold {farthest:.3g}, which is no place in pixels")
-
-
-def _number(value: object, name: str) -> float:
-    if not isinstance(value, int | float | str):
-        raise ValueError(f"{name} must be numbers, got {value!r}")
-    return float(_numbers(value, name, 1)[0])
-
-
-def _area(value: object) -> float | None:
-    """An area above 0; what is something else is not needed."""
-    try:
-        area = float(value) if isinstance(value, int | float | str) else 0.0
-    except (ValueError, OverflowError):
-        return None
-    return area if 0 < area <= _LONGEST**2 else None
-
-
-def _truth(value: object, name: str) -> bool:
-    """A flag of 0 or 1, given as a number, as text or as true and false; none is False."""
-    text = str(value).strip().lower()
-    if value is None or text in ("", "0", "0.0", "false", "no"):
-        return False
-    if text in ("1", "1.0", "true", "yes"):
-        return True
-    raise ValueError(f"{name} must be 0 or 1, got {value!r}")

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from icl_mesh_training.errors import shown
+
 Order = npt.NDArray[np.int64]
 
 _SIDES = {"l": "left", "r": "right"}
@@ -107,15 +109,15 @@ class Categories:
         if key not in self._orders:
             titles = ", ".join(self.title(known) for known in self._known)
             raise ValueError(
-                f"its category_id {annotation.get('category_id')!r} is not among the categories "
-                f"({titles})"
+                f"its category_id {shown(annotation.get('category_id'))} is not among the "
+                f"categories ({titles})"
             )
         return self._orders[key]
 
     def title(self, key: str) -> str:
         """A category by name and id."""
         entry = self._known[key]
-        return f"'{str(entry.get('name'))[:40]}' (id {entry.get('id')})"
+        return f"'{_one_line(entry.get('name'))}' (id {shown(entry.get('id'))})"
 
     def left_out(self) -> list[str]:
         """What categories of no people have: one line each."""
@@ -179,5 +181,9 @@ class Categories:
 
 
 def _some(names: list[str]) -> str:
-    shown = ", ".join(name[:30] for name in names[:6])
-    return shown + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+    first = ", ".join(_one_line(name) for name in names[:6])
+    return first + (f" and {len(names) - 6} more" if len(names) > 6 else "")
+
+
+def _one_line(name: object) -> str:
+    return " ".join(str(name).split())[:40]

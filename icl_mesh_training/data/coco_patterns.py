@@ -35,7 +35,8 @@ def suspicions(
     labelled = keypoints[..., 2] > 0
     known = labelled.sum(axis=1) >= POINTS
     found = _coordinates(keypoints[known], labelled[known], size[known], source)
-    if not known.any() and len(box) and (np.nanmax(np.abs(box), initial=0) <= TINY_PX):
+    boxed = box[np.isfinite(box).all(axis=1)]
+    if not known.any() and len(boxed) and np.abs(boxed).max() <= TINY_PX:
         raise ValueError(f"{source}: no bbox reaches beyond {TINY_PX:g} px: {_SHARES}")
     found += _flags(keypoints, labelled)
     found += _boxes(keypoints[known], labelled[known], box[known], size[known])
@@ -80,6 +81,11 @@ def _coordinates(
 
 def _flags(keypoints: FloatArray, labelled: BoolArray) -> list[str]:
     flags = keypoints[..., 2][labelled]
+    if not len(flags) and keypoints[..., :2].any():
+        return [
+            "all keypoints have v = 0, which says not labelled, and yet they have coordinates: if "
+            "0 means visible in your tool, write 2"
+        ]
     odd = int((~np.isin(flags, (1, 2))).sum())
     if odd:
         return [
@@ -98,19 +104,19 @@ def _boxes(
     keypoints: FloatArray, labelled: BoolArray, box: FloatArray, size: FloatArray
 ) -> list[str]:
     low, extent = box[:, None, :2], box[:, None, 2:]
-    known = np.isfinite(box).all(axis=1)
+    known = np.asarray(np.isfinite(box).all(axis=1))
     margin = 0.1 * extent + 2
     points = keypoints[..., :2]
     inside = ((points >= low - margin) & (points <= low + extent + margin)).all(axis=2)
     outside = (~inside & labelled).sum(axis=1) > 0.5 * labelled.sum(axis=1)
-    beyond = (box[:, :2] + box[:, 2:] > 1.05 * size + 2).any(axis=1)
+    beyond = np.asarray((box[:, :2] + box[:, 2:] > 1.05 * size + 2).any(axis=1))
     found = []
     if _most(outside, known):
         found.append(
             f"{(outside & known).sum()} of {known.sum()} people have most keypoints outside of "
             f"their bbox: it is left, top, width, height in px"
         )
-    sized = known & (size > 0).all(axis=1)
+    sized = known & np.asarray((size > 0).all(axis=1))
     if _most(beyond, sized):
         found.append(
             f"{(beyond & sized).sum()} of {sized.sum()} bboxes reach beyond their image: they are "

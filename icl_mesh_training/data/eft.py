@@ -86,7 +86,11 @@ def _pair_by_place(
         if first == last:
             continue
         keypoints = annotations.people.keypoints_px[first:last]
-        middles = (np.nanmin(keypoints, axis=1) + np.nanmax(keypoints, axis=1)) / 2
+        lost = np.isnan(keypoints)
+        low = np.where(lost, np.inf, keypoints).min(axis=1)
+        high = np.where(lost, -np.inf, keypoints).max(axis=1)
+        with np.errstate(invalid="ignore"):  # of nobody's points
+            middles = (low + high) / 2
         centers = np.array([fit["bbox_center"] for fit in own], np.float64).reshape(-1, 2)
         sides = np.array([200 * float(fit["bbox_scale"]) for fit in own])
         distance = np.linalg.norm(centers[:, None] - middles[None], axis=-1) / sides[:, None]

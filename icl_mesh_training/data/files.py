@@ -17,6 +17,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from icl_mesh.body.smpl_pickle import read_smpl_pickle
+from icl_mesh_training.errors import shown
 
 #: What conversions of values that are not as published raise.
 CONVERSION_ERRORS = (
@@ -36,7 +37,7 @@ def as_published(where: str, rule: str) -> Iterator[None]:
     try:
         yield
     except CONVERSION_ERRORS as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise ValueError(f"{where}: not as published ({reason}); {rule}") from None
 
 
@@ -93,9 +94,7 @@ def image_number(annotation: dict[str, Any], index_of: dict[Any, int], name: str
     wanted = annotation.get("image_id")
     found = index_of.get(wanted) if isinstance(wanted, int | float | str) else None
     if found is None:
-        raise ValueError(
-            f"{name} is of image {annotation.get('image_id')}, which is not among the images"
-        )
+        raise ValueError(f"{name} is of image {shown(wanted)}, which is not among the images")
     return found
 
 

@@ -90,7 +90,7 @@ def _camera(given: dict[str, Any]) -> dict[str, npt.NDArray[np.float64]]:
     camera = {
         name: np.asarray(given[name], np.float64).reshape(shape) for name, shape in shapes.items()
     }
-    size = np.asarray(given.get("resolution") or (0, 0), np.int32).reshape(2)
+    size = np.asarray(given.get("resolution") or (0, 0), np.float64).reshape(2)
     return camera | {"resolution": size}
 
 

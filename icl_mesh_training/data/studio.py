@@ -53,7 +53,7 @@ def read_studio_npz(
     calibration = read_pickle(cameras, "the cameras' file")
     existing(images, "the folder of images")
     convention = f"{dataset}17"
-    count, points = len(arrays["imgname"]), len(CONVENTIONS[convention].names)
+    count, points = arrays["imgname"].size, len(CONVENTIONS[convention].names)
     if arrays["part"].shape != (count, points, 3) or arrays["S"].shape != (count, points, 4):
         raise ValueError(
             f"{source}: part has shape {arrays['part'].shape} and S {arrays['S'].shape}, "
@@ -68,7 +68,7 @@ def read_studio_npz(
             fitted = arrays.get("has_smpl", np.ones(count)) > 0
             people.pose[fitted] = arrays["pose"][fitted].reshape(-1, 24, 3)
             people.betas[fitted] = arrays["shape"][fitted]
-    names = [str(name) for name in arrays["imgname"]]
+    names = [str(name) for name in np.ravel(arrays["imgname"])]
     lenses = [_calibration(calibration, camera_of, cameras, name) for name in names]
     return Annotations.gather(
         dataset=dataset,
@@ -126,11 +126,11 @@ def read_muco(source: Path) -> Annotations:
         except CONVERSION_ERRORS as error:
             faults[image] = f"{name} is not as published ({error!r})"
     with as_published(str(source), "image records have width, height, f, c and file_name"):
-        size = [(int(record["width"]), int(record["height"])) for record in records]
-        intrinsics = [[float(v) for v in (*record["f"], *record["c"])] for record in records]
+        sides = [(int(record["width"]), int(record["height"])) for record in records]
+        lenses = [[float(v) for v in (*record["f"], *record["c"])] for record in records]
         paths = [source.parent / record["file_name"] for record in records]
-        size = np.array(size, np.int32).reshape(-1, 2)
-        intrinsics = np.array(intrinsics).reshape(-1, 4)
+        size = np.array(sides, np.int32).reshape(-1, 2)
+        intrinsics = np.array(lenses).reshape(-1, 4)
     return Annotations.gather(
         dataset="muco",
         convention="muco21",

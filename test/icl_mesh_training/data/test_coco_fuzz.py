@@ -1,8 +1,7 @@
 """COCO files with random damage: read, or refused with a sentence that names the file."""
 
-import copy
-import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,6 @@ from icl_mesh_training.data.images import BrokenSampleError, visible_people
 from icl_mesh_training.truth import truth_of_coco
 
 NAMES = CONVENTIONS["coco17"].names
-VALUES: list[Any] = [
-    *(None, True, False, 0, -1, 1, 2, 7, 3.5, -1e30, 1e308, 10**400, float("nan"), float("inf")),
-    *("", "0", "1", "x", "nan", "\u0000", "a/b\\c", "x" * 5000, [], [[]], {}, [None], [1, "2"]),
-    *({"a": 1}, [True] * 51, ["1"] * 51, [0.5] * 51, [1e300] * 4, ["nose"] * 17, "../../x.jpg"),
-]
 
 
 def good() -> dict[str, Any]:
@@ -38,46 +32,14 @@ def good() -> dict[str, Any]:
     }
 
 
-def places(node: Any) -> list[tuple[Any, Any]]:
-    """Every (container, key) of a tree."""
-    keys = list(node) if isinstance(node, dict) else range(len(node))
-    found = [(node, key) for key in keys]
-    return found + [
-        place for key in keys if isinstance(node[key], dict | list) for place in places(node[key])
-    ]
-
-
-def mutated(data: dict[str, Any], rng: random.Random) -> bytes:
-    """The file with values replaced, taken out or added, or with broken bytes."""
-    tree = copy.deepcopy(data)
-    if rng.random() < 0.3:
-        text = bytearray(json.dumps(tree).encode())
-        for _ in range(rng.choice((1, 1, 3, 30))):
-            text[rng.randrange(len(text))] = rng.randrange(256)
-        return bytes(text[: rng.randrange(len(text)) if rng.random() < 0.1 else None])
-    for _ in range(rng.choice((1, 1, 2, 5))):
-        # A kind of place first: coordinates are most of the file's values.
-        found = places(tree)
-        keys = sorted({str(key) for _, key in found if isinstance(key, str)})
-        wanted = rng.choice([*keys, ""])
-        node, key = rng.choice([p for p in found if not wanted or p[1] == wanted] or found)
-        chance = rng.random()
-        if chance < 0.7:
-            node[key] = rng.choice(VALUES)
-        elif chance < 0.85:
-            del node[key]
-        elif isinstance(node, list):
-            node.insert(rng.randrange(len(node) + 1), copy.deepcopy(rng.choice(VALUES)))
-        else:
-            node[rng.choice(("id", "bbox", "x"))] = rng.choice(VALUES)
-    return json.dumps(tree).encode()
-
-
-def test_two_thousand_damaged_files(tmp_path: Path) -> None:
+def test_two_thousand_damaged_files(
+    tmp_path: Path, mutated: Callable[[Any, random.Random], bytes]
+) -> None:
     (tmp_path / "images").mkdir()
     source, data, rng = tmp_path / "person_keypoints.json", good(), random.Random(13)
     refused = 0
     for number in range(2000):
+        source.unlink(missing_ok=True)  # some file systems take longer to write over a file
         source.write_bytes(mutated(data, rng))
         try:
             if number % 4 == 0:  # what evaluation makes of it
@@ -89,6 +51,8 @@ def test_two_thousand_damaged_files(tmp_path: Path) -> None:
         except ValueError as error:
             refused += 1
             assert str(error).startswith(f"{source}: "), error
+            assert "\n" not in str(error)
+            assert len(str(error)) < 1500
             continue
         for index, _path in enumerate(annotations.images):
             assert annotations.faults.get(index, f"{source}: ").startswith(f"{source}: ")

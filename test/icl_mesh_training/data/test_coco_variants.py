@@ -181,6 +181,8 @@ def test_crowds_given_as_text_are_crowds(read: Any) -> None:
     for value in ("1", True, "true"):
         data["annotations"][0]["iscrowd"] = value
         assert read(data).people.has_label.tolist() == [False, True]
+    data["annotations"][1]["iscrowd"] = 1
+    assert read(data).warnings == ["all annotations are iscrowd: nobody is labelled one by one"]
     data["annotations"][0]["iscrowd"] = "perhaps"
     assert "iscrowd must be 0 or 1, got 'perhaps'" in read(data).faults[0]
 
@@ -261,6 +263,16 @@ def test_shares_of_the_image_are_refused(read: Any) -> None:
         read(data)
 
 
+def test_a_face_alone_without_a_box_is_no_share(read: Any) -> None:
+    data = content()
+    for annotation in data["annotations"]:
+        annotation["keypoints"] = annotation["keypoints"][:9] + [0] * 42
+        annotation["bbox"] = []
+    annotations = read(data)
+    assert annotations.people.has_label.tolist() == [True, True]
+    assert not annotations.warnings
+
+
 def swapped(points: np.ndarray, *parts: str) -> np.ndarray:
     """Left and right of some parts exchanged, of all without parts."""
     order = list(range(17))
@@ -275,6 +287,7 @@ def swapped(points: np.ndarray, *parts: str) -> np.ndarray:
     ("points", "flag", "warning"),
     [
         (STANDING, 1, "all labelled keypoints have v = 1, which says hidden: if 1 means visible"),
+        (STANDING, 0, "all keypoints have v = 0, which says not labelled, and yet they have coor"),
         (STANDING, 0.93, "34 of 34 labelled keypoints have a flag v other than 0, 1 and 2"),
         (STANDING * (100 / 640, 100 / 480), 2, "all coordinates are 100 or less: percent of the"),
         (
@@ -293,7 +306,8 @@ def test_patterns_of_a_whole_file_are_warned_of(
 ) -> None:
     data = content(points, flag)
     for annotation in data["annotations"]:
-        del annotation["bbox"]
+        if flag:
+            del annotation["bbox"]
     said = read(data).warnings
     assert any(text.startswith(warning) for text in said), said
 
