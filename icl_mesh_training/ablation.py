@@ -16,6 +16,8 @@ from torch import nn
 
 from icl_mesh.body import BodyModel
 from icl_mesh.estimator import Estimator
+from icl_mesh.files import write_atomically
+from icl_mesh_training.checkpoints import CHECKPOINT
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.evaluation import MIN_VISIBLE, evaluate_scenes
 from icl_mesh_training.export import load_checkpoint
@@ -23,7 +25,7 @@ from icl_mesh_training.objective import PAPER_WEIGHTS
 from icl_mesh_training.plots import plot_contrastive
 from icl_mesh_training.provenance import git_revision
 from icl_mesh_training.report import table
-from icl_mesh_training.train import CHECKPOINT, RECIPE, steps_done, train
+from icl_mesh_training.train import RECIPE, steps_done, train
 
 #: What each variant changes: entries of the recipe, and losses on top of the recipe's.
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
@@ -97,7 +99,7 @@ def _write(output: Path, results: dict[str, dict[str, Any]], config: TrainingCon
         "images_per_step": config.batch_size * config.accumulate,
         "results": results,
     }
-    (output / "ablation.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_atomically(output / "ablation.json", (json.dumps(record, indent=2) + "\n").encode())
     rows = {TITLES[name]: result for name, result in results.items()}
     lines = [
         f"Seed {config.seed}, {', '.join(str(n) for n in sorted(set(steps.values())))} steps of "
@@ -107,4 +109,4 @@ def _write(output: Path, results: dict[str, dict[str, Any]], config: TrainingCon
         *table(rows, "variant"),
         "",
     ]
-    (output / "ablation.md").write_text("\n".join(lines), encoding="utf-8")
+    write_atomically(output / "ablation.md", "\n".join(lines).encode())

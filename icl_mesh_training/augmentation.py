@@ -6,6 +6,7 @@ pinhole camera, so 3-D labels stay true. Photometric: colour, grey, blur, erased
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields, replace
 
 import cv2
@@ -64,7 +65,9 @@ def augmentation_errors(entries: object) -> list[str]:
     errors = []
     for name, value in entries.items():
         values = value if isinstance(value, list | tuple) else [value]
-        good = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+        numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+        good = len(numbers) == len(values) and all(-math.inf < v < math.inf for v in numbers)
+        good &= isinstance(known[name], tuple) or not isinstance(value, list | tuple)
         if isinstance(known[name], tuple):
             good = good and len(values) == 2 and 0 < values[0] <= values[1]
             rule = "two numbers above 0, the smaller first"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_training import commands as run
 from icl_mesh_training.data.cli import add_data_command, run_data_command
-from icl_mesh_training.errors import TrainingStoppedError
+from icl_mesh_training.errors import TrainingStoppedError, sentence
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,9 +32,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return options.run(options) or 0
-    except (ValueError, FileNotFoundError, TrainingStoppedError) as error:
-        print(f"icl-mesh-train: {shown(error, MESSAGE)}", file=sys.stderr)
+    except (ValueError, OSError, TrainingStoppedError) as error:
+        print(f"icl-mesh-train: {sentence(error)}", file=sys.stderr)
         return 1
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    """An argument's type: whole numbers from least on."""
+
+    def number(text: str) -> int:
+        if (value := int(text)) < least:
+            raise argparse.ArgumentTypeError(f"must be {least} or more, got {text}")
+        return value
+
+    number.__name__ = "whole number"  # argparse: "invalid whole number value: 'x'"
+    return number
+
+
+def _share(text: str) -> float:
+    """An argument's type: numbers in [0, 1]."""
+    if not 0 <= (value := float(text)) <= 1:
+        raise argparse.ArgumentTypeError(f"must be in [0, 1], got {text}")
+    return value
+
+
+_share.__name__ = "number"
 
 
 Commands = argparse._SubParsersAction  # generic only for type checkers
@@ -45,14 +66,16 @@ def _add_scenes(commands: Commands[argparse.ArgumentParser]) -> None:
     scenes = commands.add_parser("scenes", help="render labelled training scenes into a folder")
     scenes.set_defaults(run=run.scenes)
     scenes.add_argument("--out", required=True, type=Path)
-    scenes.add_argument("--count", type=int, help="how many (1000)")
-    scenes.add_argument("--seed", type=int, help="0, or the benchmark's own")
-    scenes.add_argument("--workers", type=int, default=2)
+    scenes.add_argument("--count", type=_at_least(1), help="how many (1000)")
+    scenes.add_argument("--seed", type=_at_least(0), help="0, or the benchmark's own")
+    scenes.add_argument("--workers", type=_at_least(1), default=2)
     scenes.add_argument(
-        "--shards", type=int, metavar="N", help="write WebDataset shards of N scenes each"
+        "--shards", type=_at_least(1), metavar="N", help="write WebDataset shards of N scenes each"
     )
     scenes.add_argument(
-        "--occlusion", type=float, help="share of each scene's first person hidden by others, 0-0.9"
+        "--occlusion",
+        type=_share,
+        help="share of each scene's first person hidden by others, 0-0.9",
     )
     scenes.add_argument(
         "--benchmark",
@@ -92,7 +115,7 @@ def _add_training(commands: Commands[argparse.ArgumentParser]) -> None:
         "--coco", type=Path, help="your photos: person_keypoints.json (COCO) and images/"
     )
     finetune.add_argument("--scenes", type=Path, help="folder of rendered scenes")
-    finetune.add_argument("--steps", type=int, help="length, in place of the recipe's")
+    finetune.add_argument("--steps", type=_at_least(1), help="length, in place of the recipe's")
     finetune.add_argument(
         "--recipe", default="finetune", help="a YAML file, or a name in config/training"
     )
@@ -109,7 +132,7 @@ def _add_training(commands: Commands[argparse.ArgumentParser]) -> None:
         "--benchmark", required=True, type=Path, help="folder of scenes to measure on"
     )
     ablation.add_argument("--variants", nargs="+", help="some of the variants (all)")
-    ablation.add_argument("--limit", type=int, help="only the benchmark's first scenes")
+    ablation.add_argument("--limit", type=_at_least(1), help="only the benchmark's first scenes")
     _add_min_visible(ablation)
     _add_set(ablation)
 
@@ -123,7 +146,7 @@ def _add_set(command: argparse.ArgumentParser) -> None:
 def _add_min_visible(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--min-visible",
-        type=float,
+        type=_share,
         default=0.25,
         help="scenes: people of whom less is seen are not demanded (0.25; 0.1 for the occlusion "
         "benchmark)",
@@ -137,8 +160,8 @@ def _add_evaluation(commands: Commands[argparse.ArgumentParser]) -> None:
     evaluate.set_defaults(run=run.evaluate)
     evaluate.add_argument("--weights", default="default")
     evaluate.add_argument("--device", default="auto")
-    evaluate.add_argument("--threshold", type=float, help="detection threshold")
-    evaluate.add_argument("--limit", type=int, help="only the first images of each")
+    evaluate.add_argument("--threshold", type=_share, help="detection threshold")
+    evaluate.add_argument("--limit", type=_at_least(1), help="only the first images of each")
     evaluate.add_argument("--scenes", type=Path, help="folder of rendered scenes")
     _add_min_visible(evaluate)
     evaluate.add_argument(
@@ -169,10 +192,10 @@ def _add_lifter(commands: Commands[argparse.ArgumentParser]) -> None:
     lifter.add_argument("--scenes", required=True, type=Path, help="folder of rendered scenes")
     lifter.add_argument("--out", required=True, type=Path, help="the .safetensors file")
     lifter.add_argument("--body", default="default", help="body of the weights")
-    lifter.add_argument("--limit", type=int, default=8000, help="scenes to use, at most")
-    lifter.add_argument("--steps", type=int, default=4000)
+    lifter.add_argument("--limit", type=_at_least(1), default=8000, help="scenes to use, at most")
+    lifter.add_argument("--steps", type=_at_least(1), default=4000)
     lifter.add_argument("--engine", default="auto", help="runs the network over the scenes")
-    lifter.add_argument("--seed", type=int, default=0)
+    lifter.add_argument("--seed", type=_at_least(0), default=0)
 
 
 def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -184,7 +207,7 @@ def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:
     export.add_argument("--out", required=True, type=Path, help="the .safetensors file")
     export.add_argument("--name", help="name in the weights' version; default: the file's")
     export.add_argument("--licence", help="in place of the recipe's")
-    export.add_argument("--threshold", type=float, help="detection threshold to ship")
+    export.add_argument("--threshold", type=_share, help="detection threshold to ship")
     export.add_argument("--metrics", type=Path, help="JSON of `evaluate`, to travel along")
     export.add_argument("--half", action="store_true", help="float16: half the size")
 
@@ -199,7 +222,9 @@ def _add_plots(commands: Commands[argparse.ArgumentParser]) -> None:
     heatmaps.set_defaults(run=run.plot_heatmaps)
     heatmaps.add_argument("scenes", type=Path, help="folder of rendered scenes")
     heatmaps.add_argument("--weights", default="default")
-    heatmaps.add_argument("--index", type=int, help="number of the scene; default: most crowded")
+    heatmaps.add_argument(
+        "--index", type=_at_least(0), help="number of the scene; default: most crowded"
+    )
     for kind in (curve, heatmaps):
         kind.add_argument("--out", required=True, type=Path, help="the picture (.png)")
 

@@ -60,7 +60,8 @@ def finetune(options: argparse.Namespace) -> None:
         coco=options.coco,
         scenes=options.scenes,
         recipe=options.recipe,
-        overrides=_overrides(options.set) | ({"steps": options.steps} if options.steps else {}),
+        overrides=_overrides(options.set)
+        | ({} if options.steps is None else {"steps": options.steps}),
     )
     _run(config, options.dry_run)
 
@@ -102,6 +103,7 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.dataset is not None and options.root is None:
         raise ValueError("--dataset needs --root, the folder of the data sets")
     from icl_mesh.estimator import Estimator
+    from icl_mesh.files import write_atomically
     from icl_mesh_training import evaluation
     from icl_mesh_training.report import write_report
 
@@ -129,7 +131,8 @@ def evaluate(options: argparse.Namespace) -> None:
     text = json.dumps(results, indent=2)
     print(text)
     if options.json is not None:
-        options.json.write_text(text + "\n", encoding="utf-8")
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(options.json, (text + "\n").encode())
     if options.out is not None:
         write_report(results, options.out)
 
@@ -191,5 +194,9 @@ def _overrides(entries: list[str]) -> dict[str, Any]:
         name, found, value = entry.partition("=")
         if not found:
             raise ValueError(f"--set takes NAME=VALUE, got '{entry}'")
-        overrides[name] = yaml.safe_load(value)
+        try:
+            overrides[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            text = " ".join(str(error).split())
+            raise ValueError(f"--set {entry}: the value is not YAML: {text}") from None
     return overrides

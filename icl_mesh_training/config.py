@@ -8,21 +8,9 @@ from typing import Any
 
 import yaml
 
-from icl_mesh.network import BACKBONES
-from icl_mesh.weights_metadata import INPUT_SIZES
 from icl_mesh_training.augmentation import augmentation_errors
-from icl_mesh_training.objective import PAPER_WEIGHTS
+from icl_mesh_training.recipe_rules import type_error, value_errors
 from icl_mesh_training.sources import source_errors
-
-CHOICES = {
-    "architecture": BACKBONES,
-    "optimizer": ("adam", "adamw"),
-    "schedule": ("cosine", "step"),
-}
-_ABOVE_ZERO = (
-    *("steps", "batch_size", "accumulate", "learning_rate", "gradient_clip", "temperature"),
-    *("checkpoint_minutes", "checkpoint_steps", "log_steps"),
-)
 
 
 @dataclass(frozen=True)
@@ -110,13 +98,7 @@ class TrainingConfig:
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such recipe; those shipped are in config/training")
-        try:
-            entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except yaml.YAMLError as error:
-            raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-        if not isinstance(entries, dict):
-            raise ValueError(f"{path}: a recipe is a mapping of names to values")
-        return cls.checked(entries | (overrides or {}), str(path))
+        return cls.checked(read_recipe(path) | (overrides or {}), str(path))
 
     @classmethod
     def checked(cls, entries: dict[str, Any], origin: str) -> TrainingConfig:
@@ -126,37 +108,34 @@ class TrainingConfig:
         return cls(**entries)
 
 
+def read_recipe(path: Path) -> dict[str, Any]:
+    """A recipe's entries, unchecked. Raises ValueError for what is no mapping in YAML."""
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
+        raise ValueError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(entries, dict):
+        raise ValueError(f"{path}: a recipe is a mapping of names to values")
+    return entries
+
+
 def _errors(entries: dict[str, Any]) -> list[str]:
     """Everything that is wrong with a recipe's entries."""
     known = {f.name: f for f in fields(TrainingConfig)}
-    errors = [f"unknown entry '{name}'" for name in sorted(set(entries) - set(known))]
+    errors = [f"unknown entry '{name}'" for name in sorted(map(str, set(entries) - set(known)))]
     errors += [
         f"'{name}' is missing"
         for name, f in known.items()
         if f.default is MISSING and f.default_factory is MISSING and name not in entries
     ]
-    unfit = {
-        name: value
+    wrong = {
+        name: error
         for name, value in entries.items()
-        if name in known and not _fits(value, str(known[name].type))
+        if name in known and (error := type_error(name, value, str(known[name].type)))
     }
-    errors += [f"'{name}' must be {known[name].type}, got {v!r}" for name, v in unfit.items()]
-    good = {name: value for name, value in entries.items() if name not in unfit}
-    for name, choices in CHOICES.items():
-        if name in good and good[name] not in choices:
-            errors.append(f"'{name}' must be one of {choices}, got {good[name]!r}")
-    size = good.get("input_size", 256)
-    if size not in INPUT_SIZES:
-        errors.append(
-            f"'input_size' must be a multiple of 32, {INPUT_SIZES[-1]} at most, got {size}"
-        )
-    for name in _ABOVE_ZERO:
-        if (value := good.get(name)) is not None and value <= 0:
-            errors.append(f"'{name}' must be above 0, got {value}")
-    errors += [
-        f"unknown loss '{entry}' in 'weights'; known: {', '.join(sorted(PAPER_WEIGHTS))}"
-        for entry in sorted(set(good.get("weights", {})) - set(PAPER_WEIGHTS))
-    ]
+    errors += wrong.values()
+    good = {name: value for name, value in entries.items() if name not in wrong}
+    errors += value_errors(good)
     errors += augmentation_errors(good.get("augmentation", {}))
     if good.get("decay_epochs") and not good.get("epochs"):
         errors.append("'decay_epochs' counts epochs: give 'epochs' too")
@@ -167,27 +146,8 @@ def _errors(entries: dict[str, Any]) -> list[str]:
     architecture = good.get("architecture", "mobilenet_v2")
     if good.get("movenet") and architecture != "movenet":
         errors.append(f"'movenet' starts the architecture movenet, not {architecture}")
-    if "scenes" not in unfit and "data" not in unfit:
+    if "scenes" not in wrong and "data" not in wrong:
         if not good.get("scenes") and not good.get("data"):
             errors.append("nothing to train on: give 'scenes' (a folder) or 'data' (a list)")
         errors += source_errors(good.get("data", []))
     return errors
-
-
-def _fits(value: object, declared: str) -> bool:
-    """Whether a YAML value has the declared type; an int is a float too, a bool is neither."""
-    if declared.endswith(" | None"):
-        return value is None or _fits(value, declared.removesuffix(" | None"))
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    checks = {
-        "str": isinstance(value, str),
-        "bool": isinstance(value, bool),
-        "int": number and isinstance(value, int),
-        "float": number,
-        "dict[str, Any]": isinstance(value, dict),
-        "dict[str, float]": isinstance(value, dict)
-        and all(_fits(v, "float") for v in value.values()),
-        "list[int]": isinstance(value, list) and all(_fits(v, "int") for v in value),
-        "list[dict[str, Any]]": isinstance(value, list) and all(isinstance(v, dict) for v in value),
-    }
-    return checks[declared]

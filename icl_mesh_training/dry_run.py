@@ -11,13 +11,14 @@ import numpy as np
 
 from icl_mesh.body import BodyModel
 from icl_mesh.wording import MESSAGE, shown
+from icl_mesh_training.checkpoints import CHECKPOINT
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.loading import Guarded, SampleSource, make_loader
 from icl_mesh_training.messages import hide_needless
 from icl_mesh_training.module import TrainingModule, left_out
 from icl_mesh_training.schedule import Schedule
 from icl_mesh_training.sources import mix
-from icl_mesh_training.train import CHECKPOINT, make_network, open_data, steps_done, world_size
+from icl_mesh_training.train import make_network, open_data, steps_done, world_size
 
 #: Samples read of each source, evenly spread.
 PROBES = 12

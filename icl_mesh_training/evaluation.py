@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from tqdm import tqdm
 from icl_mesh.estimator import Estimator
 from icl_mesh_training.data.annotations import Annotations, ImageRecord
 from icl_mesh_training.data.catalogue import read_dataset
-from icl_mesh_training.data.files import entries, read_image, read_json
+from icl_mesh_training.data.coco_file import read_coco_file
+from icl_mesh_training.data.conventions import CONVENTIONS
+from icl_mesh_training.data.files import read_image
 from icl_mesh_training.data.visibility import UNLABELLED
 from icl_mesh_training.scenes.labels import SceneLabels
 from icl_mesh_training.scoring import Scores
@@ -62,27 +65,27 @@ def evaluate_photos(
     """
     folder = Path(folder)
     source = folder / "person_keypoints.json"
-    data = read_json(source, "the label file (beside images/)")
-    annotations: dict[Any, list[dict[str, Any]]] = defaultdict(list)
-    for annotation in entries(data, "annotations", source):
-        annotations[annotation.get("image_id")].append(annotation)
-    records = entries(data, "images", source)
+    file = read_coco_file(source, folder / "images", CONVENTIONS["coco17"].names)
+    for text in file.warnings:
+        print(f"{source}: {text}", file=sys.stderr)
+    people: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for person in file.people:
+        people[person.image].append(person.as_annotation())
+    indices = list(range(len(file.paths)))
     if split is not None:
-        records = [r for r in records if f"/{split}/" in str(r.get("coco_url"))]
-        if not records:
+        indices = [n for n in indices if f"/{split}/" in str(file.records[n].get("coco_url"))]
+        if not indices:
             raise ValueError(f"{source}: no image's coco_url is of the split {split!r}")
     scores = Scores()
-    for record in tqdm(records[:limit], desc="photos", unit="image"):
-        try:
-            path, name = folder / "images" / record["file_name"], record["id"]
-            truth = truth_of_coco(annotations[name])
-        except (KeyError, TypeError, ValueError) as error:
+    for index in tqdm(indices[:limit], desc="photos", unit="image"):
+        if index in file.faults:
             raise ValueError(
-                f"{source}: image {record.get('file_name')} or its people are not in COCO's format "
-                f"({error!r}); `icl-mesh-train data check --root {folder}` says more"
-            ) from None
-        size = int(record.get("width") or 0), int(record.get("height") or 0)
-        scores.add(estimator(read_image(path, size if all(size) else None)), truth)
+                f"{source}: image {file.paths[index].name} or its people are not in COCO's format "
+                f"({file.faults[index]}); `icl-mesh-train data check --root {folder}` says more"
+            )
+        size = file.sizes[index] if all(file.sizes[index]) else None
+        image = read_image(file.paths[index], size)
+        scores.add(estimator(image), truth_of_coco(people[index]))
     return scores.result()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ from icl_mesh.body import BodyModel
 from icl_mesh.estimator import Estimator
 from icl_mesh.network import IclMeshNetwork, build_network
 from icl_mesh.weights import save_weights
-from icl_mesh_training.checkpoints import read_checkpoint
+from icl_mesh_training.checkpoints import CHECKPOINT, read_checkpoint
 from icl_mesh_training.config import TrainingConfig
+from icl_mesh_training.data.files import read_json
 from icl_mesh_training.provenance import git_revision
 
 #: People that a network may find in a plain grey picture before it is taken for broken.
@@ -39,6 +39,7 @@ def export_network(
     }
     if config.threshold is not None:
         own["threshold"] = config.threshold
+    path.parent.mkdir(parents=True, exist_ok=True)
     candidate = path.with_name(f".{path.stem}.candidate.safetensors")
     half = metadata.pop("half", False)
     try:
@@ -108,7 +109,7 @@ def export_run(
     metrics: JSON of `icl-mesh-train evaluate`. Raises FileNotFoundError or
     ValueError with the path.
     """
-    from icl_mesh_training.train import CHECKPOINT, RECIPE
+    from icl_mesh_training.train import RECIPE
 
     checkpoint = run / CHECKPOINT if run.is_dir() else run
     recipe = checkpoint.parent / RECIPE
@@ -123,9 +124,10 @@ def export_run(
     chosen: dict[str, Any] = {"name": name, "licence": licence, "threshold": threshold}
     chosen = {key: value for key, value in chosen.items() if value is not None}
     if metrics is not None:
-        chosen["metrics"] = json.loads(metrics.read_text(encoding="utf-8"))
+        chosen["metrics"] = read_json(metrics, "the file of metrics")
+        if not isinstance(chosen["metrics"], dict):
+            raise ValueError(f"{metrics}: no results of `icl-mesh-train evaluate`: no mapping")
     network, steps = load_checkpoint(checkpoint, config)
-    path.parent.mkdir(parents=True, exist_ok=True)
     export_network(network, config, path, steps=steps, half=half, **chosen)
 
 
@@ -138,5 +140,6 @@ def load_checkpoint(checkpoint: Path, config: TrainingConfig) -> tuple[IclMeshNe
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
-        raise ValueError(f"{checkpoint}: does not fit its recipe: {error}") from None
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(f"{checkpoint}: does not fit its recipe: {reason}") from None
     return network.eval(), int(state["global_step"])

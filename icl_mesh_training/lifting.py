@@ -64,6 +64,7 @@ def train_lifter(
     """
     network, metadata = load_weights(weights)
     model = BodyModel.load(body)
+    out.parent.mkdir(parents=True, exist_ok=True)  # not after minutes of training
     files = sorted(scenes.glob("*.npz"))
     if len(files) < 10:
         raise ValueError(f"{scenes}: a lifter needs 10 rendered scenes (.npz) or more")

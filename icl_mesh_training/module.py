@@ -9,9 +9,10 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from icl_mesh.body import BodyModel
+from icl_mesh.files import write_atomically
 from icl_mesh.network import IclMeshNetwork
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.dataset import images_to_input
@@ -97,7 +98,8 @@ class TrainingModule(lightning.LightningModule):
         bad = [name for name, term in terms.items() if not torch.isfinite(term)]
         path = self.output / f"not_finite_{self.global_step:07d}_{self.global_rank}.safetensors"
         tensors = {name: value.cpu().contiguous() for name, value in vars(loaded.batch).items()}
-        save_file(tensors, path, {"step": str(self.global_step), "terms": ", ".join(bad)})
+        about = {"step": str(self.global_step), "terms": ", ".join(bad)}
+        write_atomically(path, save(tensors, about))
         raise TrainingStoppedError(
             f"step {self.global_step}: the loss is not finite ({', '.join(bad)}); the batch is "
             f"in {path}. Labels that are wrong show there; otherwise lower learning_rate, or "

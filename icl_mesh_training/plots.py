@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from icl_mesh.files import write_atomically
 
 #: Points of a curve are means over this share of its steps.
 SMOOTHING = 0.01
@@ -27,8 +30,10 @@ def figure(columns: int, rows: int = 1, size: tuple[float, float] = (4.5, 3.4)) 
 
 def save_figure(axes: Any, path: Path) -> None:
     """Write the figure of these axes; the suffix names the format."""
+    content = io.BytesIO()
+    np.ravel(axes)[0].figure.savefig(content, format=path.suffix.removeprefix(".") or "png")
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.ravel(axes)[0].figure.savefig(path)
+    write_atomically(path, content.getvalue())
 
 
 def plot_contrastive(runs: Mapping[str, Path], path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from icl_mesh.files import write_atomically
 from icl_mesh_training.plots import figure, save_figure
 
 #: Column titles, in this order, with their formats; figures that are absent get no column.
@@ -30,8 +31,8 @@ def write_report(results: dict[str, Any], folder: Path) -> None:
     """results.json, results.md and a plot of each table of bins, into folder."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(results, indent=2) + "\n"
-    (folder / "results.json").write_text(text, encoding="utf-8")
-    (folder / "results.md").write_text(markdown(results), encoding="utf-8")
+    write_atomically(folder / "results.json", text.encode())
+    write_atomically(folder / "results.md", markdown(results).encode())
     for name, part in results.items():
         if isinstance(part, dict) and part.get("bins"):
             plot_bins(part["bins"], folder / f"{name}_bins.png")

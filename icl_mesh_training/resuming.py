@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from icl_mesh_training.config import TrainingConfig
+from icl_mesh_training.config import TrainingConfig, read_recipe
 
 #: Entries that say what is trained: the optimiser's state in the checkpoint is of these weights.
 _FIXED = ("train_smpl", "freeze_to_stride", "scale_backbone_rate")
@@ -22,7 +22,7 @@ def changed_entries(recipe: Path, config: TrainingConfig) -> list[str]:
     if not recipe.is_file():
         return []
     defaults = dataclasses.asdict(TrainingConfig(output=""))
-    before = defaults | (yaml.safe_load(recipe.read_text(encoding="utf-8")) or {})
+    before = defaults | read_recipe(recipe)
     now = yaml.safe_load(yaml.safe_dump(dataclasses.asdict(config)))  # tuples become lists
     return [name for name in now if name != "output" and before[name] != now[name]]
 

@@ -21,7 +21,9 @@ from icl_mesh_training.data.catalogue import DATASETS
 from icl_mesh_training.data.images import open_dataset
 from icl_mesh_training.data.mixture import MixedDataset
 from icl_mesh_training.dataset import SceneFolder
+from icl_mesh_training.errors import shown
 from icl_mesh_training.loading import SampleSource
+from icl_mesh_training.recipe_rules import is_finite, type_error
 
 #: Entries of each kind of source that must be there, and those that may.
 _ASSETS = {"mocap", "backgrounds", "panoramas", "makehuman", "split"}
@@ -31,6 +33,8 @@ _ENTRIES: dict[str, tuple[set[str], set[str]]] = {
     "generated": ({"length"}, _ASSETS),
     **{name: ({"root"}, {"split"}) for name in DATASETS},
 }
+#: Parts of generated scenes' files, see scenes.textures.split_files.
+SPLITS = ("all", "train", "val")
 _COMMON = {"name", "probability", "augmentation"}
 
 
@@ -40,24 +44,28 @@ def source_errors(entries: list[dict[str, Any]]) -> list[str]:
     for number, entry in enumerate(entries, 1):
         where = f"'data' {number}"
         name = entry.get("name")
-        if name not in _ENTRIES:
+        if not isinstance(name, str) or name not in _ENTRIES:
             known = ", ".join(_ENTRIES)
-            errors.append(f"{where}: unknown data set {name!r}; known are {known}")
+            errors.append(f"{where}: unknown data set {shown(name)}; known are {known}")
             continue
         needed, allowed = _ENTRIES[name]
         errors += [f"{where} ({name}): '{key}' is missing" for key in sorted(needed - set(entry))]
-        unknown = sorted(set(entry) - needed - allowed - _COMMON)
+        unknown = sorted(map(str, set(entry) - needed - allowed - _COMMON))
         errors += [f"{where} ({name}): unknown entry '{key}'" for key in unknown]
         for key in sorted((needed | allowed) & set(entry)):
-            wanted = int if key == "length" else str
-            if not isinstance(entry[key], wanted) or isinstance(entry[key], bool):
-                errors.append(f"{where} ({name}): '{key}' must be {wanted.__name__}")
-        if name in DATASETS and entry.get("split", "") not in ("", *DATASETS[name].splits):
-            splits = ", ".join(DATASETS[name].splits)
-            errors.append(f"{where}: {name} has no split {entry['split']!r}; it has {splits}")
+            wanted = "int" if key == "length" else "str"
+            if error := type_error(key, entry[key], wanted):
+                errors.append(f"{where} ({name}): {error}")
+            elif key == "length" and entry[key] < 1:
+                errors.append(f"{where} ({name}): 'length' must be above 0, got {entry[key]}")
+        known_splits = DATASETS[name].splits if name in DATASETS else SPLITS
+        split = entry.get("split", "")
+        if isinstance(split, str) and split not in ("", *known_splits):
+            splits = ", ".join(known_splits)
+            errors.append(f"{where}: {name} has no split {shown(split)}; it has {splits}")
         share = entry.get("probability", 1.0)
-        if isinstance(share, bool) or not isinstance(share, (int, float)) or share <= 0:
-            errors.append(f"{where}: 'probability' must be above 0, got {share!r}")
+        if type_error("", share, "float") or not is_finite(share) or share <= 0:
+            errors.append(f"{where}: 'probability' must be above 0, got {shown(share)}")
         found = augmentation_errors(entry.get("augmentation", {}))
         errors += [f"{where}: {error}" for error in found]
     return errors

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pickle
 import re
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
 import yaml
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from icl_mesh.body import BodyModel
+from icl_mesh.files import write_atomically
 from icl_mesh.network import (
     IclMeshNetwork,
     build_network,
@@ -29,7 +27,14 @@ from icl_mesh.network.mobilenet import MobileNetV2, Trunk
 from icl_mesh.weights import load_weights
 from icl_mesh_training.augmentation import AugmentationConfig
 from icl_mesh_training.averaging import moving_average
-from icl_mesh_training.checkpoints import read_checkpoint
+from icl_mesh_training.checkpoints import (
+    CHECKPOINT,
+    LastCheckpoint,
+    WholeCheckpoints,
+    check_goes_on,
+    read_checkpoint,
+    remove_remains,
+)
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.export import export_network
 from icl_mesh_training.loading import SampleSource, make_loader
@@ -40,7 +45,6 @@ from icl_mesh_training.schedule import Schedule
 from icl_mesh_training.sources import mix, open_source
 from icl_mesh_training.widening import widen_smpl_branch
 
-CHECKPOINT = "last.ckpt"
 RECIPE = "recipe.yaml"
 
 
@@ -70,8 +74,11 @@ def train(config: TrainingConfig) -> Path:
             f"or name another folder"
         )
         return weights
+    if done:
+        check_goes_on(checkpoint, module.state_dict())
     trainer = make_trainer(config, schedule, output, done)
     if trainer.is_global_zero:
+        remove_remains(checkpoint)
         if done:
             changed = changed_entries(output / RECIPE, config)
             check_resumable(output, changed)
@@ -80,7 +87,7 @@ def train(config: TrainingConfig) -> Path:
         if note := left_out(config):
             print(f"{output}: {note}")
         recipe = yaml.safe_dump(dataclasses.asdict(config), sort_keys=False)
-        (output / RECIPE).write_text(recipe, encoding="utf-8")
+        write_atomically(output / RECIPE, recipe.encode())
     loader = make_loader(
         source,
         batch_size=config.batch_size,
@@ -143,6 +150,7 @@ def make_trainer(
         precision=config.precision,  # type: ignore[arg-type]  # checked by Lightning
         gradient_clip_val=config.gradient_clip,  # applied to unscaled gradients
         accumulate_grad_batches=config.accumulate,
+        plugins=[WholeCheckpoints()],
         default_root_dir=output,
         logger=[
             CSVLogger(output, name="log", version=version),
@@ -156,38 +164,6 @@ def make_trainer(
         log_every_n_steps=config.log_steps,
         enable_model_summary=False,
     )
-
-
-class LastCheckpoint(ModelCheckpoint):
-    """`last.ckpt` every so many minutes or steps, after whole steps only.
-
-    Lightning writes it beside and renames it: a kill leaves the last one or the one before.
-    """
-
-    def __init__(self, config: TrainingConfig, output: Path) -> None:
-        every: dict[str, Any] = (
-            {"every_n_train_steps": config.checkpoint_steps}
-            if config.checkpoint_steps
-            else {"train_time_interval": timedelta(minutes=config.checkpoint_minutes)}
-        )
-        super().__init__(
-            dirpath=output,
-            filename=CHECKPOINT.removesuffix(".ckpt"),
-            enable_version_counter=False,
-            **every,
-        )
-        self.accumulate = config.accumulate
-
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-    ) -> None:
-        if (batch_idx + 1) % self.accumulate == 0:
-            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
 
 def make_network(config: TrainingConfig) -> IclMeshNetwork:
@@ -242,10 +218,12 @@ def load_trunk(backbone: torch.nn.Module, path: Path) -> None:
             else torch.load(path, map_location="cpu", weights_only=True)
         )
         found = found.get("state_dict", found)
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, AttributeError) as e:
-        raise ValueError(f"{path} is not a state dict of plain tensors: {e}") from None
+        tensors = {k: v for k, v in found.items() if isinstance(v, torch.Tensor)}
+    except Exception as error:  # torch names no errors of its own for damaged files
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ValueError(f"{path} is not a state dict of plain tensors: {reason}") from None
     own = backbone.state_dict()
-    fitting = {k: v for k, v in found.items() if k in own and own[k].shape == v.shape}
+    fitting = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
     if len(fitting) < 0.9 * len(own):
         raise ValueError(
             f"{path} fits {len(fitting)} of the backbone's {len(own)} tensors: another network's"

@@ -79,6 +79,14 @@ def read_graph_model(path: str | Path) -> dict[str, Array]:
         files = [(group["paths"], group["weights"]) for group in groups]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is not a TensorFlow.js graph model: {error!r}") from None
+    try:
+        return _read(path, files)
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+        raise ValueError(f"{path} is not a TensorFlow.js graph model: {error!r}") from None
+
+
+def _read(path: Path, files: list[tuple[Any, Any]]) -> dict[str, Array]:
+    """The arrays of each group's shards and entries. Raises what conversions raise, too."""
     arrays: dict[str, Array] = {}
     for paths, entries in files:
         for shard in paths:

@@ -122,7 +122,9 @@ class Annotations:
     intrinsics [I, 4]: fx, fy, cx, cy in px, NaN where unknown. distortion [I, 5]: k1, k2, p1,
     p2, k3 of OpenCV's model, NaN for none. first int [I + 1]: image i has the
     people first[i]:first[i + 1]. faults: image index -> what is wrong with its labels.
-    missing: files without which the data set has fewer labels than it could have.
+    missing: files without which the data set has fewer labels than it could have. mended, left_out:
+    what was read although it is not as published, and what was not read, with how often. warnings:
+    what looks wrong in the labels as a whole.
     """
 
     dataset: str
@@ -136,6 +138,9 @@ class Annotations:
     people: People
     faults: dict[int, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @classmethod
     def gather(
@@ -235,6 +240,9 @@ class Annotations:
             people=self.people.select(people.astype(np.int64)),
             faults={n: self.faults[i] for n, i in enumerate(indices) if i in self.faults},
             missing=self.missing,
+            mended=self.mended,
+            left_out=self.left_out,
+            warnings=self.warnings,
         )
 
 
@@ -244,7 +252,7 @@ def _faults(people: People) -> dict[int, str]:
         return {}
     lost = (people.state < UNLABELLED) & ~np.isfinite(people.keypoints_px).all(axis=2)
     faults = {int(p): "a labelled keypoint is NaN or infinite" for p in np.flatnonzero(lost.any(1))}
-    for name in ("keypoints_m", "pose", "betas"):
+    for name in ("keypoints_m", "pose", "betas", "box_px"):
         values = getattr(people, name).reshape(len(people), -1)
         # No label is NaN throughout (3-D points: each point by itself).
         groups = values.reshape(len(people), -1, 3) if name == "keypoints_m" else values[:, None]

@@ -132,7 +132,7 @@ def _ochuman(root: Path, split: str) -> Annotations:
     return read_coco("ochuman", source, place / "images")[0]
 
 
-def _with_eft(annotations: Annotations, root: Path, ids: list[int] | None) -> Annotations:
+def _with_eft(annotations: Annotations, root: Path, ids: list[int | None] | None) -> Annotations:
     source = root / "eft_fit" / EFT_FILES[annotations.dataset]
     if source.is_file():
         attach_eft(annotations, source, ids)

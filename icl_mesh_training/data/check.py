@@ -22,7 +22,9 @@ SHOWN = 10
 
 @dataclass
 class Report:
-    """What was found of one data set. missing, broken: one message each, with the path."""
+    """What was found of one data set. missing, broken: one message each, with the path. mended,
+    left_out, warnings: see Annotations.
+    """
 
     name: str
     split: str
@@ -35,6 +37,9 @@ class Report:
     images_without_people: int = 0
     missing: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    mended: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -55,12 +60,20 @@ class Report:
             yield f"  {self.regions} people or crowds known by their box alone: masked in training"
         if self.images_without_people:
             yield f"  {self.images_without_people} images without a labelled person: left out"
-        for kind, messages in (("missing", self.missing), ("broken", self.broken)):
-            yield from (f"  {kind}: {shown(message, MESSAGE)}" for message in messages[:SHOWN])
+        for kind, messages in (
+            ("read all the same", self.mended),
+            ("left out", self.left_out),
+            ("warning", self.warnings),
+            ("missing", self.missing),
+            ("broken", self.broken),
+        ):
+            for message in messages[:SHOWN]:
+                yield f"  {kind}: {shown(message, MESSAGE)}"
             if len(messages) > SHOWN:
                 yield f"  {kind}: {len(messages) - SHOWN} more"
         if self.ok:
-            yield "  nothing is missing or broken"
+            said = "; what the warnings say may teach wrong joints" if self.warnings else ""
+            yield f"  nothing is missing or broken{said}"
 
     def _losses(self, activated: frozenset[str]) -> str:
         """The data set's losses, and those among them of which there is no label here."""
@@ -115,6 +128,9 @@ def check_dataset(name: str, root: Path, split: str | None = None, quick: bool =
     report.people_3d, report.people_pose = int(people.has_3d.sum()), int(people.has_pose.sum())
     report.missing += annotations.missing
     report.broken += annotations.faults.values()
+    report.mended += annotations.mended
+    report.left_out += annotations.left_out
+    report.warnings += annotations.warnings
     _check_images(annotations, report, quick)
     return report
 

@@ -17,13 +17,15 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.transform import Rotation
 
 from icl_mesh_training.data.annotations import Annotations
-from icl_mesh_training.data.files import entries, read_json
+from icl_mesh_training.data.files import CONVERSION_ERRORS, as_published, entries, read_json
 
 #: A fit belongs to a person whose middle lies within this share of the fit's box of its middle.
 MATCH_DISTANCE = 0.5
 
 
-def attach_eft(annotations: Annotations, source: Path, annotation_ids: list[int] | None) -> int:
+def attach_eft(
+    annotations: Annotations, source: Path, annotation_ids: list[int | None] | None
+) -> int:
     """Fill in pose and betas of the people that a fit belongs to; returns how many.
 
     annotation_ids: each person's id, where fits name it (COCO). Elsewhere fits and people of an
@@ -32,10 +34,12 @@ def attach_eft(annotations: Annotations, source: Path, annotation_ids: list[int]
     """
     fits = entries(read_json(source, "EFT's file of fits"), "data", source)
     if annotation_ids is not None:
-        person_of = {name: person for person, name in enumerate(annotation_ids)}
-        pairs = [(fit, person_of.get(fit.get("annotId", -1))) for fit in fits]
+        known = enumerate(annotation_ids)
+        person_of = {str(name): person for person, name in known if name is not None}
+        pairs = [(fit, person_of.get(str(fit.get("annotId")))) for fit in fits]
     else:
-        pairs = _pair_by_place(annotations, fits)
+        with as_published(str(source), "fits need imageName, bbox_center and bbox_scale"):
+            pairs = _pair_by_place(annotations, fits)
     count = 0
     for fit, person in pairs:
         if person is None:
@@ -46,12 +50,16 @@ def attach_eft(annotations: Annotations, source: Path, annotation_ids: list[int]
         try:
             pose = np.asarray(fit["parm_pose"], np.float64).reshape(24, 3, 3)
             betas = np.asarray(fit["parm_shape"], np.float64).reshape(10)
-        except (KeyError, TypeError, ValueError):
+        except CONVERSION_ERRORS:
             raise ValueError(f"{name} has no parm_pose (24x3x3) and parm_shape (10)") from None
         if not (np.isfinite(pose).all() and np.isfinite(betas).all()):
             _fault(annotations, person, f"{name} holds NaN or infinite values")
             continue
-        annotations.people.pose[person] = Rotation.from_matrix(pose).as_rotvec()
+        try:
+            annotations.people.pose[person] = Rotation.from_matrix(pose).as_rotvec()
+        except ValueError as error:
+            _fault(annotations, person, f"{name} holds no rotations ({error})")
+            continue
         annotations.people.betas[person] = betas
         count += 1
     return count
@@ -78,7 +86,11 @@ def _pair_by_place(
         if first == last:
             continue
         keypoints = annotations.people.keypoints_px[first:last]
-        middles = (np.nanmin(keypoints, axis=1) + np.nanmax(keypoints, axis=1)) / 2
+        lost = np.isnan(keypoints)
+        low = np.where(lost, np.inf, keypoints).min(axis=1)
+        high = np.where(lost, -np.inf, keypoints).max(axis=1)
+        with np.errstate(invalid="ignore"):  # of nobody's points
+            middles = (low + high) / 2
         centers = np.array([fit["bbox_center"] for fit in own], np.float64).reshape(-1, 2)
         sides = np.array([200 * float(fit["bbox_scale"]) for fit in own])
         distance = np.linalg.norm(centers[:, None] - middles[None], axis=-1) / sides[:, None]

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +17,33 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from icl_mesh.body.smpl_pickle import read_smpl_pickle
+from icl_mesh_training.errors import shown
+
+#: What conversions of values that are not as published raise.
+CONVERSION_ERRORS = (
+    *(KeyError, IndexError, TypeError, ValueError, AttributeError),
+    *(OverflowError, ZeroDivisionError),
+)
+
+
+#: What damaged archives raise besides.
+ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error)
+
+
+@contextmanager
+def as_published(where: str, rule: str) -> Iterator[None]:
+    """Makes one ValueError of what conversions inside raise. where: path and part. rule: what is
+    published. Errors that already name the file are not to be raised inside."""
+    try:
+        yield
+    except CONVERSION_ERRORS as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(f"{where}: not as published ({reason}); {rule}") from None
 
 
 def existing(path: Path, what: str) -> Path:
     """The path itself. Raises FileNotFoundError where nothing is there."""
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110  # Path.exists raises for names too long
         raise FileNotFoundError(
             f"{path}: {what} is not there; docs/datasets.md says where to get it"
         )
@@ -38,13 +64,18 @@ def first_existing(folder: Path, names: tuple[str, ...], what: str) -> Path:
 def read_json(path: Path, what: str) -> Any:
     """The content of a JSON file. Raises ValueError where it is no JSON, with the line."""
     try:
-        return json.loads(existing(path, what).read_text(encoding="utf-8"))
+        # Of bytes: a byte order mark, or UTF-16 as some systems write it, is recognised.
+        return json.loads(existing(path, what).read_bytes())
+    except FileNotFoundError:
+        raise
     except json.JSONDecodeError as error:
         raise ValueError(
             f"{path}: not valid JSON (line {error.lineno}: {error.msg}); download it again"
         ) from None
     except UnicodeDecodeError:
         raise ValueError(f"{path}: not a text file; download it again") from None
+    except (ValueError, RecursionError, OSError) as error:
+        raise ValueError(f"{path}: not readable JSON ({error}); download it again") from None
 
 
 def entries(content: Any, key: str, path: Path) -> list[dict[str, Any]]:
@@ -60,11 +91,10 @@ def image_number(annotation: dict[str, Any], index_of: dict[Any, int], name: str
 
     name: the annotation's, for the ValueError where its image is not among them.
     """
-    found = index_of.get(annotation.get("image_id"))
+    wanted = annotation.get("image_id")
+    found = index_of.get(wanted) if isinstance(wanted, int | float | str) else None
     if found is None:
-        raise ValueError(
-            f"{name} is of image {annotation.get('image_id')}, which is not among the images"
-        )
+        raise ValueError(f"{name} is of image {shown(wanted)}, which is not among the images")
     return found
 
 
@@ -74,7 +104,7 @@ def read_npz(path: Path, required: tuple[str, ...]) -> dict[str, npt.NDArray[Any
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    except (*CONVERSION_ERRORS, OSError, EOFError, NotImplementedError, *ARCHIVE_ERRORS) as error:
         raise ValueError(f"{path}: not a readable .npz ({error}); make it again") from None
     missing = sorted(set(required) - set(arrays))
     if missing:
@@ -89,20 +119,24 @@ def read_mat(path: Path, name: str) -> npt.NDArray[np.float64]:
     existing(path, "the label file")
     try:
         content = scipy.io.loadmat(path)
-    except (ValueError, TypeError, OSError, scipy.io.matlab.MatReadError) as error:
+    except Exception as error:  # the library names no errors of its own for damaged files
         raise ValueError(f"{path}: not a readable MATLAB file ({error})") from None
     if name not in content:
         raise ValueError(f"{path}: lacks '{name}'; is it the right file?")
-    return np.asarray(content[name], np.float64)
+    with as_published(f"{path}: '{name}'", "it is an array of numbers"):
+        return np.asarray(content[name], np.float64)
 
 
 def read_pickle(path: Path, what: str) -> dict[Any, Any]:
     """The dictionary of a .pkl of arrays, read without running anything that it holds."""
     existing(path, what)
     try:
-        return read_smpl_pickle(path, None)
-    except (pickle.UnpicklingError, EOFError, ValueError, AttributeError, IndexError) as error:
+        content = read_smpl_pickle(path, None)
+    except (*CONVERSION_ERRORS, pickle.UnpicklingError, EOFError, OSError, MemoryError) as error:
         raise ValueError(f"{path}: not read ({error}); download it again") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: holds no dictionary; is it the right file?")
+    return content
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -111,7 +145,7 @@ def image_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
             return image.size
-    except (UnidentifiedImageError, OSError) as error:
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: not a readable image ({error})") from None
 
 
@@ -128,7 +162,10 @@ def read_image(path: Path, size: tuple[int, int] | None = None) -> npt.NDArray[n
                 image = ImageOps.exif_transpose(image)  # noqa: PLW2901
             # PIL, not cv2: cv2 fills the lost part of a truncated JPEG with grey and says nothing.
             pixels = np.asarray(image.convert("RGB"), np.uint8)
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (
+        *(UnidentifiedImageError, OSError, SyntaxError, ValueError),
+        Image.DecompressionBombError,
+    ) as error:
         raise ValueError(f"{path}: not a readable image ({error}); get it again") from None
     if size is not None and (pixels.shape[1], pixels.shape[0]) != size:
         raise ValueError(

@@ -16,7 +16,13 @@ from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from icl_mesh_training.data.annotations import Annotations, People
-from icl_mesh_training.data.files import entries, existing, read_json
+from icl_mesh_training.data.files import (
+    CONVERSION_ERRORS,
+    as_published,
+    entries,
+    existing,
+    read_json,
+)
 from icl_mesh_training.data.visibility import VISIBILITY_RULES
 
 #: Split -> its subjects, and every how many frames of 50 Hz video it takes one.
@@ -45,8 +51,10 @@ def read_h36m_json(annotations: Path, images: Path, split: str) -> Annotations:
         smpl: Any = read_json(fitted, "the file of fits") if fitted.is_file() else {}
         if not smpl:
             missing.append(f"{fitted}: not there, so that its people have no SMPL pose and shape")
-        box_of = {a.get("image_id"): a.get("bbox") for a in entries(data, "annotations", source)}
-        for image in entries(data, "images", source):
+        found, records = entries(data, "annotations", source), entries(data, "images", source)
+        with as_published(str(source), "an annotation has image_id and bbox"):
+            box_of = {a.get("image_id"): a.get("bbox") for a in found}
+        for image in records:
             try:
                 if image["frame_idx"] % step:
                     continue
@@ -56,16 +64,18 @@ def read_h36m_json(annotations: Path, images: Path, split: str) -> Annotations:
                 shift = np.asarray(camera["t"], np.float64).reshape(3)
                 world = np.asarray(joints[keys[0]][keys[1]][keys[2]], np.float64)
                 points.append((world.reshape(_POINTS, 3) @ turn.T + shift) / 1000)
-                intrinsics.append((*camera["f"], *camera["c"]))
+                own = np.asarray([*camera["f"], *camera["c"]], np.float64).reshape(4)
+                intrinsics.append(own)
                 paths.append(images / image["file_name"])
-                sizes.append((image["width"], image["height"]))
-            except (KeyError, TypeError, ValueError) as error:
+                sizes.append((int(image["width"]), int(image["height"])))
+                box = np.asarray(box_of.get(image.get("id")) or [np.nan] * 4, np.float64)
+                boxes.append(box.reshape(4))
+                fits.append(smpl.get(keys[0], {}).get(keys[1], {}).get(keys[2]))
+            except CONVERSION_ERRORS as error:
                 raise ValueError(
                     f"{source}: image {image.get('file_name')} is not as published ({error!r})"
                 ) from None
             turns.append(turn)
-            boxes.append(box_of.get(image.get("id")) or [np.nan] * 4)
-            fits.append(smpl.get(keys[0], {}).get(keys[1], {}).get(keys[2]))
     people = People.unlabelled(len(paths), _POINTS)
     people.state[:] = VISIBILITY_RULES["h36m"](np.ones((len(paths), _POINTS)))
     if paths:
@@ -99,10 +109,12 @@ def _attach(
         try:
             pose = np.asarray(fit["pose"], np.float64).reshape(24, 3)
             people.betas[number] = np.asarray(fit["shape"], np.float64).reshape(10)
-        except (KeyError, TypeError, ValueError) as error:
+        except CONVERSION_ERRORS as error:
             faults[number] = f"{images[number]}: its fit is not as published ({error!r})"
             continue
-        root = Rotation.from_matrix(turns[number]) * Rotation.from_rotvec(pose[0])
+        with as_published(str(images[number]), "its camera's R is a rotation"):
+            turn = Rotation.from_matrix(turns[number])
+        root = turn * Rotation.from_rotvec(pose[0])
         people.pose[number] = np.vstack((root.as_rotvec(), pose[1:]))
     return faults
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,8 +89,14 @@ def open_dataset(
     body: BodyModel | None = None,
     seed: int = 0,
 ) -> LabelledImages:
-    """A data set of DATASETS under root as samples; see read_dataset and LabelledImages."""
-    return LabelledImages(read_dataset(name, root, split), size, augmentation, body, seed)
+    """A data set of DATASETS under root as samples; see read_dataset and LabelledImages.
+
+    What looks wrong in the labels as a whole is said on standard error.
+    """
+    annotations = read_dataset(name, root, split)
+    for text in annotations.warnings:
+        print(f"{annotations.source}: {text}", file=sys.stderr)
+    return LabelledImages(annotations, size, augmentation, body, seed)
 
 
 def visible_people(record: ImageRecord, width: int, height: int) -> ImageRecord:

@@ -10,15 +10,17 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from tqdm import tqdm
 
 from icl_mesh_training.data.annotations import Annotations, People
-from icl_mesh_training.data.files import entries, existing, read_json
+from icl_mesh_training.data.files import as_published, entries, existing, read_json
 from icl_mesh_training.data.visibility import UNLABELLED, VISIBILITY_RULES
 
 #: HD cameras that published comparisons use (since Zanfir et al. 2018).
 CAMERAS = ("00_16", "00_30")
 _POINTS = 19
+_RULE = "it has K (3 x 3), distCoef (5), R (3 x 3) and t (3)"
 
 
 def read_panoptic(folder: Path, cameras: tuple[str, ...] = CAMERAS) -> Annotations:
@@ -36,27 +38,27 @@ def read_panoptic(folder: Path, cameras: tuple[str, ...] = CAMERAS) -> Annotatio
     faults: dict[int, str] = {}
     for place in places:
         calibration = place / f"calibration_{place.name}.json"
-        known = {
-            c.get("name"): c
-            for c in entries(read_json(calibration, "the calibration"), "cameras", calibration)
-        }
+        found = entries(read_json(calibration, "the calibration"), "cameras", calibration)
+        known = {str(camera.get("name")): camera for camera in found}
         for name in cameras:
             if name not in known:
                 raise ValueError(f"{calibration}: has no camera {name}")
-            found = sorted((place / "hdImgs" / name).glob(f"{name}_*.jpg"))
-            if not found:
+            frames = sorted((place / "hdImgs" / name).glob(f"{name}_*.jpg"))
+            if not frames:
                 raise FileNotFoundError(
                     f"{place / 'hdImgs' / name}: no images of camera {name}; extract them with "
                     "panoptic-toolbox's hdImgsExtractor.sh"
                 )
-            matrix = np.asarray(known[name]["K"], np.float64)
-            for path in tqdm(found, desc=f"{place.name} {name}", unit="frame", leave=False):
+            with as_published(f"{calibration}: camera {name}", _RULE):
+                camera = _camera(known[name])
+            matrix = camera["K"]
+            for path in tqdm(frames, desc=f"{place.name} {name}", unit="frame", leave=False):
                 frame = path.stem.rpartition("_")[2]
                 scene = place / "hdPose3d_stage1_coco19" / f"body3DScene_{frame}.json"
                 if not scene.is_file():
                     continue  # the dome records before and after anybody is reconstructed
                 try:
-                    people = _people(scene, known[name])
+                    people = _people(scene, camera)
                 except ValueError as error:
                     faults[len(images)] = str(error)
                     people = People.unlabelled(0, _POINTS)
@@ -64,8 +66,8 @@ def read_panoptic(folder: Path, cameras: tuple[str, ...] = CAMERAS) -> Annotatio
                 parts.append(people)
                 images.append(path)
                 intrinsics.append((matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]))
-                lenses.append(known[name]["distCoef"])
-                sizes.append(known[name].get("resolution") or (0, 0))
+                lenses.append(camera["distCoef"])
+                sizes.append(camera["resolution"])
     if not images:
         raise FileNotFoundError(f"{folder}: no image has a body3DScene_<frame>.json of its frame")
     return Annotations.gather(
@@ -82,15 +84,24 @@ def read_panoptic(folder: Path, cameras: tuple[str, ...] = CAMERAS) -> Annotatio
     )
 
 
-def _people(scene: Path, camera: dict[str, Any]) -> People:
+def _camera(given: dict[str, Any]) -> dict[str, npt.NDArray[np.float64]]:
+    """K [3, 3], distCoef [5], R [3, 3], t [3] in cm, resolution [2] in px of a calibration."""
+    shapes = {"K": (3, 3), "distCoef": (5,), "R": (3, 3), "t": (3,)}
+    camera = {
+        name: np.asarray(given[name], np.float64).reshape(shape) for name, shape in shapes.items()
+    }
+    size = np.asarray(given.get("resolution") or (0, 0), np.float64).reshape(2)
+    return camera | {"resolution": size}
+
+
+def _people(scene: Path, camera: dict[str, npt.NDArray[np.float64]]) -> People:
     """The people of one frame as one camera sees them."""
     bodies = entries(read_json(scene, "the frame"), "bodies", scene)
     people = People.unlabelled(len(bodies), _POINTS)
-    matrix, lens = np.asarray(camera["K"], np.float64), np.asarray(camera["distCoef"], np.float64)
-    turn = np.asarray(camera["R"], np.float64)
-    shift = np.asarray(camera["t"], np.float64).reshape(3)
+    matrix, lens, turn, shift = (camera[name] for name in ("K", "distCoef", "R", "t"))
     for number, body in enumerate(bodies):
-        joints = np.asarray(body.get("joints19", ()), np.float64)
+        with as_published(f"{scene}: body {body.get('id')}", "joints19 are numbers"):
+            joints = np.asarray(body.get("joints19", ()), np.float64)
         if joints.size != 4 * _POINTS or not np.isfinite(joints).all():
             raise ValueError(
                 f"{scene}: body {body.get('id')} has no joints19 of {4 * _POINTS} finite numbers"

@@ -14,7 +14,7 @@ from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from icl_mesh_training.data.annotations import Annotations, People
-from icl_mesh_training.data.files import existing, read_pickle
+from icl_mesh_training.data.files import as_published, existing, read_pickle
 from icl_mesh_training.data.visibility import VISIBILITY_RULES
 
 #: 3DPW-PC (person-person occlusion): frames of each sequence, first and one past the last
@@ -92,9 +92,20 @@ def _read_sequence(path: Path, split: str) -> list[tuple[int, People, tuple[floa
     missing = [name for name in _FIELDS if name not in data]
     if missing:
         raise ValueError(f"{path}: lacks {', '.join(missing)}; download it again")
-    matrix = np.asarray(data["cam_intrinsics"], np.float64)
+    with as_published(str(path), f"{', '.join(_FIELDS)} are arrays, one a person and frame"):
+        frames = _frames(data, path.stem, split)
+    if not frames and split == "pc":
+        raise ValueError(f"{path}: has no valid frame of 3DPW-PC; download it again")
+    return frames
+
+
+def _frames(
+    data: dict[str, Any], sequence: str, split: str
+) -> list[tuple[int, People, tuple[float, ...]]]:
+    """As of _read_sequence. Raises what conversions raise where the content is not as published."""
+    matrix = np.asarray(data["cam_intrinsics"], np.float64).reshape(3, 3)
     camera = (matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2])
-    world_to_camera = np.asarray(data["cam_poses"], np.float64)
+    world_to_camera = np.asarray(data["cam_poses"], np.float64).reshape(-1, 4, 4)
     actors = []
     for actor, joints in enumerate(data["jointPositions"]):
         valid = np.asarray(data["campose_valid"][actor]).astype(bool)
@@ -112,7 +123,7 @@ def _read_sequence(path: Path, split: str) -> list[tuple[int, People, tuple[floa
     frames: list[tuple[int, People, tuple[float, ...]]] = []
     for frame, transform in enumerate(world_to_camera):
         here = [a for a in actors if frame < len(a[0]) and a[0][frame]]
-        if not here or not selected(path.stem, frame, split):
+        if not here or not selected(sequence, frame, split):
             continue
         people = People.unlabelled(len(here), 24)
         for number, (_, joints, pose, betas, gender) in enumerate(here):
@@ -126,6 +137,4 @@ def _read_sequence(path: Path, split: str) -> list[tuple[int, People, tuple[floa
             people.betas[number] = betas
             people.gender[number] = gender
         frames.append((frame, people, camera))
-    if not frames and split == "pc":
-        raise ValueError(f"{path}: has no valid frame of 3DPW-PC; download it again")
     return frames

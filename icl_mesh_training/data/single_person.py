@@ -8,7 +8,13 @@ import numpy as np
 
 from icl_mesh_training.data.annotations import Annotations, People
 from icl_mesh_training.data.conventions import CONVENTIONS
-from icl_mesh_training.data.files import existing, first_existing, read_json, read_mat
+from icl_mesh_training.data.files import (
+    CONVERSION_ERRORS,
+    existing,
+    first_existing,
+    read_json,
+    read_mat,
+)
 from icl_mesh_training.data.visibility import VISIBILITY_RULES
 
 _LSP_POINTS = len(CONVENTIONS["lsp14"].names)
@@ -42,7 +48,7 @@ def read_mpii(source: Path, images: Path) -> Annotations:
             center = np.asarray(person["center"], np.float64) - 1
             side = 200 * float(person["scale"])
             box[number] = (*(center - side / 2), side, side)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except CONVERSION_ERRORS as error:
             faults[image] = f"{name} ({person['image']}) is not as published ({error!r})"
     people = People.unlabelled(len(found), 16)
     people.label_pixels(VISIBILITY_RULES["mpii"](flags), keypoints)

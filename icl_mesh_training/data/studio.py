@@ -22,6 +22,8 @@ import numpy.typing as npt
 from icl_mesh_training.data.annotations import Annotations, People
 from icl_mesh_training.data.conventions import CONVENTIONS
 from icl_mesh_training.data.files import (
+    CONVERSION_ERRORS,
+    as_published,
     entries,
     existing,
     image_number,
@@ -51,22 +53,23 @@ def read_studio_npz(
     calibration = read_pickle(cameras, "the cameras' file")
     existing(images, "the folder of images")
     convention = f"{dataset}17"
-    count, points = len(arrays["imgname"]), len(CONVENTIONS[convention].names)
+    count, points = arrays["imgname"].size, len(CONVENTIONS[convention].names)
     if arrays["part"].shape != (count, points, 3) or arrays["S"].shape != (count, points, 4):
         raise ValueError(
             f"{source}: part has shape {arrays['part'].shape} and S {arrays['S'].shape}, "
             f"{count} images need ({count}, {points}, 3) and ({count}, {points}, 4)"
         )
     people = People.unlabelled(count, points)
-    state = VISIBILITY_RULES[dataset](arrays["part"][..., 2])
-    people.label_pixels(state, arrays["part"][..., :2])
-    people.keypoints_m[:] = np.where(arrays["S"][..., 3:] > 0, arrays["S"][..., :3], np.nan)
-    if "pose" in arrays and "shape" in arrays:
-        fitted = arrays.get("has_smpl", np.ones(count)) > 0
-        people.pose[fitted] = arrays["pose"][fitted].reshape(-1, 24, 3)
-        people.betas[fitted] = arrays["shape"][fitted]
-    names = [str(name) for name in arrays["imgname"]]
-    lenses = [_calibration(calibration, camera_of(name), cameras, name) for name in names]
+    with as_published(str(source), "part, S, pose [N, 72] and shape [N, 10] hold numbers"):
+        state = VISIBILITY_RULES[dataset](arrays["part"][..., 2])
+        people.label_pixels(state, arrays["part"][..., :2])
+        people.keypoints_m[:] = np.where(arrays["S"][..., 3:] > 0, arrays["S"][..., :3], np.nan)
+        if "pose" in arrays and "shape" in arrays:
+            fitted = arrays.get("has_smpl", np.ones(count)) > 0
+            people.pose[fitted] = arrays["pose"][fitted].reshape(-1, 24, 3)
+            people.betas[fitted] = arrays["shape"][fitted]
+    names = [str(name) for name in np.ravel(arrays["imgname"])]
+    lenses = [_calibration(calibration, camera_of, cameras, name) for name in names]
     return Annotations.gather(
         dataset=dataset,
         convention=convention,
@@ -80,20 +83,23 @@ def read_studio_npz(
 
 
 def _calibration(
-    calibration: dict[Any, Any], key: Any, source: Path, image: str
+    calibration: dict[Any, Any], camera_of: Callable[[str], Any], source: Path, image: str
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """(fx, fy, cx, cy) and (k1, k2, p1, p2, k3), the latter NaN where the file has no lens.
 
     The files' image sizes are not used: one published file has 204 for 2048.
     """
+    key: Any = "of its name"
     try:
+        key = camera_of(image)
         camera = calibration[key]
         lens = np.full(5, np.nan)
         if "k" in camera and "p" in camera:
             k1, k2, k3 = np.ravel(camera["k"])
             lens[:] = (k1, k2, *np.ravel(camera["p"]), k3)
-        return np.concatenate([np.ravel(camera["f"]), np.ravel(camera["c"])]).astype(float), lens
-    except (KeyError, IndexError, TypeError):
+        center = np.ravel(camera["c"])
+        return np.concatenate([np.ravel(camera["f"]), center]).astype(float).reshape(4), lens
+    except CONVERSION_ERRORS:
         raise ValueError(f"{source}: has no camera {key} (f and c), which {image} needs") from None
 
 
@@ -102,7 +108,8 @@ def read_muco(source: Path) -> Annotations:
     content = read_json(source, "the label file")
     points = len(CONVENTIONS["muco21"].names)
     records, found = entries(content, "images", source), entries(content, "annotations", source)
-    index_of = {record.get("id"): number for number, record in enumerate(records)}
+    with as_published(str(source), "an image's id is a number"):
+        index_of = {record.get("id"): number for number, record in enumerate(records)}
     people = People.unlabelled(len(found), points)
     owner: list[int] = []
     faults: dict[int, str] = {}
@@ -116,14 +123,14 @@ def read_muco(source: Path) -> Annotations:
             people.keypoints_m[number] = np.asarray(annotation["keypoints_cam"], float) / 1000
             people.box_px[number] = np.asarray(annotation["bbox"], float)
             people.state[number] = VISIBILITY_RULES["muco"](np.ones(points))
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except CONVERSION_ERRORS as error:
             faults[image] = f"{name} is not as published ({error!r})"
-    try:
-        size = [(int(record["width"]), int(record["height"])) for record in records]
-        intrinsics = [(*record["f"], *record["c"]) for record in records]
+    with as_published(str(source), "image records have width, height, f, c and file_name"):
+        sides = [(int(record["width"]), int(record["height"])) for record in records]
+        lenses = [[float(v) for v in (*record["f"], *record["c"])] for record in records]
         paths = [source.parent / record["file_name"] for record in records]
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{source}: an image record lacks {error}") from None
+        size = np.array(sides, np.int32).reshape(-1, 2)
+        intrinsics = np.array(lenses).reshape(-1, 4)
     return Annotations.gather(
         dataset="muco",
         convention="muco21",

@@ -110,9 +110,13 @@ def write_occlusion_benchmark(
         "level_of": "scene i: levels[i % 10], of person 0 (hidden_by_people in the labels)",
     }
     file = folder / BENCHMARK_FILE
-    if file.exists() and json.loads(file.read_text(encoding="utf-8")) != about:
+    try:
+        before = json.loads(file.read_bytes()) if file.exists() else about
+    except ValueError:
+        before = None
+    if before != about:
         raise ValueError(f"{file} belongs to another benchmark: give an empty folder")
-    file.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    write_atomically(file, (json.dumps(about, indent=2) + "\n").encode())
     job = SceneJob(count, seed, assets, levels=OCCLUSION_LEVELS)
     write_scenes(folder, job, processes=processes, progress=progress)
 
@@ -202,11 +206,14 @@ def _write_shard(shard: tuple[int, int, int]) -> None:
     number, first, end = shard
     path = shard_path(worker.folder, number)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with tarfile.open(partial, "w") as tar:
-        for index in range(first, end):
-            image, labels = worker.scene(index)
-            for ending, data in (("jpg", image), ("npz", labels.to_bytes())):
-                entry = tarfile.TarInfo(f"{index:06d}.{ending}")
-                entry.size = len(data)
-                tar.addfile(entry, io.BytesIO(data))
-    partial.replace(path)
+    try:
+        with tarfile.open(partial, "w") as tar:
+            for index in range(first, end):
+                image, labels = worker.scene(index)
+                for ending, data in (("jpg", image), ("npz", labels.to_bytes())):
+                    entry = tarfile.TarInfo(f"{index:06d}.{ending}")
+                    entry.size = len(data)
+                    tar.addfile(entry, io.BytesIO(data))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -114,6 +114,11 @@ def test_foreign_files_change_nothing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"keeps its weights in a\.bin: not beside it"):
         load_movenet(backbone, path)
     (tmp_path / "a.bin").touch()
+    for entry in (3, {}):
+        groups = [{"paths": ["a.bin"], "weights": [entry]}]
+        (tmp_path / "odd.json").write_text(json.dumps({"weightsManifest": groups}))
+        with pytest.raises(ValueError, match=r"odd\.json is not a TensorFlow\.js graph model"):
+            load_movenet(backbone, tmp_path / "odd.json")
     with pytest.raises(ValueError, match=r"MoveNet MultiPose Lightning's weights \(\d+ faults"):
         load_movenet(backbone, path)
     write_graph_model(path, MoveNet())

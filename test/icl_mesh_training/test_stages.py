@@ -156,7 +156,7 @@ def test_a_run_older_than_an_entry_had_its_default(tmp_path: Path) -> None:
 
 
 def test_train_smpl_is_yes_or_no(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"'train_smpl' must be bool, got 0"):
+    with pytest.raises(ValueError, match=r"'train_smpl' must be true or false, got 0"):
         stage(tmp_path, tmp_path, train_smpl=0)
     # Recipes share their weights; those of terms that a stage leaves out are without effect.
     assert stage(tmp_path, tmp_path).weights["pose"] == 240

@@ -118,7 +118,7 @@ def test_a_broken_person_breaks_its_sample(
             r"annotation 4 is of image 9, which is not among the images",
         ),
         (
-            '{"images": [], "annotations": [], "categories": [{"keypoints": ["a", "b"]}]}',
+            '{"images": [], "annotations": [{}], "categories": [{"keypoints": ["a", "b"]}]}',
             r"has 2 keypoints, this data set has 17 \(nose,",
         ),
     ],
