@@ -39,7 +39,7 @@ def export(
     """Write ONNX, print one line per engine and precision. Returns 1 if an engine in f32 finds
     other people or moves joints by more than F32_LIMIT_MM, else 0.
 
-    out: where to write, NAME.onnx, and NAME.people.onnx beside it (docs/performance.md, "ONNX");
+    out: where to write, NAME.onnx, and NAME.people.onnx beside it (docs/engines.md);
     beside the weights, with their stem, they are what Estimator.load takes.
     images: a file or folder; None renders people. report: JSON with the table.
     Raises ValueError or OSError for files that do not fit, and where no image shows anybody.
