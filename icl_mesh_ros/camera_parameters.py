@@ -1,4 +1,4 @@
-"""camera_node's parameters, read once at start."""
+"""The parameters of camera_node, read once at start."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from icl_mesh.wording import shown
 
 @dataclass(frozen=True)
 class CameraParameters:
-    """What the parameters of these names say; size: width and height, None: the source's own."""
+    """Values of the parameters. size: (width, height), pixels; None: the source's own."""
 
     loop: bool
     frame_id: str
@@ -27,7 +27,7 @@ class CameraParameters:
 
     @classmethod
     def declared_on(cls, node: Node) -> CameraParameters:
-        """Declares them and reads them. Raises ValueError for what contradicts itself."""
+        """Declare and read the parameters. Raises ValueError for values that contradict."""
 
         def declare(
             name: str, default: Any, text: str, limits: tuple[float, float] | None = None
@@ -93,7 +93,7 @@ def _frame_of_tf2(name: str) -> str:
 
 
 def _source(node: Node) -> str:
-    # Without a fixed type, so that `-p source:=0` (an integer to ROS) names a webcam too.
+    # Dynamic typing: ROS reads `-p source:=0` as an integer.
     descriptor = ParameterDescriptor(
         description="webcam index, video, photo, folder of photos or stream address",
         read_only=True,
