@@ -8,7 +8,7 @@ import pytest
 
 from icl_mesh.weights import default_weights_path
 from icl_mesh_ros import load_limits
-from icl_mesh_ros.load_limits import Patience, check_memory, confined
+from icl_mesh_ros.load_limits import TimeLimit, check_memory, confined
 
 
 @pytest.fixture
@@ -65,14 +65,14 @@ def test_memory(monkeypatch):
 
 
 def test_a_call_is_given_up_in_time_and_no_other_is_taken_while_it_runs():
-    patience, release = Patience(), threading.Event()
-    assert patience(lambda: 5, 60.0, "weights 'a'") == 5
+    time_limit, release = TimeLimit(), threading.Event()
+    assert time_limit(lambda: 5, 60.0, "weights 'a'") == 5
     with pytest.raises(LookupError, match="its own"):
-        patience(lambda: {}["its own"], 60.0, "weights 'a'")
+        time_limit(lambda: {}["its own"], 60.0, "weights 'a'")
     with pytest.raises(TimeoutError, match=r"weights 'a': not loaded within 0.05 s \(update_time"):
-        patience(release.wait, 0.05, "weights 'a'")
+        time_limit(release.wait, 0.05, "weights 'a'")
     with pytest.raises(TimeoutError, match="weights 'b': an earlier load, given up before, still"):
-        patience(lambda: 6, 60.0, "weights 'b'")
+        time_limit(lambda: 6, 60.0, "weights 'b'")
     release.set()
-    patience._running.join()
-    assert patience(lambda: 7, 60.0, "weights 'b'") == 7
+    time_limit._running.join()
+    assert time_limit(lambda: 7, 60.0, "weights 'b'") == 7
