@@ -24,6 +24,7 @@ from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.health import ERROR, WARN, Problem, status
 from icl_mesh_ros.live_source import shown_address
 from icl_mesh_ros.msg import HumanArray
+from icl_mesh_ros.parameter_fields import declare
 from icl_mesh_ros.rclpy_inside import EndableNode
 from icl_mesh_ros.run import run_nodes
 from icl_mesh_ros.sources import RgbImage, open_source
@@ -53,10 +54,10 @@ class CameraNode(EndableNode):
     def __init__(self) -> None:
         super().__init__("camera_node")
         self.finished = Future()
-        self._settings = settings = CameraParameters.declared_on(self)
+        self._settings = settings = declare(self, CameraParameters)
         calibration = settings.calibration
         self._calibration = load_calibration(calibration) if calibration else None
-        self._source = open_source(settings.source, settings.size)
+        self._source = open_source(str(settings.source), settings.size)
         self._throttle = Throttle()
         self._published = self._unreadable = 0
         self._last_s = time.monotonic()
@@ -221,7 +222,7 @@ class CameraNode(EndableNode):
         message.status = [
             status(
                 f"{self.get_fully_qualified_name()}: source",
-                shown_address(self._settings.source),
+                shown_address(str(self._settings.source)),
                 found,
                 f"{self._published} images",
                 {

@@ -21,18 +21,28 @@ def parameter(
     pattern: str = "",
     at_configure: bool = False,
     read_only: bool = False,
+    dynamic_typing: bool = False,
 ) -> Any:
     """A dataclass field with the content of its parameter descriptor.
 
     text: the description. limits: smallest and largest value. pattern: regular expression for the
     whole text. at_configure: cannot change while the node is configured. read_only: fixed when the
-    process starts. Other parameters can change at any time.
+    process starts. dynamic_typing: a value may have another type than the default. Other parameters
+    can change at any time.
     """
     if at_configure:
         text += "; read at configure: clean up the node before setting it"
-    described = {"limits": limits, "choices": choices, "pattern": pattern, "read_only": read_only}
     return field(
-        default=default, metadata={"text": text, "at_configure": at_configure, **described}
+        default=default,
+        metadata={
+            "text": text,
+            "at_configure": at_configure,
+            "limits": limits,
+            "choices": choices,
+            "pattern": pattern,
+            "read_only": read_only,
+            "dynamic_typing": dynamic_typing,
+        },
     )
 
 
@@ -57,9 +67,12 @@ def declare(node: Node, kind: type[Parameters]) -> Parameters:
     Raises rclpy's ParameterException for a value of a wrong type or range.
     """
     specs: tuple[Field[Any], ...] = fields(kind)  # type: ignore[arg-type]
-    for spec in specs:
-        node.declare_parameter(spec.name, spec.default, _descriptor(spec))
-    return kind(**{spec.name: node.get_parameter(spec.name).value for spec in specs})
+    return kind(
+        **{
+            spec.name: node.declare_parameter(spec.name, spec.default, _descriptor(spec)).value
+            for spec in specs
+        }
+    )
 
 
 def fixed_while_configured(old: Any, new: Any) -> list[str]:
@@ -74,7 +87,9 @@ def fixed_while_configured(old: Any, new: Any) -> list[str]:
 def _descriptor(spec: Field[Any]) -> ParameterDescriptor:
     described = spec.metadata
     descriptor = ParameterDescriptor(
-        description=described["text"], read_only=described["read_only"]
+        description=described["text"],
+        read_only=described["read_only"],
+        dynamic_typing=described["dynamic_typing"],
     )
     if described["choices"]:
         descriptor.additional_constraints = "one of " + ", ".join(described["choices"])

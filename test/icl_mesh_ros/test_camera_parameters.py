@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from icl_mesh_ros.camera_parameters import CameraParameters
+from icl_mesh_ros.parameter_fields import declare
 
 
 def node(**given: object) -> SimpleNamespace:
@@ -19,5 +20,5 @@ def node(**given: object) -> SimpleNamespace:
 @pytest.mark.parametrize("frame", ["/cam", "", "/"])
 def test_a_frame_that_tf2_refuses_is_refused(frame: str) -> None:
     with pytest.raises(ValueError, match=f"frame_id must be a name that tf2 takes.*got '{frame}'"):
-        CameraParameters.declared_on(node(frame_id=frame))
-    assert CameraParameters.declared_on(node(frame_id="cam")).frame_id == "cam"
+        declare(node(frame_id=frame), CameraParameters)
+    assert declare(node(frame_id="cam"), CameraParameters).frame_id == "cam"
