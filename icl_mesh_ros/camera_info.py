@@ -1,6 +1,6 @@
-"""Cameras to sensor_msgs/CameraInfo, and camera calibration files.
+"""Camera -> sensor_msgs/CameraInfo, and calibration file -> CameraInfo.
 
-The other way, CameraInfo to camera, needs no ROS: icl_mesh.calibration.
+icl_mesh.calibration converts a CameraInfo to a Camera, without ROS.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = [
 
 
 def info_from_camera(camera: Camera, header: Header) -> CameraInfo:
-    """CameraInfo of a camera, its lens included; an assumed one is marked as such."""
+    """CameraInfo of a camera, with its lens model. ASSUMED_MODEL marks an assumed focal length."""
     info = CameraInfo(header=header, width=camera.width, height=camera.height)
     if camera.focal_assumed:
         info.distortion_model, info.d = ASSUMED_MODEL, []
@@ -41,13 +41,13 @@ def info_from_camera(camera: Camera, header: Header) -> CameraInfo:
     return info
 
 
-def load_calibration(place: str | Path) -> CameraInfo:
-    """Read a calibration file (icl_mesh.calibration_file), given by its path or as camera drivers
-    have it, by a file:// or package:// URL.
+def load_calibration(location: str | Path) -> CameraInfo:
+    """Read a calibration file (icl_mesh.calibration_file).
 
-    Raises FileNotFoundError, or ValueError naming what is wrong.
+    location: a path, or a file:// or package:// URL as camera drivers accept it.
+    Raises FileNotFoundError, or ValueError that names what is wrong.
     """
-    read = read_calibration(_path_of(str(place)))
+    read = read_calibration(_path_of(str(location)))
     return CameraInfo(
         width=read.width,
         height=read.height,
@@ -59,18 +59,18 @@ def load_calibration(place: str | Path) -> CameraInfo:
     )
 
 
-def _path_of(place: str) -> str:
-    scheme, separator, rest = place.partition("://")
+def _path_of(location: str) -> str:
+    scheme, separator, rest = location.partition("://")
     scheme = scheme.lower()
     if not separator:
-        return place
+        return location
     if scheme == "file":
         home = os.environ.get("ROS_HOME") or str(Path.home() / ".ros")
         host, _, path = rest.replace("${ROS_HOME}", home, 1).partition("/")
         if host not in ("", "localhost"):
             raise ValueError(
-                f"calibration '{place}' names the computer '{host}': a path follows file:// with "
-                "a slash of its own, as in file:///home/me/camera.yaml"
+                f"calibration '{location}' names the computer '{host}': a path follows file:// "
+                "with a slash of its own, as in file:///home/me/camera.yaml"
             )
         return f"/{unquote(path)}"
     if scheme == "package":
@@ -79,10 +79,10 @@ def _path_of(place: str) -> str:
             return str(Path(get_package_share_directory(package), unquote(path)))
         except (LookupError, ValueError) as error:
             raise ValueError(
-                f"calibration '{place}': there is no package '{package}' in the workspaces that "
-                "are sourced"
+                f"calibration '{location}': there is no package '{package}' in the workspaces "
+                "that are sourced"
             ) from error
     raise ValueError(
-        f"calibration '{place}': file:// and package:// are read, '{scheme}://' is not: download "
-        "the file, and give its path"
+        f"calibration '{location}': file:// and package:// are read, '{scheme}://' is not: "
+        "download the file, and give its path"
     )

@@ -1,4 +1,4 @@
-"""The CameraInfo that belongs to an image: matched by size, since each has its own topic."""
+"""Finds the CameraInfo of an image by its size."""
 
 from __future__ import annotations
 
@@ -32,10 +32,11 @@ class CameraInfoStore:
     def find(
         self, width: int, height: int, patience_s: Callable[[], float] = lambda: 0.0
     ) -> CameraInfo | None:
-        """The newest one for images of this size; else the newest; None before the first.
+        """The newest CameraInfo for images of this size; else the newest of any size; None before
+        the first.
 
-        patience_s: says how long to wait for one of this size (an image may overtake its
-        CameraInfo); asked only where there is none.
+        patience_s: returns how long to wait for a CameraInfo of this size, since an image may
+        arrive before it. Called only if the store has none of this size.
         """
         with self._changed:
             if self._fitting(width, height) is None and (seconds := patience_s()) > 0:
@@ -44,8 +45,8 @@ class CameraInfoStore:
             return fitting or next(reversed(self._by_size.values()), None)
 
     def only_others(self, width: int, height: int) -> list[str]:
-        """The sizes that are there, where they are several and none fits: images whose size
-        changes, and a CameraInfo that did not come."""
+        """The stored sizes, if there are several and none fits: the image size changes, and the
+        CameraInfo of this size is missing. Else empty."""
         with self._changed:
             if len(self._by_size) < 2 or self._fitting(width, height) is not None:
                 return []

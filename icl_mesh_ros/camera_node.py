@@ -1,4 +1,4 @@
-"""camera_node: a webcam, a video, or photos as image and camera_info, by OpenCV."""
+"""camera_node: publishes a webcam, a video or photos, read by OpenCV, as image and camera_info."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.health import ERROR, WARN, Problem, status
 from icl_mesh_ros.live_source import shown_address
 from icl_mesh_ros.msg import HumanArray
+from icl_mesh_ros.parameter_fields import declare
 from icl_mesh_ros.rclpy_inside import EndableNode
 from icl_mesh_ros.run import run_nodes
 from icl_mesh_ros.sources import RgbImage, open_source
@@ -33,35 +34,36 @@ from icl_mesh_ros.timeline import Timeline
 #: Reliable publishers serve best-effort (sensor data) and reliable subscribers alike.
 CAMERA_QOS = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 DEFAULT_RATE = 10.0
-#: lockstep: an image not answered for so long is given up.
+#: lockstep: how long to wait for the humans of an image.
 ANSWER_TIMEOUT_S = 10.0
 DIAGNOSTICS_PERIOD_S = 1.0
-#: A live source without a frame for so long is worth a WARN: OpenCV itself waits longer.
+#: A live source that gives no frame for this long is a WARN. OpenCV's own timeout is longer.
 QUIET_S = 3.0
-#: One for the frames, whose source may take long to answer, one for what is said about it.
+#: One reads frames, which may block for long; the other publishes diagnostics.
 THREADS = 2
 
 
 class CameraNode(EndableNode):
     """Publishes image (rgb8) and camera_info with equal headers, and /diagnostics.
 
-    Spin it with THREADS threads. finished: done at the end of a file, with the exit status: 1
-    where some of its frames could not be read.
+    Spin it with THREADS threads. finished: done at the end of a file; its result is the exit
+    status: 1 if some frames could not be read, else 0.
     Raises ValueError or FileNotFoundError for a source or a calibration that cannot be used.
     """
 
     def __init__(self) -> None:
         super().__init__("camera_node")
         self.finished = Future()
-        self._settings = settings = CameraParameters.declared_on(self)
+        self._settings = settings = declare(self, CameraParameters)
         calibration = settings.calibration
         self._calibration = load_calibration(calibration) if calibration else None
-        self._source = open_source(settings.source, settings.size)
+        self._source = open_source(str(settings.source), settings.size)
         self._throttle = Throttle()
         self._published = self._unreadable = 0
         self._last_s = time.monotonic()
         self._trouble = ""
-        self._asked: tuple[Header, float] | None = None  # lockstep: the image not yet answered
+        # lockstep: header of the image whose humans have not arrived, and its deadline.
+        self._unanswered: tuple[Header, float] | None = None
         self._image = self.create_publisher(Image, "image", CAMERA_QOS)
         self._info = self.create_publisher(CameraInfo, "camera_info", CAMERA_QOS)
         self._lockstep = settings.lockstep and self._source.is_file
@@ -76,24 +78,24 @@ class CameraNode(EndableNode):
             DIAGNOSTICS_PERIOD_S,
             self._publish_diagnostics,
             callback_group=MutuallyExclusiveCallbackGroup(),
-            clock=Clock(clock_type=ClockType.STEADY_TIME),  # also while simulated time stands
+            clock=Clock(clock_type=ClockType.STEADY_TIME),  # runs while simulated time stands still
         )
         self.get_logger().info(f"publishing {self._image.topic_name} at up to {rate:g} Hz")
 
     def destroy_node(self) -> None:
         """Close the source, then destroy the node."""
-        if (source := getattr(self, "_source", None)) is not None:  # made last
+        if (source := getattr(self, "_source", None)) is not None:  # None: the constructor failed
             source.close()
         super().destroy_node()
 
     def _on_humans(self, message: HumanArray) -> None:
-        if self._asked is not None and message.header == self._asked[0]:
-            self._asked = None
+        if self._unanswered is not None and message.header == self._unanswered[0]:
+            self._unanswered = None
 
     def _must_wait(self) -> bool:
         if self._published == 0:
             return self._image.get_subscription_count() < self._settings.wait_for_subscribers
-        return self._asked is not None and time.monotonic() < self._asked[1]
+        return self._unanswered is not None and time.monotonic() < self._unanswered[1]
 
     def _tick(self) -> None:
         if self.finished.done() or self._must_wait():
@@ -109,7 +111,7 @@ class CameraNode(EndableNode):
                 self._wake_in(due_ns - now_ns)
                 return
             due_ns = self._timeline.catch_up(now_ns)
-            self._wake_in(0)  # to read the next one, and see when it is due
+            self._wake_in(0)  # read the next frame at once to know when it is due
         elif not self._lockstep:
             due_ns = now_ns
         self._publish(rgb, Time(nanoseconds=due_ns))
@@ -126,8 +128,8 @@ class CameraNode(EndableNode):
         self._timer.reset()
 
     def _next_frame(self) -> tuple[RgbImage, int] | None:
-        """A frame, and when it is due on the time line of a file; None where there is none now."""
-        for _ in range(2):  # the second time after the end of a file that starts again
+        """The next frame and when it is due, ns; None if there is none now."""
+        for _ in range(2):  # twice: once more after a file has ended and starts again
             try:
                 rgb = self._source.read()
             except ValueError as error:
@@ -144,7 +146,7 @@ class CameraNode(EndableNode):
         return None
 
     def _report_trouble(self) -> None:
-        """Once when it begins, once when it is over."""
+        """Log the source's trouble once when it begins and once when it is over."""
         before, self._trouble = self._trouble, self._source.trouble
         if self._trouble and not before:
             self.get_logger().error(self._trouble)
@@ -167,7 +169,7 @@ class CameraNode(EndableNode):
         self._published += 1
         self._last_s = time.monotonic()
         if self._lockstep:
-            self._asked = header, time.monotonic() + ANSWER_TIMEOUT_S
+            self._unanswered = header, time.monotonic() + ANSWER_TIMEOUT_S
 
     def _camera_info(self, width: int, height: int, header: Header) -> CameraInfo:
         info = self._calibration
@@ -187,7 +189,7 @@ class CameraNode(EndableNode):
         )
 
     def _starts_again(self) -> bool:
-        """After the last frame: whether there is a first one again; else this is the end."""
+        """After the last frame: whether the file starts again. If not, finished is done."""
         losses = self._source.losses()
         if losses and (line := self._throttle(losses)) is not None:
             self.get_logger().error(line)
@@ -220,7 +222,7 @@ class CameraNode(EndableNode):
         message.status = [
             status(
                 f"{self.get_fully_qualified_name()}: source",
-                shown_address(self._settings.source),
+                shown_address(str(self._settings.source)),
                 found,
                 f"{self._published} images",
                 {

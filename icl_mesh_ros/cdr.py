@@ -1,6 +1,8 @@
-"""Pieces of messages in CDR, as rclpy serialises them (OMG CDR, version 1): every number is aligned
-to its own size, counted from behind the encapsulation; strings and sequences are preceded by their
-length."""
+"""Parts of messages in CDR (OMG CDR, version 1), as rclpy serialises them.
+
+Each number is aligned to its own size. Alignment counts from the end of the encapsulation header.
+The length of a string or a sequence precedes it.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +11,12 @@ import sys
 
 from std_msgs.msg import Header
 
-#: What a serialised message starts with: plain CDR in this machine's order of bytes.
+#: The encapsulation header: plain CDR in this machine's byte order.
 ENCAPSULATION = bytes((0, int(sys.byteorder == "little"), 0, 0))
 
 
 def string(text: str) -> bytes:
-    """A string whose length stands at a multiple of 4, padded to the next one."""
+    """A string that starts at a multiple of 4, padded to a multiple of 4."""
     data = text.encode() + b"\0"
     return count(len(data)) + data + bytes(-len(data) % 4)
 
@@ -25,10 +27,10 @@ def count(number: int) -> bytes:
 
 
 def header(message: Header) -> bytes:
-    """A header that starts at a multiple of 4, padded to the next one."""
+    """A header that starts at a multiple of 4, padded to a multiple of 4."""
     return stamp(message) + string(message.frame_id)
 
 
 def stamp(message: Header) -> bytes:
-    """The stamp of a header, at a multiple of 4."""
+    """The stamp of a header; starts at a multiple of 4."""
     return struct.pack("=iI", message.stamp.sec, message.stamp.nanosec)

@@ -1,5 +1,5 @@
-"""A sequence of equally long messages as CDR bytes, filled column by column instead of object by
-object (see icl_mesh_ros.cdr)."""
+"""A sequence of messages of equal length as CDR bytes, filled column by column (no object per
+message; see icl_mesh_ros.cdr)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from icl_mesh_ros.cdr import ENCAPSULATION
 
 _SEQUENCE = "sequence<"
-#: Types of fields: how many numbers of which type.
+#: Field type -> number type and count.
 _TYPES: dict[str, tuple[str, int]] = {
     "uint8": ("u1", 1),
     "int32": ("i4", 1),
@@ -31,11 +31,11 @@ _TYPES: dict[str, tuple[str, int]] = {
 def with_records(
     head: bytes, kind: Any, columns: Mapping[str, npt.NDArray[Any]], count: int
 ) -> bytes:
-    """CDR bytes of a message whose last field is a sequence of messages of this kind.
+    """CDR bytes of a message whose last field is a sequence of `kind` messages.
 
-    head: the message with an empty sequence, as rclpy serialises it. columns: by field of `kind`,
-    its numbers [count, ...], else zeros; sequences, which must be there, are of one length for all.
-    Padding is zero.
+    head: the message with an empty sequence, as rclpy serialises it. columns: field name -> its
+    numbers [count, ...]; a field without a column is zero. Each sequence field of `kind` needs a
+    column, and has the same length in all messages. Padding is zero.
     Raises ValueError for a column of another size than its field.
     """
     if count == 0:
@@ -43,8 +43,8 @@ def with_records(
     lengths = tuple((name, columns[name][0].size) for name in _sequences(kind))
     at = len(head) - len(ENCAPSULATION)
     first = _layout(kind, at % 8, lengths)
-    # All others start where one has ended, which is the same place to alignment once numbers of
-    # 8 bytes have been aligned. The first one is filled as they are, and its padding exchanged.
+    # Each later message starts where one ended, so all of them are aligned alike. The first is
+    # filled with that layout too; only its padding before the first 8-byte number is replaced.
     layout = _layout(kind, (at + first.dtype.itemsize) % 8, lengths)
     records = np.zeros(count, layout.dtype)
     for name, length in lengths:
@@ -63,8 +63,9 @@ def with_records(
 
 
 class _Layout(NamedTuple):
-    """dtype: of a message. columns: fields with numbers: name, shape, how many. aligned: where
-    the first number of 8 bytes stands; what is before it stays where it is in every layout."""
+    """dtype: of a message. columns: name, shape and size of each field that holds numbers.
+    aligned: offset of the first 8-byte number; fields before it have the same offset in every
+    layout."""
 
     dtype: np.dtype[Any]
     columns: tuple[tuple[str, tuple[int, ...], int], ...]
@@ -79,13 +80,14 @@ def _sequences(kind: Any) -> tuple[str, ...]:
 
 
 def _length(name: str) -> str:
-    """What the dtype calls the length that CDR writes before a sequence."""
+    """Name in the dtype of the length that precedes a sequence."""
     return f"length of {name}"
 
 
 @functools.lru_cache(maxsize=16)
 def _layout(kind: Any, phase: int, lengths: tuple[tuple[str, int], ...]) -> _Layout:
-    """A message that starts `phase` bytes behind a multiple of 8, with sequences so long."""
+    """Layout of a message that starts `phase` bytes after a multiple of 8. lengths: of its
+    sequences."""
     of = dict(lengths)
     names: list[str] = []
     formats: list[Any] = []

@@ -1,4 +1,4 @@
-"""sensor_msgs images to RGB arrays and back: icl_mesh.pixels, with cv_bridge for what is left."""
+"""sensor_msgs images <-> RGB arrays: by icl_mesh.pixels, by cv_bridge for other encodings."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 def rgb_from_message(
     message: RawImage | Image | CompressedImage, topic: str, bits: SampleBits | None = None
 ) -> npt.NDArray[np.uint8]:
-    """Either kind of image message -> RGB [H, W, 3]. bits: of the stream. Raises ValueError."""
+    """Image or CompressedImage -> RGB [H, W, 3]; arguments and errors as rgb_from_image."""
     if isinstance(message, CompressedImage):
         return rgb_from_compressed(message, topic, bits)
     return rgb_from_image(message, topic, bits)
@@ -39,8 +39,8 @@ def rgb_from_image(
 ) -> npt.NDArray[np.uint8]:
     """sensor_msgs/Image -> RGB [H, W, 3]. An rgb8 or bgr8 image is not copied.
 
-    topic: named in the error. bits: of the stream's 16-bit samples. Encodings beyond
-    icl_mesh.encodings.ENCODINGS go through cv_bridge, but for those that it does not read either.
+    topic: named in the error. bits: used bits of the stream's 16-bit samples. cv_bridge converts
+    encodings that are not in icl_mesh.encodings.ENCODINGS.
     Raises ValueError for an image that contradicts itself or cannot be read.
     """
     if message.encoding in ENCODINGS or why_unread(message.encoding):
@@ -65,7 +65,7 @@ def _through_cv_bridge(message: Image, topic: str) -> npt.NDArray[np.uint8]:
         ) from None
     try:
         rgb = np.asarray(CvBridge().imgmsg_to_cv2(message, "rgb8"), dtype=np.uint8)
-    except Exception as error:  # cv_bridge hands on what its C++ side throws, of many types
+    except Exception as error:  # cv_bridge passes on C++ exceptions of many types
         said = shown(error, 200)
         raise ValueError(f"{problem}, which cannot become RGB ({said}): {advice}") from error
     if rgb.shape != (message.height, message.width, 3):
@@ -77,12 +77,12 @@ def _through_cv_bridge(message: Image, topic: str) -> npt.NDArray[np.uint8]:
 
 
 def image_from_rgb(rgb: npt.NDArray[np.uint8], header: Header) -> Image:
-    """RGB [H, W, 3] -> sensor_msgs/Image (rgb8) under this header."""
+    """RGB uint8 [H, W, 3] -> sensor_msgs/Image (rgb8). Raises ValueError for another array."""
     height, width, channels = rgb.shape
     if channels != 3 or rgb.dtype != np.uint8:
         raise ValueError(f"expected an RGB image [H, W, 3] uint8, got {rgb.shape} {rgb.dtype}")
     message = Image(header=header, height=height, width=width, encoding="rgb8", step=3 * width)
-    # array.frombytes copies once; assigning the ndarray would go through Python integers.
+    # array.frombytes copies once. Assigning the ndarray would convert each byte to a Python int.
     message.data = array.array("B")
     message.data.frombytes(np.ascontiguousarray(rgb).data)
     return message

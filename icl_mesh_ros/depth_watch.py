@@ -1,29 +1,29 @@
-"""Since when nobody was measured by the depth image, though people are seen, and why."""
+"""Notices that depth images measure nobody although people are detected."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-#: It is said when it lasts: somebody may be hidden, or turn around.
+#: Reported only after this long: a person may be occluded for a moment.
 PATIENCE_S = 2.0
 
 
 class DepthWatch:
-    """Thread-safe."""
+    """Remembers since when nobody was measured, and why. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._since: tuple[float, str] | None = None
 
     def see(self, unmeasured: str) -> None:
-        """What became of an image: why nobody was measured; "" where somebody was, where nobody is
-        seen, or where no depth is asked for."""
+        """unmeasured: why the depth image measured nobody; "" if it measured somebody, if nobody
+        is detected, or if no depth is used."""
         since = self._since
         self._since = (since[0] if since else self._clock(), unmeasured) if unmeasured else None
 
     def text(self) -> str:
-        """In words; "" where all is well."""
+        """The sentence for diagnostics; "" if all is well."""
         since = self._since
         if since is None or (seconds := self._clock() - since[0]) < PATIENCE_S:
             return ""

@@ -1,4 +1,4 @@
-"""Counts and times of a node's work over the last seconds, and since it became active."""
+"""Counts and durations of a node's work: over the last seconds, and since its activation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 @dataclass
 class _Period:
-    """Between two summaries."""
+    """The time between two summaries."""
 
     started: float
     seconds: float = 0.0
@@ -24,8 +24,8 @@ class _Period:
 
 @dataclass(frozen=True)
 class Summary:
-    """rates: counts per second, over the window; recent: counts of the last period alone, and
-    totals: since the start; medians: of the window's values; error: the last of the last period.
+    """rates: counts per second over the window. recent: counts of the last period. totals: counts
+    since the start. medians: of the window's values. error: the newest error of the last period.
     """
 
     rates: dict[str, float]
@@ -36,10 +36,10 @@ class Summary:
 
 
 class Statistics:
-    """What happened, counted by name. Thread-safe.
+    """Counts events by name. Thread-safe.
 
-    One period ends with each summary; rates and medians are over the last `window` periods, so
-    that a rate of a few Hz does not jump between whole numbers.
+    Each summary ends a period. Rates and medians cover the last `window` periods: over one period
+    of a second, a rate of a few Hz would jump between whole numbers.
     """
 
     def __init__(self, window: int = 5, clock: Callable[[], float] = time.monotonic) -> None:
@@ -55,19 +55,19 @@ class Statistics:
             self._totals[name] += times
 
     def record(self, values: Mapping[str, float]) -> None:
-        """Values by name, of which the summary gives the medians."""
+        """Add values by name; the summary holds their medians."""
         with self._lock:
             for name, value in values.items():
                 self._period.values.setdefault(name, []).append(value)
 
     def error(self, text: str) -> None:
-        """A frame that failed, and why."""
+        """Count a failed frame. text: why it failed."""
         self.count("failed")
         with self._lock:
             self._period.error = text
 
     def summary(self) -> Summary:
-        """Ends the period."""
+        """End the period and summarise."""
         with self._lock:
             now, period = self._clock(), self._period
             period.seconds = now - period.started

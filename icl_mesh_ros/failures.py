@@ -1,4 +1,4 @@
-"""What nobody foresaw, in the log: the node lives on."""
+"""Logs unexpected exceptions of callbacks and threads; the node continues."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from icl_mesh_ros.throttle import Throttle
 
 
 def reason(error: Exception) -> str:
-    """What to tell the user: the text of an expected error, in one line, or another's traceback."""
+    """The log text of an error: one line for an expected kind, the traceback for any other."""
     if isinstance(error, (ValueError, OSError, ImportError)):
         return shown(error, MESSAGE)
     return "".join(traceback.format_exception(error)).rstrip()
 
 
 class FailureLog:
-    """Logs errors that a callback or a thread did not handle: each kind with its traceback once,
-    then by one line per period. Thread-safe."""
+    """Logs errors that a callback or a thread did not handle. Each kind is logged with its
+    traceback once, then with at most one line per period. Thread-safe."""
 
     _MAX_KINDS = 100
 
@@ -27,7 +27,7 @@ class FailureLog:
         self._throttle = Throttle()
         self._known: set[tuple[str, type]] = set()
         self._lock = threading.Lock()
-        #: Set when the process ends: what fails then, fails because of that.
+        #: Set at shutdown, which itself makes callbacks fail.
         self.quiet = False
 
     def __call__(self, logger: Any, name: str, error: Exception) -> None:

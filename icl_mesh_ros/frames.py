@@ -1,4 +1,4 @@
-"""One camera frame as messages -> tracked people. Holds no node: tested without spinning."""
+"""One camera frame: image message -> tracked people. Needs no node."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 
 from icl_mesh.appearance import looks_of
 from icl_mesh.calibration import CameraSource, camera_from_info
@@ -27,9 +28,12 @@ from icl_mesh_ros.parameters import MeshParameters
 
 @dataclass(frozen=True)
 class FrameResult:
-    """What became of a frame. times_ms: by stage; camera_note: where the intrinsics come from;
-    warnings, errors: what was left out, and who fixes it, one sentence each. unmeasured: why the
-    depth image measured nobody, though somebody is seen ("": it did, or none is used)."""
+    """The result of a frame.
+
+    rgb: the image [H, W, 3]. camera_note: where the intrinsics come from. times_ms: by stage.
+    warnings, errors: one sentence each: what was left out and how to fix it. unmeasured: why the
+    depth image measured nobody although people are detected; "": it did, or no depth is used.
+    """
 
     rgb: npt.NDArray[np.uint8]
     tracks: Tracks
@@ -41,7 +45,7 @@ class FrameResult:
 
 
 class FrameProcessor:
-    """Message -> RGB -> people -> tracks of one camera. One instance serves one thread."""
+    """Image message -> RGB -> people -> tracks of one camera. Not thread-safe."""
 
     def __init__(
         self,
@@ -53,8 +57,8 @@ class FrameProcessor:
         *,
         depths: DepthStore | None = None,
     ) -> None:
-        """estimator: an Estimator, or what answers like one. infos, depths: filled by another
-        thread. The topics are named in errors.
+        """estimator: an Estimator, or a callable with its signature. infos, depths: another thread
+        may fill them. image_topic, info_topic: named in errors.
         """
         self._estimator, self._tracker, self._infos = estimator, tracker, infos
         self._image_topic, self._info_topic = image_topic, info_topic
@@ -64,11 +68,11 @@ class FrameProcessor:
             self._depths = DepthCorrection(depths, remedy=remedy, scale_option="depth_scale")
         self._warned: set[str] = set()
         self._bits, self._times = SampleBits(), ImageTimes()
-        # What the last image's camera was made from, and the camera.
+        # The last image's camera, after what it was computed from.
         self._known_camera: tuple[tuple[Any, ...], CameraSource | None] = ((), None)
 
     def use(self, estimator: Callable[..., People]) -> None:
-        """Change over to another one, between two frames. The tracker sees that by the weights."""
+        """Replace the estimator, between two frames. The tracker notices the new weights."""
         self._estimator = estimator
 
     def __call__(
@@ -81,12 +85,15 @@ class FrameProcessor:
         depth_patience_s: float = 0.0,
         arrival_s: float = 0.0,
     ) -> FrameResult:
-        """vertices: with the meshes. The patiences: wait so long for a CameraInfo of the image's
-        size, which is asked where none is there, and for a depth image of its stamp. arrival_s:
-        the time that counts where the image carries no stamp, or one before 1970.
+        """Process one image.
 
-        Raises ValueError for an image or a CameraInfo that cannot be used. Without a depth image
-        that can be used, people stay where their size puts them.
+        vertices: compute the meshes too. info_patience_s: returns how long to wait for a CameraInfo
+        of the image's size; called only if there is none. depth_patience_s: how long to wait for
+        the depth image of its stamp. arrival_s: the image's time, s, if it has no stamp or one
+        before 1970.
+
+        Raises ValueError for an image or a CameraInfo that cannot be used. Without a usable depth
+        image, distances come from the people's size.
         """
         started = time.perf_counter()
         rgb = rgb_from_message(image, self._image_topic, self._bits)
@@ -112,15 +119,9 @@ class FrameProcessor:
                 parameters.depth_scale,
                 depth_patience_s,
             )
-            people = depth.people
             times["depth"] = _milliseconds_since(started)
         started = time.perf_counter()
-        stamp_s = self._times(nanoseconds(image.header.stamp), arrival_s)
-        self._tracker.max_age_s = parameters.track_timeout
-        self._tracker.smoothing_s = parameters.smoothing
-        looks = looks_of(rgb, people) if parameters.track_colors else None
-        frame_id = image.header.frame_id
-        tracks = self._tracker.update(people, stamp_s, looks, frame_id=frame_id)
+        tracks = self._track(rgb, depth.people, image.header, parameters, arrival_s)
         times["track"] = _milliseconds_since(started)
         lost = tracks.lost_because
         lost = lost and f"tracks on '{self._image_topic}' start afresh, with new ids: {lost}"
@@ -135,8 +136,22 @@ class FrameProcessor:
             unmeasured=depth.unmeasured,
         )
 
+    def _track(
+        self,
+        rgb: npt.NDArray[np.uint8],
+        people: People,
+        header: Header,
+        parameters: MeshParameters,
+        arrival_s: float,
+    ) -> Tracks:
+        self._tracker.max_age_s = parameters.track_timeout
+        self._tracker.smoothing_s = parameters.smoothing
+        stamp_s = self._times(nanoseconds(header.stamp), arrival_s)
+        features = looks_of(rgb, people) if parameters.track_colors else None
+        return self._tracker.update(people, stamp_s, features, frame_id=header.frame_id)
+
     def _news(self, source: CameraSource) -> list[str]:
-        """Its warnings, each kind once: their numbers may change with every message."""
+        """The camera's warnings whose kind is new: their numbers may change with each message."""
         new = {k: text for k, text in source.warnings.items() if k not in self._warned}
         self._warned |= new.keys()
         return list(new.values())
@@ -144,7 +159,7 @@ class FrameProcessor:
     def _camera(
         self, info: CameraInfo | None, width: int, height: int, parameters: MeshParameters
     ) -> CameraSource:
-        """That of the image before where nothing has changed."""
+        """The image's camera; that of the image before if nothing has changed."""
         said = None if info is None else _content(info)
         of = (said, width, height, parameters.assumed_fov_deg, parameters.rectified)
         known, source = self._known_camera
@@ -169,7 +184,7 @@ class FrameProcessor:
 
 
 def _content(info: CameraInfo) -> tuple[Any, ...]:
-    """What a camera is made from. Drivers send an equal message with every image."""
+    """The fields that determine a camera. Drivers send an equal message with every image."""
     roi = info.roi
     return (
         *(info.width, info.height, info.binning_x, info.binning_y),

@@ -1,4 +1,4 @@
-"""Is the node well? Measurements held against thresholds, as a diagnostic status."""
+"""Compares the node's measurements with thresholds and makes a diagnostic status."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from icl_mesh_ros.parameters import MeshParameters
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
-#: What helps where large images do not arrive.
+#: Advice if large images are lost.
 LOSS_CURE = (
     "set image_reliability:=reliable, or start the driver with the DDS profile config/fastdds.xml "
     "(docs/problems.md, Lost large messages)"
 )
-#: Level and what is wrong.
+#: Level and sentence.
 Problem = tuple[bytes, str]
 
 
 @dataclass(frozen=True)
 class Stream:
-    """The images of an active node. publishers: names of the nodes that publish the topic.
+    """The image stream of an active node.
 
-    gap_s: since the last image. result_age_s: since the stamp of the newest result's image; where
-    there is no stamp, since that result; where there is no result, since the first image; None
-    before it. clock_stands: no /clock has come, though use_sim_time is set. unmeasured: since when
-    nobody was measured in depth, and why; "": somebody was, or nobody is to be.
-    info_hint: no CameraInfo has come, but one is published elsewhere; "": all is well.
+    publishers: names of the nodes that publish the topic. gap_s: time since the last image.
+    result_age_s: time since the stamp of the newest result's image; without a stamp, since that
+    result; without a result, since the first image; without an image, None. clock_stands:
+    use_sim_time is set, but no /clock arrives. oddities: kind -> sentence. unmeasured: since when
+    depth measures nobody, and why; "": it does, or is not used. info_hint: where a CameraInfo is
+    published although none arrives; "": all is well.
     """
 
     topic: str
@@ -42,7 +43,7 @@ class Stream:
 
 
 def problems(stream: Stream, work: Summary, limits: MeshParameters) -> list[Problem]:
-    """What is wrong, in words for the operator; nothing where all is well."""
+    """What is wrong, for the operator; empty if all is well."""
     found: list[Problem] = [(WARN, text) for text in stream.oddities.values()]
     if stream.info_hint:
         found.append((WARN, stream.info_hint))
@@ -74,14 +75,14 @@ def problems(stream: Stream, work: Summary, limits: MeshParameters) -> list[Prob
 
 
 def loss(topic: str, lost: int, came: int) -> str:
-    """Images are lost on the way; empty where so few are that a camera hides it."""
+    """The sentence about lost images; empty if fewer than 2, or fewer than a tenth, were lost."""
     if lost < 2 or lost * 10 < came:
         return ""
     return f"{lost} of {lost + came} images on '{topic}' were lost on the way: {LOSS_CURE}"
 
 
 def silence(stream: Stream) -> str:
-    """No image arrives: since when, and what may be the cause."""
+    """The sentence that no image arrives: since when, and the possible causes."""
     text = f"no image on '{stream.topic}' for {stream.gap_s:.1f} s: "
     if not stream.publishers:
         return text + "nobody publishes it; start the camera driver, or remap the topic"
@@ -94,7 +95,8 @@ def silence(stream: Stream) -> str:
 def status(
     name: str, hardware_id: str, found: list[Problem], fine: str, pairs: dict[str, str]
 ) -> DiagnosticStatus:
-    """The worst level, everything that was found (or `fine`), and the numbers."""
+    """A status with the worst level and all problems, worst first; fine: text if there is none.
+    pairs: the status's values."""
     worst_first = sorted(found, key=lambda problem: problem[0], reverse=True)
     message = DiagnosticStatus(
         level=max((level for level, _ in found), default=OK),
@@ -107,7 +109,7 @@ def status(
 
 
 def numbers(stream: Stream, work: Summary) -> dict[str, str]:
-    """The measurements as key-value pairs, named with their units."""
+    """The measurements as key-value pairs; keys name the units."""
     age = stream.result_age_s
     return {
         "input rate (Hz)": f"{work.rates.get('received', 0.0):.2f}",
@@ -142,7 +144,7 @@ def _lateness(stream: Stream, limits: MeshParameters) -> list[Problem]:
 
 
 def _above(value: float, warn: float, error: float) -> bytes | None:
-    """The level of a value that must stay under its thresholds."""
+    """ERROR or WARN for a value above that threshold, else None."""
     if value > error:
         return ERROR
     return WARN if value > warn else None

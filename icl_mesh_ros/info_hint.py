@@ -1,4 +1,4 @@
-"""Where a CameraInfo is published while none arrives."""
+"""Finds where a CameraInfo is published when none arrives."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _MOST_NAMES = 3
 
 
 def info_hint(node: Node, info_topic: str, image_topic: str) -> str:
-    """A sentence that names the topic and the remapping; empty where nobody publishes another.
+    """A sentence that names the topic and the remapping; empty if no other CameraInfo is published.
 
-    info_topic, image_topic: resolved names of what the node subscribes to. The one beside the image
-    is named where there is one: that is where drivers publish it.
+    info_topic, image_topic: resolved names of the node's subscriptions. A camera_info beside the
+    image comes first, since drivers publish it there.
     """
     topics = [
         name

@@ -1,4 +1,4 @@
-"""Everything that mesh_node subscribes to."""
+"""The subscriptions of mesh_node."""
 
 from __future__ import annotations
 
@@ -17,39 +17,38 @@ from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.parameters import MeshParameters
 from icl_mesh_ros.raw_image import RawImage, image_from_cdr
 
-#: Newest image only: an old one is worth nothing to a robot.
+#: Only the newest image: a robot has no use for an old one.
 SENSOR_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 RELIABLE_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = DurabilityPolicy.TRANSIENT_LOCAL
 LATCHED_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=LATCHED)
 
-#: What an image arrives as.
 AnyImage: TypeAlias = RawImage | Image | CompressedImage
 
 INFO_TOPIC, DEPTH_TOPIC = "camera_info", "depth"
-#: A few, since those of images of several sizes may arrive together.
+#: Several, since CameraInfos for images of different sizes may arrive together.
 INFO_QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
-#: How long an image waits for a CameraInfo of its size where somebody publishes CameraInfos.
+#: How long an image waits for a CameraInfo of its size if CameraInfos are published.
 INFO_PATIENCE_S = 0.1
-#: How long its people wait for a depth image, where somebody publishes those.
+#: How long an image waits for its depth image if depth images are published.
 DEPTH_PATIENCE_S = 0.05
 
 
 def image_topic(node: Node, settings: MeshParameters) -> str:
-    """The resolved name: like image_transport, "<topic>/compressed" of what image is mapped to."""
+    """The resolved name of image; of compressed images, that name and "/compressed", as
+    image_transport has it."""
     topic = node.resolve_topic_name("image")
     compressed = settings.image_transport == "compressed"
     return str(node.resolve_topic_name(f"{topic}/compressed") if compressed else topic)
 
 
 def patience_s(subscription: Subscription, seconds: float) -> float:
-    """How long to wait for a message: not at all where nobody publishes its topic."""
+    """seconds; 0 if nobody publishes the topic."""
     return seconds if subscription.get_publisher_count() else 0.0
 
 
 class Inputs:
-    """The subscriptions of a node that finds people: image (or image/compressed), camera_info,
-    and depth where the parameter use_depth asks for it."""
+    """Subscriptions to image (or image/compressed), camera_info and, with use_depth, depth."""
 
     def __init__(
         self,
@@ -63,9 +62,9 @@ class Inputs:
         group: CallbackGroup,
         depths: DepthStore,
     ) -> None:
-        """infos and depths are filled with what arrives; on_error: takes a ValueError for what
-        arrived as an image and is none; on_lost: how many more images did not arrive; group: of
-        all callbacks."""
+        """infos, depths: receive the messages. on_error: gets a ValueError for bytes that are no
+        image. on_lost: gets the number of images that were newly lost. group: of all callbacks.
+        """
         self._node = node
         topic = image_topic(node, settings)
         reliable = settings.image_reliability == "reliable"
@@ -101,7 +100,7 @@ class Inputs:
                 event_callbacks=SubscriptionEventCallbacks(message_lost=on_lost_event),
             ),
         ]
-        if settings.use_depth:  # a few, since image and depth image arrive in any order
+        if settings.use_depth:  # several, since image and depth image arrive in any order
             qos = QoSProfile(depth=5, reliability=qos.reliability)
             self._depth = node.create_subscription(
                 Image, DEPTH_TOPIC, depths.put, qos, callback_group=group
@@ -114,12 +113,12 @@ class Inputs:
         return patience_s(self._info, INFO_PATIENCE_S)
 
     def depth_patience_s(self) -> float:
-        """How long its people may wait for a depth image."""
+        """How long an image may wait for its depth image."""
         return 0.0 if self._depth is None else patience_s(self._depth, DEPTH_PATIENCE_S)
 
     def _hear_latched_info(self) -> None:
-        """Subscribe to what a latched publisher sent before: only who asks for it gets it. Other
-        publishers would be told of a QoS that does not fit, so it is asked for where one is."""
+        """Subscribe with a latched QoS once a latched publisher exists: only so arrives what it
+        sent before. With any other publisher this QoS is incompatible and would log a warning."""
         if self._latched_info is not None:
             return
         for one in self._node.get_publishers_info_by_topic(self._info.topic_name):
@@ -132,6 +131,6 @@ class Inputs:
                 return
 
     def destroy(self) -> None:
-        """Unsubscribe."""
+        """Destroy the subscriptions."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)

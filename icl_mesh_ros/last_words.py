@@ -1,4 +1,4 @@
-"""A message that says that no more come."""
+"""Publishes the final message of a topic."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from rclpy.publisher import Publisher
 PATIENCE_S = 0.2
 
 
-def last_words(publisher: Publisher, message: Any) -> None:
-    """Publish, and wait a moment until those who listen have it: a publisher that goes at once
-    may take its last message along."""
+def publish_final(publisher: Publisher, message: Any) -> None:
+    """Publish, and wait up to PATIENCE_S until the subscribers have acknowledged: a publisher that
+    is destroyed at once may lose the message."""
     publisher.publish(message)
     publisher.wait_for_all_acked(Duration(seconds=PATIENCE_S))

@@ -1,4 +1,4 @@
-"""What the launch files share and what needs launch: arguments, parameters, the DDS profile."""
+"""Shared by the launch files, with ROS launch: arguments, parameters, the DDS profile."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DDS_ARGUMENTS: Arguments = [
         "Fast DDS profile; none: leave DDS alone",
     ),
 ]
-#: The model. Empty: as params_file says.
+#: Arguments of mesh_node. Empty: the value in params_file.
 MODEL_ARGUMENTS: Arguments = [
     ("params_file", str(SHARE / "config" / "mesh_node.yaml"), "parameters of mesh_node"),
     ("weights", "", "network weights: default or a .safetensors file"),
@@ -39,11 +39,11 @@ MODEL_ARGUMENTS: Arguments = [
     ("image_reliability", "", "best_effort or reliable"),
     ("rectified", "", "true: the image is rectified"),
     ("use_depth", "", "true: measure distances in the topic depth"),
-    ("depth_scale", "", "depth is multiplied by this, where its unit is not as it should be"),
+    ("depth_scale", "", "factor for depth in another unit than mm (16UC1) or m (32FC1)"),
     ("publish_tf", "", "true: a TF frame per person (needs the package tf2_msgs)"),
     ("rep155", "", "true: topics and frames of REP-155, ROS4HRI (needs hri_msgs and tf2_msgs)"),
 ]
-#: Those of them that are parameters of mesh_node, and their types.
+#: Arguments that are parameters of mesh_node, and their types.
 MODEL_PARAMETERS: dict[str, type] = {
     "weights": str,
     "body": str,
@@ -70,7 +70,7 @@ def declare(arguments: Iterable[tuple[str, str, str]]) -> list[DeclareLaunchArgu
 
 
 def given(context: LaunchContext, kinds: Mapping[str, type]) -> dict[str, ParameterValue]:
-    """The arguments that are not empty, as parameters of these types whatever they look like.
+    """The arguments that are not empty, as parameters of the given types.
 
     Raises ValueError for a text that is no value of its type.
     """
@@ -83,8 +83,8 @@ def given(context: LaunchContext, kinds: Mapping[str, type]) -> dict[str, Parame
 
 
 def mesh_parameters(context: LaunchContext) -> list[str | dict[str, ParameterValue]]:
-    """params_file, and what the arguments say otherwise. Raises ValueError as given(), and for a
-    file that does not exist, which launch would only warn of."""
+    """params_file, then the arguments, which override it. Raises ValueError as given(), and for a
+    file that does not exist, about which launch would only warn."""
     return [
         existing_file("params_file", Value("params_file").perform(context)),
         given(context, MODEL_PARAMETERS),
@@ -94,11 +94,10 @@ def mesh_parameters(context: LaunchContext) -> list[str | dict[str, ParameterVal
 def dds_profile(
     context: LaunchContext, driver_runs: Callable[[LaunchContext], bool] | None = None
 ) -> list[LaunchDescriptionEntity]:
-    """The variable that names the DDS profile, unless the user has set one. driver_runs: whether
-    images come from a process that this launch does not start, and which needs the profile, too:
-    one line says so.
+    """Set the variable that names the DDS profile, unless the user has set one.
 
-    Raises ValueError for a profile that is no file or no XML.
+    driver_runs: whether a process outside this launch publishes the images. A log line then says
+    that it needs the profile too. Raises ValueError for a profile that is no file or no XML.
     """
     profile = Value("dds_profile").perform(context)
     if profile == "none" or dds.chosen_profile():

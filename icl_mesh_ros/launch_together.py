@@ -1,4 +1,4 @@
-"""Processes of a launch file that end together."""
+"""Ends all processes of a launch file when one of them fails."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from launch.launch_description import LaunchDescription
 from icl_mesh_ros.launching import why_ended
 
 POLL_S = 0.1
-#: What a process wrote last may arrive after the news of its end.
+#: A process's last output may arrive after its exit event.
 LAST_LINES_S = 0.3
 KEPT_CHARACTERS = 10_000
 
 
 class Together(Action):
-    """Where one of the processes ends that should run on, all of them end, the exit status of the
-    launch is not 0, and the last line of its log says why. To be visited before the processes.
+    """When one of the processes fails, all end, the launch exits with status 1, and its last log
+    line says why. List it before the processes in the launch description.
 
-    lasting: processes whose end is always a failure. others: processes that may end by themselves
-    with exit status 0.
+    lasting: processes whose end is always a failure. others: processes that fail only with an exit
+    status other than 0.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Together(Action):
             context.register_event_handler(handler)
 
     def get_asyncio_future(self) -> asyncio.Future[None] | None:
-        """Launch runs until it is done."""
+        """Launch runs until this future is done."""
         return self._over
 
     def _wrote(self, event: ProcessIO) -> None:
@@ -68,7 +68,7 @@ class Together(Action):
             self._over.set_result(None)
 
     async def _fail(self, event: ProcessExited, context: LaunchContext) -> None:
-        """When all have ended, let launch come upon an error: it logs it, and its status is 1."""
+        """When all processes have ended, raise in an action: launch logs it and exits with 1."""
         while any(self._runs(process) for process in self._written):
             await asyncio.sleep(POLL_S)
         await asyncio.sleep(LAST_LINES_S)
@@ -78,7 +78,7 @@ class Together(Action):
         def fail(_: LaunchContext) -> None:
             raise RuntimeError(reason)
 
-        # Launch overlooks the error of a future that is done while events wait: so an event.
+        # An event, since launch ignores a future's error if events are pending when it is done.
         failing = LaunchDescription([OpaqueFunction(function=fail)])
         await context.emit_event(IncludeLaunchDescription(failing))
         if self._over is not None:
@@ -86,5 +86,5 @@ class Together(Action):
 
     @staticmethod
     def _runs(process: ExecuteProcess) -> bool:
-        future = process.get_asyncio_future()  # None where it was never started
+        future = process.get_asyncio_future()  # None: never started
         return future is not None and not future.done()

@@ -1,7 +1,6 @@
-"""What the launch files share and what needs no launch: arguments, checks of what the user gave,
-and the sentence that says why something ended.
+"""Shared by the launch files, without ROS launch: checks of arguments, and messages.
 
-Every check raises ValueError with one sentence that names the argument, its value and the way out.
+Each check raises ValueError with one sentence that names the argument, its value and the remedy.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from rclpy.validate_namespace import validate_namespace
 BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 KIND_NAMES = {float: "a number", int: "a whole number", bool: "true or false"}
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
-#: What stands before the text in a line of a ROS log: [FATAL] [1764.5] [mesh_node]: text.
+#: Prefix of a line in a ROS log: [FATAL] [1764.5] [mesh_node]: text.
 _LOG_PREFIX = re.compile(r"^\[(FATAL|ERROR|WARN|INFO|DEBUG)\]( \[[^]]*\])*: ?")
 
 
@@ -43,7 +42,7 @@ def value_of(name: str, text: str, kind: type) -> str | float | int | bool:
 
 
 def existing_file(name: str, path: str) -> str:
-    """The path, which is that of a file."""
+    """The path, if it is a file's."""
     if not Path(path).is_file():
         what = "is a folder" if Path(path).is_dir() else "does not exist"
         raise ValueError(
@@ -53,7 +52,7 @@ def existing_file(name: str, path: str) -> str:
 
 
 def existing_profile(path: str) -> str:
-    """The path of a DDS profile, which is XML: Fast DDS goes on without one that it cannot read."""
+    """The path, if it is an XML file's. Fast DDS would ignore a profile that it cannot read."""
     try:
         ElementTree.parse(existing_file("dds_profile", path))
     except ElementTree.ParseError as error:
@@ -65,17 +64,17 @@ def existing_profile(path: str) -> str:
 
 
 def checked_size(width: int, height: int) -> None:
-    """A webcam is asked for both sides of an image or for none."""
+    """Check that both sides of an image are given (pixels), or neither (0)."""
     if (width > 0) != (height > 0):
         one, other = ("width", "height") if width > 0 else ("height", "width")
         raise ValueError(
             f"{one} is {max(width, height)}, but {other} is not given: a webcam is asked for both, "
-            f"as in width:=1280 height:=720, or for none"
+            "as in width:=1280 height:=720, or for none"
         )
 
 
 def checked_namespace(name: str, namespace: str) -> str:
-    """The namespace without slashes around it; empty: the root."""
+    """The namespace without leading and trailing slashes; empty: the root."""
     stripped = namespace.strip("/")
     try:
         validate_namespace(f"/{stripped}")
@@ -88,7 +87,8 @@ def checked_namespace(name: str, namespace: str) -> str:
 
 
 def camera_names(listed: Iterable[str], argument: str = "cameras") -> list[str]:
-    """The namespaces of several cameras, without slashes around them."""
+    """The namespaces of several cameras, as checked_namespace returns them; no two may share an
+    identifier."""
     names = [checked_namespace(argument, name) for name in listed]
     if not all(names) or not names:
         raise ValueError(f"{argument} must name one namespace or more, as in front,left")
@@ -109,12 +109,13 @@ def camera_names(listed: Iterable[str], argument: str = "cameras") -> list[str]:
 
 
 def identifier(namespace: str) -> str:
-    """ "front/left" -> "front_left": what frames and body ids of a camera start with."""
+    """ "front/left" -> "front_left": the prefix of a camera's frames and body ids."""
     return namespace.strip("/").replace("/", "_")
 
 
 def missing_for_rviz(with_frame: bool) -> str:
-    """The line that says what RViz lacks; empty: nothing. with_frame: a static transform, too."""
+    """The log line about packages that RViz needs and that are missing; empty: none. with_frame:
+    static_transform_publisher is needed too."""
     wanted = {"rviz2": "rviz2"} | ({"tf2_ros": "static_transform_publisher"} if with_frame else {})
     missing = [package for package, name in wanted.items() if not _runs(package, name)]
     if not missing:
@@ -128,7 +129,7 @@ def missing_for_rviz(with_frame: bool) -> str:
 
 
 def _runs(package: str, executable: str) -> bool:
-    """Whether `ros2 run` would find it."""
+    """Whether `ros2 run` would find the executable."""
     try:
         return Path(get_package_prefix(package), "lib", package, executable).is_file()
     except PackageNotFoundError:
@@ -151,8 +152,8 @@ def bag_to_play(bag: str) -> Path:
 
 
 def bag_to_record(output: str, played: Path) -> Path:
-    """The folder of the new bag, which does not exist yet: `output`, or, where that is empty,
-    PLAYED_humans, PLAYED_humans_2, ..."""
+    """The folder of the new bag: `output`; if that is empty, the first of PLAYED_humans,
+    PLAYED_humans_2, ... that does not exist."""
     if output:
         if Path(output).exists():
             raise ValueError(
@@ -160,9 +161,9 @@ def bag_to_record(output: str, played: Path) -> Path:
                 "name, move the old one away, or leave output out"
             )
         return Path(output)
-    place = played if played.name not in ("", "..") else played.resolve()
-    name = place.stem if place.is_file() else place.name
-    first = place.with_name(f"{name}_humans")
+    bag = played if played.name not in ("", "..") else played.resolve()
+    name = bag.stem if bag.is_file() else bag.name
+    first = bag.with_name(f"{name}_humans")
     path, number = first, 1
     while path.exists():
         number += 1
@@ -179,7 +180,7 @@ def ros2_command() -> str:
 
 
 def driver_needs(profile: str, variables: Sequence[str]) -> str:
-    """What to do for a camera driver that this launch does not start."""
+    """The log line for a camera driver that this launch does not start."""
     setting = " ".join(f"{name}={profile}" for name in variables)
     return (
         "a camera driver that was started without this DDS profile loses many large images: start "
@@ -189,10 +190,10 @@ def driver_needs(profile: str, variables: Sequence[str]) -> str:
 
 
 def why_ended(process: str, code: int, lines: Iterable[str]) -> str:
-    """One sentence: how a process that should run on has ended, and its own last reason.
+    """One sentence: how a process ended, and the reason that it wrote.
 
-    lines: what it wrote last. Of these the newest FATAL or ERROR of a ROS log counts, else the last
-    line that is no log. Who is ended by a signal has not written why.
+    lines: its last output. The reason is the newest FATAL or ERROR of a ROS log, else the last
+    line that is no ROS log. A process that a signal ended has written no reason.
     """
     if code == 0:
         how = "ended by itself"

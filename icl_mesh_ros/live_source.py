@@ -1,4 +1,4 @@
-"""Webcams and streams, read by OpenCV, which come back after a drop."""
+"""Webcams and streams, read by OpenCV and reopened after they drop."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-#: Pauses between attempts to connect again: each twice as long as the one before.
+#: Pauses between attempts to reopen: each twice as long as the one before.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 
 
 class LiveSource:
-    """A webcam or a stream: it has no end, and is opened again where it gives no frame."""
+    """A webcam or a stream. It has no end, and is reopened when it gives no frame."""
 
     is_file = False
     ended = False
@@ -27,10 +27,11 @@ class LiveSource:
         size: tuple[int, int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """size: (width, height) asked of a webcam. Raises ValueError if it cannot be opened."""
+        """size: (width, height), pixels, requested from a webcam. Raises ValueError if the source
+        cannot be opened."""
         self._where, self._size, self._clock = where, size, clock
         self._name = shown_address(str(where))
-        #: What is wrong now, one sentence; "": frames arrive.
+        #: One sentence about what is wrong now; "": frames arrive.
         self.trouble = ""
         self._pause_s, self._next_try = FIRST_PAUSE_S, 0.0
         self._capture: cv2.VideoCapture | None = self._opened()
@@ -44,7 +45,7 @@ class LiveSource:
         self.native_rate: float | None = rate if np.isfinite(rate) and rate > 0 else None
 
     def read(self) -> npt.NDArray[np.uint8] | None:
-        """The next frame; None where there is none now."""
+        """The next frame; None if there is none now."""
         if self._capture is None:
             if self._clock() < self._next_try:
                 return None
@@ -56,7 +57,7 @@ class LiveSource:
                     rgb = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
                     self.trouble, self._pause_s = "", FIRST_PAUSE_S
                     return rgb
-            except cv2.error:  # of a frame of no known form, or of a device that has gone
+            except cv2.error:  # an unknown pixel format, or an unplugged device
                 pass
             self._capture.release()
             self._capture = None
@@ -69,16 +70,16 @@ class LiveSource:
         return None
 
     def frame_count(self) -> int:
-        """How many frames a stream has that is a file on another machine; 0 or less: no end."""
+        """Number of frames of an address that is a video file; 0 or less: a stream without end."""
         capture = self._capture
         return 0 if capture is None else round(capture.get(cv2.CAP_PROP_FRAME_COUNT))
 
     def losses(self) -> str:
-        """What is lost of a live source is its trouble."""
+        """Empty: a live source reports by trouble."""
         return ""
 
     def rewind(self) -> None:
-        """There is no beginning."""
+        """Nothing to do: a live source has no beginning."""
 
     def close(self) -> None:
         if self._capture is not None:
@@ -95,5 +96,5 @@ class LiveSource:
 
 
 def shown_address(address: str) -> str:
-    """An address without the name and password in it, for logs and diagnostics."""
+    """The address without user name and password, for logs and diagnostics."""
     return re.sub(r"(?<=://)[^/@]*@", "", address)

@@ -1,4 +1,4 @@
-"""A one-slot mailbox: whoever is late gets the newest frame, never a queue of old ones."""
+"""A one-slot mailbox: a slow reader gets the newest item, never a queue of old ones."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
-#: How fast the estimate of the period follows what is measured.
+#: Weight of a new interval in the running mean of the period.
 _RATE = 0.2
-#: An interval so many times the period, or such a part of it, is another stream.
+#: An interval longer than the period by this factor, or shorter, restarts the estimate.
 _ANOTHER = 3.0
 
 
@@ -20,7 +20,7 @@ class Mailbox(Generic[Item]):
     """Holds the latest item; putting a new one replaces an unread one. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """clock: seconds."""
+        """clock: returns seconds."""
         self._changed = threading.Condition()
         self._item: Item | None = None
         self._closed = False
@@ -28,7 +28,7 @@ class Mailbox(Generic[Item]):
         self._put_s = self._period_s = math.nan  # of the last item; between items
 
     def put(self, item: Item) -> bool:
-        """Leave an item. Returns whether an unread one was dropped for it."""
+        """Store an item. Returns whether it replaced an unread one."""
         with self._changed:
             now = self._clock()
             interval, self._put_s = now - self._put_s, now
@@ -42,10 +42,10 @@ class Mailbox(Generic[Item]):
         return dropped
 
     def take(self, patience_s: float = 0.0) -> Item | None:
-        """Wait for an item and take it out. None: the mailbox is closed.
+        """Wait for an item and remove it. None: the mailbox is closed.
 
-        patience_s: where the next item is due within this time, and sooner than the waiting one is
-        old, that one is waited for.
+        patience_s: wait for the next item instead if it is due within this time, and within less
+        time than the age of the stored item.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._item is not None)
@@ -53,7 +53,7 @@ class Mailbox(Generic[Item]):
             age_s = self._clock() - self._put_s
             due_s = self._period_s - age_s
             if 0 < due_s < min(patience_s, age_s):
-                late_s = patience_s / 4  # periods vary; what does not come is not waited for
+                late_s = patience_s / 4  # periods vary, but the wait must end
                 self._changed.wait_for(
                     lambda: self._closed or self._item is not old, due_s + late_s
                 )
@@ -63,12 +63,12 @@ class Mailbox(Generic[Item]):
             return item
 
     def wait_closed(self, timeout_s: float) -> bool:
-        """Sleep until the time is over or the mailbox is closed; returns whether it is closed."""
+        """Sleep for timeout_s, or until the mailbox is closed. Returns whether it is closed."""
         with self._changed:
             return self._changed.wait_for(lambda: self._closed, timeout_s)
 
     def close(self) -> None:
-        """Wake whoever waits; from now on take() returns None."""
+        """Wake all waiting threads; from now on take() returns None."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""A managed (lifecycle) node that outlives wrong requests and says why a transition failed."""
+"""A managed (lifecycle) node that survives illegal requests and logs why a transition failed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 
 
 class ManagedNode(EndableNode, LifecycleNode):
-    """Subclasses say what the transitions do, in plain methods. One that raises leaves the node
-    in the state it was in; whoever asked for it reads the reason in the log.
+    """Subclasses implement the transitions as plain methods. If one raises, the node stays in its
+    state, and the log holds the reason.
 
-    activate and deactivate do all or nothing. cleanup can follow anything, also a configure that
-    stopped half-way, and a second cleanup.
+    activate and deactivate must do all or nothing. cleanup must work at any time, also after a
+    configure that failed half-way and after a cleanup.
     """
 
     def __init__(self, name: str, **options: Any) -> None:
@@ -45,7 +45,7 @@ class ManagedNode(EndableNode, LifecycleNode):
     def cleanup(self) -> None: ...
 
     def start(self) -> None:
-        """Configure and activate an unconfigured node. Raises what that failed with."""
+        """Configure and activate an unconfigured node. Raises the error of the transition."""
         for trigger in (self.trigger_configure, self.trigger_activate):
             if trigger() != SUCCESS:
                 raise self._problem or RuntimeError(f"{trigger.__name__} failed")
@@ -66,7 +66,7 @@ class ManagedNode(EndableNode, LifecycleNode):
         return self._attempt(self.cleanup)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """From any state, and without a way back: what can be given back is."""
+        """Release what can be released, from any state. Always succeeds."""
         if state.label == "active":
             self._attempt(self.deactivate)
         self._attempt(self.cleanup)
@@ -76,14 +76,14 @@ class ManagedNode(EndableNode, LifecycleNode):
         self._problem = None
         try:
             step()
-        except Exception as error:  # rclpy would swallow it without a word
+        except Exception as error:  # rclpy would discard it silently
             self._problem = error
             return FAILURE
         return SUCCESS
 
     def _guarded(self, change_state: Callable[..., Any]) -> Callable[..., Any]:
-        """The service's callback, made to answer an illegal transition: rclpy lets it raise
-        RCLError, a RuntimeError, out of spin, which ends the process and answers nobody."""
+        """The service's callback, which also answers an illegal transition. For one, rclpy raises
+        RCLError (a RuntimeError) out of spin: the process would end without an answer."""
 
         def answer(
             request: ChangeState.Request, response: ChangeState.Response

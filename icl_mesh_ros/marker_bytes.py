@@ -1,6 +1,6 @@
-"""MarkerArrays as CDR bytes with long lists of points, without an object per marker or point.
+"""MarkerArrays with long lists of points as CDR bytes, without an object per marker or point.
 
-icl_mesh_ros.cdr says how; test_marker_bytes holds the bytes against rclpy's.
+icl_mesh_ros.cdr describes the format. test_marker_bytes compares the bytes with rclpy's.
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ from visualization_msgs.msg import Marker, MarkerArray
 from icl_mesh.native import INT, POINTER, address, kernel
 from icl_mesh_ros import cdr
 
-#: Type, action and so on are numbers of visualization_msgs/Marker.
 _NUMBERS = struct.Struct("=iii")  # id, type, action
-#: Pose, scale, colour, lifetime, frame_locked, and how many points there are.
+#: Pose, scale, colour, lifetime, frame_locked, number of points.
 _BLOCK = struct.Struct("=7d3d4fiI?3xI")
 _COUNT = struct.Struct("=I")
 _POINT_SIZE, _COLOR_SIZE = 24, 16
-#: A text that no other field holds, of a length that needs no padding.
+#: A text that no other field contains; with its terminator a multiple of 4 bytes.
 _TEXT_MARK = "here is the marker's text!!"
 
 
 class Geometry(NamedTuple):
-    """What a marker draws: points [P, 3], m, and no colours or one RGBA (0 to 1) per point.
+    """What a marker draws: points [P, 3], m; colors: RGBA (0 to 1) of each drawn point, or None.
 
-    corners [C]: the points to draw by their rows, as triangles share vertices; without, all.
+    corners [C]: rows of the points to draw, since triangles share vertices. None: all points.
     """
 
     points: npt.NDArray[np.floating[Any]]
@@ -42,12 +41,12 @@ class Geometry(NamedTuple):
 
     @property
     def point_count(self) -> int:
-        """How many points are drawn."""
+        """Number of drawn points."""
         return len(self.points if self.corners is None else self.corners)
 
     @property
     def byte_count(self) -> int:
-        """Of the points, and of the colours behind their length."""
+        """Bytes of the points, the number of colours, and the colours."""
         return self.point_count * (_POINT_SIZE + (0 if self.colors is None else _COLOR_SIZE)) + 4
 
 
@@ -70,20 +69,19 @@ class MarkerFields(NamedTuple):
 
 
 class MarkerWriter:
-    """Makes the bytes of MarkerArrays, in memory that the next array of the same size takes again.
+    """Writes MarkerArrays as bytes. An array of the same size as the last reuses its memory.
 
-    Points are gathered straight into the message: with a list of pieces to be joined, megabytes
-    would be copied once more.
+    Points are written straight into the message: joining pieces would copy megabytes once more.
     """
 
     def __init__(self) -> None:
         self._memory = io.BytesIO()
 
     def serialized(self, markers: Sequence[MarkerFields], header: Header) -> bytes:
-        """CDR bytes of a MarkerArray; all markers have the same header. Padding holds
-        anything, as in rclpy's.
+        """CDR bytes of a MarkerArray whose markers all have this header. The content of padding is
+        undefined, as in rclpy's.
 
-        Raises ValueError for a marker with no points, or with another number of colours.
+        Raises ValueError for a geometry without points, or with another number of colours.
         """
         behind_colors, behind_text = _constant_parts()
         start = cdr.header(header)
@@ -93,8 +91,8 @@ class MarkerWriter:
             geometry = marker.geometry
             head = bytes(-at % 4) + start + cdr.string(marker.ns)
             head += _NUMBERS.pack(marker.id, marker.type, marker.action)
-            # A marker may start at any multiple of 4; the pose is aligned to 8, and as the block
-            # from there is of 14 times 8 bytes, so are the points.
+            # A marker starts at any multiple of 4. The pose is aligned to 8, and so are the points,
+            # since the block from the pose on has 14 times 8 bytes.
             head += bytes(-(at + len(head)) % 8) + _block(marker)
             tail = behind_colors + cdr.string(marker.text) + behind_text
             if geometry is None:
@@ -107,7 +105,7 @@ class MarkerWriter:
         size = len(cdr.ENCAPSULATION) + at
         if self._memory.getbuffer().nbytes != size:
             self._memory = io.BytesIO(bytes(size))
-        # Nobody sees bytes change that he was given: while they are held, this copies them first.
+        # Bytes that a caller still holds never change: BytesIO then copies before it writes.
         with self._memory.getbuffer() as memory:
             at = 0
             for piece in pieces:
@@ -133,7 +131,7 @@ def _block(marker: MarkerFields) -> bytes:
 
 
 def _write(geometry: Geometry, memory: memoryview) -> None:
-    """Points, the number of colours, colours."""
+    """Write the points, the number of colours, and the colours."""
     count = geometry.point_count
     if not _write_compiled(geometry, memory):
         _write_with_numpy(geometry, memory)
@@ -182,9 +180,9 @@ def _write_with_numpy(geometry: Geometry, memory: memoryview) -> None:
 
 @functools.cache
 def _constant_parts() -> tuple[bytes, bytes]:
-    """What stands from behind a marker's colours to its text, and behind that: the
-    fields that stay at their defaults, as rclpy serialises them. None is aligned to more than 4,
-    and they start at multiples of 4, so that they are the same everywhere."""
+    """The fields between a marker's colours and its text, and those after the text, with their
+    defaults as rclpy serialises them. Their bytes do not depend on their offset: all are aligned
+    to 4 or less, and they start at multiples of 4."""
     message = serialize_message(MarkerArray(markers=[Marker(text=_TEXT_MARK)]))
     head = _COUNT.size + len(cdr.header(Header())) + len(cdr.string("")) + _NUMBERS.size
     colors = len(cdr.ENCAPSULATION) + head + -head % 8 + _BLOCK.size + _COUNT.size

@@ -18,11 +18,11 @@ from icl_mesh.tracking import Tracks, TrackState
 from icl_mesh_ros.marker_bytes import Geometry, MarkerFields, MarkerWriter
 
 MESHES, SKELETONS, LABELS = "humans", "skeletons", "labels"
-#: People who are only predicted show through.
+#: Opacity of predicted people, relative to the style's.
 OCCLUDED_OPACITY = 0.4
 BONE_WIDTH_M = 0.03
 LABEL_HEIGHT_M = 0.18
-#: How far above the joint at the base of the skull a label stands, m.
+#: Height of a label's centre above the joint at the base of the skull, m.
 LABEL_ABOVE_HEAD_M = 0.35
 HEAD = 15
 _GREY = 0.55
@@ -30,7 +30,7 @@ _GREY = 0.55
 
 @dataclass(frozen=True)
 class MarkerStyle:
-    """What is drawn. mesh: "full", "reduced" or "none"; lifetime_s 0: markers stay."""
+    """What is drawn. mesh: "full", "reduced" or "none". lifetime_s: 0: markers stay."""
 
     mesh: str = "reduced"
     skeleton: bool = False
@@ -40,13 +40,13 @@ class MarkerStyle:
 
 
 def rgba(person: int, alpha: float) -> tuple[float, float, float, float]:
-    """The colour of a person's id, the same as in overlays, 0 to 1."""
+    """The RGBA colour (0 to 1) of a person's id, as in overlays."""
     red, green, blue = (channel / 255 for channel in person_color(person))
     return red, green, blue, alpha
 
 
 class HumanMarkers:
-    """Turns tracked people into the bytes of a MarkerArray, and remembers what RViz still shows."""
+    """Converts tracked people to MarkerArrays, and remembers which markers RViz still shows."""
 
     def __init__(self) -> None:
         self._shown: set[tuple[str, int]] = set()
@@ -54,11 +54,10 @@ class HumanMarkers:
         self._writer = MarkerWriter()
 
     def serialized(self, tracks: Tracks, header: Header, style: MarkerStyle) -> bytes:
-        """CDR bytes of a MarkerArray: up to three markers per person, each under the person's id
-        in a namespace of its kind, and DELETE for what is no longer there.
+        """CDR bytes of a MarkerArray, for Publisher.publish: up to three markers per person, and a
+        DELETE for each marker that is gone. A marker's id is the person's; its ns is its kind.
 
-        tracks: with vertices_m where style.mesh asks for a mesh. header: of their image.
-        Publisher.publish takes the bytes.
+        tracks: with vertices_m unless style.mesh is "none". header: of their image.
         """
         ids = track_ids(tracks.people).tolist()
         hidden = OCCLUDED_OPACITY * style.alpha
@@ -91,7 +90,7 @@ class HumanMarkers:
         return self._writer.serialized(drawn, header)
 
     def forget(self) -> None:
-        """Nobody has been listening: whoever listens next starts with an empty scene."""
+        """Forget the shown markers: the next subscriber starts with an empty scene."""
         self._shown.clear()
 
     def _kinds(self, tracks: Tracks, style: MarkerStyle) -> Iterator[_Kind]:
@@ -106,15 +105,15 @@ class HumanMarkers:
         if style.labels:
             heads = people.joints_m[:, HEAD].astype(np.float64)
             heads[:, 1] -= LABEL_ABOVE_HEAD_M  # y points down
-            places = [(x, y, z) for x, y, z in heads.tolist()]
+            positions = [(x, y, z) for x, y, z in heads.tolist()]
             yield _Kind(
                 *(LABELS, Marker.TEXT_VIEW_FACING, LABEL_HEIGHT_M),
-                positions=places,
+                positions=positions,
                 texts=_labels(tracks),
             )
 
     def _corners_of(self, body: BodyModel, mesh: str) -> npt.NDArray[np.intp]:
-        """Vertices [C] of the triangles, three each."""
+        """Vertex indices [C] of the triangles, three each."""
         kept = self._corners
         if kept is None or kept[0] is not body or kept[1] != mesh:
             faces = body.faces if mesh == "full" else reduced_faces(body)
@@ -124,7 +123,7 @@ class HumanMarkers:
 
 @dataclass(frozen=True)
 class _Kind:
-    """One kind of marker. What is not empty has an entry per person."""
+    """One kind of marker. A list is empty or has one entry per person."""
 
     namespace: str
     type: int
@@ -135,7 +134,7 @@ class _Kind:
 
 
 def _labels(tracks: Tracks) -> list[str]:
-    """Id and distance; "~" before a distance that rests on an assumed focal length."""
+    """Id and distance; "~" marks a distance from an assumed focal length."""
     about = "~" if tracks.people.camera.focal_assumed else ""
     ids = track_ids(tracks.people).tolist()
     distances = np.linalg.norm(tracks.position_m, axis=1).tolist()

@@ -1,4 +1,4 @@
-"""mesh_node: camera images in, people out. Thin: the work is done in the modules it names."""
+"""mesh_node: connects image topics, model and publishers; other modules do the work."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from icl_mesh_ros.run import run_nodes
 from icl_mesh_ros.worker import FrameWorker
 
 DIAGNOSTICS_PERIOD_S = 1.0
-#: Executor threads per node: one for the images, one for requests, which may load a model.
+#: Executor threads per node: one for images, one for requests, which may load a model.
 THREADS_PER_NODE = 2
 
 
 @dataclass(frozen=True)
 class _Active:
-    """What it holds from activate to deactivate."""
+    """What the node holds from activate to deactivate."""
 
     monitor: Monitor
     inputs: Inputs
@@ -48,14 +48,14 @@ class MeshNode(ModelNode):
     """Subscribes to image and camera_info; publishes humans, humans/markers, humans/overlay,
     humans/body_model and /diagnostics; serves ~/update_model.
 
-    Callbacks only leave the newest image in a mailbox; one worker thread owns the network.
-    Requests (transitions, parameters, model updates) run one after the other in a callback group
-    of their own, beside the images: spin with THREADS_PER_NODE threads per node.
+    Callbacks only store the newest image in a mailbox; one worker thread runs the network.
+    Requests (transitions, parameters, model updates) run one after the other in their own callback
+    group, parallel to the images: spin with THREADS_PER_NODE threads per node.
 
-    Several may live in one process, each in a namespace of its own; with one ModelStore they
-    share the models that they have in common.
-    Raises ValueError or OSError for parameters, weights or a body that do not fit; without the
-    parameter autostart, configure fails with them.
+    A process may hold several nodes, each in its own namespace. With one ModelStore, nodes with the
+    same model parameters share one model.
+    Raises ValueError or OSError for parameters, weights or a body that do not fit; with autostart
+    false, configure fails instead.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class MeshNode(ModelNode):
         cli_args: list[str] | None = None,
         parameter_overrides: list[Parameter] | None = None,
     ) -> None:
-        """cli_args: more ROS arguments, for this node alone; the process's own count too."""
-        # Before all that may fail: a node half-made is destroyed too.
+        """cli_args: ROS arguments of this node, besides those of the process."""
+        # First, since destroy_node uses them also after a constructor that failed.
         self._active: _Active | None = None
         self._worker: FrameWorker[AnyImage] = FrameWorker(
             self.work_on, self._on_error, self._min_period_s
@@ -87,7 +87,7 @@ class MeshNode(ModelNode):
             DIAGNOSTICS_PERIOD_S,
             self._publish_diagnostics,
             callback_group=self._stream_group,
-            clock=Clock(clock_type=ClockType.STEADY_TIME),  # also while simulated time stands
+            clock=Clock(clock_type=ClockType.STEADY_TIME),  # runs while simulated time stands still
         )
         self._worker.start()
         if self._settings.autostart:
@@ -98,7 +98,7 @@ class MeshNode(ModelNode):
                 raise
 
     def destroy_node(self) -> None:
-        """Stop the worker, tell viewers that this was all, then destroy the node."""
+        """Stop the worker, publish the final messages, then destroy the node."""
         self._active = None
         self._worker.stop()
         loaded, self._loaded = self._loaded, None
@@ -109,10 +109,10 @@ class MeshNode(ModelNode):
     # --- transitions -----------------------------------------------------------------------------
 
     def make_processor(self, model: SharedModel) -> FrameProcessor:
-        """With a tracker of its own: nobody is remembered from before."""
+        """A processor with a new tracker, which knows nobody."""
         return FrameProcessor(
             model,
-            Tracker(),  # its settings come with every frame
+            Tracker(),  # each frame sets its parameters
             self._infos,
             image_topic(self, self._settings),
             self.resolve_topic_name(INFO_TOPIC),
@@ -139,7 +139,7 @@ class MeshNode(ModelNode):
             )
 
     def deactivate(self) -> None:
-        """Unsubscribe, when the image at work is done, and tell viewers that this was all."""
+        """Wait for the current image, unsubscribe, and publish the final messages."""
         with self._between_frames():
             active, self._active = self._active, None
         if active is not None:
@@ -161,7 +161,7 @@ class MeshNode(ModelNode):
     def _info_hint(self) -> str:
         info_topic = self.resolve_topic_name(INFO_TOPIC)
         if self._infos.find(0, 0) is not None or self.count_publishers(info_topic):
-            return ""  # one has come, or will
+            return ""  # one has arrived or will arrive
         return info_hint(self, info_topic, image_topic(self, self._settings))
 
     def _min_period_s(self) -> float:
@@ -169,10 +169,10 @@ class MeshNode(ModelNode):
         return 1 / rate if rate > 0 else 0.0
 
     def work_on(self, image: AnyImage) -> None:
-        """In the worker thread: one image, from message to messages."""
+        """In the worker thread: process one image and publish its people."""
         with self._frame_lock:
             loaded, active, settings = self._loaded, self._active, self._settings
-            if loaded is None or active is None:  # deactivated since the image came
+            if loaded is None or active is None:  # deactivated since the image arrived
                 return
             outputs = loaded.outputs
             listeners = outputs.listeners()
@@ -184,14 +184,14 @@ class MeshNode(ModelNode):
                 depth_patience_s=active.inputs.depth_patience_s() if settings.use_depth else 0.0,
                 arrival_s=time.monotonic(),
             )
-            if self._active is not active:  # the node ends
+            if self._active is not active:  # destroy_node does not wait for the lock
                 return
             active.monitor.frame_done(image.header, result)
             outputs.publish(result, image.header, settings, listeners)
 
     def _on_error(self, error: Exception) -> None:
-        """In the worker thread, or that of the images: the frame is lost, the next one is tried."""
-        # Without a context, Ctrl-C came while the frame was worked on.
+        """In the worker thread or the image callback: report a failed frame."""
+        # The context is gone if Ctrl-C came during the frame.
         if self.context.ok() and (active := self._active) is not None:
             active.monitor.frame_failed(error)
 

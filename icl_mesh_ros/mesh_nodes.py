@@ -1,4 +1,4 @@
-"""mesh_nodes: one mesh_node per camera in one process, which share one model in memory."""
+"""mesh_nodes: one process with a mesh_node per camera; they share one model in memory."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ USAGE = "usage: ros2 run icl_mesh_ros mesh_nodes NAMESPACE... [--ros-args ...], 
 
 
 def make_nodes(namespaces: list[str]) -> list[partial[MeshNode]]:
-    """Constructors of the nodes. Every node's body ids start with its own namespace, since all of
-    them name frames on one /tf.
+    """Constructors of the nodes. Body ids start with the node's namespace, since all nodes share
+    the frame names on /tf.
 
-    Raises ValueError where namespaces are missing, are none, or occur twice.
+    Raises ValueError for no namespaces, and for invalid or duplicate ones.
     """
     if not namespaces:
         raise ValueError(f"mesh_nodes needs the namespaces of the cameras; {USAGE}")

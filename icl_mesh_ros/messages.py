@@ -1,4 +1,4 @@
-"""Tracked people -> HumanArray, and the body they refer to -> BodyModel."""
+"""Tracked people -> HumanArray, body model -> BodyModel."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from icl_mesh_ros.msg import BodyModel, Human
 
 
 def serialized_humans(tracks: Tracks, header: Header, *, with_vertices: bool = False) -> bytes:
-    """CDR bytes of a HumanArray: one image's tracked people under the header of that image.
+    """CDR bytes of a HumanArray, for Publisher.publish; no object per person is made.
 
-    with_vertices: fill Human.vertices from people.vertices_m (which must then be there).
-    icl_mesh.human_fields says what the fields hold. Made without an object per person.
-    Publisher.publish takes the bytes. Raises ValueError for people without ids.
+    header: of the image. with_vertices: fill Human.vertices; needs people.vertices_m.
+    icl_mesh.human_fields defines the fields. Raises ValueError for people without ids.
     """
     people = tracks.people
     camera = people.camera
@@ -37,7 +36,7 @@ def serialized_humans(tracks: Tracks, header: Header, *, with_vertices: bool = F
 
 @functools.lru_cache(maxsize=16)
 def _head(frame_id: str, width: int, height: int, body: str, weights_version: str) -> bytes:
-    """What stands between the stamp and the people: the same from image to image."""
+    """The fields between the stamp and the people, equal from image to image."""
     return (
         cdr.string(frame_id)
         + cdr.count(width)
@@ -49,7 +48,7 @@ def _head(frame_id: str, width: int, height: int, body: str, weights_version: st
 
 
 def body_model_message(body: Body, weights_version: str) -> BodyModel:
-    """The latched message that says what betas, joints and vertices mean."""
+    """The latched message that defines betas, joints and vertices."""
     return BodyModel(
         name=body.name,
         weights_version=weights_version,
@@ -61,7 +60,7 @@ def body_model_message(body: Body, weights_version: str) -> BodyModel:
 
 
 def _typed(typecode: str, values: npt.NDArray[Any]) -> array.array[Any]:
-    """An array.array, which rclpy takes as it is; an ndarray would be copied number by number."""
+    """An array.array, which rclpy stores as it is. It would copy an ndarray number by number."""
     result = array.array(typecode)
     result.frombytes(values.tobytes())
     return result

@@ -1,4 +1,4 @@
-"""A managed node with a model that changes while it runs: by ~/update_model, or by parameter."""
+"""A managed node whose model can change while it runs, by ~/update_model or by parameter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rclpy.parameter import Parameter
 from icl_mesh.wording import shown
 from icl_mesh_ros.failures import reason
 from icl_mesh_ros.frames import FrameProcessor
-from icl_mesh_ros.load_limits import Patience, check_memory, confined
+from icl_mesh_ros.load_limits import TimeLimit, check_memory, confined
 from icl_mesh_ros.managed_node import ManagedNode
 from icl_mesh_ros.model_store import ModelStore, SharedModel, release_memory
 from icl_mesh_ros.outputs import Outputs
@@ -22,7 +22,7 @@ from icl_mesh_ros.parameter_fields import fixed_while_configured
 from icl_mesh_ros.parameters import MeshParameters, declare_parameters
 from icl_mesh_ros.srv import UpdateModel
 
-#: How long a transition waits for the image at work.
+#: How long a transition waits for the current image.
 FRAME_PATIENCE_S = 30.0
 
 
@@ -39,7 +39,7 @@ class Loaded:
         self.outputs.announce(self.model.body, self.model.weights_version)
 
     def facts(self) -> dict[str, str]:
-        """For /diagnostics."""
+        """Key-value pairs for /diagnostics."""
         return {
             "weights": self.model.weights_version,
             "body": self.model.body.name,
@@ -48,10 +48,10 @@ class Loaded:
 
 
 class ModelNode(ManagedNode):
-    """Parameters, model and publishers; subclasses say what is done with images.
+    """Holds parameters, model and publishers; subclasses process images.
 
-    Requests (transitions, parameters, model updates) run one after the other in the node's
-    default callback group.
+    Requests (transitions, parameters, model updates) run one after the other in the node's default
+    callback group.
     """
 
     def __init__(
@@ -73,14 +73,14 @@ class ModelNode(ManagedNode):
         )
         self._settings = declare_parameters(self)
         self._models = models or ModelStore()
-        self._patience: Patience[SharedModel] = Patience()
-        self._frame_lock = threading.Lock()  # held while an image is worked on
+        self._time_limit: TimeLimit[SharedModel] = TimeLimit()
+        self._frame_lock = threading.Lock()  # held while an image is processed
         self.create_service(UpdateModel, "~/update_model", self._on_update_model)
         self.add_on_set_parameters_callback(self._on_set_parameters)
 
     @abstractmethod
     def make_processor(self, model: SharedModel) -> FrameProcessor:
-        """What turns image messages into people with the model."""
+        """A frame processor that uses the model."""
 
     def configure(self) -> None:
         """Load weights and body; announce the body."""
@@ -89,7 +89,7 @@ class ModelNode(ManagedNode):
         self._loaded.announce()
 
     def cleanup(self) -> None:
-        """Give back the topics, the model and its memory."""
+        """Destroy the publishers, and release the model and its memory."""
         loaded, self._loaded = self._loaded, None
         if loaded is not None:
             device = loaded.model.device
@@ -102,7 +102,7 @@ class ModelNode(ManagedNode):
         return self._models.load(weights, settings.body, settings.device, settings.engine)
 
     def _load_within_limits(self, settings: MeshParameters) -> SharedModel:
-        """As asked for by anybody who can reach the node."""
+        """Load the model for a request: anybody on the network can send one."""
         what, limit_s = f"weights '{settings.weights[:200]}'", settings.update_time_limit
         if not limit_s:
             raise ValueError(
@@ -115,10 +115,10 @@ class ModelNode(ManagedNode):
             check_memory(weights, settings.update_memory_limit)
             return self._load_model(settings)
 
-        return self._patience(load, limit_s, what)
+        return self._time_limit(load, limit_s, what)
 
     def _change_model(self, loaded: Loaded, settings: MeshParameters) -> None:
-        """Load beside the one in use, then change over between two images."""
+        """Load the new model while the old one runs, then replace it between two images."""
         old = shown(loaded.model.weights_version)
         try:
             model = self._load_within_limits(settings)
@@ -136,7 +136,7 @@ class ModelNode(ManagedNode):
 
     @contextmanager
     def _between_frames(self) -> Iterator[None]:
-        """Wait until no image is at work, and hold the next one back."""
+        """Wait for the current image, and block the next one meanwhile."""
         if not self._frame_lock.acquire(timeout=FRAME_PATIENCE_S):
             raise TimeoutError(f"an image is still worked on after {FRAME_PATIENCE_S:g} s")
         try:
@@ -169,7 +169,7 @@ class ModelNode(ManagedNode):
                     )
                 if "weights" in known:
                     self._change_model(self._loaded, settings)
-        except Exception as error:  # raised further, it would end the process
+        except Exception as error:  # an uncaught one would end the process
             return SetParametersResult(successful=False, reason=reason(error))
         self._settings = settings
         return SetParametersResult(successful=True)

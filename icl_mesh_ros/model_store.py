@@ -1,4 +1,4 @@
-"""The models of a process: loaded once for all nodes that use the same, tried before use."""
+"""The models of a process: tested when loaded, and shared by the nodes that use the same one."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from icl_mesh.estimator import Estimator
 from icl_mesh.people import People
 from icl_mesh.weights import default_weights_path
 
-#: A score that any network reaches somewhere: the smoke test is to find somebody.
+#: A threshold that any network exceeds somewhere, so that the smoke test detects people.
 _LEAST_SCORE = 1e-6
 
 
 class SharedModel:
-    """An estimator that several threads may call: one image at a time, the others wait."""
+    """A thread-safe estimator: one image at a time, other threads wait."""
 
     def __init__(self, estimator: Estimator) -> None:
         self._estimator = estimator
         self._lock = threading.Lock()
 
     def __call__(self, *arguments: Any, **options: Any) -> People:
-        """As Estimator's."""
+        """As Estimator.__call__."""
         with self._lock:
             return self._estimator(*arguments, **options)
 
@@ -59,7 +59,7 @@ class SharedModel:
 
 
 class ModelStore:
-    """Gives the nodes of one process their models. A model lives as long as a node holds it.
+    """Loads the models of one process. A model lives as long as a node holds it.
 
     Thread-safe; a second load waits for the first.
     """
@@ -69,11 +69,10 @@ class ModelStore:
         self._models: WeakValueDictionary[tuple[object, ...], SharedModel] = WeakValueDictionary()
 
     def load(self, weights: str, body: str, device: str, engine: str) -> SharedModel:
-        """The model for these parameters of Estimator.load, new or already in use.
+        """The model for these arguments of Estimator.load, new or already in use.
 
-        A file that has changed since makes a new model. Raises FileNotFoundError, or ValueError
-        for files that do not fit, a network whose numbers are not finite, a device that cannot
-        hold it.
+        A weights file that has changed gives a new model. Raises FileNotFoundError, or ValueError
+        for files that do not fit, a network that gives non-finite values, or too small a device.
         """
         with self._lock:
             key = (_identity(weights), body, device, engine)
@@ -84,24 +83,24 @@ class ModelStore:
                     _try(estimator)
                 except RuntimeError as error:
                     raise ValueError(f"weights '{weights}' do not work: {error}") from error
-                # Loading, and trying on noise with all that looks like people, took much for once.
+                # Loading, and the test with many detections, took memory that is not needed again.
                 release_memory(estimator.device)
                 model = self._models[key] = SharedModel(estimator)
             return model
 
 
 def release_memory(device: torch.device) -> None:
-    """Give the memory of models that nobody holds any more back to the system."""
+    """Return the memory of models that are no longer used to the system."""
     gc.collect()
     if device.type == "cuda":
         torch.cuda.empty_cache()
-    # glibc keeps what a model has freed: of 270 MB for a ResNet-50, 210 came back by this alone.
+    # glibc keeps freed memory: of 270 MB of a ResNet-50, malloc_trim returned 210.
     if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
         trim(0)
 
 
 def memory_mb(device: torch.device | None) -> dict[str, float]:
-    """MB in use, by name: resident in this process, and by its tensors on a CUDA device."""
+    """Memory in use, MB, by name: resident in this process, and of its tensors on a CUDA device."""
     status = Path("/proc/self/status")
     memory = {}
     if status.exists():  # Linux
@@ -114,7 +113,7 @@ def memory_mb(device: torch.device | None) -> dict[str, float]:
 
 
 def _identity(weights: str) -> tuple[object, ...]:
-    """What tells one state of a weights file from another. FileNotFoundError is load's to raise."""
+    """Identifies the content of a weights file. A missing file is no error here: load raises it."""
     path = default_weights_path() if weights == "default" else Path(weights)
     if not path.exists():
         return (weights,)
@@ -123,6 +122,6 @@ def _identity(weights: str) -> tuple[object, ...]:
 
 
 def _try(estimator: Estimator) -> None:
-    """Estimate on noise, with meshes. Also pays for what the first image would wait for."""
+    """Run the estimator on noise, with meshes. Also warms it up for the first image."""
     image = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
     estimator(image, Camera.assumed(320, 240), vertices=True, threshold=_LEAST_SCORE)

@@ -1,4 +1,4 @@
-"""Watches an active mesh_node: counts, notices what is wrong, logs it (throttled), reports it."""
+"""Monitors an active mesh_node: counts events, logs problems (throttled), reports diagnostics."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ OCCLUDED = int(TrackState.OCCLUDED)
 
 
 class Monitor:
-    """From one activation to the next deactivation. Thread-safe."""
+    """The monitor of one activation. Thread-safe."""
 
     def __init__(
         self, node: Node, image_topic: str, info_hint: Callable[[], str] = lambda: ""
     ) -> None:
-        """info_hint: says where a CameraInfo is published while none arrives."""
+        """info_hint: returns where a CameraInfo is published although none arrives."""
         self._node, self._topic, self._info_hint = node, image_topic, info_hint
         self._hint_said = ""
         self._statistics = Statistics()
@@ -44,7 +44,7 @@ class Monitor:
         self._still = False
 
     def image_arrived(self, header: Header, dropped: bool) -> None:
-        """dropped: an older image was given up for it."""
+        """dropped: whether it replaced an image that was not processed."""
         self._statistics.count("received")
         if dropped:
             self._statistics.count("dropped")
@@ -56,18 +56,18 @@ class Monitor:
             self._node.get_logger().info(f"images on '{self._topic}' again, after {gap_s:.1f} s")
 
     def images_lost(self, count: int) -> None:
-        """So many more images were sent, and did not arrive."""
+        """count: how many images were newly lost on the way."""
         self._statistics.count("lost", count)
 
     def frame_done(self, header: Header, result: FrameResult) -> None:
-        """Where the camera comes from is logged when it changes."""
+        """Count a result; log its warnings and errors, and its camera_note when that changes."""
         states = result.tracks.state.tolist()
         self._statistics.count("done")
         self._statistics.record(
             {"people": len(states) - states.count(OCCLUDED)}
             | {f"{stage} (ms)": time_ms for stage, time_ms in result.times_ms.items()}
         )
-        # Calls apart, as rclpy refuses another severity from one line of code.
+        # One call per severity: rclpy refuses two severities from one line of code.
         for text in result.warnings:
             if (line := self._throttle(shown(text, MESSAGE))) is not None:
                 self._node.get_logger().warning(line)
@@ -80,11 +80,10 @@ class Monitor:
         if result.camera_note == self._camera_note:
             return
         self._camera_note = result.camera_note
-        if (line := self._throttle(result.camera_note)) is None:  # cameras that take turns
+        if (line := self._throttle(result.camera_note)) is None:  # two cameras may alternate
             return
         if hint := self._info_hint():
             self._hint_said, line = hint, f"{line}; {hint}"
-        # Two calls, as rclpy refuses another severity from one line of code.
         if result.tracks.people.camera.focal_assumed:
             self._node.get_logger().warning(line)
         else:
@@ -96,17 +95,17 @@ class Monitor:
             self._node.get_logger().error(line)
 
     def status(self, limits: MeshParameters, facts: dict[str, str]) -> DiagnosticStatus:
-        """What /diagnostics says, with facts; call it once per second."""
+        """The status for /diagnostics; call it once per second. facts: more key-value pairs."""
         work, stream = self._statistics.summary(), self._stream()
-        # Held back soon after another silence, such as that before the first image, it is said
-        # later. Each is followed by one line at most, that images come again.
+        # Soon after an earlier silence, such as that before the first image, the throttle delays
+        # this line. Only a silence that was logged is followed by a line that images arrive again.
         silent = stream.gap_s > limits.warn_image_gap and not self._still
         if silent and (line := self._throttle(silence(stream), "still")) is not None:
             self._still = True
             self._node.get_logger().warning(line)
         if text := loss(self._topic, work.recent["lost"], work.recent["received"]):
             stream.oddities["lost"] = text
-        if stream.info_hint not in ("", self._hint_said):  # it came after the first image
+        if stream.info_hint not in ("", self._hint_said):  # the publisher came after the image
             self._hint_said = stream.info_hint
             self._node.get_logger().warning(stream.info_hint)
         for kind, text in stream.oddities.items():
@@ -138,6 +137,6 @@ class Monitor:
             clock_stands=now.nanoseconds == 0,
             oddities=self._watch.take_oddities(),
             unmeasured=self._depth_watch.text(),
-            # Before the first result, the camera may just be starting.
+            # Before the first result, the camera may still be starting.
             info_hint=self._info_hint() if self._camera_note else "",
         )

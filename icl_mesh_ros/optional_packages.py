@@ -1,4 +1,4 @@
-"""ROS packages that only an option needs, so that the others work without them."""
+"""ROS packages that only some parameters need."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import os
 
 
 def require(package: str, parameter: str) -> None:
-    """Raises ValueError, with what to install, where the package is missing.
+    """Raises ValueError that names the apt package if the ROS package is missing.
 
-    parameter: what the user set to get here.
+    parameter: the one that needs it.
     """
     if importlib.util.find_spec(package) is not None:
         return

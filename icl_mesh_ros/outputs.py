@@ -1,4 +1,4 @@
-"""Everything that mesh_node publishes about a frame."""
+"""The publishers of mesh_node."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from icl_mesh.body import BodyModel as Body
 from icl_mesh.tracking import Tracks
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.frames import FrameResult
-from icl_mesh_ros.last_words import last_words
+from icl_mesh_ros.last_words import publish_final
 from icl_mesh_ros.markers import HumanMarkers, MarkerStyle
 from icl_mesh_ros.messages import body_model_message, serialized_humans
 from icl_mesh_ros.msg import BodyModel, HumanArray
@@ -26,18 +26,18 @@ LATCHED_QOS = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 class Listeners(NamedTuple):
-    """Whether anybody listens to humans/markers and to humans/overlay."""
+    """Whether humans/markers and humans/overlay have subscribers."""
 
     markers: bool
     overlay: bool
 
 
 class Outputs:
-    """The publishers of a node that finds people: humans, humans/markers, humans/overlay and
-    humans/body_model; /tf and humans/bodies/... where the parameters ask for them. What nobody
-    listens to is neither computed nor sent.
+    """Publishes humans, humans/markers, humans/overlay and humans/body_model; with the parameters
+    publish_tf and rep155 also /tf and humans/bodies/... Markers and overlay without a subscriber
+    are neither computed nor sent.
 
-    Made and destroyed in the node's thread; used by one thread at a time.
+    Create and destroy it in the node's thread; use it in one thread at a time.
     """
 
     def __init__(self, node: Node) -> None:
@@ -47,8 +47,8 @@ class Outputs:
         self._overlay = node.create_publisher(Image, "humans/overlay", 1)
         self._body_model = node.create_publisher(BodyModel, "humans/body_model", LATCHED_QOS)
         self._human_markers = HumanMarkers()
-        self._header: Header | None = None  # of the last frame that was published
-        # Made when the parameters first ask for them.
+        self._header: Header | None = None  # of the last published frame
+        # Created when the parameters first need them.
         self._transforms: TransformPublisher | None = None
         self._bodies: BodyTopics | None = None
 
@@ -58,17 +58,17 @@ class Outputs:
         return str(self._humans.topic_name)
 
     def announce(self, body: Body, weights_version: str) -> None:
-        """Publish the latched message about the body; again when body or weights change."""
+        """Publish the latched humans/body_model. Call again when the weights change."""
         self._body_model.publish(body_model_message(body, weights_version))
 
     def listeners(self) -> Listeners:
-        """Who listens now. Asked once per frame: rclpy takes 20 us for each publisher."""
+        """Which topics have subscribers now. Ask once per frame: it takes 20 us per publisher."""
         return Listeners(
             self._markers.get_subscription_count() > 0, self._overlay.get_subscription_count() > 0
         )
 
     def wants_vertices(self, settings: MeshParameters, listeners: Listeners | None = None) -> bool:
-        """Whether publish() needs the meshes of the next frame. Ask before it is worked on."""
+        """Whether publish() will need the meshes of the next frame."""
         listeners = self.listeners() if listeners is None else listeners
         return (
             settings.publish_vertices
@@ -84,14 +84,14 @@ class Outputs:
         settings: MeshParameters,
         listeners: Listeners | None = None,
     ) -> None:
-        """Send one frame under the header of its image. listeners: who was there when it was begun.
+        """Publish one frame. header: of its image. listeners: when the frame was started.
 
-        The people go out first: a ValueError, raised where an overlay cannot be drawn here, does
-        not cost them.
+        Raises ValueError if the overlay cannot be rendered on this machine, after everything else
+        has been published.
         """
         listeners = self.listeners() if listeners is None else listeners
         self._header = header
-        # Somebody may have come since wants_vertices was asked: served with the next frame.
+        # A subscriber that came after wants_vertices gets its meshes with the next frame.
         meshes = result.tracks.people.vertices_m is not None
         self._humans.publish(
             serialized_humans(
@@ -111,21 +111,21 @@ class Outputs:
             self._publish_overlay(result, header)
 
     def end(self) -> None:
-        """No more frames come: what RViz shows is deleted, and nobody is listed as tracked.
+        """Publish the final messages: RViz deletes its markers, humans/bodies/tracked is empty.
 
-        Nothing goes out on humans: an empty message would say that nobody is there.
+        humans gets no message: an empty one would mean that nobody is there.
         """
         if self._header is None:
             return
         everything = Marker(header=tf_header(self._header), action=Marker.DELETEALL)
-        last_words(self._markers, MarkerArray(markers=[everything]))
+        publish_final(self._markers, MarkerArray(markers=[everything]))
         self._human_markers.forget()
         if self._bodies is not None:
             self._bodies.end(self._header)
         self._header = None
 
     def destroy(self) -> None:
-        """Take the topics back."""
+        """Destroy the publishers."""
         for publisher in (self._humans, self._markers, self._overlay, self._body_model):
             self._node.destroy_publisher(publisher)
         for topics in (self._transforms, self._bodies):
@@ -143,13 +143,13 @@ class Outputs:
         if settings.rep155:
             self._bodies = self._bodies or BodyTopics(self._node)
             self._bodies.publish(result.tracks, result.rgb, header, settings.body_id_prefix)
-        elif self._bodies is not None:  # switched off: nobody must take old ids for present ones
+        elif self._bodies is not None:  # switched off: the last ids must not seem current
             self._bodies.end(header)
             self._bodies.destroy()
             self._bodies = None
 
     def _publish_overlay(self, result: FrameResult, header: Header) -> None:
-        # Imported here: it needs OpenGL (EGL), which a node without viewers does not.
+        # Imported here, since it needs OpenGL (EGL), which may be missing.
         from icl_mesh.rendering.overlay import draw_overlay
 
         seen = result.tracks.people.select(result.tracks.detected)
@@ -161,7 +161,7 @@ class Outputs:
 
 
 def marker_style(settings: MeshParameters) -> MarkerStyle:
-    """What the parameters say of humans/markers."""
+    """The style of humans/markers that the parameters define."""
     return MarkerStyle(
         mesh=settings.marker_mesh,
         skeleton=settings.marker_skeleton,

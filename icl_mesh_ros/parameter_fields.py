@@ -1,4 +1,4 @@
-"""Fields of a dataclass as ROS parameters: declared with descriptors, checked with reasons."""
+"""Dataclass fields as ROS parameters: declares them with descriptors, and checks values."""
 
 from __future__ import annotations
 
@@ -21,23 +21,33 @@ def parameter(
     pattern: str = "",
     at_configure: bool = False,
     read_only: bool = False,
+    dynamic_typing: bool = False,
 ) -> Any:
-    """A field with what its descriptor says.
+    """A dataclass field with the content of its parameter descriptor.
 
-    limits: least and largest value. pattern: regular expression of the whole text. at_configure:
-    read when the node is configured, so it can be set only before. read_only: fixed when the
-    process starts. Others change at any time.
+    text: the description. limits: smallest and largest value. pattern: regular expression for the
+    whole text. at_configure: cannot change while the node is configured. read_only: fixed when the
+    process starts. dynamic_typing: a value may have another type than the default. Other parameters
+    can change at any time.
     """
     if at_configure:
         text += "; read at configure: clean up the node before setting it"
-    described = {"limits": limits, "choices": choices, "pattern": pattern, "read_only": read_only}
     return field(
-        default=default, metadata={"text": text, "at_configure": at_configure, **described}
+        default=default,
+        metadata={
+            "text": text,
+            "at_configure": at_configure,
+            "limits": limits,
+            "choices": choices,
+            "pattern": pattern,
+            "read_only": read_only,
+            "dynamic_typing": dynamic_typing,
+        },
     )
 
 
 def check(parameters: Any) -> None:
-    """Raises ValueError, naming parameter, rule and value, for what the descriptors forbid."""
+    """Raises ValueError that names parameter, rule and value if the fields forbid a value."""
     for spec in fields(parameters):
         value = getattr(parameters, spec.name)
         choices, limits = spec.metadata["choices"], spec.metadata["limits"]
@@ -52,18 +62,21 @@ def check(parameters: Any) -> None:
 
 
 def declare(node: Node, kind: type[Parameters]) -> Parameters:
-    """Declare every field of the dataclass on the node, and read them all.
+    """Declare each field of the dataclass on the node, and read the values.
 
-    Raises rclpy's ParameterException for a given value of a wrong type or range.
+    Raises rclpy's ParameterException for a value of a wrong type or range.
     """
     specs: tuple[Field[Any], ...] = fields(kind)  # type: ignore[arg-type]
-    for spec in specs:
-        node.declare_parameter(spec.name, spec.default, _descriptor(spec))
-    return kind(**{spec.name: node.get_parameter(spec.name).value for spec in specs})
+    return kind(
+        **{
+            spec.name: node.declare_parameter(spec.name, spec.default, _descriptor(spec)).value
+            for spec in specs
+        }
+    )
 
 
 def fixed_while_configured(old: Any, new: Any) -> list[str]:
-    """Names of the parameters that differ although they are read at configure only."""
+    """Names of the at_configure parameters that differ."""
     return [
         spec.name
         for spec in fields(old)
@@ -74,7 +87,9 @@ def fixed_while_configured(old: Any, new: Any) -> list[str]:
 def _descriptor(spec: Field[Any]) -> ParameterDescriptor:
     described = spec.metadata
     descriptor = ParameterDescriptor(
-        description=described["text"], read_only=described["read_only"]
+        description=described["text"],
+        read_only=described["read_only"],
+        dynamic_typing=described["dynamic_typing"],
     )
     if described["choices"]:
         descriptor.additional_constraints = "one of " + ", ".join(described["choices"])

@@ -1,4 +1,4 @@
-"""The parameters of mesh_node: one table of names, defaults, ranges and meanings."""
+"""The parameters of mesh_node: names, defaults, ranges and descriptions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from icl_mesh_ros.parameter_fields import parameter as _parameter
 
 @dataclass(frozen=True)
 class MeshParameters:
-    """Parameters of mesh_node. Where nothing else is said, they take effect with the next frame."""
+    """Parameters of mesh_node. Unless the text says otherwise, a change applies to the next frame.
+
+    Raises ValueError for a value out of its range, and if a required ROS package is missing.
+    """
 
     autostart: bool = _parameter(
         True,
@@ -23,26 +26,26 @@ class MeshParameters:
     )
     weights: str = _parameter(
         "default",
-        "network weights: 'default' or a .safetensors file; set while running, the new ones are "
-        "loaded and tried beside the old ones, which stay where that fails",
+        "network weights: 'default' or a .safetensors file; set while running, new weights are "
+        "loaded and tested in the background; if that fails, the old ones stay",
     )
     weights_folder: str = _parameter(
         "",
-        "the only folder that weights may lie in, for the parameter weights and ~/update_model; "
-        "relative names are looked up there; 'default' is allowed too; empty: anywhere (read-only)",
+        "the only folder that may hold weights, for the parameter weights and ~/update_model, and "
+        "the base of relative names; 'default' is allowed too; empty: any folder (read-only)",
         read_only=True,
     )
     update_time_limit: float = _parameter(
         120.0,
-        "s: weights set while the node is configured are given up after so long; 0: such changes "
-        "are refused (read-only)",
+        "s: longest time to load weights that are set while the node is configured; 0: such "
+        "changes are refused (read-only)",
         limits=(0.0, 3600.0),
         read_only=True,
     )
     update_memory_limit: float = _parameter(
         0.0,
-        "MB: weights set while the node is configured are refused where loading them may take "
-        "more; 0: what the machine has free (read-only)",
+        "MB: weights set while the node is configured are refused if loading them may take more "
+        "memory; 0: the machine's free memory (read-only)",
         limits=(0.0, 100_000.0),
         read_only=True,
     )
@@ -57,7 +60,7 @@ class MeshParameters:
     engine: str = _parameter(
         "auto",
         "what runs the network: auto (the fastest that is installed), torch, onnxruntime, openvino "
-        "or tensorrt, where wanted with a precision, as in torch:bf16",
+        "or tensorrt; with a precision on request, as in torch:bf16",
         at_configure=True,
     )
     image_transport: str = _parameter(
@@ -68,8 +71,8 @@ class MeshParameters:
     )
     image_reliability: str = _parameter(
         "best_effort",
-        "best_effort: the newest image, a lost one is not sent again; reliable: no image is lost "
-        "on the way (the publisher must be reliable too)",
+        "best_effort: a lost image is not sent again; reliable: a lost image is sent again (the "
+        "publisher must be reliable too)",
         choices=("best_effort", "reliable"),
         at_configure=True,
     )
@@ -80,42 +83,42 @@ class MeshParameters:
     )
     depth_tolerance: float = _parameter(
         0.03,
-        "s: a depth image belongs to an image whose stamp differs by no more",
+        "s: greatest difference between the stamps of an image and its depth image",
         limits=(0.0, 1.0),
     )
     depth_scale: float = _parameter(
         1.0,
-        "depth is multiplied by this, where its unit is not 16UC1's mm or 32FC1's m: 0.25 for "
-        "units of 0.25 mm, 0.001 for millimetres in 32FC1",
+        "factor for depth in another unit than mm (16UC1) or m (32FC1): 0.25 for 16UC1 in units "
+        "of 0.25 mm, 0.001 for 32FC1 in mm",
         limits=SCALES,
     )
     detection_threshold: float = _parameter(
         0.0,
-        "people with a lower score are left out; 0: the threshold stored with the weights",
+        "smallest score of a person; 0: the threshold stored with the weights",
         limits=(0.0, 1.0),
     )
     track_timeout: float = _parameter(
         2.0,
-        "s: how long a person who is no longer seen is predicted (OCCLUDED) and remembered",
+        "s: how long a person who is no longer detected is predicted (OCCLUDED) and remembered",
         limits=(0.0, 60.0),
     )
     track_colors: bool = _parameter(
-        True, "colours of clothes help to tell who is who; false where light or clothes mislead"
+        True, "use clothing colours to distinguish people; false if light or clothes mislead"
     )
     smoothing: float = _parameter(
         0.0,
-        "s: time constant that smooths distance, pose and shape of a person who keeps still (less "
-        "the faster they move: One-Euro filter); 0: each image's own",
+        "s: time constant that smooths distance, pose and shape of a person who stands still "
+        "(One-Euro filter: the faster a person moves, the less it smooths); 0: no smoothing",
         limits=(0.0, 5.0),
     )
     assumed_fov_deg: float = _parameter(
         60.0,
-        "degrees across the longer image side, used where no calibrated CameraInfo arrives",
+        "degrees across the longer image side, used if no calibrated CameraInfo arrives",
         limits=(1.0, 179.0),
     )
     rectified: bool = _parameter(False, "the image is rectified: use P of the CameraInfo, not K")
     max_rate: float = _parameter(
-        0.0, "Hz: at most so many images are worked on; 0: as many as arrive", limits=(0.0, 1000.0)
+        0.0, "Hz: largest rate of processed images; 0: no limit", limits=(0.0, 1000.0)
     )
     publish_vertices: bool = _parameter(False, "fill Human.vertices (about 90 kB per person)")
     marker_mesh: str = _parameter(
@@ -143,32 +146,32 @@ class MeshParameters:
     )
     body_id_prefix: str = _parameter(
         "p",
-        "REP-155's body ids are this and the person's id; with several cameras, one for each",
+        "prefix of REP-155's body ids, before the person's id; each camera needs its own",
         pattern="[A-Za-z][A-Za-z0-9_]*",
     )
 
     warn_image_gap: float = _parameter(
         2.0,
-        "s without an image until /diagnostics warns that the camera stands still",
+        "s without an image until /diagnostics warns",
         limits=(0.0, 3600.0),
     )
     error_image_gap: float = _parameter(
-        10.0, "s without an image until /diagnostics calls that an error", limits=(0.0, 3600.0)
+        10.0, "s without an image until /diagnostics reports an error", limits=(0.0, 3600.0)
     )
     warn_result_age: float = _parameter(
         1.0,
-        "s between the stamp of the newest result's image and now, until /diagnostics warns",
+        "s: age of the newest result (now minus its image's stamp) above which /diagnostics warns",
         limits=(0.0, 3600.0),
     )
     error_result_age: float = _parameter(
-        5.0, "s of that age until /diagnostics calls it an error", limits=(0.0, 3600.0)
+        5.0, "s: age above which /diagnostics reports an error", limits=(0.0, 3600.0)
     )
     warn_output_rate: float = _parameter(
-        0.0, "Hz: /diagnostics warns of fewer results than this; 0: never", limits=(0.0, 1000.0)
+        0.0, "Hz: result rate below which /diagnostics warns; 0: never", limits=(0.0, 1000.0)
     )
     error_output_rate: float = _parameter(
         0.0,
-        "Hz: /diagnostics calls fewer results than this an error; 0: never",
+        "Hz: result rate below which /diagnostics reports an error; 0: never",
         limits=(0.0, 1000.0),
     )
 
@@ -192,5 +195,5 @@ class MeshParameters:
 
 
 def declare_parameters(node: Node) -> MeshParameters:
-    """Declare every parameter on the node, with descriptor and range, and read them."""
+    """Declare all parameters on the node, and read them."""
     return declare(node, MeshParameters)

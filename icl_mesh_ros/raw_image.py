@@ -1,7 +1,7 @@
-"""sensor_msgs/Image read where it lies in the bytes that DDS hands over.
+"""Reads a serialised sensor_msgs/Image in place, without a copy of the pixels.
 
-rclpy copies the pixels three times to make an Image of them; a raw subscription gets bytes, which
-are read here in place (OMG CDR, version 1; see icl_mesh_ros.cdr).
+rclpy copies the pixels three times to make an Image. A raw subscription gets the CDR bytes (OMG
+CDR, version 1; see icl_mesh_ros.cdr), which are parsed here.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from std_msgs.msg import Header
 
 from icl_mesh.wording import shown
 
-#: What plain CDR starts with, and the order of bytes that it says.
+#: First two bytes of plain CDR -> struct's byte order.
 _ORDERS = {b"\0\0": ">", b"\0\1": "<"}
 _ENCAPSULATION_SIZE = 4
 
 
 @dataclass
 class RawImage:
-    """The fields of sensor_msgs/Image; data is a view of the bytes that came, not to be written."""
+    """The fields of sensor_msgs/Image. data: a view of the received bytes; do not write to it."""
 
     header: Header
     height: int
@@ -36,13 +36,13 @@ class RawImage:
     data: memoryview
 
     def message(self) -> Image:
-        """The same as a message, pixels copied."""
+        """The image as a message, with a copy of the pixels."""
         fields = {name: value for name, value in vars(self).items() if name != "data"}
         return Image(data=array.array("B", self.data), **fields)
 
 
 def image_from_cdr(data: bytes, topic: str) -> RawImage | Image:
-    """A serialised sensor_msgs/Image -> its fields. What is no plain CDR is left to rclpy.
+    """A serialised sensor_msgs/Image -> its fields. rclpy reads other encodings than plain CDR.
 
     topic: named in the error. Raises ValueError for bytes that are no such message.
     """
@@ -51,7 +51,7 @@ def image_from_cdr(data: bytes, topic: str) -> RawImage | Image:
         if order is not None:
             return _read(memoryview(data)[_ENCAPSULATION_SIZE:], order)
         message: Image = deserialize_message(data, Image)
-    except Exception as error:  # rclpy hands on what the middleware throws, of many types
+    except Exception as error:  # rclpy passes on the middleware's exceptions of many types
         raise ValueError(
             f"image on '{topic}' of {len(data)} bytes is no sensor_msgs/Image "
             f"({shown(error, 200)}): whoever publishes it should serialise messages as ROS does"
@@ -73,24 +73,24 @@ def _read(body: memoryview, order: str) -> RawImage:
 
 
 class _Reader(NamedTuple):
-    """Reads from a place on; tells where it ends, where there is more to come."""
+    """Reads values at an offset `at`; numbers and text return the offset after them too."""
 
     body: memoryview
     order: str
 
     def numbers(self, at: int, kinds: str) -> tuple[int, tuple[int, ...]]:
-        """Numbers of struct's kinds, all of one size, to which they are aligned."""
+        """Numbers of struct's format characters, all of one size, aligned to that size."""
         at += -at % struct.calcsize(self.order + kinds[0])
         form = self.order + kinds
         return at + struct.calcsize(form), struct.unpack_from(form, self.body, at)
 
     def text(self, at: int) -> tuple[int, str]:
-        """A string with a zero behind it, which its length counts."""
+        """A zero-terminated string after its length, which counts the zero."""
         at, (count,) = self.numbers(at, "I")
         return at + count, bytes(self.bytes(at, count)).rstrip(b"\0").decode("utf-8", "replace")
 
     def bytes(self, at: int, count: int) -> memoryview:
-        """So many bytes. Raises ValueError where they are not there."""
+        """A view of `count` bytes. Raises ValueError if the message is shorter."""
         found = self.body[at : at + count]
         if len(found) != count:
             raise ValueError(f"it ends after {len(found)} of {count} bytes")

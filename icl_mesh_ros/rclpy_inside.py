@@ -1,5 +1,5 @@
-"""What is used of rclpy's inside, all in one place: executors whose callbacks may fail, and nodes
-that let their DDS participant go."""
+"""All code that uses rclpy's internals: executors that survive failing callbacks, and nodes that
+release their DDS participant."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _Work = Callable[[], Coroutine[Any, Any, None]]
 
 
 class _Guarded(Executor):
-    """No exception of a callback leaves spin, which would end the process: each is logged, and the
-    message, request or tick that it came from is lost. That includes what rclpy raises while it
-    reads a message or a request. A service that failed answers with an empty response, since
-    whoever asked would wait for ever.
+    """Logs the exceptions of callbacks, which would otherwise leave spin and end the process. The
+    message, request or timer tick is lost. Exceptions that rclpy raises while it reads a message
+    are logged too. A service that fails sends an empty response, so that its client does not wait
+    for ever.
     """
 
     def __init__(self, *arguments: Any) -> None:
@@ -73,40 +73,39 @@ class OneThreadExecutor(_Guarded, SingleThreadedExecutor):
 
 
 class QuietExecutor(_Guarded, MultiThreadedExecutor):
-    """rclpy's, which waits until a thread has begun with a callback.
+    """rclpy's MultiThreadedExecutor, but submitting a callback waits until a thread starts it.
 
-    rclpy's own hands a callback that no thread has begun with to the threads again and again,
-    with the interpreter's lock in hand: beside a network that fills all cores, that took a core
-    and kept images waiting for hundreds of milliseconds. It needs a thread for every callback
-    group that may be busy for long.
+    rclpy's resubmits a callback that no thread has started yet in a busy loop that holds the GIL.
+    Beside a network that uses all cores, that took one core and delayed images by hundreds of
+    milliseconds. Needs one thread per callback group that may be busy for long.
     """
 
     def __init__(self, threads: int) -> None:
         super().__init__(threads)
         self._executor.shutdown()
-        self._executor = _BegunPool(threads)
+        self._executor = _StartedPool(threads)
 
 
-class _BegunPool(ThreadPoolExecutor):
-    """submit() returns when a thread has taken the task up."""
+class _StartedPool(ThreadPoolExecutor):
+    """submit() returns when a thread has started the task."""
 
     def submit(self, task: Task) -> PoolFuture[None]:  # type: ignore[override]
-        begun = threading.Event()
+        started = threading.Event()
 
         def run() -> None:
-            begun.set()
+            started.set()
             task()
 
         future = super().submit(run)
-        begun.wait()
+        started.wait()
         return future
 
 
 class EndableNode(Node):
-    """A node that can be destroyed at any time, also while its constructor is at work in another
-    thread, and takes its DDS participant along.
+    """A node that can be destroyed at any time, also while its constructor runs in another thread,
+    and that releases its DDS participant.
 
-    destroy_node() of subclasses has to bear a constructor that came to nothing.
+    A subclass's destroy_node() must work after a constructor that failed half-way.
     """
 
     _alive: ClassVar[WeakSet[EndableNode]] = WeakSet()
@@ -120,24 +119,24 @@ class EndableNode(Node):
         try:
             super().destroy_node()
         finally:
-            # The participant, and with it its shared memory, goes with the last who holds the node.
-            # A lifecycle node's state machine holds it, and nobody destroys that.
+            # The participant and its shared memory are released with the last reference to the
+            # node. A lifecycle node's state machine holds one, and rclpy never destroys that.
             if (machine := getattr(self, "_state_machine", None)) is not None:
                 machine.destroy_when_not_in_use()
 
     @classmethod
     def destroy_all(cls) -> None:
-        """Destroy every node of the process that was made, and what was begun of others."""
+        """Destroy all nodes of the process, also those whose constructor still runs."""
         for node in list(cls._alive):
             try:
                 node.destroy_node()
-            except (AttributeError, InvalidHandle):  # rclpy's own constructor was at work
+            except (AttributeError, InvalidHandle):  # rclpy's constructor still ran
                 if (handle := getattr(node, "_Node__node", None)) is not None:
                     handle.destroy_when_not_in_use()
 
 
 def _name(entity: Any) -> str:
-    """What a callback belongs to, for the log."""
+    """Name of a callback's entity, for the log."""
     for attribute, kind in (("topic_name", "topic"), ("service_name", "service")):
         if (name := getattr(entity, attribute, None)) is not None:
             return f"{kind} {name}"

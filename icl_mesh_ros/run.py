@@ -1,4 +1,4 @@
-"""Start, spin and end nodes: one clear line for a wrong set-up, no traceback for Ctrl-C."""
+"""Starts, spins and ends nodes: one log line for a wrong set-up, no traceback for Ctrl-C."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rclpy.task import Future
 from icl_mesh.wording import MESSAGE, shown
 from icl_mesh_ros.rclpy_inside import EndableNode, OneThreadExecutor, QuietExecutor
 
-#: A process that was asked to end, but hangs in some library, ends after so long all the same.
+#: After SIGINT or SIGTERM, a process that hangs in a library is ended after this time.
 LAST_MOMENT_S = 1.7
 _END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _NAME = "icl_mesh_ros"
@@ -34,25 +34,24 @@ def run_nodes(
     finished: Callable[[Sequence[Any]], Future] | None = None,
 ) -> int:
     """Make nodes and spin them in `threads` threads until SIGINT, SIGTERM or the future of
-    ``finished(nodes)``. For the main thread of a process that does nothing else.
+    ``finished(nodes)``. Call it in the main thread of a process that does nothing else.
 
-    Returns the exit status: 1 where a node could not be made because of what the user gave it
-    (ValueError, OSError, a parameter of a wrong type or range), else the future's result or 0. No
-    DDS participant is left, so that the process may end by os._exit.
+    Returns the exit status: 1 if a node's constructor fails because of the user's input
+    (ValueError, OSError, a parameter of a wrong type or range), else the future's result or 0. All
+    DDS participants are released, so the process may end by os._exit.
     """
     end = _EndRequest()
     try:
         _init()
-    except RuntimeError as error:  # rcl's, about what stands behind --ros-args
-        get_logger(_NAME).fatal(
-            shown(str(error).split(", at ")[0], MESSAGE)
-        )  # not where in rcl's source
+    except RuntimeError as error:  # from rcl: wrong arguments after --ros-args
+        text = str(error).split(", at ")[0]  # without the location in rcl's source
+        get_logger(_NAME).fatal(shown(text, MESSAGE))
         return 1
-    making = _Making(makes, done=end.turn)
+    making = _Making(makes, done=end.event)
     executor: OneThreadExecutor | QuietExecutor | None = None
     try:
         making.start()
-        end.turn.wait()
+        end.event.wait()
         if end.asked:
             return 0
         if making.problem is not None:
@@ -78,21 +77,21 @@ def run_nodes(
 
 
 class _EndRequest:
-    """Takes note of SIGINT and SIGTERM. No exception is raised for them: inside a library, while a
-    model is loaded, that would come out as another error, or be taken for the library's own.
+    """Records SIGINT and SIGTERM without raising an exception: a library that loads a model might
+    convert or catch it.
 
-    Once one has come, the process ends in LAST_MOMENT_S also where no Python code runs in the main
-    thread. A second one changes nothing.
+    After the first signal the process ends within LAST_MOMENT_S, even if the main thread does not
+    run Python code. A second signal changes nothing.
     """
 
     def __init__(self) -> None:
         self.asked = False
-        #: Set when a signal has come; others may set it for reasons of their own.
-        self.turn = threading.Event()
-        #: Gets the main thread out of waiting for messages.
+        #: Set by a signal, and by _Making when it is done.
+        self.event = threading.Event()
+        #: Wakes the main thread while it waits for messages.
         self.wake: Callable[[], None] = lambda: None
         for number in _END_SIGNALS:
-            signal.signal(number, lambda *_: None)  # the wakeup descriptor tells
+            signal.signal(number, lambda *_: None)  # the wakeup descriptor reports it
         self._reading, writing = os.pipe()
         os.set_blocking(writing, False)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -102,14 +101,14 @@ class _EndRequest:
         while os.read(self._reading, 1)[0] not in _END_SIGNALS:
             pass
         self.asked = True
-        self.turn.set()
+        self.event.set()
         self.wake()
         time.sleep(LAST_MOMENT_S)
         os._exit(0)
 
 
 class _Making(threading.Thread):
-    """Makes the nodes beside the main thread, which can so end the process at any time."""
+    """Makes the nodes in a thread, so that the main thread can end the process at any time."""
 
     def __init__(self, makes: Sequence[Callable[[], EndableNode]], done: threading.Event) -> None:
         super().__init__(name="make-nodes", daemon=True)
@@ -127,7 +126,7 @@ class _Making(threading.Thread):
 
 
 def _refused(problem: BaseException) -> int:
-    """Say what is wrong with what the user gave. Raises what is no fault of theirs."""
+    """Log an error of the user's input and return 1. Raises any other error."""
     if not isinstance(problem, (ValueError, OSError, ParameterException)):
         raise problem
     get_logger(_NAME).fatal(shown(problem, MESSAGE))
@@ -135,11 +134,11 @@ def _refused(problem: BaseException) -> int:
 
 
 def _init() -> None:
-    """rclpy.init, also where no log file can be written: rcl itself would fail."""
+    """rclpy.init, without log files if they cannot be written: rcl would fail."""
     arguments, why = list(sys.argv), _no_log_files()
     if why:
         arguments += ["--ros-args", "--disable-external-lib-logs"]
-    # rclpy's own handlers would take the context away at once, and with it the nodes' last words.
+    # rclpy's handlers would shut the context down before the nodes publish their final messages.
     rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     if why:
         get_logger(_NAME).warning(
@@ -149,7 +148,7 @@ def _init() -> None:
 
 
 def _no_log_files() -> str:
-    """Why rcl could not write its log files; empty where it can. The folder is as rcl finds it."""
+    """Why rcl cannot write its log files; empty if it can. Finds the log folder as rcl does."""
     name = os.environ.get("ROS_LOG_DIR") or f"{os.environ.get('ROS_HOME') or '~/.ros'}/log"
     if name.startswith("~") and not os.environ.get("HOME"):
         return "HOME is not set"

@@ -1,4 +1,4 @@
-"""Where camera_node's frames come from: a webcam, a video, photos. All give RGB [H, W, 3]."""
+"""The sources of camera_node's frames: webcam, stream, video, photos. All give RGB [H, W, 3]."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ RgbImage = npt.NDArray[np.uint8]
 
 
 class FrameSource(Protocol):
-    """Frames one after the other."""
+    """A sequence of frames."""
 
-    #: Frames per second that the source itself names, or None.
+    #: The source's nominal rate, Hz, or None.
     native_rate: float | None
-    #: Whether the source waits for its reader and has an end (files), or runs on (cameras).
+    #: True for files, which have an end; False for live sources, which drop unread frames.
     is_file: bool
     #: Whether the last frame has been read.
     ended: bool
-    #: When the frame that was read last is due, s after the first; None: the source does not say.
+    #: Time of the last read frame, s after the first frame; None: unknown.
     time_s: float | None
-    #: Why there is no frame now, one sentence; "": all is well.
+    #: One sentence: why there is no frame now; "": all is well.
     trouble: str
 
     def read(self) -> RgbImage | None:
-        """The next frame; None where there is none now, or no further one (ended).
+        """The next frame; None if there is none now, or at the end (ended).
 
-        Raises ValueError for one that is unreadable; the next one may be well.
+        Raises ValueError for an unreadable frame; later ones may be readable.
         """
 
     def losses(self) -> str:
-        """At the end: how many frames of how many could be read, and what to do; "": all."""
+        """At the end: how many frames could be read, and what to do; "": all of them."""
 
     def rewind(self) -> None:
         """Start again with the first frame."""
 
     def close(self) -> None:
-        """Let go of files and devices."""
+        """Close files and devices."""
 
 
 class ImageFiles:
-    """Photos, in the order given."""
+    """Photos, in the given order."""
 
     native_rate: float | None = None
     is_file = True
@@ -83,13 +83,14 @@ class ImageFiles:
         self.ended = False
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Nothing to do: no file stays open."""
 
 
 def open_source(source: str, size: tuple[int, int] | None = None) -> FrameSource:
-    """A source by name: webcam index, stream address, folder of photos, photo or video file.
+    """Open a source: webcam index, stream address, folder of photos, photo or video file.
 
-    size: (width, height) asked of a webcam. Raises ValueError or OSError with what was looked for.
+    size: (width, height), pixels, requested from a webcam. Raises ValueError or OSError that names
+    the source.
     """
     if re.fullmatch(r"\d+", source):
         return LiveSource(int(source), size)
@@ -114,19 +115,19 @@ def _open_path(path: Path, source: str) -> FrameSource:
         )
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return ImageFiles([path])
-    if not path.is_file():  # OpenCV would wait for ever at a pipe
+    if not path.is_file():  # OpenCV would block on a pipe
         raise ValueError(f"source '{source}' is not a file: give a video, a photo or a folder")
     return VideoFile(str(path))
 
 
 def _path_of(address: str) -> Path:
-    """The path of a file:// address, with %20 for a blank or without."""
+    """The path of a file:// address, percent-encoded or not."""
     path = re.sub(r"^file:(//(localhost(?=/))?)?", "", address)
     return Path(path) if Path(path).exists() else Path(unquote(path))
 
 
 def _open_address(address: str) -> FrameSource:
-    """What knows how many frames it has is a video with an end, else it is a stream."""
+    """An address with a frame count is a video file, any other a stream."""
     live = LiveSource(address)
     if live.frame_count() <= 0:
         return live
@@ -135,5 +136,5 @@ def _open_address(address: str) -> FrameSource:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sort key under which frame10 comes after frame9."""
+    """Natural sort key: frame10 comes after frame9."""
     return [(int(n or 0), text) for n, text in re.findall(r"(\d+)|(\D+)", path.name)]

@@ -1,4 +1,4 @@
-"""Log lines that repeat with every frame, said once per period."""
+"""Limits the rate of log lines that repeat with every frame."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from icl_mesh.wording import kind_of
 
 
 class Throttle:
-    """Passes each kind of text on at most once per period, with the count of those held back.
+    """Passes each kind of text at most once per period, with the count of suppressed ones.
 
-    Unlike the logger's own throttling, which counts per line of code, a new problem is said at
-    once while an old one is being held back. What a kind is, says
-    icl_mesh.wording.kind_of. Thread-safe.
+    icl_mesh.wording.kind_of defines the kinds. The logger's own throttling counts per line of
+    code, so an old problem would suppress a new one. Thread-safe.
     """
 
-    #: Kinds told apart. More within a period come from whoever wants to fill the log: held back.
+    #: Most kinds per period; further ones are suppressed, so that nobody can fill the log.
     MOST_KINDS = 50
 
     def __init__(self, period_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> None:
@@ -27,7 +26,7 @@ class Throttle:
         self._lock = threading.Lock()
 
     def __call__(self, text: str, kind: str = "") -> str | None:
-        """The text to log now, or None. kind: said where it cannot be told from the text."""
+        """The text to log now, or None. kind: by default derived from the text."""
         now, key = self._clock(), kind or kind_of(text)
         with self._lock:
             last, held = self._said.get(key, (None, 0))

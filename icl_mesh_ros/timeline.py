@@ -1,22 +1,22 @@
-"""When the frames of a source are due, on the node's clock."""
+"""Computes when the frames of a source are due on the node's clock."""
 
 from __future__ import annotations
 
-#: Who is later than this cannot keep up: the time line is moved, so that stamps stay near now.
+#: After a longer delay the time line is shifted, so that stamps stay close to the present.
 LATEST_NS = 1_000_000_000
 
 
 class Timeline:
-    """From the times of a file's own, or one period after the other. Times in ns."""
+    """Due times from a file's frame times, or at a constant period. Times in ns."""
 
     def __init__(self, period_ns: int) -> None:
-        """period_ns: between two frames where they have no times of their own."""
+        """period_ns: between two frames that have no times."""
         self._period_ns = period_ns
         self._start_ns: int | None = None
         self._last_ns: int | None = None
 
     def due(self, time_s: float | None, now_ns: int) -> int:
-        """When the next frame is due. time_s: on the source's own time line, or None."""
+        """When the next frame is due. time_s: its time in the source, s, or None."""
         if self._last_ns is None:
             due = now_ns
         elif time_s is None or self._start_ns is None:
@@ -33,7 +33,8 @@ class Timeline:
         self._start_ns = None
 
     def catch_up(self, now_ns: int) -> int:
-        """For a frame that is published now: when it was due, not long ago."""
+        """The due time of the last frame, which is published now; shifts the time line if that
+        time is more than LATEST_NS ago."""
         assert self._last_ns is not None
         assert self._start_ns is not None
         late_ns = now_ns - self._last_ns

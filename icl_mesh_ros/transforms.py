@@ -1,4 +1,4 @@
-"""Where people are as TF frames, with the axes of REP-155 (ROS4HRI)."""
+"""Publishes people as TF frames with the axes of REP-155 (ROS4HRI)."""
 
 from __future__ import annotations
 
@@ -16,42 +16,46 @@ from icl_mesh.human_fields import track_ids
 from icl_mesh.tracking import Tracks, TrackState
 from icl_mesh.wording import shown
 
-#: As tf2_ros publishes and subscribes: reliable, the last 100.
+#: The QoS of tf2_ros: reliable, depth 100.
 TF_QOS = QoSProfile(depth=100)
 _LEFT_HIP, _RIGHT_HIP, _HEAD = 1, 2, 15
-#: Columns: REP-155's x (out of the chest), y (to the left) and z (to the head), seen in the axes
-#: of the body model, which has x to the left, y to the head and z out of the chest.
+#: Rotation from REP-155's axes (x forward, y left, z up) to those of the body model (x left, y up,
+#: z forward).
 BODY_FROM_REP155 = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [1.0, 0.0, 0.0]])
 
 
-def lasting(tracks: Tracks) -> npt.NDArray[np.bool_]:
-    """bool [M]: people whose id can be relied on. A frame or a topic of an id that is gone with
-    the next image would only litter."""
+def confirmed(tracks: Tracks) -> npt.NDArray[np.bool_]:
+    """bool [M]: people who are not TENTATIVE. Only they get frames and topics, since a tentative
+    id may be gone in the next image."""
     return tracks.state != TrackState.TENTATIVE
 
 
 def body_ids(tracks: Tracks, prefix: str) -> list[str]:
-    """REP-155's body ids of everybody, such as "p7"."""
+    """REP-155's body ids of all people, such as "p7"."""
     return [f"{prefix}{number}" for number in track_ids(tracks.people).tolist()]
 
 
 def body_transforms(tracks: Tracks, header: Header, prefix: str) -> Iterator[TransformStamped]:
-    """Frame body_<id> of each lasting person under the camera's: origin midway between the hips,
-    x out of the chest, z to the head. Filtered like Human.position. Under it head_<id>: origin at
-    the base of the skull, x out of the face, z to the crown."""
+    """The frames of each confirmed person.
+
+    body_<id>, child of the camera's frame: origin at the centre of the hips, x forward, z up;
+    filtered over time like Human.position. head_<id>, child of body_<id>: origin at the base of the
+    skull, x out of the face, z to the crown.
+    """
     people, ids = tracks.people, body_ids(tracks, prefix)
-    middle = people.joints_m[:, [_LEFT_HIP, _RIGHT_HIP]].mean(axis=1) - people.position_m
-    for i in np.flatnonzero(lasting(tracks)).tolist():
-        turns = people.rotations[i].astype(np.float64)
+    hips = people.joints_m[:, [_LEFT_HIP, _RIGHT_HIP]].mean(axis=1) - people.position_m
+    for i in np.flatnonzero(confirmed(tracks)).tolist():
+        rotations = people.rotations[i].astype(np.float64)
         body = f"body_{ids[i]}"
-        turn = Rotation.from_matrix(turns[0] @ BODY_FROM_REP155)
-        place = tracks.position_m[i] + middle[i]
-        yield _stamped(header, body, place, turn)
-        head = np.linalg.multi_dot([turns[joint] for joint in _chain(people.body.parents)])
-        head_turn = turn.inv() * Rotation.from_matrix(head @ BODY_FROM_REP155)
-        head_place = people.joints_m[i, _HEAD] - people.position_m[i] - middle[i]
+        rotation = Rotation.from_matrix(rotations[0] @ BODY_FROM_REP155)
+        yield _stamped(header, body, tracks.position_m[i] + hips[i], rotation)
+        head = np.linalg.multi_dot([rotations[joint] for joint in _chain(people.body.parents)])
+        head_rotation = rotation.inv() * Rotation.from_matrix(head @ BODY_FROM_REP155)
+        head_position = people.joints_m[i, _HEAD] - people.position_m[i] - hips[i]
         under_body = Header(stamp=header.stamp, frame_id=body)
-        yield _stamped(under_body, f"head_{ids[i]}", turn.inv().apply(head_place), head_turn)
+        yield _stamped(
+            under_body, f"head_{ids[i]}", rotation.inv().apply(head_position), head_rotation
+        )
 
 
 def _chain(parents: Sequence[int]) -> list[int]:
@@ -63,27 +67,27 @@ def _chain(parents: Sequence[int]) -> list[int]:
 
 
 def _stamped(
-    header: Header, child: str, place: npt.NDArray[np.floating], turn: Rotation
+    header: Header, child: str, position: npt.NDArray[np.floating], rotation: Rotation
 ) -> TransformStamped:
-    x, y, z, w = turn.as_quat().tolist()
+    x, y, z, w = rotation.as_quat().tolist()
     return TransformStamped(
         header=header,
         child_frame_id=child,
         transform=Transform(
-            translation=Vector3(**dict(zip("xyz", place.tolist(), strict=True))),
+            translation=Vector3(**dict(zip("xyz", position.tolist(), strict=True))),
             rotation=Quaternion(x=x, y=y, z=z, w=w),
         ),
     )
 
 
 def tf_header(header: Header) -> Header:
-    """The header with the frame as tf2 takes it: without a leading slash, as ROS 1 had it."""
+    """The header without leading slashes in its frame (allowed in ROS 1), which tf2 refuses."""
     frame = header.frame_id.lstrip("/")
     return header if frame == header.frame_id else Header(stamp=header.stamp, frame_id=frame)
 
 
 class TransformPublisher:
-    """Publishes on /tf. Needs tf2_msgs alone, not tf2_ros."""
+    """Publishes people's frames on /tf. Needs tf2_msgs, but not tf2_ros."""
 
     def __init__(self, node: Node) -> None:
         from tf2_msgs.msg import TFMessage
@@ -93,8 +97,8 @@ class TransformPublisher:
         self._publisher = node.create_publisher(TFMessage, "/tf", TF_QOS)
 
     def publish(self, tracks: Tracks, header: Header, prefix: str) -> None:
-        """Send the frames of one image's people; nothing where there are none, or where the image
-        names no frame, under which tf2 takes none."""
+        """Publish the frames of one image's people. Nothing without people, and for an image
+        without a frame_id, which tf2 refuses."""
         placed = tf_header(header)
         if placed is not header and placed.frame_id:
             self._warn(
@@ -120,5 +124,5 @@ class TransformPublisher:
             self._node.get_logger().warning(text)
 
     def destroy(self) -> None:
-        """Take the topic back."""
+        """Destroy the publisher."""
         self._node.destroy_publisher(self._publisher)

@@ -1,4 +1,4 @@
-"""Videos, read by OpenCV's FFmpeg: their frames at the times of their own, and what was lost."""
+"""Videos, read by OpenCV's FFmpeg: frames with their times, and a count of lost frames."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import numpy.typing as npt
 
 from icl_mesh_ros.live_source import shown_address
 
-# FFmpeg writes a line for every damaged block of every frame; what is lost is said at the end.
-# OpenCV reads it when it opens the first video.
+# FFmpeg would log each damaged block of each frame; losses() reports them once, at the end.
+# OpenCV reads the variable when it opens the first video.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
-#: Behind damage the next frames can be read; after so many failures in a row that was the end.
+#: Frames after a damaged one may be readable; this many failures in a row mean the end.
 _MOST_FAILURES = 100
 _BOX_NAMES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
 class VideoFile:
-    """A video that has an end."""
+    """A video with an end."""
 
     is_file = True
     trouble = ""
 
     def __init__(self, where: str) -> None:
-        """where: a path, or the address of a video. Raises ValueError if it cannot be opened."""
+        """where: path or address of a video. Raises ValueError if it cannot be opened."""
         self._where, self._name = where, shown_address(where)
         self.ended = False
         self.time_s: float | None = None
@@ -35,7 +35,7 @@ class VideoFile:
         self._open()
 
     def read(self) -> npt.NDArray[np.uint8] | None:
-        """The next frame that can be read; None, and ended, after the last."""
+        """The next readable frame; None, and ended is set, after the last."""
         for failures in range(_MOST_FAILURES):
             try:
                 ok, image = self._capture.read()
@@ -52,7 +52,7 @@ class VideoFile:
         return None
 
     def losses(self) -> str:
-        """Known at the end: how many of the frames could be read; "" where all could."""
+        """At the end: a sentence about unreadable frames; "" if there are none."""
         expected = self._expected() if self.ended else 0
         if self._frames >= expected:
             return ""
@@ -63,7 +63,7 @@ class VideoFile:
         )
 
     def rewind(self) -> None:
-        """By opening it again: seeking is not exact in every form of video."""
+        """Reopen the video: seeking is not exact in all formats."""
         self._capture.release()
         self._open()
 
@@ -80,7 +80,7 @@ class VideoFile:
         self.time_s, self.ended = None, False
 
     def _take_time(self, time_s: float) -> None:
-        """Times that stand still or go back are none: the nominal rate goes on from the last."""
+        """Set time_s. If the file's times do not increase, continue at the nominal rate."""
         if self.time_s is None:
             self._first_s, self.time_s = time_s, 0.0
         elif time_s - self._first_s > self.time_s:
@@ -90,8 +90,8 @@ class VideoFile:
             self._first_s = time_s - self.time_s
 
     def _expected(self) -> int:
-        """How many frames there should be: one per packet, and those that were cut off. Of ISO
-        files (MP4, MOV) the header counts all frames, of others it knows the duration alone."""
+        """Expected number of frames: one per packet, and those that were cut off. The header of an
+        ISO file (MP4, MOV) counts all frames; other formats only store the duration."""
         promised = round(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         if self._frames == promised:
             return promised
@@ -102,16 +102,16 @@ class VideoFile:
         boxes, cut_off = _boxes(self._where)
         if cut_off:
             return max(packets, promised)
-        if boxes:  # packets that an edit list hides, as in trimmed videos, are lost to nobody
+        if boxes:  # packets that an edit list hides (trimmed videos) are not lost
             return packets if packets == promised else self._frames + self._failures
         duration_s = promised / rate
         missing_s = duration_s - last_s
-        # The sound may go on a little longer than the picture.
+        # The audio may be a little longer than the video.
         return packets + (round(missing_s * rate) if missing_s > max(1.0, 0.1 * duration_s) else 0)
 
 
 def _packets(where: str) -> tuple[int, float]:
-    """How many packets of the video there are, and the latest time, s."""
+    """Number of packets of the video, and their latest time, s."""
     capture = cv2.VideoCapture(where, cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])  # not decoded
     count, last_s = 0, 0.0
     while capture.grab():
@@ -121,7 +121,7 @@ def _packets(where: str) -> tuple[int, float]:
 
 
 def _why(where: str) -> str:
-    """Why a video cannot be opened, and what to do."""
+    """Why a video cannot be opened, and the remedy."""
     path = Path(where)
     if "://" in where:
         return "check the address, the network, and that the other side is on"
@@ -142,8 +142,8 @@ def _why(where: str) -> str:
 
 
 def _boxes(where: str) -> tuple[set[bytes], bool]:
-    """Names of the outermost boxes of an ISO file (MP4, MOV), none of another one; and whether the
-    last one is cut off."""
+    """Names of the top-level boxes of an ISO file (MP4, MOV), empty for other formats; and whether
+    the last box is cut off."""
     names: set[bytes] = set()
     end = 0
     if not Path(where).is_file():

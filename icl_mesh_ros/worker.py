@@ -1,4 +1,4 @@
-"""The one thread that owns the network. Callbacks only leave frames in its mailbox."""
+"""The thread that runs the network. Callbacks only store frames in its mailbox."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from icl_mesh_ros.mailbox import Mailbox
 
 Item = TypeVar("Item")
 
-#: Share of an item's work that may be spent waiting for a newer one. Images that are nearly as old
-#: as a camera's period would make the oldest results: for a few results less, all are fresher.
+#: Longest wait for a newer item, as a fraction of the last item's processing time. An image that is
+#: nearly one camera period old would give a late result: waiting for the next one costs a few
+#: results, but all of them are fresher.
 PATIENCE = 0.25
 
 
 class FrameWorker(Generic[Item]):
-    """Runs ``work(item)`` on the newest item, over and over, in a thread of its own.
+    """Runs ``work(item)`` on the newest item, repeatedly, in its own thread.
 
-    work: may raise; the error goes to ``on_error`` and the next item is worked on.
-    min_period_s: returns the least time between the starts of two works (0: no limit).
+    on_error: gets the exceptions of work; the worker then continues with the next item.
+    min_period_s: returns the smallest time between the starts of two calls (0: no limit).
     """
 
     def __init__(
@@ -36,23 +37,23 @@ class FrameWorker(Generic[Item]):
         self._on_error = on_error
         self._min_period_s = min_period_s
         self._failures = FailureLog()
-        # A daemon: an inference that hangs must not keep the process from ending.
+        # A daemon thread: an inference that hangs must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="frame-worker", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self, timeout_s: float = 1.0) -> bool:
-        """Stop after the item at work. Returns whether that ended in time."""
+        """Stop after the current item. Returns whether the thread ended in time."""
         self.mailbox.close()
-        if self._thread.is_alive():  # it may never have been started
+        if self._thread.is_alive():  # join() raises for a thread that was never started
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def _failed(self, error: Exception) -> None:
         try:
             self._on_error(error)
-        except Exception as another:  # without this thread, no image would be worked on again
+        except Exception as another:  # must not end the thread: no image would be processed
             self._failures(logging.getLogger(__name__), self._thread.name, another)
 
     def _run(self) -> None:
@@ -64,7 +65,7 @@ class FrameWorker(Generic[Item]):
             except Exception as error:
                 self._failed(error)
             took = time.monotonic() - started
-            del item  # a full image: not held while waiting for the next one
+            del item  # free the image's memory before waiting for the next one
             pause = started + self._min_period_s() - time.monotonic()
             if pause > 0 and self.mailbox.wait_closed(pause):
                 return

@@ -1,13 +1,13 @@
-"""Play a rosbag2, find its people, and record them.
+"""Play a rosbag2, estimate its people, and record them.
 
     ros2 launch icl_mesh_ros bag.launch.py bag:=drive image:=/camera/image_raw \\
-        camera_info:=/camera/camera_info                         # people land in drive_humans
+        camera_info:=/camera/camera_info                         # writes drive_humans
     ros2 launch icl_mesh_ros bag.launch.py bag:=drive ... rate:=0.5 extra_topics:=/odom
 
-Playing starts when mesh_node is active and ends everything when it is over. Images arrive at the
-bag's pace: those that come while one is worked on are dropped, as on a robot. The player publishes
-with the QoS that was recorded: image_reliability:=reliable only suits cameras that were reliable.
-Every image of a bag, without ROS: `icl-mesh bag`.
+The player starts when mesh_node is active. When the bag is over, all processes end. Images arrive
+at the bag's rate: as on a robot, images that arrive while one is processed are dropped. The player
+publishes with the recorded QoS, so image_reliability:=reliable needs a camera that was reliable.
+`icl-mesh bag` processes every image of a bag, without ROS.
 """
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
@@ -96,7 +96,7 @@ def actions(context: LaunchContext) -> list[LaunchDescriptionEntity]:
 
 
 def played(event: ProcessExited, _: LaunchContext) -> EmitEvent | None:
-    """Where the player failed, Together ends everything."""
+    """Shut down after the bag. If the player failed, Together does."""
     return None if event.returncode else EmitEvent(event=Shutdown(reason="the bag is over"))
 
 

@@ -37,13 +37,13 @@ ARGUMENTS: Arguments = [
     ("loop", "true", "true or false: files start again after their end"),
     ("calibration", "", "calibration file or its URL; empty: assume a field of view"),
     ("frame_id", "camera_optical_frame", "frame of the images"),
-    ("parent_frame", "camera_link", "frame with x forward and z up that the camera is put into"),
-    ("width", "0", "pixels, asked of a webcam; 0: its own"),
-    ("height", "0", "pixels, asked of a webcam; 0: its own"),
+    ("parent_frame", "camera_link", "parent of frame_id, with x forward and z up"),
+    ("width", "0", "pixels, requested from a webcam; 0: its own"),
+    ("height", "0", "pixels, requested from a webcam; 0: its own"),
     *DDS_ARGUMENTS,
     *MODEL_ARGUMENTS,
 ]
-#: Argument, topic it stands for (its default).
+#: Argument, and the topic that it remaps (its default).
 TOPICS = [
     ("image", "image"),
     ("camera_info", "camera_info"),
@@ -54,8 +54,6 @@ TOPICS = [
     ("body_model", "humans/body_model"),
     ("diagnostics", "/diagnostics"),
 ]
-
-
 #: Arguments that are parameters of the same name.
 CAMERA_PARAMETERS = {
     "source": str,
@@ -87,7 +85,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     )
     lasting = [mesh_node]
     others = []
-    said = []
+    log_lines = []
     if not driver_runs(context):
         camera_node = Node(
             package="icl_mesh_ros",
@@ -96,11 +94,11 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             output="screen",
             **shared,
         )
-        # Without `loop` it ends with its source.
+        # Without `loop` the node ends at the end of its source.
         (lasting if _true(context, "loop") else others).append(camera_node)
     if _true(context, "rviz"):
         if missing := missing_for_rviz(not driver_runs(context)):
-            said.append(LogInfo(msg=missing))
+            log_lines.append(LogInfo(msg=missing))
         else:
             others.append(
                 Node(
@@ -115,7 +113,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             )
             if not driver_runs(context):
                 lasting.append(optical_frame(shared["namespace"]))
-    return [*said, Together(lasting, others), *lasting, *others]
+    return [*log_lines, Together(lasting, others), *lasting, *others]
 
 
 def camera_parameters(context: LaunchContext) -> dict[str, Any]:
@@ -125,7 +123,8 @@ def camera_parameters(context: LaunchContext) -> dict[str, Any]:
 
 
 def optical_frame(namespace: str) -> Node:
-    """An optical frame has y down: under a parent with z up people stand upright in RViz."""
+    """The transform from a frame with z up to the optical frame (y down), so that people stand
+    upright in RViz."""
     return Node(
         package="tf2_ros",
         executable="static_transform_publisher",

@@ -1,11 +1,12 @@
-"""People in several cameras, each in a namespace of its own: /front/image -> /front/humans, ...
+"""People in several cameras, each in its own namespace: /front/image -> /front/humans, ...
 
     ros2 launch icl_mesh_ros multi_camera.launch.py cameras:=front,left       # drivers already run
     ros2 launch icl_mesh_ros multi_camera.launch.py cameras:=front,left sources:=0,2   # webcams
     ros2 launch icl_mesh_ros multi_camera.launch.py cameras:=front,left model:=shared
 
-model:=process starts a mesh_node per camera: they run side by side, and each holds a model.
-model:=shared starts one process for all: one model in memory (of a GPU, say), one image at a time.
+model:=process starts a mesh_node per camera: they run in parallel, and each holds a model.
+model:=shared starts one process for all cameras: it holds one model (in GPU memory, for example)
+and processes one image at a time.
 """
 
 from typing import Any
@@ -69,7 +70,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             namespace=camera,
             parameters=[
                 {
-                    # Text whatever it looks like: 0 is a webcam, not a number.
+                    # Always a string: 0 is a webcam.
                     "source": ParameterValue(source, value_type=str),
                     "loop": True,
                     "frame_id": f"{identifier(camera)}_optical_frame",
@@ -85,7 +86,7 @@ def nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             Node(executable="mesh_nodes", arguments=cameras, parameters=parameters, **shared)
         )
     else:
-        # All cameras name frames on one /tf, so their people need ids of their own.
+        # All cameras publish frames on /tf, so body ids need a prefix per camera.
         started += [
             Node(
                 executable="mesh_node",

@@ -1,4 +1,4 @@
-"""Unit tests of the ROS adapter: they need ROS messages, but neither spin nor talk over DDS."""
+"""Unit tests of the ROS adapter: they need ROS messages, but neither spin nor use DDS."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def body():
 
 @pytest.fixture
 def make_tracks(body):
-    """Two people, 2 and 3 m away, with meshes and ids; the second one occluded on request."""
+    """Two people, 2 and 3 m away, with meshes and ids; the second is occluded on request."""
     import numpy as np
     import torch
     from scipy.spatial.transform import Rotation

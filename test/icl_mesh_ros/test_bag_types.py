@@ -1,4 +1,4 @@
-"""What `icl-mesh bag` writes without ROS, read by ROS."""
+"""ROS reads the messages that `icl-mesh bag` writes without ROS."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def typestore():
     return make_typestore()
 
 
-def test_people_written_without_ros_are_the_nodes_own(make_tracks, typestore):
+def test_people_written_without_ros_equal_the_nodes_message(make_tracks, typestore):
     from icl_mesh.bag import types
 
     tracks = make_tracks(occluded=True)
@@ -50,7 +50,7 @@ def test_people_written_without_ros_are_the_nodes_own(make_tracks, typestore):
     assert read == expected
 
 
-def test_the_body_written_without_ros_is_the_nodes_own(body, typestore):
+def test_the_body_written_without_ros_equals_the_nodes_message(body, typestore):
     from icl_mesh.bag import types
 
     message = types.body_model(typestore, body, "tests-0123456789ab")
@@ -60,7 +60,7 @@ def test_the_body_written_without_ros_is_the_nodes_own(body, typestore):
 
 @pytest.mark.parametrize("name", ["Human", "HumanArray", "BodyModel"])
 def test_type_hashes_are_those_of_the_built_messages(typestore, name):
-    """ROS players compare them: another hash would be another message."""
+    """ROS players compare the hashes to identify a message type."""
     share = Path(get_package_share_directory("icl_mesh_ros"))
     built = json.loads((share / "msg" / f"{name}.json").read_text(encoding="utf-8"))
     hashes = {entry["type_name"]: entry["hash_string"] for entry in built["type_hashes"]}

@@ -1,4 +1,4 @@
-"""CameraInfo to cameras: calibrated, absent, all zero, of another size; and calibration files."""
+"""CameraInfo -> Camera: calibrated, absent, all zero, of another size; calibration files."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_roi_and_binning():
         assert (u - camera.cx) / camera.fx == pytest.approx((full - 310.0) / 500.0)
 
 
-def test_a_rectified_image_goes_with_p():
+def test_a_rectified_image_uses_p():
     p = [400.0, 0.0, 300.0, 0.0, 0.0, 401.0, 240.0, 0.0, 0.0, 0.0, 1.0, 0.0]
     camera, _ = camera_of(info(p=p, d=[0.1, 0.0, 0.0, 0.0, 0.0]), rectified=True)
     assert (camera.fx, camera.fy, camera.cx, camera.cy) == (400.0, 401.0, 300.0, 240.0)
@@ -100,7 +100,7 @@ WIDE = [-0.31, 0.11, 8e-4, -1e-3, -0.017]
         ("", [], None),
     ],
 )
-def test_the_lens_becomes_the_cameras(model, d, lens):
+def test_the_camera_gets_the_lens(model, d, lens):
     camera, note = camera_of(info(distortion_model=model, d=d))
     assert camera.lens == lens
     assert ("set 'rectified' if the image is already rectified" in note) == (lens is not None)
@@ -113,7 +113,7 @@ def test_the_lens_becomes_the_cameras(model, d, lens):
         ("plumb_bob", [0.1] * 3, "plumb_bob has 4 or 5 coefficients, got 3"),
     ],
 )
-def test_a_lens_that_is_not_known_costs_accuracy_not_the_frame(model, d, said):
+def test_an_unknown_lens_model_is_ignored_with_a_warning(model, d, said):
     source = source_of(info(distortion_model=model, d=d))
     assert source.camera == Camera(500.0, 505.0, 310.0, 250.0, 640, 480)
     assert list(source.warnings) == ["lens"]
@@ -124,14 +124,14 @@ def test_a_lens_that_is_not_known_costs_accuracy_not_the_frame(model, d, said):
 
 
 def test_roi_binning_and_lens_against_opencv_on_the_whole_sensor():
-    """A point's pixel on the full sensor, by OpenCV, lies in the bin that the camera says."""
+    """OpenCV's projection to the full sensor lies in the binned pixel that Camera returns."""
     roi = RegionOfInterest(x_offset=90, y_offset=30, width=480, height=360)
     message = info(roi=roi, binning_x=2, binning_y=3, distortion_model="plumb_bob", d=WIDE)
     camera, _ = camera_of(message, 240, 120)
     points = np.random.default_rng(0).uniform((-0.4, -0.3, 1), (0.4, 0.3, 1.3), (40, 3))
     zero, k = np.zeros(3), np.array(K).reshape(3, 3)
     sensor = cv2.projectPoints(points, zero, zero, k, np.array(WIDE))[0][:, 0]
-    # the sensor's columns 90 to 569, two by two; integer coordinates are middles of pixels
+    # the sensor's columns 90 to 569, in pairs; integer coordinates are pixel centres
     expected = (sensor + 0.5 - [90, 30]) / [2, 3] - 0.5
     np.testing.assert_allclose(camera.project(points), expected, atol=1e-9)
 
@@ -143,7 +143,7 @@ def test_a_half_filled_matrix_is_no_calibration():
 
 
 @pytest.mark.parametrize("assumed", [False, True])
-def test_info_from_camera_keeps_everything_and_the_guess(assumed):
+def test_info_from_camera_keeps_everything_and_marks_an_assumed_focal_length(assumed):
     lens = None if assumed else Lens("plumb_bob", tuple(WIDE))
     camera = Camera(500.0, 505.0, 310.0, 250.0, 640, 480, focal_assumed=assumed, lens=lens)
     message = info_from_camera(camera, Header(frame_id="f"))
@@ -204,7 +204,7 @@ def test_calibration_in_a_package(tmp_path, monkeypatch):
         ("flash:///c.yaml", "'flash://' is not"),
     ],
 )
-def test_a_place_that_is_not_read_says_what_is(place, said):
+def test_an_unreadable_location_is_refused_with_the_readable_kinds(place, said):
     with pytest.raises(ValueError, match=said):
         load_calibration(place)
 
@@ -217,9 +217,9 @@ def test_store_finds_the_newest_of_the_images_size():
         store.put(message)
     assert store.find(640, 480) is second
     assert store.find(320, 240) is small
-    assert store.find(100, 100) is small  # the newest, which camera_from_info then refuses
+    assert store.find(100, 100) is small  # the newest, which camera_from_info refuses
     assert store.find(641, 479) is second  # rounding
     binned = info(width=1000, height=800, binning_x=2, binning_y=2)
     store.put(binned)
     assert store.find(500, 401) is binned
-    assert store.find(1000, 800) is binned  # its size may be that after binning
+    assert store.find(1000, 800) is binned  # the image may be binned

@@ -1,4 +1,4 @@
-"""What camera_node refuses among its parameters, without a node."""
+"""Parameter values that camera_node refuses, without a node."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from types import SimpleNamespace
 import pytest
 
 from icl_mesh_ros.camera_parameters import CameraParameters
+from icl_mesh_ros.parameter_fields import declare
 
 
 def node(**given: object) -> SimpleNamespace:
-    """Whose parameters have these values, and their defaults else."""
+    """A stand-in for a node: these parameters are set, others have their defaults."""
     return SimpleNamespace(
         declare_parameter=lambda name, default, _: SimpleNamespace(value=given.get(name, default))
     )
 
 
 @pytest.mark.parametrize("frame", ["/cam", "", "/"])
-def test_a_frame_that_tf2_does_not_take_is_refused(frame: str) -> None:
+def test_a_frame_that_tf2_refuses_is_refused(frame: str) -> None:
     with pytest.raises(ValueError, match=f"frame_id must be a name that tf2 takes.*got '{frame}'"):
-        CameraParameters.declared_on(node(frame_id=frame))
-    assert CameraParameters.declared_on(node(frame_id="cam")).frame_id == "cam"
+        declare(node(frame_id=frame), CameraParameters)
+    assert declare(node(frame_id="cam"), CameraParameters).frame_id == "cam"

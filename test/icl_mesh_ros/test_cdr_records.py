@@ -1,4 +1,4 @@
-"""People as CDR bytes against rclpy's own serialisation of the same messages, object by object."""
+"""Compares the CDR bytes of people with rclpy's serialisation of the same messages."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def by_objects(tracks, header, with_vertices):
 
 @pytest.mark.parametrize("with_vertices", [False, True])
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
-@pytest.mark.parametrize("frame", ["", "a", "camera", "camera_optical"])  # moves where people start
-def test_bytes_are_those_of_objects(make_tracks, frame, count, with_vertices):
+@pytest.mark.parametrize("frame", ["", "a", "camera", "camera_optical"])  # shifts the people
+def test_bytes_equal_rclpys(make_tracks, frame, count, with_vertices):
     tracks, header = make_tracks(ids=range(3, 3 + count)), Header(frame_id=frame)
     expected = by_objects(tracks, header, with_vertices)
     data = serialized_humans(tracks, header, with_vertices=with_vertices)
     assert len(data) == len(serialize_message(expected))
-    assert deserialize_message(data, HumanArray) == expected  # padding may hold anything
+    assert deserialize_message(data, HumanArray) == expected  # the content of padding is undefined
 
 
 def test_a_column_of_another_size_is_refused(make_tracks):

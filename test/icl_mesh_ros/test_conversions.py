@@ -1,4 +1,4 @@
-"""Images against arrays made by hand, and what is said of images that cannot be used."""
+"""Images against arrays made by hand, and the errors of unusable images."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_encodings_without_colours_are_refused(encoding):
 @pytest.mark.parametrize(
     "encoding", ["", "BGR8", "bayer_rggb12p", "8UC3", "16UC1", "32FC1", "jpeg"]
 )
-def test_what_cv_bridge_does_not_read_is_not_sent_there(monkeypatch, encoding):
+def test_encodings_that_cv_bridge_cannot_read_do_not_reach_it(monkeypatch, encoding):
     monkeypatch.setitem(sys.modules, "cv_bridge", SimpleNamespace(CvBridge=FakeBridge))
     message = message_of(np.zeros((2, 3, 4), np.uint8), encoding)
     with pytest.raises(ValueError, match=f"has encoding '{encoding}', which") as error:
@@ -110,7 +110,7 @@ def test_what_cv_bridge_does_not_read_is_not_sent_there(monkeypatch, encoding):
 
 
 class FakeBridge:
-    """cv_bridge is not installed here; its interface is known."""
+    """A stand-in with the interface of cv_bridge, which is not installed here."""
 
     def imgmsg_to_cv2(self, message, encoding):
         assert isinstance(message, Image)
@@ -134,7 +134,7 @@ def test_other_encodings_go_through_cv_bridge(monkeypatch, encoding):
 
 
 def test_a_raw_image_goes_through_cv_bridge_as_a_message_too(monkeypatch):
-    """As mesh_node gets its images: bytes of DDS, which no cv_bridge knows."""
+    """mesh_node gets a RawImage (CDR bytes), which cv_bridge cannot read."""
     monkeypatch.setitem(sys.modules, "cv_bridge", SimpleNamespace(CvBridge=FakeBridge))
     pixels = np.arange(12, dtype=np.uint8).reshape(2, 3, 2)
     raw = image_from_cdr(serialize_message(message_of(pixels, "nv24")), "/image")

@@ -1,4 +1,4 @@
-"""What becomes of a frame's people with a depth image, and without a usable one."""
+"""People's distances with a depth image, and without a usable one."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def depth_message(seconds: float, metres: float = 2.2, size=SIZE, encoding="16UC
 
 @pytest.fixture
 def process(make_tracks):
-    """(depth messages, use_depth) -> the result of a frame with two people 2 and 3 m away; of
-    so many images, the results."""
+    """(depth messages, use_depth) -> the result of a frame with two people 2 and 3 m away; for
+    several images, a list of results."""
 
     def process(
         *depths: Image,
@@ -80,20 +80,20 @@ def process(make_tracks):
     return process
 
 
-def test_people_are_moved_to_where_the_depth_image_shows_them(process):
+def test_people_are_moved_to_their_distance_in_the_depth_image(process):
     result = process(depth_message(5.01, metres=2.2))
     people = result.tracks.people
     assert (result.warnings, result.errors) == ((), ())
     assert people.distance_from_depth.all()
-    # The surface is at 2.2 m: the pelvis is inside the body, somewhere behind it.
+    # The surface is at 2.2 m: the pelvis lies behind it, inside the body.
     assert ((people.position_m[:, 2] > 2.1) & (people.position_m[:, 2] < 2.5)).all()
     assert result.times_ms["depth"] > 0
     message = human_array(result.tracks)
     assert [human.distance_source for human in message.humans] == [Human.DEPTH] * 2
 
 
-def test_some_people_are_measured_and_some_judged(process):
-    """The person at 3 m: 1.2 m is less than half of that, and taken for something else."""
+def test_some_people_are_measured_and_some_are_not(process):
+    """A depth of 1.2 m is less than half of 3 m, and taken for another object."""
     result = process(depth_message(5.0, metres=1.2))
     message = human_array(result.tracks)
     sources = [human.distance_source for human in message.humans]
@@ -117,7 +117,7 @@ def test_some_people_are_measured_and_some_judged(process):
         ),
     ],
 )
-def test_without_a_usable_depth_image_size_decides_and_it_is_said(process, depth, kind, said):
+def test_without_usable_depth_distances_come_from_size(process, depth, kind, said):
     result = process(*([] if depth is None else [depth]))
     texts = getattr(result, kind)
     assert len(texts) == len(result.warnings) + len(result.errors) == 1
@@ -128,7 +128,7 @@ def test_without_a_usable_depth_image_size_decides_and_it_is_said(process, depth
     assert [human.distance_source for human in message.humans] == [Human.CAMERA_INFO] * 2
 
 
-def test_depth_in_another_unit_is_seen_at_once_and_scaled_by_the_parameter(process):
+def test_depth_in_another_unit_is_reported_and_scaled_by_the_parameter(process):
     result = process(depth_message(5.0, metres=4 * 2.2))
     assert not result.tracks.people.distance_from_depth.any()
     assert re.search(r"times the distance by body size, beyond the factor 2", result.unmeasured)
@@ -139,13 +139,13 @@ def test_depth_in_another_unit_is_seen_at_once_and_scaled_by_the_parameter(proce
     assert (people.position_m[:, 2] < 2.5).all()
 
 
-def test_depth_images_are_left_alone_unless_asked_for(process):
+def test_depth_images_are_ignored_without_use_depth(process):
     result = process(depth_message(5.0), use_depth=False)
     assert not result.tracks.people.distance_from_depth.any()
     assert (result.warnings, result.errors) == ((), ())
 
 
-def test_what_is_odd_about_a_camera_is_said_once(process):
+def test_a_camera_warning_is_given_once(process):
     k = [500.0, 0.0, 700.0, 0.0, 510.0, 239.5, 0.0, 0.0, 1.0]
     first, *others = process(use_depth=False, info=CameraInfo(width=640, height=480, k=k), images=3)
     assert len(first.warnings) == 1
@@ -153,7 +153,7 @@ def test_what_is_odd_about_a_camera_is_said_once(process):
     assert [result.warnings for result in others] == [(), ()]
 
 
-def test_a_calibration_that_cannot_be_true_marks_people(process):
+def test_an_implausible_calibration_marks_people(process):
     k = [772.0, 0.0, 320.0, 0.0, 1.0, 240.0, 0.0, 0.0, 1.0]
     result = process(use_depth=False, info=CameraInfo(width=640, height=480, k=k))
     assert "cannot be true (fx 772 and fy 1 differ" in result.camera_note
@@ -161,7 +161,7 @@ def test_a_calibration_that_cannot_be_true_marks_people(process):
     assert [human.distance_source for human in message.humans] == [Human.ASSUMED_FOCAL] * 2
 
 
-def test_a_lens_that_is_not_known_is_warned_of(process):
+def test_an_unknown_lens_is_warned_of(process):
     info = CameraInfo(width=640, height=480, k=K, distortion_model="omni", d=[0.1] * 4)
     result = process(use_depth=False, info=info)
     assert len(result.warnings) == 1

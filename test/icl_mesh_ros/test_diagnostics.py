@@ -1,4 +1,4 @@
-"""Counts over a window, and the verdicts on them: every threshold, and what is said."""
+"""Counts over a window; the level and text of every threshold."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ LIMITS = MeshParameters(
         ({}, 5, 2, WARN, "2 images failed: image on '/image' has no pixels"),
     ],
 )
-def test_every_problem_has_its_level_and_its_words(changes, done, failed, level, said):
+def test_every_problem_has_its_level_and_text(changes, done, failed, level, said):
     found = problems(replace(FINE, **changes), work(done, failed), LIMITS)
     assert len(found) == (0 if level == OK else 1)
     message = status("node: people", "/image", found, "fine", {})
@@ -146,7 +146,7 @@ def test_since_when_nobody_is_measured_in_depth():
         (0.0, "holes", ""),
         (1.5, "holes", ""),
         (3.0, "another unit", "nobody measured in depth for 4 s, because another unit"),
-        (0.1, "", ""),  # somebody was measured, or nobody is seen
+        (0.1, "", ""),  # somebody was measured, or nobody is detected
         (3.0, "holes", ""),
         (3.0, "holes", "nobody measured in depth for 3 s, because holes"),
     ):

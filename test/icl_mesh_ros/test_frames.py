@@ -1,4 +1,4 @@
-"""A frame whose CameraInfo did not come."""
+"""A frame whose CameraInfo is missing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.parameters import MeshParameters
 
 
-def test_images_of_changing_size_do_not_blame_the_driver_for_a_lost_camera_info():
+def test_a_lost_camera_info_of_images_of_changing_size_is_reported():
     infos = CameraInfoStore()
     frames = FrameProcessor(lambda *_, **__: None, Tracker(), infos, "/image", "/info")
     image = image_from_rgb(np.zeros((240, 320, 3), np.uint8), Header())

@@ -1,4 +1,4 @@
-"""What a node's tracks outlast, from messages on: frames, sizes and stamps of odd drivers."""
+"""Tracks survive unusual frames, sizes and stamps of image messages."""
 
 from __future__ import annotations
 
@@ -68,9 +68,9 @@ SIZES = ((640, 480), (320, 240))
     ],
     ids=["frame_id counts", "stamps of zero and now", "no stamps"],
 )
-def test_odd_headers_cost_nobody_their_id(run, images):
+def test_unusual_headers_keep_all_ids(run, images):
     results = run(images)
-    # Before the first stamp, nothing tells its clock from that of the arrivals.
+    # Before the first stamp, its clock and that of the arrivals cannot be distinguished.
     last = [ids(result) for result in results[1:]]
     assert last == [last[0]] * len(last)
     assert results[-1].tracks.state.tolist() == [TrackState.TRACKED] * 2
@@ -78,7 +78,7 @@ def test_odd_headers_cost_nobody_their_id(run, images):
 
 
 @pytest.mark.parametrize("calibrated", [False, True])
-def test_sizes_in_turns(run, calibrated):
+def test_alternating_sizes(run, calibrated):
     infos = [
         CameraInfo(width=w, height=h, k=[float(w), 0, w / 2, 0, float(w), h / 2, 0, 0, 1])
         for w, h in SIZES
@@ -93,7 +93,7 @@ def test_sizes_in_turns(run, calibrated):
     assert not any(result.warnings for result in results)
 
 
-def test_another_camera_on_the_topic_is_a_new_beginning_with_a_warning(run, monkeypatch):
+def test_another_camera_on_the_topic_restarts_the_tracks_with_a_warning(run, monkeypatch):
     one, other = (
         CameraInfo(width=640, height=480, k=[f, 0, 320, 0, f, 240, 0, 0, 1]) for f in (600.0, 500.0)
     )
@@ -108,7 +108,7 @@ def test_another_camera_on_the_topic_is_a_new_beginning_with_a_warning(run, monk
     )
 
 
-def test_images_of_12_bits_are_scaled_and_that_is_said_once(run):
+def test_images_of_12_bits_are_scaled_with_one_message(run):
     results = run([("mono16", SIZES[0], "cam", NOW_S + 0.1 * k, 4000) for k in range(5)])
     assert {int(result.rgb.max()) for result in results} == {4000 >> 4}
     assert [len(result.warnings) for result in results] == [1, 0, 0, 0, 0]

@@ -1,4 +1,4 @@
-"""Seeded: 20,000 damaged messages through the conversions, with nothing but documented errors."""
+"""Seeded fuzz test: 20,000 damaged messages give only documented errors."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Fuzz:
         )
 
     def image(self) -> Image:
-        """Mostly true to itself; then some fields are not."""
+        """A mostly consistent message with some wrong fields."""
         encoding = self.pick((*ENCODINGS, "16UC1", "32FC1"))
         width, height, step = (int(n) for n in self.rng.integers((1, 1, 1), (9, 9, 80)))
         rows = height * 3 // 2 if encoding.startswith("nv") else height
@@ -85,7 +85,7 @@ class Fuzz:
         return self.pick(NUMBERS)
 
     def damaged(self, data: bytes, first: int = 0) -> bytes:
-        """Bytes exchanged from the first one on, cut off or added."""
+        """Bytes replaced from the given offset on, cut off or added."""
         changed = bytearray(data)
         for _ in range(int(self.rng.integers(0, 6))):
             changed[int(self.rng.integers(first, len(changed)))] = int(self.rng.integers(256))
@@ -117,7 +117,7 @@ class Fuzz:
 
 
 def refused(act: Callable[[], Any]) -> bool:
-    """Whether an act is refused; with one line that can be read, and with no other exception."""
+    """Whether a call is refused with one readable line; any other exception fails the test."""
     try:
         act()
     except ValueError as error:
@@ -179,5 +179,5 @@ def test_20000_damaged_messages() -> None:
         for text in watch.take_oddities().values():
             assert text.isprintable()
             assert len(text) < MESSAGE
-    # Both ways are taken by every kind, but for noise, of which nothing is an image.
+    # Every kind is both accepted and refused, except noise, which is never an image.
     assert all(min(pair) > 100 for kind, pair in counts.items() if kind != "noise"), counts

@@ -1,4 +1,4 @@
-"""What the launch files refuse before anything starts, and what they say at the end."""
+"""Arguments that the launch files refuse before they start anything; their final log line."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_width_comes_with_a_height():
         launching.checked_size(0, 720)
 
 
-def test_cameras_are_names_without_slashes_around_them():
+def test_cameras_are_names_without_leading_or_trailing_slashes():
     assert launching.camera_names(["front", "/robot/left/"]) == ["front", "robot/left"]
 
 
@@ -133,7 +133,7 @@ def test_a_new_bag_never_has_the_name_of_an_old_one(tmp_path, monkeypatch):
     assert launching.bag_to_record("", launching.Path()) == tmp_path / "drive_humans_4"
 
 
-def test_the_end_is_told_with_the_process_s_own_last_reason():
+def test_the_end_is_logged_with_the_reason_that_the_process_wrote():
     lines = [
         "[FATAL] [1764.5] [mesh_node]: no weights",
         "[INFO] [1764.6] [mesh_node]: going",
@@ -156,7 +156,7 @@ def test_the_end_is_told_with_the_process_s_own_last_reason():
     assert launching.why_ended("a", 1, colored).endswith(": red")
 
 
-def test_what_rviz_lacks_is_one_line(monkeypatch):
+def test_packages_missing_for_rviz_are_named_in_one_line(monkeypatch):
     monkeypatch.setenv("ROS_DISTRO", "jazzy")
     monkeypatch.setattr(launching, "_runs", lambda package, _: package == "tf2_ros")
     assert launching.missing_for_rviz(True) == (
@@ -167,7 +167,7 @@ def test_what_rviz_lacks_is_one_line(monkeypatch):
     assert launching.missing_for_rviz(False) == ""
 
 
-def test_a_driver_is_told_the_profile_and_the_other_cure():
+def test_the_line_for_drivers_names_the_profile_and_the_other_remedy():
     said = launching.driver_needs("/a.xml", ("FASTRTPS_DEFAULT_PROFILES_FILE",))
     assert "start it with FASTRTPS_DEFAULT_PROFILES_FILE=/a.xml; or" in said
     assert said.endswith("launch this with image_reliability:=reliable")
@@ -183,7 +183,7 @@ def test_a_driver_is_told_the_profile_and_the_other_cure():
         ("", ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")),
     ],
 )
-def test_the_variable_of_the_profile_is_that_of_the_distribution(monkeypatch, distro, names):
+def test_the_variable_of_the_profile_depends_on_the_distribution(monkeypatch, distro, names):
     monkeypatch.setenv("ROS_DISTRO", distro)
     assert dds.profile_variables() == names
 

@@ -8,12 +8,12 @@ import pytest
 
 from icl_mesh.weights import default_weights_path
 from icl_mesh_ros import load_limits
-from icl_mesh_ros.load_limits import Patience, check_memory, confined
+from icl_mesh_ros.load_limits import TimeLimit, check_memory, confined
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with weights, beside a file that is nobody's business."""
+    """A folder with weights, beside a file outside of it."""
     folder = tmp_path / "weights"
     folder.mkdir()
     (folder / "good.safetensors").write_text("")
@@ -21,7 +21,7 @@ def folder(tmp_path):
     return folder
 
 
-def test_what_lies_in_the_folder_is_found_by_either_name(folder):
+def test_weights_in_the_folder_are_found_by_either_name(folder):
     path = str(folder / "good.safetensors")
     assert confined("good.safetensors", str(folder)) == path
     assert confined(path, str(folder)) == path
@@ -36,7 +36,7 @@ def test_what_lies_in_the_folder_is_found_by_either_name(folder):
     "weights",
     ["../secret", "{folder}/../secret", "/etc/passwd", "link", "linked/secret", "circle", "a\0b"],
 )
-def test_nothing_else_is(folder, weights):
+def test_weights_outside_the_folder_are_refused(folder, weights):
     (folder / "link").symlink_to("../secret")
     (folder / "linked").symlink_to("..")
     (folder / "circle").symlink_to("circle")
@@ -44,7 +44,7 @@ def test_nothing_else_is(folder, weights):
         confined(weights.format(folder=folder), str(folder))
 
 
-def test_a_folder_that_is_a_link_and_a_sibling_with_the_same_beginning(folder, tmp_path):
+def test_a_folder_that_is_a_link_and_a_sibling_with_the_same_prefix(folder, tmp_path):
     (tmp_path / "other").symlink_to(folder)
     assert confined("good.safetensors", str(tmp_path / "other"))
     (tmp_path / "weights2").mkdir()
@@ -61,18 +61,18 @@ def test_memory(monkeypatch):
     monkeypatch.setattr(load_limits, "_free_mb", lambda: 20.0)
     with pytest.raises(ValueError, match="the machine has free 20 MB: take smaller weights, or re"):
         check_memory(str(default_weights_path()), 0.0)
-    check_memory("none.safetensors", 10.0)  # the reader says what is wrong
+    check_memory("none.safetensors", 10.0)  # load_weights reports the missing file
 
 
-def test_a_call_is_given_up_in_time_and_no_other_is_taken_while_it_runs():
-    patience, release = Patience(), threading.Event()
-    assert patience(lambda: 5, 60.0, "weights 'a'") == 5
+def test_a_call_over_the_limit_raises_and_blocks_others_while_it_runs():
+    time_limit, release = TimeLimit(), threading.Event()
+    assert time_limit(lambda: 5, 60.0, "weights 'a'") == 5
     with pytest.raises(LookupError, match="its own"):
-        patience(lambda: {}["its own"], 60.0, "weights 'a'")
+        time_limit(lambda: {}["its own"], 60.0, "weights 'a'")
     with pytest.raises(TimeoutError, match=r"weights 'a': not loaded within 0.05 s \(update_time"):
-        patience(release.wait, 0.05, "weights 'a'")
+        time_limit(release.wait, 0.05, "weights 'a'")
     with pytest.raises(TimeoutError, match="weights 'b': an earlier load, given up before, still"):
-        patience(lambda: 6, 60.0, "weights 'b'")
+        time_limit(lambda: 6, 60.0, "weights 'b'")
     release.set()
-    patience._running.join()
-    assert patience(lambda: 7, 60.0, "weights 'b'") == 7
+    time_limit._running.join()
+    assert time_limit(lambda: 7, 60.0, "weights 'b'") == 7

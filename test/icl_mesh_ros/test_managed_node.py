@@ -1,4 +1,4 @@
-"""What a user reads of an error."""
+"""The log text of an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def raised(error: Exception) -> Exception:
         return caught
 
 
-def test_an_expected_error_is_its_sentence_and_another_its_traceback():
+def test_an_expected_error_is_one_sentence_any_other_a_traceback():
     for kind in (ValueError, FileNotFoundError, ImportError):  # what to change, find or install
         assert reason(raised(kind("what to do"))) == "what to do"
     text = reason(raised(LookupError("nobody foresaw this")))

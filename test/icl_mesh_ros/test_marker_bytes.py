@@ -1,4 +1,4 @@
-"""Marker bytes against rclpy's own serialisation of the same markers."""
+"""Compares marker bytes with rclpy's serialisation of the same markers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def with_objects(fields: MarkerFields, header: Header) -> Marker:
 
 
 def assert_rclpys_bytes(ours: bytes, message: MarkerArray) -> None:
-    """Padding is left out: rclpy does not set it."""
+    """Compares all values, but not padding, which rclpy does not set."""
     rclpys = serialize_message(message)
     spans, end = cdr_spans(message)
     assert len(ours) == len(rclpys)
@@ -85,7 +85,7 @@ def assert_rclpys_bytes(ours: bytes, message: MarkerArray) -> None:
 
 @pytest.mark.parametrize("frame_id", ["", "a", "ab", "abc", "abcd", "abcde", "abcdef", "abcdefg"])
 def test_every_kind_at_every_alignment(frame_id):
-    """The strings' lengths shift what follows: triangles, coloured lines, text, DELETE."""
+    """Triangles, coloured lines, text, DELETE, at offsets that the strings' lengths shift."""
     rng = np.random.default_rng(0)
     header = Header(stamp=Time(sec=1, nanosec=2), frame_id=frame_id)
     markers: list[MarkerFields] = []
@@ -117,7 +117,7 @@ def test_every_kind_at_every_alignment(frame_id):
     assert_rclpys_bytes(MarkerWriter().serialized(markers, header), message)
 
 
-def test_what_the_node_sends_is_what_rclpy_would_send(make_tracks, monkeypatch):
+def test_the_node_sends_the_bytes_of_rclpy(make_tracks, monkeypatch):
     """Every kind of marker of two people, and DELETE for a third one."""
     sent = []
     write = MarkerWriter.serialized
@@ -141,8 +141,8 @@ def test_nothing_to_draw():
     assert_rclpys_bytes(MarkerWriter().serialized([], Header()), MarkerArray())
 
 
-def test_bytes_once_given_stay_as_they_are():
-    """The writer fills the memory of the array before again; whoever still holds that has it."""
+def test_returned_bytes_do_not_change():
+    """The writer reuses its memory, but not while a caller still holds the bytes."""
     writer = MarkerWriter()
     first, second = ([MarkerFields("a", number)] for number in (1, 2))
     held = writer.serialized(first, Header())

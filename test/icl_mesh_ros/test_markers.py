@@ -1,4 +1,4 @@
-"""What RViz is told to draw: meshes, skeletons, labels, and whom to forget."""
+"""Markers for RViz: meshes, skeletons, labels, deletion."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_bones_join_the_joints_and_fade_with_their_confidence(make_tracks):
     points = points_of(markers[0])
     assert points.shape == (46, 3)
     joints = tracks.people.joints_m[0].astype(np.float64)
-    # By SMPL's tree: left hip (1) hangs on the pelvis (0), right hand (23) on right wrist (21).
+    # SMPL's parent of the left hip (1) is the pelvis (0), of the right hand (23) the wrist (21).
     np.testing.assert_array_equal(points[:2], joints[[0, 1]])
     np.testing.assert_array_equal(points[-2:], joints[[21, 23]])
     alphas = [color.a for color in markers[0].colors]
@@ -91,7 +91,7 @@ def test_labels_give_id_and_distance_above_the_head(make_tracks):
     assert draw(guessed, LABELS)[0].text.startswith("7: ~")
 
 
-def test_who_left_is_deleted_once_in_every_kind(make_tracks):
+def test_a_person_who_left_is_deleted_once_in_every_kind(make_tracks):
     markers = HumanMarkers()
     style = MarkerStyle(skeleton=True)
     draw(make_tracks(ids=(7, 9)), style, markers)
@@ -107,7 +107,7 @@ def test_who_left_is_deleted_once_in_every_kind(make_tracks):
     assert {m.action for m in after} == {Marker.ADD}
 
 
-def test_what_is_switched_off_is_deleted(make_tracks):
+def test_kinds_that_are_switched_off_are_deleted(make_tracks):
     markers = HumanMarkers()
     draw(make_tracks(), MarkerStyle(skeleton=True), markers)
     after = draw(make_tracks(), LABELS, markers)
@@ -135,7 +135,7 @@ def test_colour_stays_with_the_id_and_differs_between_ids(make_tracks):
     assert len({*first.values(), *second.values()}) == 3
 
 
-def test_a_predicted_person_shows_through(make_tracks):
+def test_a_predicted_person_is_translucent(make_tracks):
     markers = draw(make_tracks(occluded=True))
     assert markers[1].color.a < 0.5 < markers[0].color.a
 

@@ -1,4 +1,4 @@
-"""HumanArray against its people, through rclpy's own serialisation."""
+"""Compares a HumanArray, deserialised by rclpy, with its people."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_every_field_arrives(make_tracks):
         np.testing.assert_array_equal(human.joint_confidence, people.joint_confidence[i])
         np.testing.assert_array_equal(human.camera, people.weak_camera[i])
         np.testing.assert_array_equal(np.reshape(human.vertices, (-1, 3)), people.vertices_m[i])
-        # The pose as an outside library reads it, and the quaternion as that of its joint 0.
+        # The pose by another library; the quaternion is the rotation of joint 0.
         matrices = Rotation.from_rotvec(human.pose.reshape(24, 3)).as_matrix()
         np.testing.assert_allclose(matrices, people.rotations[i], atol=1e-5)
         q = human.orientation
@@ -64,8 +64,8 @@ def test_every_field_arrives(make_tracks):
         assert human.distance_source == Human.CAMERA_INFO
 
 
-def test_every_number_is_finite_whatever_the_stream_does(body, make_tracks):
-    """People next to the lens and far away, equal and backward stamps, occlusion, smoothing."""
+def test_every_number_is_finite_for_any_stream(body, make_tracks):
+    """People near the camera and far away, equal and backward stamps, occlusion, smoothing."""
     rng = np.random.default_rng(8)
     tracker, checked = Tracker(min_hits=1, smoothing_s=0.3), 0
     stamps = [0.0, 0.0, 0.1, 0.05, 0.2, 0.3, 5.0, 5.1, 1.0, 1.1, 1.1, 1.2]
@@ -87,7 +87,7 @@ def test_every_number_is_finite_whatever_the_stream_does(body, make_tracks):
     assert checked > len(stamps) // 2
 
 
-def test_vertices_only_where_asked_for(make_tracks):
+def test_vertices_only_on_request(make_tracks):
     message = human_array(make_tracks(), HEADER)
     assert [len(human.vertices) for human in message.humans] == [0, 0]
     tracks = make_tracks()
@@ -116,12 +116,12 @@ def test_nobody(body):
     assert (message.header, message.image_width) == (HEADER, 64)
 
 
-def test_body_model_says_what_joints_and_vertices_mean(body):
+def test_body_model_defines_joints_and_vertices(body):
     message = transported(body_model_message(body, "version"))
     assert isinstance(message, BodyModel)
     assert (message.name, message.weights_version) == (body.name, "version")
     assert message.joint_names[0] == "pelvis"
-    assert list(message.parents[:4]) == [-1, 0, 0, 0]  # SMPL: hips and spine hang on the pelvis
+    assert list(message.parents[:4]) == [-1, 0, 0, 0]  # SMPL: pelvis, left hip, right hip, spine
     assert len(message.joint_names) == len(message.parents) == 24
     np.testing.assert_array_equal(np.reshape(message.faces, (-1, 3)), body.faces)
     assert message.vertex_count == max(message.faces) + 1

@@ -1,4 +1,4 @@
-"""Models shared, tried, released."""
+"""Models are shared, tested, released."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def load(store: ModelStore, weights) -> SharedModel:
     return store.load(str(weights), "default", "cpu", "torch")
 
 
-def test_a_model_is_shared_as_long_as_somebody_holds_it(weights, body):
+def test_a_model_is_shared_as_long_as_it_is_referenced(weights, body):
     store = ModelStore()
     model = load(store, weights)
     assert load(store, weights) is model
@@ -50,7 +50,7 @@ def test_a_file_that_changed_is_another_model(weights):
     assert load(store, weights) is not model
 
 
-def test_it_answers_like_its_estimator(weights):
+def test_a_shared_model_returns_its_estimators_people(weights):
     image = np.random.default_rng(1).integers(0, 256, (48, 64, 3), np.uint8)
     model, camera = load(ModelStore(), weights), Camera.assumed(64, 48)
     people = model(image, camera, threshold=0.001)
@@ -98,8 +98,8 @@ def test_a_network_that_does_not_work_is_refused(weights, tmp_path, body):
         load(ModelStore(), tmp_path / "none.safetensors")
 
 
-def test_memory_is_measured_and_given_back():
-    release_memory(CPU)  # else the block fills what tests before it freed, and nothing is taken
+def test_memory_is_measured_and_released():
+    release_memory(CPU)  # else the block would reuse memory that earlier tests freed
     before = memory_mb(CPU)["process memory (MB)"]
     block = [np.ones(12_500) for _ in range(3000)]  # 300 MB in pieces that glibc would keep
     taken = memory_mb(CPU)["process memory (MB)"] - before

@@ -1,4 +1,4 @@
-"""What the monitor of a stream says in the log, by a clock of the test's own."""
+"""Log lines and diagnostics of Monitor, with the test's clock."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_diagnostics_say_that_nobody_is_measured_in_depth() -> None:
     assert "depth" not in monitor.status(MeshParameters(), {}).message
 
 
-def test_a_stall_soon_after_the_silence_of_the_start_is_said() -> None:
+def test_a_stall_soon_after_a_late_first_image_is_logged() -> None:
     now, lines, publishers = [0.0], [], []
     log = SimpleNamespace(info=lines.append, warning=lines.append)
     node = SimpleNamespace(
@@ -68,7 +68,7 @@ def test_a_stall_soon_after_the_silence_of_the_start_is_said() -> None:
     publishers.append(SimpleNamespace(node_namespace="/", node_name="camera"))
     monitor.image_arrived(Header(frame_id="camera", stamp=Time(sec=5)), dropped=False)
     assert "images on '/image' again" in lines[1]
-    for _ in range(20):  # stands still at once
+    for _ in range(20):  # stalls at once
         second()
     assert len(lines) == 3
     assert "/camera stands still" in lines[2]
@@ -77,7 +77,7 @@ def test_a_stall_soon_after_the_silence_of_the_start_is_said() -> None:
 
 
 def test_broken_images_are_logged_by_kind_in_one_line_and_counted() -> None:
-    """Their byte count, and what a hostile publisher writes, differ from one to the next."""
+    """Their byte counts, and the texts of a hostile publisher, differ from image to image."""
     now, lines = [0.0], []
     log = SimpleNamespace(info=lines.append, warning=lines.append, error=lines.append)
     monitor = Monitor(SimpleNamespace(get_logger=lambda: log), "/image")

@@ -1,4 +1,4 @@
-"""What Outputs asks of the estimator and sends, by parameters and by who listens."""
+"""Outputs publishes, and requests meshes, by parameters and subscribers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FakePublisher:
 
 
 class FakeNode:
-    """Has publishers that remember what was sent, by topic."""
+    """A stand-in for a node whose publishers store the messages, by topic."""
 
     def __init__(self) -> None:
         self.publishers: dict[str, FakePublisher] = {}
@@ -82,7 +82,7 @@ def result(make_tracks):
     return make
 
 
-def test_meshes_are_asked_for_only_where_somebody_gets_them(node):
+def test_meshes_are_requested_only_if_they_are_published(node):
     outputs = Outputs(node)
     defaults = MeshParameters()
     assert not outputs.wants_vertices(defaults)
@@ -98,7 +98,7 @@ def test_markers_follow_the_parameters_and_need_no_mesh_for_skeletons(node, resu
     outputs = Outputs(node)
     markers = node.publishers["humans/markers"]
     outputs.publish(result(), HEADER, MeshParameters())
-    assert markers.sent == []  # nobody listens
+    assert markers.sent == []  # no subscriber
     markers.listeners = 1
     bones = MeshParameters(marker_mesh="none", marker_skeleton=True, marker_labels=False)
     outputs.publish(result(meshes=False), HEADER, bones)
@@ -107,13 +107,13 @@ def test_markers_follow_the_parameters_and_need_no_mesh_for_skeletons(node, resu
         ("skeletons", 7),
         ("skeletons", 9),
     ]
-    # A listener who came after the frame was begun is served with the next one.
+    # A subscriber that came after the frame was started gets markers with the next one.
     outputs.publish(result(meshes=False), HEADER, MeshParameters())
     assert len(markers.sent) == 1
     assert len(node.publishers["humans"].sent) == 3
 
 
-def test_the_end_empties_viewers_and_says_nothing_of_people(node, result):
+def test_the_end_deletes_markers_and_publishes_no_people(node, result):
     outputs = Outputs(node)
     markers, humans = node.publishers["humans/markers"], node.publishers["humans"]
     outputs.end()
@@ -124,22 +124,22 @@ def test_the_end_empties_viewers_and_says_nothing_of_people(node, result):
     (last,) = markers.sent[-1].markers
     assert (last.action, last.header) == (Marker.DELETEALL, HEADER)
     assert markers.waited == len(markers.sent) == 2
-    assert len(humans.sent) == 1  # an empty message would be a lie
+    assert len(humans.sent) == 1  # an empty message would mean that nobody is there
     outputs.end()
     assert len(markers.sent) == 2
-    # Active again, with one person less: who has been deleted needs no DELETE.
+    # Active again with one person less: DELETEALL has already deleted that person.
     outputs.publish(result((9,)), HEADER, MeshParameters())
     array = deserialize_message(markers.sent[-1], MarkerArray)
     assert {(marker.id, marker.action) for marker in array.markers} == {(9, Marker.ADD)}
 
 
-def test_every_topic_is_taken_back(node):
+def test_every_publisher_is_destroyed(node):
     Outputs(node).destroy()
     assert node.publishers == {}
 
 
 def constants(message: str) -> dict[str, int]:
-    """Of hri_msgs' definition, as its public one has them."""
+    """The constants of hri_msgs' public definition."""
     path = INTERFACES / "hri_msgs" / "msg" / f"{message}.msg"
     lines = path.read_text().splitlines() if path.exists() else []
     pairs = (line.split()[1].split("=") for line in lines if "=" in line)
@@ -148,7 +148,7 @@ def constants(message: str) -> dict[str, int]:
 
 @pytest.fixture
 def stand_ins(monkeypatch) -> None:
-    """hri_msgs and tf2_msgs whose messages keep what they are given."""
+    """Stand-ins for hri_msgs and tf2_msgs whose messages store their fields."""
     known = importlib.util.find_spec
     names = {
         "hri_msgs": (
@@ -169,8 +169,8 @@ def stand_ins(monkeypatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name in names or known(name))
 
 
-def test_bodies_come_and_go_with_their_people(node, result, stand_ins):
-    """REP-155 while running: switched on, a person leaves, switched off."""
+def test_bodies_exist_as_long_as_their_people(node, result, stand_ins):
+    """rep155 is switched on, a person leaves, it is switched off."""
     outputs = Outputs(node)
     plain = set(node.publishers)
     settings = MeshParameters(rep155=True, body_id_prefix="left_")
@@ -183,14 +183,14 @@ def test_bodies_come_and_go_with_their_people(node, result, stand_ins):
     assert bodies() == {"left_7", "left_9"}
     assert node.publishers["humans/bodies/tracked"].sent[-1].ids == ["left_7", "left_9"]
     roi = node.publishers["humans/bodies/left_7/roi"].sent[-1]
-    # By hand: pixels count from pixel centres, the image begins half a pixel before.
+    # By hand: pixels count from pixel centres, so the image starts at -0.5.
     assert (roi.xmin, roi.xmax) == pytest.approx((100.7 / 640, 301.2 / 640))
     assert (roi.ymin, roi.ymax) == pytest.approx((50.5 / 480, 420.5 / 480))
     skeleton = node.publishers["humans/bodies/left_7/skeleton2d"].sent[-1].skeleton
     assert len(skeleton) == 18
     assert all(0 <= value <= 1 for point in skeleton for value in (point.x, point.y, point.c))
     cropped = node.publishers["humans/bodies/left_7/cropped"]
-    assert cropped.sent == []  # nobody listens
+    assert cropped.sent == []  # no subscriber
     cropped.listeners = 1
     second = result((7, 8))
     second.tracks.state[1] = TrackState.TENTATIVE
@@ -202,7 +202,7 @@ def test_bodies_come_and_go_with_their_people(node, result, stand_ins):
     tracked = node.publishers["humans/bodies/tracked"]
     outputs.publish(result((7,)), HEADER, MeshParameters())
     assert set(node.publishers) == {*plain, "/tf"}
-    assert tracked.sent[-1].ids == []  # who follows the list must not wait for bodies for ever
+    assert tracked.sent[-1].ids == []  # a subscriber must learn that the bodies are gone
     assert tracked.waited == len(tracked.sent)
     outputs.publish(result((7,)), HEADER, settings)
     outputs.end()
@@ -212,8 +212,8 @@ def test_bodies_come_and_go_with_their_people(node, result, stand_ins):
     assert node.publishers == {}
 
 
-def test_every_point_of_a_skeleton_is_the_one_that_hri_msgs_names(node, result, stand_ins):
-    """Left and right eye and ear stand the other way round than in OpenPose."""
+def test_the_points_of_a_skeleton_are_in_the_order_of_hri_msgs(node, result, stand_ins):
+    """Left and right eye and ear are swapped with respect to OpenPose."""
     from hri_msgs.msg import Skeleton2D
 
     assert (Skeleton2D.LEFT_EYE, Skeleton2D.RIGHT_EYE) == (14, 15)
@@ -231,7 +231,7 @@ def test_every_point_of_a_skeleton_is_the_one_that_hri_msgs_names(node, result, 
 
 
 @pytest.mark.parametrize(("given", "parent"), [("/cam", "cam"), ("//cam/optical", "cam/optical")])
-def test_tf_and_markers_leave_out_a_leading_slash_and_tf_says_so(
+def test_tf_and_markers_remove_a_leading_slash_with_a_warning(
     node, result, stand_ins, given, parent
 ):
     outputs, header = Outputs(node), Header(frame_id=given)
@@ -249,7 +249,7 @@ def test_tf_and_markers_leave_out_a_leading_slash_and_tf_says_so(
 
 
 @pytest.mark.parametrize("given", ["", "/"])
-def test_nobody_goes_out_on_tf_under_no_frame_and_it_is_said_once(node, result, stand_ins, given):
+def test_without_frame_id_nothing_goes_to_tf_with_one_warning(node, result, stand_ins, given):
     outputs = Outputs(node)
     for _ in range(3):
         outputs.publish(result((7,)), Header(frame_id=given), MeshParameters(publish_tf=True))

@@ -30,7 +30,7 @@ def test_the_file_gives_every_parameter_its_default_and_a_comment():
             assert choice in comments[spec.name], spec.name
 
 
-def test_every_parameter_says_what_it_is_and_when_it_counts():
+def test_every_parameter_has_a_description_and_says_when_it_can_change():
     for spec in fields(MeshParameters):
         text = spec.metadata["text"]
         assert len(text) > 10
@@ -46,7 +46,7 @@ def test_values_outside_are_refused_by_name():
         MeshParameters(image_transport="x")
 
 
-def test_what_is_read_at_configure_is_found_out():
+def test_changes_of_at_configure_parameters_are_found():
     old = MeshParameters()
     changed = replace(old, device="cuda", max_rate=3.0, body="other.npz")
     assert fixed_while_configured(old, changed) == ["body", "device"]

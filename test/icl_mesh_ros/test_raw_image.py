@@ -1,4 +1,4 @@
-"""Images read from bytes, held against rclpy's own reading of them."""
+"""Compares images read from bytes with rclpy's deserialisation."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def message_of(frame_id: str, encoding: str, count: int) -> Image:
 
 
 def with_big_end_first(message: Image) -> bytes:
-    """As a machine of the other order of bytes would serialise it, written out."""
+    """The bytes that a machine of the other byte order would send, written by hand."""
 
     def string(text: str, at: int) -> bytes:
         data = text.encode() + b"\0"
@@ -67,7 +67,7 @@ def test_colours_are_those_of_the_message() -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 1, 3, 4, 7, 13, 20, 30, 47, 52, 60])
-def test_what_ends_early_is_refused(kept) -> None:
+def test_truncated_bytes_are_refused(kept) -> None:
     data = serialize_message(message_of("camera", "rgb8", 30))
     assert len(data) > 60
     said = rf"image on '/image' of {kept} bytes is no sensor_msgs/Image .* whoever publishes it"
@@ -76,7 +76,7 @@ def test_what_ends_early_is_refused(kept) -> None:
 
 
 @pytest.mark.parametrize("length", [2**31, 2**32 - 1])
-def test_lengths_beyond_all_bounds_are_refused(length) -> None:
+def test_too_large_lengths_are_refused(length) -> None:
     data = bytearray(serialize_message(message_of("camera", "rgb8", 30)))
     data[12:16] = struct.pack("=I", length)  # of frame_id
     with pytest.raises(ValueError, match=rf"it ends after \d+ of {length} bytes"):

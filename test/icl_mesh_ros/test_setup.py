@@ -1,4 +1,4 @@
-"""scripts/setup: which distribution's wheels it takes."""
+"""scripts/setup: the distribution whose wheels it installs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def ask(record: Path, distro: str) -> subprocess.CompletedProcess:
         ("sourced /opt/ros/kilted", "", "jazzy"),
     ],
 )
-def test_the_wheels_are_those_asked_for_or_those_that_are_there(tmp_path, recorded, distro, wheels):
+def test_the_wheels_are_the_requested_or_available_ones(tmp_path, recorded, distro, wheels):
     record = tmp_path / "record"
     if recorded:
         record.write_text(f"{recorded}\n/somewhere 3.11\n")
@@ -60,4 +60,4 @@ def test_every_wheel_of_a_distribution_is_pinned_in_its_file(distro):
     assert f"ros-{distro}-rclpy" in {line.split("==")[0] for line in wheels}
     assert [line for line in wheels if not re.fullmatch(r"ros-[a-z0-9-]+==[0-9.]+", line)] == []
     constraints = (ROOT / "requirements" / "constraints.txt").read_text()
-    assert "\nros-" not in constraints  # they would hold for the other distribution, too
+    assert "\nros-" not in constraints  # they would apply to the other distribution too

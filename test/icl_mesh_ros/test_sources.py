@@ -46,7 +46,7 @@ def test_one_photo(tmp_path):
     assert source.losses() == ""
 
 
-def test_a_broken_photo_costs_only_itself(tmp_path):
+def test_after_a_broken_photo_the_next_one_is_read(tmp_path):
     (tmp_path / "0.jpg").write_bytes(b"broken")
     write_photo(tmp_path / "1.png", 7)
     source = open_source(str(tmp_path))
@@ -105,8 +105,8 @@ def test_a_video_gives_its_frames_own_times(tmp_path) -> None:
     assert source.losses() == ""
 
 
-def test_a_video_that_was_trimmed_has_lost_nothing(tmp_path) -> None:
-    """Telephones leave the frames in the file, and hide them by an edit list."""
+def test_a_trimmed_video_has_no_lost_frames(tmp_path) -> None:
+    """Phones keep the trimmed frames in the file, and hide them by an edit list."""
     path = tmp_path / "a.mp4"
     write_video(path)
     data = bytearray(path.read_bytes())
@@ -126,8 +126,8 @@ def test_a_video_that_was_trimmed_has_lost_nothing(tmp_path) -> None:
     assert f"only {count} of " in source.losses()
 
 
-def test_a_download_that_broke_off_is_counted(tmp_path) -> None:
-    """Its index stands at the start, as in files for the web."""
+def test_lost_frames_of_an_incomplete_download_are_counted(tmp_path) -> None:
+    """Its index is at the start, as in files for the web."""
     path = tmp_path / "a.mp4"
     write_video(path)
     data = bytearray(path.read_bytes())
@@ -150,7 +150,7 @@ def test_a_download_that_broke_off_is_counted(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("codec", "name"), [("mp4v", "a.mp4"), ("MJPG", "a.avi"), ("VP80", "a.webm")]
 )
-def test_a_whole_video_has_lost_nothing(tmp_path, codec, name) -> None:
+def test_a_whole_video_has_no_lost_frames(tmp_path, codec, name) -> None:
     write_video(tmp_path / name, codec=codec)
     source = open_source(str(tmp_path / name))
     for _ in range(2):
@@ -159,14 +159,14 @@ def test_a_whole_video_has_lost_nothing(tmp_path, codec, name) -> None:
         source.rewind()
 
 
-def test_damage_in_the_middle_is_read_over_and_counted(tmp_path) -> None:
+def test_damaged_frames_in_the_middle_are_skipped_and_counted(tmp_path) -> None:
     path = tmp_path / "a.mp4"
     write_video(path)
     damage(path)
     source = open_source(str(path))
     times = read_all(source)
     assert 15 < len(times) < 30
-    assert times[-1] > 2.0  # behind the damage
+    assert times[-1] > 2.0  # after the damage
     assert (
         f"only {len(times)} of 30 frames of '{path}' could be read: it is damaged"
         in source.losses()
@@ -174,7 +174,7 @@ def test_damage_in_the_middle_is_read_over_and_counted(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(("codec", "name"), [("MJPG", "a.avi"), ("VP80", "a.webm")])
-def test_a_video_that_was_cut_off_is_counted(tmp_path, codec, name) -> None:
+def test_lost_frames_of_a_truncated_video_are_counted(tmp_path, codec, name) -> None:
     path = tmp_path / name
     write_video(path, count=60, codec=codec)
     data = path.read_bytes()
@@ -185,7 +185,7 @@ def test_a_video_that_was_cut_off_is_counted(tmp_path, codec, name) -> None:
     assert f"only {count} of " in source.losses()
 
 
-def test_an_undecodable_video_is_none_of_so_many_frames(tmp_path) -> None:
+def test_an_undecodable_video_has_lost_all_frames(tmp_path) -> None:
     path = tmp_path / "a.mp4"
     write_video(path)
     data = bytearray(path.read_bytes())
@@ -219,7 +219,7 @@ def test_a_file_given_as_an_address_ends(tmp_path, form) -> None:
 
 
 class Camera:
-    """Stands in for cv2.VideoCapture: `there` says whether a device is plugged in."""
+    """A stand-in for cv2.VideoCapture: `there` says whether the device is plugged in."""
 
     there = True
     opened = 0
@@ -240,7 +240,7 @@ class Camera:
         pass
 
 
-def test_a_camera_that_drops_is_opened_again_with_growing_pauses(monkeypatch) -> None:
+def test_a_dropped_camera_is_reopened_with_growing_pauses(monkeypatch) -> None:
     monkeypatch.setattr(live_source.cv2, "VideoCapture", Camera)
     now = 0.0
     source = LiveSource("rtsp://user:secret@robot/cam", clock=lambda: now)
@@ -288,12 +288,12 @@ def test_photos_that_cannot_be_read_are_counted(tmp_path) -> None:
     assert source.losses() == "only 1 of 4 images could be read: see the lines above"
 
 
-def test_a_pipe_is_no_video(tmp_path) -> None:
+def test_a_pipe_is_refused(tmp_path) -> None:
     os.mkfifo(tmp_path / "a.mp4")
     with pytest.raises(ValueError, match=r"a\.mp4' is not a file"):
         open_source(str(tmp_path / "a.mp4"))
 
 
-def test_a_webcam_that_is_not_there_is_named():
+def test_a_missing_webcam_is_named():
     with pytest.raises(ValueError, match="webcam '97' cannot be opened"):
         open_source("97")

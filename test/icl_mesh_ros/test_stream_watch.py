@@ -1,4 +1,4 @@
-"""What headers and arrival times tell about a stream of images."""
+"""Oddities of an image stream from headers and arrival times."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_gaps_are_since_the_last_image_or_the_start():
     assert watch.take_oddities() == {}
 
 
-def test_each_oddity_is_told_once():
+def test_each_oddity_is_reported_once():
     watch = StreamWatch("/image")
     for sec in (5, 6, 2, 3):
         watch.see(header(sec))
@@ -34,7 +34,7 @@ def test_each_oddity_is_told_once():
     assert watch.take_oddities() == {}
 
 
-def test_a_stamp_before_1970_is_told_and_nothing_raised():
+def test_a_stamp_before_1970_is_reported_without_an_exception():
     watch = StreamWatch("/image")
     watch.see(header(-1))
     (text,) = watch.take_oddities().values()
@@ -59,7 +59,7 @@ def test_frames_that_alternate():
     ]
 
 
-def test_stamps_and_none_in_turns_say_that_ids_suffer():
+def test_images_with_and_without_stamps_are_reported_as_bad_for_ids():
     watch = StreamWatch("/image")
     for sec in (0, 5, 0, 6):
         watch.see(header(sec))
@@ -69,7 +69,7 @@ def test_stamps_and_none_in_turns_say_that_ids_suffer():
     }
 
 
-def test_a_frame_and_a_stamp_that_nobody_should_send_are_survived():
+def test_an_invalid_frame_and_stamp_raise_nothing():
     watch = StreamWatch("/image")
     for frame in ("a\nb" * 1000, "c"):
         watch.see(Header(stamp=Time(sec=-1), frame_id=frame))

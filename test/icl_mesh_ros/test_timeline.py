@@ -1,4 +1,4 @@
-"""When frames are due: a file's own times, or one period after the other."""
+"""Due times of frames: from a file's times, or at a constant period."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from icl_mesh_ros.timeline import Timeline
 PERIOD = 100_000_000
 
 
-def test_own_times_are_kept_from_the_first_frame_on() -> None:
+def test_frame_times_count_from_the_first_frame() -> None:
     line = Timeline(PERIOD)
     dues = [line.due(time_s, 5_000 + i) for i, time_s in enumerate((0.0, 0.3, 0.4, 2.5))]
     assert dues == [5_000, 300_005_000, 400_005_000, 2_500_005_000]
 
 
-def test_without_times_one_period_after_the_other() -> None:
+def test_without_frame_times_the_period_is_constant() -> None:
     line = Timeline(PERIOD)
     assert [line.due(None, 7) for _ in range(3)] == [7, PERIOD + 7, 2 * PERIOD + 7]
 
 
-def test_a_file_that_starts_again_goes_on_after_its_last_frame() -> None:
+def test_a_restarted_file_continues_one_period_after_its_last_frame() -> None:
     line = Timeline(PERIOD)
     for time_s in (0.0, 0.3):
         line.due(time_s, 0)
@@ -27,7 +27,7 @@ def test_a_file_that_starts_again_goes_on_after_its_last_frame() -> None:
     assert dues == [400_000_000, 700_000_000]
 
 
-def test_who_cannot_keep_up_moves_the_line_and_who_is_a_little_late_does_not() -> None:
+def test_a_long_delay_shifts_the_time_line_a_short_one_does_not() -> None:
     line = Timeline(PERIOD)
     line.due(0.0, 0)
     line.due(0.3, 0)

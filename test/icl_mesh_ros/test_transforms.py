@@ -1,4 +1,4 @@
-"""TF frames of people, and what rep155 asks for, against REP-155's text by hand."""
+"""TF frames of people against REP-155's text, and the parameters of REP-155."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def axes(transform) -> np.ndarray:
 
 
 def test_a_person_who_stands_upright_and_faces_the_camera(make_tracks):
-    """REP-155: x out of the body, z towards the head, origin midway between the hips."""
+    """REP-155: x out of the body, z towards the head, origin at the centre of the hips."""
     tracks = make_tracks(ids=(7,))
     # The body model's y (up) is the camera's -y, its z (out of the chest) the camera's -z.
     tracks.people.rotations[0, 0] = np.diag([1.0, -1.0, -1.0])
@@ -38,20 +38,20 @@ def test_a_person_who_stands_upright_and_faces_the_camera(make_tracks):
     out_of_chest, to_the_left, to_the_head = axes(transform).T
     np.testing.assert_allclose(out_of_chest, (0, 0, -1), atol=1e-6)
     np.testing.assert_allclose(to_the_head, (0, -1, 0), atol=1e-6)
-    # Their left is on the right of the image.
+    # The person's left is on the right of the image.
     np.testing.assert_allclose(to_the_left, (1, 0, 0), atol=1e-6)
     place = transform.transform.translation
     assert (place.x, place.y, place.z) == pytest.approx((0.5, 0.28, 3.0))
 
 
-def test_a_head_turned_to_its_left(make_tracks):
+def test_a_head_rotated_to_its_left(make_tracks):
     """REP-155: under the body's frame; x out of the face, z towards the scalp. 30 degrees in the
-    neck and 20 in the head are 50 about the body's z."""
+    neck and 20 in the head add up to 50 about the body's z."""
     tracks = make_tracks(ids=(7,))
     turns, joints = tracks.people.rotations[0], tracks.people.joints_m[0]
     turns[:] = np.eye(3)
     turns[0] = np.diag([1.0, -1.0, -1.0])  # upright, facing the camera
-    # In the body model's axes: y is up, so a positive turn about y is one to the left.
+    # In the body model's axes y is up, so a positive rotation about y is to the left.
     turns[12] = Rotation.from_euler("y", 30, degrees=True).as_matrix()
     turns[15] = Rotation.from_euler("y", 20, degrees=True).as_matrix()
     joints[0], joints[1], joints[2] = (0, 0, 2), (0.1, 0.08, 2), (-0.1, 0.08, 2)
@@ -67,7 +67,7 @@ def test_a_head_turned_to_its_left(make_tracks):
     assert (place.x, place.y, place.z) == pytest.approx((0.1, 0.02, 0.58))
 
 
-def test_people_too_new_for_an_id_get_no_frame_predicted_ones_keep_theirs(make_tracks):
+def test_tentative_people_have_no_frame_predicted_people_keep_theirs(make_tracks):
     tracks = make_tracks(ids=(7, 8, 9))
     tracks.state[:] = [TrackState.TENTATIVE, TrackState.OCCLUDED, TrackState.TRACKED]
     frames = [t.child_frame_id for t in body_transforms(tracks, HEADER, "left_")]

@@ -1,4 +1,4 @@
-"""Mailbox, worker thread and throttled log: the newest frame wins, an error loses one frame."""
+"""Mailbox, worker thread, throttled log: only the newest frame counts, an error loses one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from icl_mesh_ros.throttle import Throttle
 from icl_mesh_ros.worker import FrameWorker
 
 
-def test_mailbox_keeps_the_newest_and_says_what_it_dropped():
+def test_mailbox_keeps_the_newest_and_reports_drops():
     mailbox = Mailbox()
     assert [mailbox.put(1), mailbox.put(2), mailbox.put(3)] == [False, True, True]
     assert mailbox.take() == 3
@@ -58,7 +58,7 @@ def test_the_wait_for_a_due_item_ends_with_the_mailbox(steady):
     timer.join()
 
 
-def test_an_item_that_was_due_and_does_not_come_is_given_up(steady):
+def test_the_wait_for_an_overdue_item_ends(steady):
     mailbox, now = steady
     now[0] = 0.38
     assert mailbox.take(0.03) == 3
@@ -68,7 +68,7 @@ def test_an_item_that_was_due_and_does_not_come_is_given_up(steady):
     ("at", "patience"),
     [
         (0.38, 0.01),  # not within the patience
-        (0.34, 3600.0),  # the item at hand is fresher than that
+        (0.34, 3600.0),  # the stored item is fresher than that
         (0.41, 3600.0),  # overdue: the camera may have stopped
     ],
 )
@@ -82,7 +82,7 @@ def test_a_new_rate_is_learnt_at_once(steady):
     mailbox, now = steady
     for item, now[0] in ((5, 10.0), (6, 11.0)):
         mailbox.put(item)
-    now[0] = 11.08  # by the old period it would be due
+    now[0] = 11.08  # due by the old period
     assert mailbox.take(3600.0) == 6
     now[0] = 11.9
     mailbox.put(7)
@@ -116,7 +116,7 @@ def test_worker_skips_to_the_newest_item_and_survives_errors():
     worker.start()
     worker.mailbox.put(1)
     assert started.wait(10)
-    worker.mailbox.put(2)  # both arrive while 1 is worked on
+    worker.mailbox.put(2)  # both arrive while 1 is processed
     worker.mailbox.put(3)
     release.set()
     assert done.wait(10)
@@ -125,7 +125,7 @@ def test_worker_skips_to_the_newest_item_and_survives_errors():
     assert [str(error) for error in errors] == ["bad frame 1"]
 
 
-def test_an_error_while_an_error_is_told_costs_no_more_than_that(caplog):
+def test_an_error_in_on_error_does_not_end_the_worker(caplog):
     done = threading.Event()
 
     def work(item):
@@ -171,7 +171,7 @@ def test_worker_that_hangs_is_given_up():
     assert worker.stop(10)
 
 
-def test_throttle_says_each_text_once_per_period_and_counts():
+def test_throttle_passes_each_text_once_per_period_and_counts():
     now = [0.0]
     throttle = Throttle(5.0, lambda: now[0])
     assert [throttle("a"), throttle("b"), throttle("a"), throttle("a")] == ["a", "b", None, None]
@@ -187,13 +187,13 @@ def test_texts_of_one_kind_count_as_one():
     assert throttle("no stamp", "zero") == "no stamp"
 
 
-def test_numbers_and_names_that_change_make_no_other_kind():
+def test_changing_numbers_and_names_are_the_same_kind():
     throttle = Throttle(5.0, lambda: 0.0)
     lines = [throttle(f"image on '/a' (format 'x{k}', {k} bytes) is broken") for k in range(150)]
     assert [line is not None for line in lines] == [True] + [False] * 149
 
 
-def test_whoever_makes_up_kinds_does_not_fill_the_log():
+def test_invented_kinds_do_not_fill_the_log():
     now = [0.0]
     throttle = Throttle(5.0, lambda: now[0])
     letters = [f"{chr(97 + k % 26)}{chr(97 + k // 26)}" for k in range(600)]

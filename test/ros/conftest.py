@@ -1,4 +1,4 @@
-"""Nodes as processes of their own, spoken to over DDS.
+"""Nodes in separate processes, tested over DDS.
 
 DDS is kept to this machine and to a domain of this test session. A machine under load is slow:
 the timeouts are long, and no test depends on how long anything takes.
@@ -54,8 +54,8 @@ def ros() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def make_weights(tmp_path_factory) -> Callable[..., Path]:
-    """Writes weights of untrained networks that find somebody everywhere: they exercise the
-    transport only. spoil: changes the network before it is saved."""
+    """Writes weights of untrained networks that detect people everywhere: they only exercise the
+    transport. spoil: changes the network before it is saved."""
     import torch
 
     from icl_mesh.body import BodyModel
@@ -87,7 +87,7 @@ def random_weights(make_weights) -> Path:
 
 @pytest.fixture
 def start(tmp_path):
-    """Start a node of the package; every one is ended after the test."""
+    """Start a node of the package; it is stopped after the test."""
     from demo_lib.processes import NodeProcess
 
     started = []
@@ -110,7 +110,7 @@ def peer(ros) -> Iterator[Peer]:
 
 
 class Peer:
-    """The test's own node, on the other side of the topics."""
+    """The test's node, which uses the tested node's topics and services."""
 
     def __init__(self, namespace: str = "") -> None:
         import rclpy
@@ -178,7 +178,7 @@ class Peer:
 
 
 class MeshPeer(Peer):
-    """Plays camera and planner to a mesh_node, in its namespace."""
+    """The camera and the planner of a mesh_node, in its namespace."""
 
     def __init__(self, namespace: str = "") -> None:
         from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -201,7 +201,7 @@ class MeshPeer(Peer):
         self.until(self.info.get_subscription_count, "mesh_node subscribes to camera_info")
 
     def picture(self, size: tuple[int, int] = (64, 48)):
-        """A new noise image with a stamp of its own, as rgb8."""
+        """A new noise image (rgb8) with a unique stamp."""
         from builtin_interfaces.msg import Time
         from std_msgs.msg import Header
 
@@ -213,7 +213,7 @@ class MeshPeer(Peer):
         return image_from_rgb(rgb, Header(stamp=stamp, frame_id="test_optical_frame"))
 
     def answer_to(self, image):
-        """Publish an image and wait for its people; again, as best effort may lose an image."""
+        """Publish an image until its people arrive: best effort may lose an image."""
         sent_at = -math.inf
 
         def answered() -> bool:

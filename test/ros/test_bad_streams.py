@@ -1,4 +1,4 @@
-"""Cameras that misbehave, over DDS: every image is answered, and /diagnostics says what is odd."""
+"""Faulty cameras over DDS: every image is answered, and /diagnostics reports the fault."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def peer(mesh_peer):
 
 
 def live(peer, size: tuple[int, int] = (64, 48), stamp: Time | None = None) -> Image:
-    """A picture as a camera would stamp it now, or with the stamp given."""
+    """An image with the current time or the given stamp."""
     image = peer.picture(size)
     image.header.stamp = peer.node.get_clock().now().to_msg() if stamp is None else stamp
     return image
@@ -62,7 +62,7 @@ def reported(peer, level: bytes, said: str, images=tuple) -> dict[str, str]:
 
 
 def logged(node, said: str) -> int:
-    """In how many lines of the node's own output: /rosout may lose one."""
+    """Number of lines in the node's output that contain the text: /rosout may lose one."""
     return sum(said in line for line in node.log.read_text(errors="replace").splitlines())
 
 
@@ -103,23 +103,23 @@ def test_a_resolution_that_changes_mid_stream(node, peer):
 
 def test_stamps_that_go_back_or_are_missing(node, peer):
     ids: set[int] = set()
-    for sec in (500, 501, 400, 401, 100):  # a bag that is played again, twice
+    for sec in (500, 501, 400, 401, 100):  # a bag that is replayed twice
         answer = peer.answer_to(live(peer, stamp=Time(sec=sec)))
         seen = [human for human in answer.humans if human.tracking_state != Human.OCCLUDED]
         assert len(seen) >= 1
-        if sec in (500, 400, 100):  # whoever is followed from a later time is followed wrongly
+        if sec in (500, 400, 100):  # tracks from a later time are invalid
             assert ids.isdisjoint(human.id for human in answer.humans)
         ids.update(human.id for human in answer.humans)
     back = [Time(sec=500), Time(sec=400)]
     reported(
         peer,
-        ERROR,  # stamps so old are, too, the reason to ask for use_sim_time
+        ERROR,  # such old stamps also suggest use_sim_time
         "stamps on '/image' went back by 100 s",
         lambda: [live(peer, stamp=stamp) for stamp in back],
     )
     peer.until(lambda: logged(node, "went back by"), "the same in the log")
 
-    # Without stamps: answered all the same.
+    # Images without stamps are answered too.
     peer.humans.clear()
     facts = reported(peer, WARN, "carry no stamp (0)", lambda: [live(peer, stamp=Time())])
     assert float(facts["age of the newest result (s)"]) < 600  # from its arrival, not from 1970
@@ -129,7 +129,7 @@ def test_stamps_that_go_back_or_are_missing(node, peer):
 
 
 def test_bytes_that_are_no_image(node, peer):
-    """Cut short, and in no encapsulation that ROS knows: refused, and the next one is answered."""
+    """Truncated, or in an unknown encapsulation: refused, and the next image is answered."""
     image = live(peer)
     assert peer.answer_to(image).header == image.header
     data = serialize_message(image)

@@ -1,4 +1,4 @@
-"""A CameraInfo that is published elsewhere, or was before the node came; images that are lost."""
+"""A CameraInfo on another topic, or from before the node's start; lost images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def sources(answer) -> set[int]:
 @pytest.mark.parametrize(
     "durability", [DurabilityPolicy.TRANSIENT_LOCAL, DurabilityPolicy.VOLATILE]
 )
-def test_a_latched_camera_info_from_before_arrives_and_a_volatile_one_later(
+def test_an_earlier_latched_camera_info_arrives_and_so_does_a_later_volatile_one(
     durability, start, mesh_peer, random_weights
 ):
     qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=durability)
@@ -85,7 +85,7 @@ def test_which_topic_a_hint_names(peer):
     assert info_hint(peer.node, "/camera_info", "/image") == ""
 
 
-def test_few_lost_images_are_no_trouble():
+def test_few_lost_images_are_not_reported():
     assert loss("/image", 1, 0) == ""
     assert loss("/image", 2, 30) == ""
     assert loss("/image", 15, 15).startswith(
@@ -93,7 +93,7 @@ def test_few_lost_images_are_no_trouble():
     )
 
 
-#: A driver that knows nothing of the DDS profile: large images, as reliable as most.
+#: A driver without the DDS profile that publishes large images, reliably like most drivers.
 DRIVER = """
 import time
 import numpy as np, rclpy
@@ -112,9 +112,7 @@ while True:
 """
 
 
-def test_the_cure_is_named_where_a_driver_loses_images(
-    start, mesh_peer, random_weights, monkeypatch
-):
+def test_diagnostics_name_the_remedy_for_lost_images(start, mesh_peer, random_weights, monkeypatch):
     node = start("mesh_node", weights=str(random_weights), engine="torch")
     statuses = mesh_peer.listen(DiagnosticArray, "/diagnostics")
     mesh_peer.wait_for_node()

@@ -40,7 +40,7 @@ def test_a_folder_is_published_whole_with_equal_headers_and_then_ends(start, pee
     assert {image.header.frame_id for image in images} == {"camera_optical_frame"}
     peer.until(lambda: len(infos) == 4, "four CameraInfos")
     assert [info.header for info in infos] == [image.header for image in images]
-    # 60 degrees across 32 pixels, said to be a guess.
+    # 60 degrees across 32 pixels, marked as assumed.
     assert infos[0].distortion_model == ASSUMED_MODEL
     assert infos[0].k[0] == pytest.approx(16 / np.tan(np.radians(30)))
 
@@ -91,7 +91,7 @@ def test_calibration_loop_and_a_broken_photo(start, peer, photos, calibration):
     assert "images could not be read" in status.message
 
 
-def test_photos_of_another_size_than_the_calibration_go_without(start, peer, photos, calibration):
+def test_photos_of_another_size_do_not_get_the_calibration(start, peer, photos, calibration):
     cv2.imwrite(str(photos / "1.png"), np.zeros((12, 16, 3), np.uint8))
     infos = peer.listen(CameraInfo, "camera_info")
     node = start(
@@ -124,7 +124,7 @@ def test_a_video_is_stamped_with_the_times_of_its_frames(start, peer, tmp_path):
     np.testing.assert_allclose(np.diff(stamps_s(images)), np.diff(times), atol=2e-3)
 
 
-def test_in_lockstep_they_are_so_too(start, peer, tmp_path):
+def test_a_video_in_lockstep_is_stamped_with_the_times_of_its_frames(start, peer, tmp_path):
     path = tmp_path / "vfr.mp4"
     times = write_varying(path)
     images = peer.listen(Image, "image", 100)
@@ -137,7 +137,7 @@ def test_in_lockstep_they_are_so_too(start, peer, tmp_path):
     np.testing.assert_allclose(np.diff(stamps_s(images)), np.diff(times), atol=2e-3)
 
 
-def test_a_damaged_video_ends_with_how_many_frames_of_how_many(start, peer, tmp_path):
+def test_a_damaged_video_ends_with_the_count_of_lost_frames(start, peer, tmp_path):
     path = tmp_path / "a.mp4"
     write_video(path)
     damage(path)
@@ -178,7 +178,7 @@ def stream() -> Iterator[HTTPServer]:
     server.server_close()
 
 
-def test_a_stream_that_drops_comes_back(start, peer, stream):
+def test_a_dropped_stream_is_reopened(start, peer, stream):
     images = peer.listen(Image, "image", 100)
     diagnostics = peer.listen(DiagnosticArray, "/diagnostics", 100)
     node = start("camera_node", source=f"http://127.0.0.1:{stream.server_port}/", rate=50.0)
@@ -211,7 +211,7 @@ def test_lockstep_waits_for_the_people_of_each_image(start, peer, photos):
         peer.until(humans.get_subscription_count, "camera_node listens")
         humans.publish(HumanArray(header=images[-1].header))
     stamps = [image.header.stamp.sec * 10**9 + image.header.stamp.nanosec for image in images]
-    # The file's own time line, 20 Hz, however long the answers took.
+    # Stamps follow the file's times (20 Hz), not the time that the answers took.
     assert [after - before for before, after in pairwise(stamps)] == [50_000_000] * 3
 
 

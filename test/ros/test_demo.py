@@ -1,4 +1,4 @@
-"""scripts/demo on a photo, with an untrained network: every part of it but finding people."""
+"""scripts/demo on a photo with an untrained network: every part except the detection."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from icl_mesh_ros.rclpy_inside import QuietExecutor
 
 
 def submissions(executor: MultiThreadedExecutor) -> tuple[int, int]:
-    """(callbacks run, times that one was handed to a thread), with both threads mostly busy."""
+    """(callbacks run, submissions to the thread pool), with both threads mostly busy."""
     node = rclpy.create_node("busy")
     done, handed = [], []
     submit = executor._executor.submit
@@ -39,9 +39,9 @@ def submissions(executor: MultiThreadedExecutor) -> tuple[int, int]:
     return ran, len(handed)
 
 
-def test_a_callback_is_handed_to_a_thread_once(ros) -> None:
+def test_a_callback_is_submitted_to_a_thread_once(ros) -> None:
     ran, handed = submissions(QuietExecutor(2))
-    # Now and then twice, in the moment between a thread's start and the task's; up to three run
-    # still. rclpy's own executor hands them out more than twice here, and in mesh_node, beside a
-    # network that fills all cores, a hundred times.
+    # A callback may be submitted twice between a thread's start and the task's; up to three run
+    # still. rclpy's executor submits each more than twice here, and in mesh_node, beside a
+    # network that uses all cores, a hundred times.
     assert handed <= 1.5 * ran + 3

@@ -1,4 +1,4 @@
-"""No exception of a callback ends a process: each is logged, and the node goes on."""
+"""An exception in a callback does not end the process: it is logged, and the node continues."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Log:
 
 
 def spin(executor, other, until, timeout_s: float = 60.0) -> None:
-    """Both executors, until `until()`; what leaves the first one fails the test."""
+    """Spin both executors until `until()`; an exception out of the first one fails the test."""
     end = time.monotonic() + timeout_s
     while not until():
         assert time.monotonic() < end, "it did not happen"
@@ -48,7 +48,7 @@ def spin(executor, other, until, timeout_s: float = 60.0) -> None:
 
 @pytest.fixture
 def other(ros):
-    """A node of another process, as it were, with its executor."""
+    """A node in its own context, as in another process, with its executor."""
     node, executor = rclpy.create_node("other"), SingleThreadedExecutor()
     executor.add_node(node)
     yield node, executor
@@ -87,7 +87,7 @@ def camera_node(tmp_path, monkeypatch):
 
 
 def entities(node) -> dict[str, object]:
-    """Everything of a node that has a callback."""
+    """All entities of a node that have a callback."""
     found = {f"topic {one.topic_name}": one for one in node.subscriptions}
     found |= {f"service {one.service_name}": one for one in node.services}
     return found | {f"timer {number}": one for number, one in enumerate(node.timers)}
@@ -133,7 +133,7 @@ def test_an_exception_in_each_callback(name, make, least, request, other, monkey
         return reached >= set(callbacks) and all(future.done() for future in futures)
 
     spin(executor, peer_executor, all_failed)
-    # Each with its traceback, once; what was asked is answered all the same.
+    # Each exception is logged once with its traceback; each request is answered.
     spin(executor, peer_executor, lambda: len(log.lines) >= len(callbacks))
     for kind in callbacks:
         if not kind.startswith("timer"):
@@ -142,7 +142,7 @@ def test_an_exception_in_each_callback(name, make, least, request, other, monkey
     assert all(SAID in line for line in log.lines)
     for future, (_, service) in zip(futures, clients, strict=True):
         assert isinstance(future.result(), service.srv_type.Response)
-    # And the node does its work again when the fault has gone.
+    # The node works again without the fault.
     (client, service) = next(pair for pair in clients if "list_parameters" in pair[1].service_name)
     service.callback = callbacks[f"service {service.service_name}"]
     again = client.call_async(service.srv_type.Request())
@@ -152,7 +152,7 @@ def test_an_exception_in_each_callback(name, make, least, request, other, monkey
 
 
 def test_an_image_and_a_clock_from_before_1970(start, mesh_peer, random_weights):
-    """rclpy raises where it makes a time of them: in its own callback for /clock."""
+    """rclpy raises when it converts them to a Time, also in its own callback for /clock."""
     node = start(
         "mesh_node",
         weights=str(random_weights),

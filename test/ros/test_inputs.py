@@ -1,4 +1,4 @@
-"""mesh_node over DDS with the trained network: a depth image, one of another size, and a lens."""
+"""mesh_node over DDS with the trained network: depth images and lens distortion."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ WIDE = [-0.22, 0.06, 5e-4, -8e-4, -0.006]
 
 @pytest.fixture(scope="module")
 def scene():
-    """Two people, 640 x 480: the picture, the truth, and its depth in millimetres with holes and
+    """Two people, 640 x 480: the image, the ground truth, and its depth in mm with holes and
     noise of 1 %."""
     try:
         rgb, truth = next(crossing_clip(frames=4))
         body = BodyModel.load()
-        turns = Rotation.from_rotvec(truth.pose.reshape(-1, 3)).as_matrix()
-        rotations = turns.reshape(len(truth), 24, 3, 3).astype(np.float32)
+        rotations = Rotation.from_rotvec(truth.pose.reshape(-1, 3)).as_matrix()
+        rotations = rotations.reshape(len(truth), 24, 3, 3).astype(np.float32)
         mesh = body(torch.from_numpy(truth.betas), torch.from_numpy(rotations))
         shift = truth.joints_m[:, :1] - mesh.joints.numpy()[:, :1]
         normals = NormalOperator(body.faces, body.vertex_count)
@@ -78,7 +78,7 @@ def test_depth_images_and_lenses(start, mesh_peer, scene):
     def people_of(info: CameraInfo, millimetres: np.ndarray) -> list[Human]:
         seconds = next(stamps)
         header = Header(stamp=Time(sec=seconds), frame_id="camera_optical_frame")
-        # Off by 10 ms, as the two sensors of a camera are.
+        # 10 ms later, as the two sensors of a camera differ.
         late = Header(stamp=Time(sec=seconds, nanosec=10_000_000), frame_id=header.frame_id)
         depths.publish(depth_message(millimetres, late))
         for _ in range(3):  # best effort may lose one
@@ -90,7 +90,7 @@ def test_depth_images_and_lenses(start, mesh_peer, scene):
         return from_left(answer.humans)
 
     def measured_people(info: CameraInfo) -> list[Human]:
-        """Again, where a busy machine lets an image overtake its depth image by too much."""
+        """Repeats while a busy machine delivers the depth image too late."""
         people: list[Human] = []
 
         def measured() -> bool:
@@ -100,40 +100,45 @@ def test_depth_images_and_lenses(start, mesh_peer, scene):
         peer.until(measured, "distances from the depth image")
         return people
 
-    # Distances come from the depth image, and are right to some centimetres.
+    # Distances come from the depth image, accurate to some centimetres.
     pinhole = info_from_camera(truth.camera, Header())
     measured = measured_people(pinhole)
     order = np.argsort(truth.joints_px[:, 0, 0])
     for human, person in zip(measured, order, strict=True):
         assert human.joints[2] == pytest.approx(truth.joints_m[person, 0, 2], abs=0.12)
 
-    # A depth image of another size: said once, and the people are there nevertheless.
+    # A depth image of another size is reported once; people keep the distance from their size.
     judged = people_of(pinhole, depth[::2, ::2])
     assert [human.distance_source for human in judged] == [Human.CAMERA_INFO] * 2
     said = "/depth' is 320x240, the image 640x480"
     peer.until(lambda: any(said in log.msg for log in logs), "the error about its size")
     assert len([log for log in logs if said in log.msg]) == 1
 
-    # A distorted CameraInfo: OpenCV images the metric joints at the very pixels reported.
+    # A distorted CameraInfo: OpenCV projects the metric joints to the reported pixels.
     wide = info_from_camera(truth.camera, Header())
     wide.d = WIDE
-    bent = people_of(wide, depth[::2, ::2])
-    for human, straight in zip(bent, judged, strict=True):
-        assert human.distance_source == Human.CAMERA_INFO
-        joints = np.array(human.joints, dtype=float).reshape(24, 3)
-        zero, k = np.zeros(3), np.array(wide.k).reshape(3, 3)
-        px = cv2.projectPoints(joints, zero, zero, k, np.array(WIDE))[0][:, 0]
-        np.testing.assert_allclose(px, np.array(human.joints_px).reshape(24, 2), atol=0.05)
-        # and the lens has moved them: these people are near the edges of the picture
-        moved = joints[0] - np.array(straight.joints[:3])
-        assert np.linalg.norm(moved) > 0.03
+    distorted = people_of(wide, depth[::2, ::2])
+    check_distortion(distorted, judged, np.array(wide.k).reshape(3, 3))
     # Another calibration and other distances: the same people, and they keep their ids.
-    ids = [[human.id for human in humans] for humans in (measured, judged, bent)]
+    ids = [[human.id for human in humans] for humans in (measured, judged, distorted)]
     assert ids[0] == ids[1] == ids[2]
     assert node.ended() is None
 
 
-def test_a_remapped_topic_is_waited_for_only_while_somebody_publishes_it(peer):
+def check_distortion(distorted: list[Human], undistorted: list[Human], k: np.ndarray) -> None:
+    """joints_px of people under the WIDE lens, against OpenCV's projection of their joints."""
+    for human, straight in zip(distorted, undistorted, strict=True):
+        assert human.distance_source == Human.CAMERA_INFO
+        joints = np.array(human.joints, dtype=float).reshape(24, 3)
+        zero = np.zeros(3)
+        px = cv2.projectPoints(joints, zero, zero, k, np.array(WIDE))[0][:, 0]
+        np.testing.assert_allclose(px, np.array(human.joints_px).reshape(24, 2), atol=0.05)
+        # The distortion has moved these people, who are near the edges of the image.
+        moved = joints[0] - np.array(straight.joints[:3])
+        assert np.linalg.norm(moved) > 0.03
+
+
+def test_only_a_remapped_topic_with_a_publisher_is_waited_for(peer):
     import rclpy
 
     arguments = ["--ros-args", "-r", "camera_info:=/front/info"]
@@ -154,7 +159,7 @@ def test_a_remapped_topic_is_waited_for_only_while_somebody_publishes_it(peer):
 
 
 def test_camera_infos_of_several_sizes_that_come_together_are_all_kept(peer):
-    """Of photos of mixed sizes, each with its CameraInfo: none takes the place of another."""
+    """Photos of mixed sizes, each with its CameraInfo: none replaces another."""
     import rclpy
 
     found: list[int] = []

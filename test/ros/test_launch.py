@@ -1,4 +1,4 @@
-"""The launch files, where the package launch is installed (it is not among the ROS wheels)."""
+"""The launch files, if the package launch is installed (it is not among the ROS wheels)."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_several_cameras_in_namespaces_of_their_own(
     assert {("mesh_node", "/robot/front"), ("mesh_node", "/left")} <= set(names)
 
 
-#: A stand-in for `ros2 bag`, which notes how it is called: rosbag2 is not among the ROS wheels.
+#: A stand-in for `ros2 bag` that records its calls: rosbag2 is not among the ROS wheels.
 #: The recorder runs until it is told to end, or fails, the player until the file "over" is there.
 ROS2_BAG = """#!/bin/sh
 cd {folder}
@@ -176,7 +176,7 @@ def test_a_bag_is_played_when_the_node_is_active_and_its_people_recorded(
     assert play == f"bag play {tmp_path}/drive --clock 100 --rate 0.5"
     for topic in ("/camera/image", "/camera/depth"):
         (subscription,) = peer.node.get_subscriptions_info_by_topic(topic)
-        # A bag is played as it was recorded: best effort hears both kinds of cameras.
+        # The player uses the recorded QoS: best effort receives from reliable cameras too.
         assert subscription.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
     (tmp_path / "over").touch()
     assert launched.wait(TIMEOUT_S) == 0  # everything ends with the bag
@@ -244,7 +244,7 @@ def test_a_second_run_records_under_another_name(launch, random_weights, tmp_pat
         ("multi_camera", ["params_file:=/nowhere"], "params_file is '/nowhere', which does not"),
     ],
 )
-def test_what_cannot_work_is_refused_before_anything_starts(
+def test_wrong_arguments_are_refused_before_anything_starts(
     launch, monkeypatch, tmp_path, calls, log, file, arguments, said
 ):
     for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
@@ -273,7 +273,7 @@ def test_one_of_several_cameras_that_dies_ends_everything(launch, photo, log, mo
     assert "and everything with it: " in the_end(launched, log)
 
 
-def test_without_rviz_the_rest_goes_on(launch, peer, monkeypatch, random_weights, photo, log):
+def test_without_rviz_the_others_run(launch, peer, monkeypatch, random_weights, photo, log):
     if launching.missing_for_rviz(True) == "":
         pytest.skip("RViz is installed")
     humans = peer.listen(HumanArray, "/humans")
@@ -284,7 +284,7 @@ def test_without_rviz_the_rest_goes_on(launch, peer, monkeypatch, random_weights
 
 @pytest.fixture
 def rviz(tmp_path, monkeypatch):
-    """Stand-ins for RViz, with the lines of shell that are given, and for the static transform."""
+    """Stand-ins for RViz, which runs the given shell lines, and for the static transform."""
 
     def rviz(lines: str) -> None:
         scripts = {"rviz2": ("rviz2", lines)}
@@ -302,7 +302,7 @@ def rviz(tmp_path, monkeypatch):
     return rviz
 
 
-def test_rviz_and_a_file_may_end_by_themselves(launch, peer, random_weights, photo, log, rviz):
+def test_rviz_and_a_file_may_end_without_an_error(launch, peer, random_weights, photo, log, rviz):
     rviz("exit 0")
     launched = launch(f"source:={photo}", "loop:=false", f"weights:={random_weights}")
     peer.until(lambda: log.read_text().count("process has finished cleanly") == 2, "both end")
@@ -319,7 +319,7 @@ def test_rviz_that_finds_no_display_ends_everything(launch, random_weights, phot
 
 
 @pytest.mark.parametrize("file", ["camera", "multi_camera"])
-def test_a_driver_s_need_is_said(launch, monkeypatch, log, peer, file):
+def test_a_log_line_says_what_a_driver_needs(launch, monkeypatch, log, peer, file):
     for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
         monkeypatch.delenv(name, raising=False)
     camera = ["camera:=none"] if file == "camera" else []

@@ -1,4 +1,4 @@
-"""mesh_node as a managed node, over DDS: transitions, also wrong ones; memory; its end."""
+"""mesh_node as a managed node, over DDS: legal and illegal transitions, memory, shutdown."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def actions(array: bytes) -> list[int]:
     return [marker.action for marker in deserialize_message(array, MarkerArray).markers]
 
 
-def test_a_managed_node_goes_through_its_states_and_refuses_wrong_turns(
+def test_a_managed_node_goes_through_its_states_and_refuses_illegal_transitions(
     start, mesh_peer, random_weights, make_weights
 ):
     peer = mesh_peer
@@ -43,19 +43,19 @@ def test_a_managed_node_goes_through_its_states_and_refuses_wrong_turns(
     def logged(text: str) -> bool:
         return any(text in log.msg for log in logs)
 
-    # What is not possible is refused, and the node lives on.
+    # Illegal transitions are refused, and the node continues.
     for label in ("activate", "deactivate", "cleanup", "nonsense"):
         assert not peer.transition(label)
     for number in (Transition.TRANSITION_ACTIVATE, Transition.TRANSITION_CLEANUP, 99):
         assert not peer.transition(number=number)  # these raise in rclpy
-    # From Kilted on rclpy itself says so, in other words.
+    # From Kilted on, rclpy logs it in other words.
     peer.until(lambda: logged("transition 99 "), "the refusal in the log")
     assert peer.state() == "unconfigured"
     assert node.ended() is None
     assert facts_in_state(peer, statuses, "unconfigured")["state"] == "unconfigured"
     assert statuses[-1].status[0].level == DiagnosticStatus.OK
 
-    # A configure that fails says why; parameters read at configure can be set now.
+    # A failed configure logs the reason. Unconfigured, at_configure parameters can be set.
     assert peer.set_parameter("weights", "none.safetensors").successful
     assert not peer.transition("configure")
     peer.until(lambda: logged("failed: none.safetensors: no such weights file"), "the reason")
@@ -76,30 +76,17 @@ def test_a_managed_node_goes_through_its_states_and_refuses_wrong_turns(
     assert not refused.successful
     assert refused.reason.startswith("image_reliability cannot change while the node is configured")
 
-    # Cleaned up, the topics are gone and the memory is given back.
+    # After cleanup the topics are gone and the memory is released.
     assert peer.transition("cleanup")
     after_mb = float(facts_in_state(peer, statuses, "unconfigured")["process memory (MB)"])
     taken_mb, left_mb = float(facts["process memory (MB)"]) - before_mb, after_mb - before_mb
-    assert taken_mb > large.stat().st_size / 1e6  # the measure would show a network that stays
+    assert taken_mb > large.stat().st_size / 1e6  # so the next line would notice a leak
     assert left_mb < taken_mb / 2
     peer.until(lambda: peer.node.count_publishers("humans/body_model") == 0, "no topics")
 
-    # Twice around: each activation answers images.
     assert peer.set_parameter("weights", str(random_weights)).successful
     assert peer.transition("configure")
-    markers = peer.listen(MarkerArray, "humans/markers", raw=True)
-    peer.humans.clear()
-    for _ in range(2):
-        assert peer.transition("activate")
-        assert not peer.transition(number=Transition.TRANSITION_ACTIVATE)
-        peer.until(peer.image.get_subscription_count, "a subscription")
-        assert len(peer.answer_to(peer.picture()).humans) >= 1
-        assert facts_in_state(peer, statuses, "active")["results, total"] != "0"
-        assert peer.transition("deactivate")
-        peer.until(lambda: peer.image.get_subscription_count() == 0, "no subscription")
-        # RViz is left empty; a planner sees that people are stale, not that nobody is there.
-        peer.until(lambda: markers and actions(markers[-1]) == [Marker.DELETEALL], "no markers")
-        assert all(message.humans for message in peer.humans)
+    check_two_activations(peer, statuses)
     assert peer.state() == "inactive"
     assert peer.transition("shutdown")
     assert peer.state() == "finalized"
@@ -110,8 +97,25 @@ def test_a_managed_node_goes_through_its_states_and_refuses_wrong_turns(
     assert "Traceback" not in node.last_lines(1000)
 
 
-#: mesh_node with a network that hangs like a very slow one: in C code, without Python's lock, and
-#: deaf to signals (a mutex locked twice). argv: where it hangs, in "frame" or "load".
+def check_two_activations(peer, statuses):
+    """Each of two activations answers images."""
+    markers = peer.listen(MarkerArray, "humans/markers", raw=True)
+    peer.humans.clear()
+    for _ in range(2):
+        assert peer.transition("activate")
+        assert not peer.transition(number=Transition.TRANSITION_ACTIVATE)
+        peer.until(peer.image.get_subscription_count, "a subscription")
+        assert len(peer.answer_to(peer.picture()).humans) >= 1
+        assert facts_in_state(peer, statuses, "active")["results, total"] != "0"
+        assert peer.transition("deactivate")
+        peer.until(lambda: peer.image.get_subscription_count() == 0, "no subscription")
+        # RViz shows nothing; a planner sees stale people, not an empty scene.
+        peer.until(lambda: markers and actions(markers[-1]) == [Marker.DELETEALL], "no markers")
+        assert all(message.humans for message in peer.humans)
+
+
+#: mesh_node with a network that hangs in C code, without the GIL, and
+#: ignores signals (a mutex locked twice). argv: where it hangs, "frame" or "load".
 HANGING = """
 import ctypes, os, sys, threading
 from icl_mesh_ros.mesh_node import THREADS_PER_NODE, MeshNode
@@ -137,7 +141,7 @@ os._exit(run_nodes([lambda: MeshNode(models=Models())], threads=THREADS_PER_NODE
 
 @pytest.fixture
 def run_script(tmp_path, random_weights):
-    """Run a program with nodes in it; returns the process, which is ended after the test."""
+    """Run a program with nodes; returns the process, which is stopped after the test."""
     processes = []
 
     def run(text: str, *arguments: str) -> subprocess.Popen:
@@ -162,7 +166,7 @@ def run_script(tmp_path, random_weights):
 
 
 @pytest.mark.parametrize(("where", "number"), [("frame", signal.SIGINT), ("load", signal.SIGTERM)])
-def test_a_signal_ends_a_process_that_is_deep_in_its_network(where, number, run_script, mesh_peer):
+def test_a_signal_ends_a_process_that_hangs_in_its_network(where, number, run_script, mesh_peer):
     process = run_script(HANGING, where)
     if where == "frame":
         mesh_peer.wait_for_node()

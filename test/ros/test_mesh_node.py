@@ -1,4 +1,4 @@
-"""mesh_node over DDS, with an untrained network: what goes in, what comes out, what is refused."""
+"""mesh_node over DDS with an untrained network: inputs, outputs, refusals."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def mesh_node(start, mesh_peer, random_weights):
 
 
 def test_image_to_people_markers_overlay_and_diagnostics(mesh_node, mesh_peer):
-    """One node, one story: starting a node per question would take minutes on a slow machine."""
+    """One node for several checks: a node per check would take minutes on a slow machine."""
     peer = mesh_peer
 
-    # No CameraInfo yet: the focal length is assumed and every person says so.
+    # No CameraInfo yet: the focal length is assumed, and each person is marked.
     image = peer.picture()
     answer = peer.answer_to(image)
     assert answer.header == image.header
@@ -35,7 +35,7 @@ def test_image_to_people_markers_overlay_and_diagnostics(mesh_node, mesh_peer):
     assert len(answer.humans) >= 1
     assert {human.distance_source for human in answer.humans} == {Human.ASSUMED_FOCAL}
 
-    # All zero means uncalibrated: the same.
+    # An all-zero CameraInfo means uncalibrated: the same result.
     peer.info.publish(CameraInfo(width=64, height=48))
     peer.spin_for(0.5)
     assert peer.answer_to(peer.picture()).humans[0].distance_source == Human.ASSUMED_FOCAL
@@ -45,10 +45,10 @@ def test_image_to_people_markers_overlay_and_diagnostics(mesh_node, mesh_peer):
     peer.spin_for(0.5)
     calibrated = peer.answer_to(peer.picture())
     assert {human.distance_source for human in calibrated.humans} == {Human.CAMERA_INFO}
-    # Saying so once failed in rclpy, after the people were out: the frame's markers were lost.
+    # This log call once failed in rclpy after the people were published: no markers followed.
     assert "[ERROR]" not in mesh_node.last_lines()
 
-    # Markers and overlay exist only while somebody listens. Markers are read as raw bytes: a
+    # Markers and overlay are published only to subscribers. Markers are read as raw bytes: a
     # Python subscriber needs 0.1 s to make 40,000 Point objects per person.
     assert peer.node.count_publishers("humans/markers") == 1
     markers = peer.listen(MarkerArray, "humans/markers", raw=True)
@@ -84,7 +84,7 @@ def test_image_to_people_markers_overlay_and_diagnostics(mesh_node, mesh_peer):
 
 
 def bad_images(peer) -> dict[str, Image]:
-    """By what the error must say of them."""
+    """Bad images, by the text of their error."""
     images = {
         "encoding 'nv24', which needs cv_bridge": peer.picture(),
         "has 9215 bytes of data, but step 192 x height 48 = 9216": peer.picture(),
@@ -101,7 +101,7 @@ def bad_images(peer) -> dict[str, Image]:
     return images
 
 
-def test_bad_images_cost_one_error_each_and_the_node_goes_on(mesh_node, mesh_peer):
+def test_bad_images_are_one_error_each_and_the_node_continues(mesh_node, mesh_peer):
     peer = mesh_peer
     logs = peer.listen(Log, "/rosout", 100)
     statuses = peer.listen(DiagnosticArray, "/diagnostics")

@@ -35,12 +35,12 @@ def run(tmp_path):
         process.wait()
 
 
-def test_two_cameras_are_served_side_by_side(run, mesh_peers, random_weights):
+def test_two_cameras_are_served_in_parallel(run, mesh_peers, random_weights):
     front, left = mesh_peers("robot/front"), mesh_peers("left")
     process, log = run("robot/front", "left", "--ros-args", "-p", f"weights:={random_weights}")
     for peer in (front, left):
         peer.wait_for_node()
-    # Each camera has tracks, body ids and parameters of its own.
+    # Each camera has its own tracks, body ids and parameters.
     assert left.set_parameter("detection_threshold", 0.999).successful
     assert front.answer_to(front.picture()).humans
     assert not left.answer_to(left.picture()).humans

@@ -1,5 +1,5 @@
-"""New weights for a mesh_node that is at work, over DDS: no image without an answer, no answer
-from two models, and no failure that costs the old weights."""
+"""New weights for an active mesh_node, over DDS: each image is answered, each answer comes
+from one model, and a failed update keeps the old weights."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def test_weights_change_between_two_images(node, mesh_peer, random_weights, make
     shown = [before]
 
     def answer() -> str:
-        """The answer to the same picture with a stamp of its own, sent once; whose it is."""
+        """The answer to the same image with a new stamp, sent once, and its weights version."""
         image = image_from_rgb(rgb, peer.picture().header)
         peer.image.publish(image)
         peer.until(lambda: peer.answer(image), "an answer to every image")
         people = peer.answer(image)
-        if people.weights_version != shown[-1]:  # nobody whom the other model saw
+        if people.weights_version != shown[-1]:  # no people of the other model
             assert not any(human.tracking_state == Human.OCCLUDED for human in people.humans)
         shown.append(people.weights_version)
         seen = [human.score for human in people.humans if human.tracking_state != Human.OCCLUDED]
@@ -70,7 +70,7 @@ def test_weights_change_between_two_images(node, mesh_peer, random_weights, make
     assert answer() == after
     assert versions == sorted(versions, key=[before, after].index)  # one change, no way back
     assert versions[0] == before
-    # Announced anew, kept by the parameter, and shown.
+    # The body model message, the parameter and /diagnostics have the new weights.
     peer.until(lambda: peer.body_models[-1].weights_version == after, "the body model again")
     values = peer.call(GetParameters, "mesh_node/get_parameters", names=["weights"]).values
     assert values[0].string_value == str(other)
@@ -83,7 +83,7 @@ def test_weights_change_between_two_images(node, mesh_peer, random_weights, make
 
 
 def spoiled(network) -> None:
-    """A network as a diverged training leaves it."""
+    """A network after a diverged training."""
     for parameter in network.parameters():
         parameter.data.fill_(float("nan"))
 
@@ -126,7 +126,7 @@ def test_a_failed_update_says_why_and_keeps_the_old_weights(
 
 
 class _BrokenLater(ModelStore):
-    """A store whose library throws what nobody foresaw."""
+    """A store that raises an unexpected exception."""
 
     broken = False
 
@@ -136,8 +136,8 @@ class _BrokenLater(ModelStore):
         return super().load(*names)
 
 
-def test_an_unforeseen_error_is_an_answer_too(ros, random_weights):
-    """In rclpy it would go out of spin and end the process."""
+def test_an_unexpected_error_is_answered(ros, random_weights):
+    """In rclpy it would leave spin and end the process."""
     models = _BrokenLater()
     given = {"weights": str(random_weights), "engine": "torch", "device": "cpu"}
     node = MeshNode(
@@ -154,7 +154,7 @@ def test_an_unforeseen_error_is_an_answer_too(ros, random_weights):
 
 
 class _SlowLater(ModelStore):
-    """A store that takes long, and whose model comes when nobody wants it any more."""
+    """A slow store whose model arrives after the time limit."""
 
     slow = False
 
@@ -166,7 +166,7 @@ class _SlowLater(ModelStore):
 
 @pytest.fixture
 def limited(ros, random_weights, make_weights, tmp_path):
-    """Makes a node with a folder for weights, and parameters; and a file that would fit."""
+    """Makes a node with a weights_folder and other parameters, and a valid weights file."""
     nodes = []
     (tmp_path / "weights").mkdir()
     first, second = tmp_path / "weights" / "a.safetensors", tmp_path / "weights" / "b.safetensors"
@@ -200,7 +200,7 @@ def test_weights_outside_of_their_folder_are_refused_both_ways(limited, tmp_path
         (result,) = node.set_parameters([Parameter("weights", value=str(path))])
         assert (result.successful, result.reason) == (False, response.message)
     (result,) = node.set_parameters([Parameter("weights_folder", value="")])
-    assert not result.successful  # nobody opens the fence
+    assert not result.successful  # the limit cannot be changed
     assert asked(node, "b.safetensors").success
 
 

@@ -1,11 +1,11 @@
-"""What a process of mesh_node loads: only what it uses."""
+"""A process of mesh_node imports only the modules that it uses."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-#: Everything of training, drawing and the engines that were not chosen.
+#: Modules of training, rendering and the engines that were not chosen.
 HEAVY = [
     "icl_mesh_training",
     "lightning",

@@ -1,5 +1,5 @@
-"""How a process of nodes begins and ends: signals at any time, nothing left behind, one line for
-what is wrong around it."""
+"""Start and end of a process of nodes: signals at any time, no leftovers, one line for
+a wrong environment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from icl_mesh_ros import model_node
 from icl_mesh_ros.mesh_node import MeshNode
 from icl_mesh_ros.rclpy_inside import EndableNode
 
-#: mesh_node whose library takes whatever is raised in it for an error of its own, as torch does.
+#: mesh_node whose library converts exceptions to its own, as torch does.
 LOADING = """
 import os, time
 from icl_mesh_ros.mesh_node import THREADS_PER_NODE, MeshNode
@@ -39,7 +39,7 @@ os._exit(run_nodes([lambda: MeshNode(models=Models())], threads=THREADS_PER_NODE
 
 @pytest.fixture
 def alone(monkeypatch):
-    """Nodes that are started meet nobody: what they share is their own."""
+    """Isolates the started nodes from all others."""
     monkeypatch.setenv("ROS_DOMAIN_ID", "101")
 
 
@@ -85,7 +85,7 @@ def test_no_shared_memory_is_left(name, start, alone, random_weights, tmp_path):
 
 
 def run_node(name: str, *arguments: str, seconds: float = 60) -> tuple[int, str]:
-    """(exit status, output) of a node that ends by itself; -1: it runs on, and is ended."""
+    """(exit status, output) of a node that ends by itself; -1: it had to be stopped."""
     program = Path(get_package_prefix("icl_mesh_ros"), "lib", "icl_mesh_ros", name)
     process = subprocess.Popen(
         [str(program), *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -99,9 +99,7 @@ def run_node(name: str, *arguments: str, seconds: float = 60) -> tuple[int, str]
 
 
 @pytest.mark.parametrize("home", ["/dev/null", None])
-def test_a_home_that_cannot_be_written_or_is_not_there(
-    home, start, alone, random_weights, monkeypatch
-):
+def test_a_home_that_is_missing_or_not_writable(home, start, alone, random_weights, monkeypatch):
     if home is None:
         monkeypatch.delenv("HOME")
     else:
@@ -135,8 +133,8 @@ def test_ros_arguments_that_rcl_refuses(alone, arguments, said):
     assert "Traceback" not in text
 
 
-def test_a_node_half_made_is_destroyed_without_a_word(ros, monkeypatch):
-    """As Kilted's try_shutdown does with every node of the context."""
+def test_a_node_whose_constructor_failed_is_destroyed_silently(ros, monkeypatch):
+    """Kilted's try_shutdown destroys every node of the context."""
     made = []
 
     def refuse(node):

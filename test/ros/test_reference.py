@@ -1,4 +1,4 @@
-"""docs/nodes.md against the nodes themselves: every parameter, topic and service, over DDS."""
+"""Compares docs/nodes.md with the nodes, over DDS: every parameter, topic and service."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ TOOL = ROOT / "tools" / "node_reference.py"
     not default_weights_path().is_file(), reason="the default weights are not in this checkout"
 )
 def test_the_page_says_what_the_nodes_have():
-    # The tool as users run it, in a process and a domain of its own: what a participant knows of
-    # others after a whole session of tests may miss the topics of a node for good.
+    # The tool as users run it, in a process and a domain of its own: after a whole session of
+    # tests, a participant may never discover some topics of a node.
     domain = str(1 + int(os.environ["ROS_DOMAIN_ID"]) % 100)  # of 1 to 100, the next one
     command = [sys.executable, str(TOOL), "--check"]
     environment = {**os.environ, "ROS_DOMAIN_ID": domain}
@@ -31,7 +31,7 @@ def test_the_page_says_what_the_nodes_have():
     assert done.stdout.splitlines()[-1] == "up to date"
 
 
-def test_every_table_is_asked_anew_and_every_row_says_what_it_is():
+def test_every_table_is_compared_and_every_row_has_a_description():
     spec = importlib.util.spec_from_file_location("node_reference", TOOL)
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)

@@ -17,8 +17,8 @@ import pytest
 INTERFACES = Path(__file__).parent / "interfaces"
 BUILD_TIMEOUT_S = 600
 
-#: A node of a process of its own, as this one cannot load packages built after its start. Prints
-#: what it has heard as JSON when every topic has been heard.
+#: A node in its own process, since this one cannot load packages built after its start. Prints
+#: the received messages as JSON when it has one of every topic.
 LISTENER = """
 import json
 import rclpy
@@ -90,7 +90,7 @@ def interfaces(request) -> dict[str, str]:
     return {name: variables[name] for name in names if name in variables}
 
 
-def test_bodies_with_topics_and_frames_of_their_own(
+def test_each_body_has_its_topics_and_frames(
     interfaces, start, mesh_peer, random_weights, monkeypatch
 ):
     for name, value in interfaces.items():
@@ -106,14 +106,14 @@ def test_bodies_with_topics_and_frames_of_their_own(
             image = peer.picture()
 
             def heard() -> bool:
-                image.header.stamp.sec += 1  # the same people, again and again: they last
+                image.header.stamp.sec += 1  # the same people, so that their tracks are confirmed
                 peer.image.publish(image)
                 peer.spin_for(0.2)
                 return bool(select.select([listener.stdout], [], [], 0)[0])
 
             peer.until(heard, "every topic of a body")
             said = json.loads(listener.stdout.readline())
-            # Inactive, the node tracks nobody; whoever follows the list must hear of it.
+            # Inactive, the node tracks nobody: the list must become empty.
             assert peer.transition("deactivate")
             peer.until(lambda: listener.poll() is not None, "an empty list of bodies")
             assert listener.stdout.read() == "nobody\n"
@@ -133,7 +133,7 @@ def test_bodies_with_topics_and_frames_of_their_own(
     assert 0 <= ymin < ymax <= 1
     assert 0 < score <= 1
     assert len(said["skeleton"]) == 18
-    assert said["order"] == [14, 15, 16, 17]  # what the rows of skeleton2d rest on
+    assert said["order"] == [14, 15, 16, 17]  # the assumed order of skeleton2d
     assert all(0 <= value <= 1 for point in said["skeleton"] for value in point)
     width, height, encoding = said["cropped"]
     assert encoding == "rgb8"

@@ -32,7 +32,7 @@ def example():
 
 @pytest.fixture
 def run_example(tmp_path):
-    """Starts the example with parameters; it is ended after the test."""
+    """Starts the example with parameters; it is stopped after the test."""
     with contextlib.ExitStack() as ending:
 
         def run(**parameters: object) -> subprocess.Popen:
@@ -54,7 +54,7 @@ def run_example(tmp_path):
 
 
 def person(distance: float = 4.0, **changes) -> Human:
-    """Straight ahead, wholly seen, standing still, exactly known."""
+    """A person straight ahead: visible, standing still, without uncertainty."""
     human = Human(tracking_state=Human.TRACKED, distance_source=Human.CAMERA_INFO)
     human.position.z = distance
     human.joints = np.tile([0.0, 0.0, distance], 24).astype(np.float32)
@@ -71,7 +71,7 @@ def moving(velocity_z: float) -> Human:
 
 
 def test_the_speed_stops_the_robot_just_in_time(example):
-    """At the limit, the way driven while reacting and braking and the person's way fill d."""
+    """At the limit, the paths of the reacting and braking robot and of the person add up to d."""
     rule = example.Rule(max_speed=99.0)
     for distance in (1.0, 2.5, 6.0):
         for approach in (0.5, 1.6):
@@ -79,12 +79,12 @@ def test_the_speed_stops_the_robot_just_in_time(example):
             t, a = 0.3 + 0.1, 1.0
             way = v * t + v * v / (2 * a) + approach * (t + v / a)
             assert way == pytest.approx(distance)
-    assert rule.speed(0.1, 1.6, 0.0) == 0.0  # 0.48 m come nearer while the robot reacts
+    assert rule.speed(0.1, 1.6, 0.0) == 0.0  # the person approaches by 0.48 m in the reaction time
     assert rule.speed(float("nan"), 0.5, 0.0) == 0.0
     assert example.Rule(max_speed=1.5).speed(50.0, 0.5, 0.0) == 1.5
 
 
-def test_free_distance_counts_what_is_uncertain(example):
+def test_uncertainty_reduces_the_free_distance(example):
     rule = example.Rule()
 
     def distance(human: Human) -> float:
@@ -93,14 +93,14 @@ def test_free_distance_counts_what_is_uncertain(example):
     assert distance(person()) == pytest.approx(4.0 - 0.3)
     hidden = person(joint_confidence=np.zeros(24, np.float32))
     assert distance(hidden) == pytest.approx(4.0 - 0.3 - 0.3)
-    # Two standard deviations of 0.4 m along the line of sight; across it, nothing counts.
+    # Two standard deviations of 0.4 m along the line of sight; across it, none.
     uncertain = person(position_covariance=np.diag([9.0, 9.0, 0.16]).ravel())
     assert distance(uncertain) == pytest.approx(4.0 - 0.3 - 0.8)
     assert distance(person(distance_source=Human.ASSUMED_FOCAL)) == pytest.approx(4.0 * 0.6 - 0.3)
-    # Only the distance is a guess then: what is not seen is as large as ever.
+    # The scale applies to the distance alone, not to unseen_margin.
     guessed = person(distance_source=Human.ASSUMED_FOCAL, joint_confidence=np.zeros(24, np.float32))
     assert distance(guessed) == pytest.approx(4.0 * 0.6 - 0.3 - 0.3)
-    # The hand that reaches out is what counts, and a hand that is not surely seen less surely.
+    # The nearest joint counts, here a hand; a low confidence reduces its distance.
     reaching = person()
     joints = reaching.joints.reshape(24, 3)
     joints[22, 2] = 3.0
@@ -108,7 +108,7 @@ def test_free_distance_counts_what_is_uncertain(example):
     assert distance(reaching) == pytest.approx(3.0 - 0.3)
 
 
-def test_approach_is_never_taken_for_less_than_is_known(example):
+def test_the_approach_speed_has_a_lower_bound(example):
     rule = example.Rule()
 
     def approach(human: Human) -> float:
@@ -181,11 +181,11 @@ def test_people_that_cannot_be_read_stop_the_robot(example, ros, monkeypatch):
 
 
 def test_beside_mesh_node(start, mesh_peer, random_weights, run_example):
-    """Silence stops the robot, an empty scene lets it drive, somebody near slows it down, and
-    people of long ago stop it."""
+    """Silence stops the robot, an empty scene lets it drive, a near person slows it down, and
+    people with an old stamp stop it."""
     peer = mesh_peer
     limits = peer.listen(Float32, "speed_limit", 100)
-    # Nothing is old on a slow machine but what has stopped coming.
+    # A long timeout: on a slow machine, only missing messages may count as old.
     parameters = {"timeout": 30.0, "max_speed": 50.0, "margin": 0.0, "unseen_margin": 0.0}
     planner = run_example(**parameters)
     peer.until(lambda: limits, "a speed limit")
@@ -200,10 +200,10 @@ def test_beside_mesh_node(start, mesh_peer, random_weights, run_example):
         peer.spin_for(0.3)
         return bool(peer.humans) and limits[-1].data > 0
 
-    # An untrained network finds somebody everywhere; this threshold leaves nobody.
+    # An untrained network detects people everywhere; no score reaches this threshold.
     assert peer.set_parameter("detection_threshold", 0.999).successful
     peer.until(drives, "a limit above 0")
-    assert limits[-1].data == 50.0  # nobody is seen
+    assert limits[-1].data == 50.0  # nobody is detected
     near = HumanArray(humans=[person(2.0)])
     near.header.stamp = peer.node.get_clock().now().to_msg()
     humans = peer.node.create_publisher(HumanArray, "humans", 1)
