@@ -22,7 +22,7 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
         else:
             _replace(target, data, durable)
     except OSError as error:  # that of a full disk names no file, others the temporary one
-        raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise type(error)(error.errno, error.strerror or str(error), str(path)) from error
 
 
 def _replace(path: Path, data: bytes, durable: bool) -> None:
