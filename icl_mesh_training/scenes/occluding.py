@@ -99,7 +99,7 @@ class OcclusionSampler:
         aside: npt.NDArray[np.float64],
         wanted: float,
     ) -> bool:
-        """Move ``other`` sideways, by bisection, until it hides the wanted share. False: it cannot."""
+        """Move ``other`` sideways (bisection) until it hides the wanted share; False if never."""
         slack = 0.5 * TOLERANCE
         low, high, moved = 0.0, 1.1, 0.0
         if wanted > slack and self._hidden(view, target, other) < wanted - slack:

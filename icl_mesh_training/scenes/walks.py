@@ -129,9 +129,9 @@ def _crossing(rng: np.random.Generator, stage: Stage) -> list[Walk]:
     for depth, sign in ((near, side), (far, -side)):
         start, stop = sign * rng.uniform(0.5, 0.85), sign * rng.uniform(0.5, 0.85)
         if turn_back:
-            middle = sign * rng.uniform(-0.03, 0.12)
+            meeting = sign * rng.uniform(-0.03, 0.12)
             times = [0.0, end / 2 + rng.uniform(-0.2, 0.2), end]
-            positions = [stage.position(v, depth) for v in (start, middle, stop)]
+            positions = [stage.position(v, depth) for v in (start, meeting, stop)]
         else:
             slant = rng.uniform(-0.25, 0.25)
             times = [0.0, end]
