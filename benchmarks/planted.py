@@ -84,7 +84,7 @@ class PlantedEngine:
 
     def __call__(self, images: torch.Tensor) -> InferenceMaps:
         features = self.engine(images).features
-        # The same object again where the engine returns the same maps again.
+        # The engine may return the same maps again; the estimator recognises them by identity.
         if self._answer is None or self._answer.features is not features:
             self._answer = InferenceMaps(*self.maps[:5], features)
         return self._answer

@@ -10,7 +10,7 @@ from benchmarks.report import Report, Row, Section
 
 
 def write_plots(report: Report, folder: Path) -> list[Path]:
-    """Write a PNG per measured section; returns the paths. Raises ImportError without matplotlib."""
+    """Write a PNG per measured section; return the paths. Raises ImportError without matplotlib."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -49,8 +49,8 @@ def _node(axes: Any, section: Section) -> None:
     steps = [
         column
         for column in dict.fromkeys(name for row in section.rows for name in row.values)
-        if column.endswith("(ms)")
-        and not column.startswith(("total", "without"))  # these are sums of steps
+        # the excluded columns are sums of steps
+        if column.endswith("(ms)") and not column.startswith(("total", "without"))
     ]
     _stacked(axes, labels, steps, section.rows)
     axes.set_xlabel("people")
@@ -67,7 +67,11 @@ def _engines(axes: Any, section: Section) -> None:
     times = [row.values["time (ms)"] for row in rows]
     errors = [[t.median - t.p10 for t in times], [t.p90 - t.median for t in times]]
     axes.barh(positions, [t.median for t in times], xerr=errors, label="measured")
-    limits = [(i, row.values["limit (ms)"].median) for i, row in enumerate(rows) if _has_limit(row)]
+    limits = [
+        (i, row.values["limit (ms)"].median)
+        for i, row in enumerate(rows)
+        if "limit (ms)" in row.values
+    ]
     axes.plot([x for _, x in limits], [i for i, _ in limits], "k|", ms=14, label="limit")
     axes.set_yticks(positions, labels, fontsize=7)
     axes.invert_yaxis()
@@ -96,10 +100,6 @@ def _process(axes: Any, section: Section) -> None:
     axes.barh(list(values), [value.median for value in values.values()])
     axes.set_title("Node: memory")  # the section's title also names the start, in seconds
     axes.set_xlabel("MB")
-
-
-def _has_limit(row: Row) -> bool:
-    return "limit (ms)" in row.values
 
 
 def _stacked(axes: Any, labels: list[str], columns: list[str], rows: Sequence[Row]) -> None:

@@ -52,8 +52,8 @@ class Report:
         facts = [f"- {name}: {value}" for name, value in (self.machine | self.model).items()]
         facts.append(f"- the run took {self.seconds / 60:.1f} minutes")
         facts.append(
-            f"- repetitions, in turns: up to {self.repetitions}; given are median (10th to 90th "
-            "percentile); ratios are taken within each turn"
+            f"- up to {self.repetitions} rounds over all cases; values are median (10th to 90th "
+            "percentile); ratios are within a round"
         )
         return "\n\n".join(["\n".join(facts), *map(_section, self.sections)]) + "\n"
 
