@@ -1,5 +1,5 @@
 """Measured speed. `python -m benchmarks` prints a Markdown table; see docs/performance.md.
 
-What is reported are ratios of one run, whose parts were repeated in turns; absolute times stand
-beside them as context. Nothing here asserts a time.
+Reports give ratios within one run, whose cases alternate in random order, and absolute times as
+context. Nothing here asserts a time.
 """

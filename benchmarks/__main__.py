@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from benchmarks.model import Model
 
 PARTS = ("stages", "engines", "node", "process", "losses")
-#: The plain Python loops take seconds each: one repetition of theirs for so many of the others.
+#: Python loops take seconds: repetitions of the losses are divided by this.
 LOOPS_SHARE = 4
 TABLES_HEAD = (
     "# All benchmark tables of one run\n\nWritten by `python -m benchmarks --tables FILE`. "
@@ -45,8 +45,8 @@ TABLES_HEAD = (
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the parts asked for; 1 for regressions against an earlier run, 2 for options that do not
-    fit, else 0."""
+    """Run the selected parts. Returns 1 for regressions against an earlier run, 2 for bad input,
+    else 0."""
     options = _parser().parse_args(arguments)
     if options.quick:
         options.repetitions, options.sizes = 1, [128]
@@ -56,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
     start = time.monotonic()
     machine = describe_machine()
     if is_busy(os.getloadavg()[0]):
-        machine["warning"] = "other programs were running: times and ratios are not to be trusted"
+        machine["warning"] = "other programs were running: times and ratios are unreliable"
     try:
         earlier = None if options.compare is None else read_run(options.compare)
         model = load_model(options.weights)
@@ -88,7 +88,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def measure(part: str, model: Model, options: argparse.Namespace) -> list[Section]:
-    """The tables of one of PARTS."""
+    """Measure one of PARTS. Returns its tables."""
     if part == "stages":
         stages = measure_stages(model, options.repetitions, options.sizes)
         return [*stages, measure_lenses(model, options.repetitions)]
@@ -107,7 +107,7 @@ def measure(part: str, model: Model, options: argparse.Namespace) -> list[Sectio
             from benchmarks.node import measure_node
 
             return [*measure_node(model, options.repetitions)]
-        except (TimeoutError, ChildProcessError) as error:  # DDS does not work here
+        except (TimeoutError, ChildProcessError) as error:  # DDS fails on this machine
             reason = str(error)
     print(f"skipped: {reason}", file=sys.stderr)
     return [Section(part, f"Part {part}", skipped=reason)]
@@ -120,7 +120,7 @@ def _positive(text: str) -> int:
 
 
 def _input_size(text: str) -> int:
-    if (value := int(text)) < 128 or value % 32:  # in less, planted people touch each other
+    if (value := int(text)) < 128 or value % 32:  # smaller inputs merge planted people
         raise argparse.ArgumentTypeError(f"must be a multiple of 32 from 128 on, got {value}")
     return value
 
@@ -129,15 +129,19 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
     add("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to run (all)")
-    add("--repetitions", type=_positive, default=20, help="turns that are counted (20)")
-    add("--quick", action="store_true", help="once, and small: shows the tables, measures nothing")
+    add("--repetitions", type=_positive, default=20, help="counted repetitions (20)")
+    add(
+        "--quick",
+        action="store_true",
+        help="one repetition, small: shows the tables, measures nothing",
+    )
     add("--sizes", nargs="+", type=_input_size, default=INPUT_SIZES, help="input sizes, px")
     add("--weights", default="default", help="weights file (default: the package's own)")
     add("--threads", type=_positive, help="torch and OpenCV threads (default: theirs)")
-    add("--images", type=Path, help="photos to measure the engines' cost in mm on")
-    add("--json", type=Path, help="write all results there")
+    add("--images", type=Path, help="folder of photos for the engines' errors in mm")
+    add("--json", type=Path, help="write all results to this file")
     add("--compare", type=Path, help="the JSON of an earlier run: exit status 1 for regressions")
-    add("--plots", type=Path, help="folder to draw pictures of the results into")
+    add("--plots", type=Path, help="folder for plots of the results")
     add("--markdown", type=Path, help="put the summary between the marker lines of this document")
     add("--tables", type=Path, help="write all tables to this document")
     return parser

@@ -1,4 +1,4 @@
-"""A run against an earlier one: what became slower by more than a tenth."""
+"""Compares a run with an earlier one: regressions of more than 10 %."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-#: Slower by more than this share is a regression.
+#: Relative increase above which a value is a regression.
 LIMIT = 0.10
-#: Columns that are times or sizes: more is worse. Others (ratios, rates, mm) are not compared.
+#: Units of the compared columns, times and sizes, of which less is better.
 _UNITS = ("(ms)", "(s)", "(MB)")
 
 
 @dataclass(frozen=True)
 class Change:
-    """One value of both runs, and how many times the earlier one it is now."""
+    """One value of both runs. factor: the new one over the earlier one."""
 
     name: str
     before: float
@@ -31,7 +31,7 @@ class Change:
 
 
 def read_run(path: Path) -> dict[str, Any]:
-    """The JSON of an earlier run. Raises ValueError for a file of another kind."""
+    """Read the JSON of an earlier run. Raises ValueError for other files."""
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
         good = run["format"] == 1 and isinstance(run["sections"], list)
@@ -43,13 +43,13 @@ def read_run(path: Path) -> dict[str, Any]:
 
 
 def compare_runs(before: dict[str, Any], now: dict[str, Any]) -> list[Change]:
-    """Times and sizes that both runs have, in the order of the new one."""
+    """Times and sizes of both runs, in the order of the new one."""
     old = _values(before)
     return [Change(name, old[name], value) for name, value in _values(now).items() if old.get(name)]
 
 
 def as_markdown(changes: list[Change], before: dict[str, Any], now: dict[str, Any]) -> str:
-    """Regressions as a table, with a warning where the runs are of different machines."""
+    """A table of the regressions, with a warning for runs of different machines."""
     machines = [run["machine"].get("processor") for run in (before, now)]
     lines = ["### Against an earlier run", ""]
     if machines[0] != machines[1]:

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.depth`: distances by body size and by a depth image, on the demo's clip.
+"""`python -m benchmarks.depth`: distance errors by body size and by depth image.
 
-The clip is rendered, so the truth is known; its depth image gets what a sensor adds: noise of 1 %
-of the depth, and a third of the pixels missing. Prints a Markdown table.
+The demo's clip is rendered with ground truth. Its depth images have the errors of a sensor: noise
+of 1 % of the depth, and a third of the pixels missing. Prints a Markdown table.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from icl_mesh.rendering.renderer import Renderer  # noqa: E402
 from icl_mesh_training.scenes.clip import crossing_clip  # noqa: E402
 from icl_mesh_training.scenes.labels import SceneLabels  # noqa: E402
 
-#: What lies behind the people, m; and a person's pelvis is found within so many pixels.
+#: Depth behind the people, m. Greatest pixel distance of the pelvises of a matched pair.
 WALL_M, FOUND_PX = 6.0, 60.0
 NOISE_SHARE, MISSING_SHARE = 0.01, 1 / 3
 
 
 class DepthSensor:
-    """Renders the depth of the true bodies, without the clothes that the pictures show."""
+    """Renders depth images of the true bodies, without clothes."""
 
     def __init__(self, estimator: Estimator) -> None:
         self._body = estimator.body
@@ -42,8 +42,8 @@ class DepthSensor:
         self._random = np.random.default_rng(0)
 
     def __call__(self, truth: SceneLabels) -> DepthImage:
-        turns = Rotation.from_rotvec(truth.pose.reshape(-1, 3)).as_matrix()
-        rotations = torch.from_numpy(turns.reshape(-1, 24, 3, 3).astype(np.float32))
+        matrices = Rotation.from_rotvec(truth.pose.reshape(-1, 3)).as_matrix()
+        rotations = torch.from_numpy(matrices.reshape(-1, 24, 3, 3).astype(np.float32))
         mesh = self._body(torch.from_numpy(truth.betas), rotations)
         shift = truth.joints_m[:, :1] - mesh.joints.numpy()[:, :1]
         drawn = [
@@ -58,7 +58,7 @@ class DepthSensor:
 
 
 def pairs(found_px: npt.NDArray[np.float32], true_px: npt.NDArray[np.float32]) -> Iterator:
-    """Rows of found and true people whose pelvises lie together, one to one."""
+    """Rows of matched detections and true people, one to one, by the distance of pelvises."""
     distance = np.linalg.norm(found_px[:, None] - true_px, axis=2)
     for found, true in zip(*linear_sum_assignment(distance), strict=True):
         if distance[found, true] < FOUND_PX:
@@ -68,7 +68,7 @@ def pairs(found_px: npt.NDArray[np.float32], true_px: npt.NDArray[np.float32]) -
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", default="default")
-    parser.add_argument("--every", type=int, default=2, help="work on every so-manieth image")
+    parser.add_argument("--every", type=int, default=2, help="use every N-th image of the clip")
     options = parser.parse_args()
     estimator = Estimator.load(options.weights)
     sensor = DepthSensor(estimator)
@@ -81,18 +81,18 @@ def main() -> int:
             continue
         depth = sensor(truth)
         start = time.perf_counter()
-        judged = estimator(rgb, truth.camera, vertices=True)
-        middle = time.perf_counter()
-        measured = correct_distances(judged, depth)
-        times.append((time.perf_counter() - middle, middle - start))
-        for row, true in pairs(judged.joints_px[:, 0], truth.joints_px[:, 0]):
+        by_body = estimator(rgb, truth.camera, vertices=True)
+        halfway = time.perf_counter()
+        measured = correct_distances(by_body, depth)
+        times.append((time.perf_counter() - halfway, halfway - start))
+        for row, true in pairs(by_body.joints_px[:, 0], truth.joints_px[:, 0]):
             people += 1
             if measured.distance_from_depth[row]:
                 true_m = truth.joints_m[true, 0, 2]
-                by_size.append(100 * abs(judged.position_m[row, 2] - true_m))
+                by_size.append(100 * abs(by_body.position_m[row, 2] - true_m))
                 by_depth.append(100 * abs(measured.position_m[row, 2] - true_m))
     print(f"weights {estimator.weights_version}, {len(times)} images, {people} people found, ")
-    print(f"{len(by_depth)} of them measured; error of the distance of those, cm\n")
+    print(f"{len(by_depth)} of them measured; their distance error, cm\n")
     print("| distance from | median | 90 % | largest |\n|---|---|---|---|")
     for name, errors in (("body size", by_size), ("depth image", by_depth)):
         print(f"| {name} | {np.median(errors):.0f} | {np.percentile(errors, 90):.0f} ", end="")

@@ -1,4 +1,4 @@
-"""The network by engine and precision: time, what the arithmetic allows, and cost in mm."""
+"""The network by engine and precision: time, limit by arithmetic, and error in mm."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ from icl_mesh.network import IclMeshNetwork, build_network
 BASELINE, BASELINE_SIZE = "resnet50", 512
 EAGER = "eager torch"
 PRECISIONS = ("f32", "bf16")
-#: Of the convolution of 1 x 1 whose rate counts as the machine's: channels in and out, cells along
-#: a side. It is one large matrix product, by oneDNN; torch's own is MKL's, which runs at less than
-#: half of that on some CPUs.
+#: Channels and side (cells) of the 1 x 1 convolution whose rate is the machine's. oneDNN computes
+#: it as one large matrix product; torch's matrix product is MKL's, which has less than half of
+#: that rate on some CPUs.
 CHANNELS, CELLS = 1024, 64
 PRODUCT_GFLOP = 2e-9 * CHANNELS**2 * CELLS**2
 PEOPLE = 8
 
 
 class Setting(NamedTuple):
-    """network: "model" or BASELINE; engine: EAGER, which computes whole maps, or an engine's name,
-    whose second step is for PEOPLE people; whole: the whole estimator, not the network alone."""
+    """One case. network: "model" or BASELINE. engine: EAGER (whole maps), or an engine's name,
+    whose second step is for PEOPLE people. whole: the estimator instead of the network alone."""
 
     network: str
     engine: str
@@ -50,8 +50,8 @@ class Setting(NamedTuple):
 def measure_engines(
     model: Model, repetitions: int, images: Path | None = None, baseline_size: int = BASELINE_SIZE
 ) -> list[Section]:
-    """Two tables from one run in turns: time by engine with the limit of the arithmetic; and what
-    each engine costs in mm on images (a folder; None renders people, where that is possible)."""
+    """Two tables of one run: time by engine with the limit by arithmetic, and each engine's error
+    in mm on images (a folder; None renders people)."""
     torch.manual_seed(0)
     networks = {"model": model.network, BASELINE: build_network(BASELINE).eval()}
     sizes = {"model": model.input_size, BASELINE: baseline_size}
@@ -62,7 +62,7 @@ def measure_engines(
         f"rate {precision}": timed(_product(precision), "time") for precision in PRECISIONS
     }
     with _own_cache():
-        # Before any engine changes the layout of its weights: what PyTorch does without help.
+        # Before any engine changes the memory layout of the weights.
         cases[Setting(BASELINE, EAGER)] = timed(
             _eager(build_network(BASELINE).eval(), baseline_size), "time"
         )
@@ -90,8 +90,8 @@ def measure_engines(
 
 
 def count_gmac(network: IclMeshNetwork, size: int, people: int | None = None) -> float:
-    """Multiply-accumulates of one image in units of 1e9, as PyTorch counts them: of whole maps, or
-    of what engines compute for so many people."""
+    """Multiply-accumulates of one image in units of 1e9, counted by PyTorch: of whole maps, or of
+    an engine's two steps for ``people`` people."""
     images = torch.zeros(1, 3, size, size)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         if people is None:
@@ -105,7 +105,7 @@ def count_gmac(network: IclMeshNetwork, size: int, people: int | None = None) ->
 
 @contextmanager
 def _own_cache() -> Iterator[None]:
-    """Converted networks of the benchmark do not stay with the user."""
+    """Use a temporary cache of converted networks."""
     before = os.environ.get("ICL_MESH_CACHE")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ICL_MESH_CACHE"] = folder
@@ -131,7 +131,7 @@ def _product(precision: str) -> Callable[[], object]:
 
 
 def _eager(network: IclMeshNetwork, size: int) -> Callable[[], object]:
-    """A network as PyTorch runs it without any help: float32, default memory layout."""
+    """A network in eager PyTorch: float32, default memory layout."""
     images = torch.randn(1, 3, size, size)
 
     def run() -> object:
@@ -142,7 +142,7 @@ def _eager(network: IclMeshNetwork, size: int) -> Callable[[], object]:
 
 
 def _both_steps(engine: Engine, images: torch.Tensor) -> Callable[[], object]:
-    """The network for an image with PEOPLE people."""
+    """Both steps of the network for an image with PEOPLE people."""
     cells = planted_cells(images.shape[-1], PEOPLE)
     image = np.zeros(PEOPLE, np.int64)
     return lambda: engine.smpl_at(engine(images), image, cells)

@@ -1,4 +1,4 @@
-"""What a lens costs: the same people, seen by cameras with and without distortion."""
+"""Times of decoding and body for cameras with and without distortion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.timing import Spread, in_turns
 from icl_mesh.camera import Camera
 from icl_mesh.lens import Lens
 
-#: As of a webcam and of a wide-angle camera.
+#: Lenses by distortion model: of a webcam and of wide-angle cameras.
 LENSES: Mapping[str, Lens | None] = {
     "none": None,
     "plumb_bob": Lens("plumb_bob", (0.1, -0.2, 0.001, -0.001, 0.05)),
@@ -25,7 +25,7 @@ LENSES: Mapping[str, Lens | None] = {
 
 
 def measure_lenses(model: Model, repetitions: int, people: int = MAX_PLANTED) -> Section:
-    """Decoding, with placement, and body under each lens model, in turns."""
+    """Times of decoding, with placement, and body for each lens model."""
     image = IMAGES[0]
     plain = Camera.assumed(*image)
     cases = {

@@ -1,6 +1,6 @@
-"""A process that subscribes, so that publishing does all its work: `-m benchmarks.listener TOPICS`.
+"""`python -m benchmarks.listener TOPICS`: subscribes, so that publishing does all its work.
 
-Takes topics named .../humans and .../markers as raw bytes. Ends when its standard input closes.
+Receives .../humans and .../markers as raw bytes. Ends when its standard input closes.
 """
 
 from __future__ import annotations

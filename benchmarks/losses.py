@@ -1,4 +1,4 @@
-"""The contrastive loss for all people at once, against straightforward Python loops."""
+"""Times the vectorised contrastive loss against plain Python loops."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ IMAGES, PEOPLE, JOINTS, CHANNELS = 16, 10, 24, 64
 
 
 class Features(NamedTuple):
-    """Sampled features of a batch, before the projectors: center [N, C], joint [N, J, C]; joints
-    labelled bool [N, J]; the image of each person int64 [N]."""
+    """Features of a batch before the projectors. center: [N, C]. joint: [N, J, C]. labelled: bool
+    [N, J]. image: of each person, int64 [N]."""
 
     center: torch.Tensor
     joint: torch.Tensor
@@ -27,7 +27,7 @@ class Features(NamedTuple):
 
 
 def measure_losses(repetitions: int, images: int = IMAGES, people: int = PEOPLE) -> Section:
-    """Forward and backward, projectors included, of both ways on the same features."""
+    """Times of forward and backward passes, with projectors, of both implementations."""
     network = build_network("mobilenet_v2", head_width=0.5)
     features = random_features(images, people)
     both = {"vectorised": vectorised_loss, "loops": looped_loss}
@@ -63,7 +63,7 @@ def measure_losses(repetitions: int, images: int = IMAGES, people: int = PEOPLE)
 
 
 def random_features(images: int, people: int) -> Features:
-    """Normal features that take gradients; four in five joints labelled."""
+    """Normally distributed features that require gradients; 80 % of joints are labelled."""
     generator = torch.Generator().manual_seed(0)
     count = images * people
     center = torch.randn(count, CHANNELS, generator=generator).requires_grad_()
@@ -73,7 +73,7 @@ def random_features(images: int, people: int) -> Features:
 
 
 def vectorised_loss(network: IclMeshNetwork, features: Features) -> torch.Tensor:
-    """push + pull as the training computes them."""
+    """push + pull of the training."""
     center = network.project_center(features.center)
     joint = network.project_joint(features.joint)
     push, pull = contrastive_loss(center, joint, features.labelled, features.image)
@@ -81,7 +81,7 @@ def vectorised_loss(network: IclMeshNetwork, features: Features) -> torch.Tensor
 
 
 def looped_loss(network: IclMeshNetwork, features: Features) -> torch.Tensor:
-    """The same as method and paper put it: for every image, person, pair and joint."""
+    """push + pull as in the paper, with loops over images, people, pairs and joints."""
     pushes, pulls = [], []
     for image in features.image.unique().tolist():
         people = (features.image == image).nonzero()[:, 0].tolist()
@@ -107,7 +107,7 @@ def looped_loss(network: IclMeshNetwork, features: Features) -> torch.Tensor:
 
 
 def check_equal(network: IclMeshNetwork, features: Features) -> None:
-    """Raises RuntimeError unless both ways agree: else their times say nothing."""
+    """Raise RuntimeError unless both implementations agree."""
     with torch.no_grad():
         fast, slow = vectorised_loss(network, features), looped_loss(network, features)
     if not torch.isclose(fast, slow, rtol=1e-4):

@@ -1,4 +1,4 @@
-"""The machine and the versions that a run's times belong to."""
+"""Describes the machine and the versions of a run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def describe_machine() -> dict[str, str | int | float]:
-    """Processor, threads, versions; and the load, which tells whether the machine was idle."""
+    """Processor, threads, versions, and the load, which shows whether the machine was idle."""
     return {
         "processor": processor_name(),
         "CPU cores for this process": len(os.sched_getaffinity(0)),
@@ -32,7 +32,7 @@ def describe_machine() -> dict[str, str | int | float]:
 
 
 def processor_name() -> str:
-    """Model, with the vector and matrix units that decide how fast it multiplies."""
+    """Model, with its vector and matrix units."""
     name, flags = platform.processor() or platform.machine(), ""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
@@ -52,5 +52,5 @@ def engine_versions() -> list[str]:
 
 
 def is_busy(load: float) -> bool:
-    """Whether other programs took enough of the CPU to distort times."""
+    """Whether other programs use enough of the CPU to distort times. load: 1-minute average."""
     return load > 0.5 * len(os.sched_getaffinity(0))

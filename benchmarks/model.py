@@ -1,4 +1,4 @@
-"""The default model, or a stand-in of the same architecture where its weights are missing."""
+"""Loads the default model, or random weights of its architecture where its file is missing."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from icl_mesh.body import BodyModel
 from icl_mesh.network import IclMeshNetwork, build_network
 from icl_mesh.weights import default_weights_path, load_weights, save_weights
 
-#: Names the architecture, head width and input size of the default model.
+#: Training configuration of the default model: architecture, head width, input size.
 DEFAULT_RECIPE = ROOT / "config" / "training" / "default_light.yaml"
 
 
 @dataclass(frozen=True)
 class Model:
-    """A network with its body. random: no training stands behind the weights."""
+    """A network with its body. random: the weights are untrained."""
 
     network: IclMeshNetwork
     body: BodyModel
@@ -36,6 +36,7 @@ class Model:
         return f"{self.network.architecture} (heads x{self.network.head_width:g})"
 
     def describe(self) -> dict[str, str]:
+        """Facts for the report, by name."""
         millions = sum(p.numel() for p in self.network.parameters()) / 1e6
         weights = self.weights_version
         if self.random:
@@ -48,9 +49,9 @@ class Model:
 
 
 def load_model(weights: str = "default") -> Model:
-    """Weights by path or "default"; random ones, saved and loaded, if the default is missing.
+    """Load weights by path or "default"; random ones where the default file is missing.
 
-    Speed does not depend on the values of the weights, and people are planted (planted.py).
+    Times do not depend on the weights, because people are planted (planted.py).
     """
     body = BodyModel.load("default")
     if weights != "default" or default_weights_path().is_file():

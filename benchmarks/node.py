@@ -1,7 +1,7 @@
-"""What a frame costs mesh_node beside the network, in the node's own worker function.
+"""Measures mesh_node's time per frame without the network, in the node's worker function.
 
-The node is a real one, with its publishers; another process subscribes. The network runs and is
-timed, and people of a wanted number are then planted in its maps.
+The node is real, with its publishers; another process subscribes. The network runs and is timed; a
+given number of people is planted in its maps.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ MARKERS = ("off", "on")
 WIDTH, HEIGHT = 640, 480
 FRAME_PERIOD_NS = 33_333_333
 FULL_MESHES = MarkerStyle(mesh="full", labels=False)
-#: Point objects take so long that fewer repetitions must do.
+#: Point objects are slow: repetitions are divided by this.
 SLOW_SHARE = 4
-#: What of a frame is not the estimator's.
+#: Steps of a frame outside the estimator.
 NODE_STEPS = ("receive", "convert", "track", "messages")
 
 
 def measure_node(
     model: Model, repetitions: int, people: Sequence[int] = PEOPLE
 ) -> tuple[Section, Section]:
-    """The node's own cost per frame, and its markers against Point objects."""
+    """The node's time per frame, and its markers against Point objects."""
     namespace = f"/benchmark_{os.getpid()}"
     places = {(c, m): f"{namespace}/people_{c}/markers_{m}" for c in people for m in MARKERS}
     own_topic = f"{namespace}/humans/markers"
@@ -83,7 +83,7 @@ def measure_node(
 
 
 class NodeFrames:
-    """A mesh_node whose estimator always finds the same people; measures its frames."""
+    """A mesh_node whose estimator always finds the same people. Measures its frames."""
 
     def __init__(self, estimator: Estimator, namespace: str) -> None:
         self._model = _ObservedModel(estimator)
@@ -96,7 +96,7 @@ class NodeFrames:
         self._on_the_wire = serialize_message(image)
 
     def case(self) -> Mapping[str, float]:
-        """One frame, from the bytes on the wire to published messages, by steps."""
+        """Times of one frame by step, from the serialised image to published messages, ms."""
         time.sleep(REST_S)
         watch = Stopwatch()
         image = image_from_cdr(self._on_the_wire, "image")
@@ -114,7 +114,7 @@ class NodeFrames:
 
 
 class _ObservedModel(SharedModel):
-    """Keeps the times of the frame at work: by stage, filled by estimator and node."""
+    """Keeps the times of the current frame by stage, which estimator and node fill."""
 
     times: dict[str, float]
 
@@ -126,7 +126,7 @@ class _ObservedModel(SharedModel):
 
 
 class _OneModel(ModelStore):
-    """Has this model for whoever asks."""
+    """Returns the same model for all arguments."""
 
     def __init__(self, model: SharedModel) -> None:
         super().__init__()
@@ -154,7 +154,7 @@ def bytes_case(publisher: Publisher, tracks: Tracks) -> Case:
 
 
 def objects_case(publisher: Publisher, tracks: Tracks) -> Case:
-    """The same markers the plain way: a Point object for every corner of every triangle."""
+    """The same markers with a Point object for every corner of every triangle."""
     header, people = Header(frame_id="camera"), tracks.people
     if people.vertices_m is None or people.track_id is None:
         raise ValueError("markers need tracked people with meshes")

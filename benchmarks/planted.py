@@ -1,8 +1,8 @@
-"""People of a wanted number, whatever the weights: planted in the network's maps.
+"""Plants a given number of people in the network's maps, independent of the weights.
 
-The real network runs and is timed; its maps are then exchanged for prepared ones of the same
-shapes, which hold a known number of people. The network's second step runs for these, and what it
-gives is exchanged too. Decoding and body do the work of real people.
+The real network runs and is timed. Its maps are then replaced by prepared ones of the same shapes
+with a known number of people. The SMPL branch runs for these, and its result is replaced too.
+Decoding and body process the planted people.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from icl_mesh.estimator import Estimator
 from icl_mesh.network import InferenceMaps, NetworkMaps
 from icl_mesh.rotation import sixd_from_matrix
 
-#: People stand in two rows of this many.
+#: People in each of the two rows.
 COLUMNS = 4
 MAX_PLANTED = 2 * COLUMNS
 
 
 def planted_maps(size: int, count: int, seed: int = 0) -> NetworkMaps:
-    """Maps [1, ...] of an input of this size with so many people (at most MAX_PLANTED), all
-    different, upright, inside a 16:9 image; the other cells are noise.
+    """Maps [1, ...] of an input of ``size`` px with ``count`` different, upright people inside a
+    16:9 image. Other cells are noise. Raises ValueError for more than MAX_PLANTED.
     """
     side = size // 8
     generator = torch.Generator().manual_seed(seed)
@@ -39,9 +39,11 @@ def planted_maps(size: int, count: int, seed: int = 0) -> NetworkMaps:
     center, camera, smpl = torch.zeros(1, 1, side, side), noise(3), noise(142)
     poses = random_poses(count, seed)
     cells = planted_cells(size, count).tolist()
-    for person, ((share_x, share_y), (x, y)) in enumerate(zip(_places(count), cells, strict=True)):
+    for person, ((share_x, share_y), (x, y)) in enumerate(
+        zip(_positions(count), cells, strict=True)
+    ):
         center[0, 0, y, x] = 0.9 - 0.01 * person
-        # A metre is about a third of the square's half side: five to eight metres away.
+        # A metre is about a third of half the input's side: people are 5 to 8 m away.
         scale = 0.35 - 0.02 * person
         camera[0, :, y, x] = torch.tensor(
             [math.log(scale, SCALE_BASE), 2 * share_x - 1, 2 * share_y - 1]
@@ -51,12 +53,12 @@ def planted_maps(size: int, count: int, seed: int = 0) -> NetworkMaps:
 
 
 def planted_cells(size: int, count: int) -> npt.NDArray[np.int64]:
-    """Where they stand: cells (x, y) of the maps of an input of this size, [count, 2]."""
-    return np.array(np.reshape(_places(count), (count, 2)) * (size // 8), np.int64)
+    """Cells (x, y) of the planted people in the maps of an input of ``size`` px, [count, 2]."""
+    return np.array(np.reshape(_positions(count), (count, 2)) * (size // 8), np.int64)
 
 
-def _places(count: int) -> list[tuple[float, float]]:
-    """Shares of the square's sides (x, y), by person."""
+def _positions(count: int) -> list[tuple[float, float]]:
+    """Positions (x, y) of the people as shares of the input's side."""
     if not 0 <= count <= MAX_PLANTED:
         raise ValueError(f"people can be planted from 0 to {MAX_PLANTED}, got {count}")
     rows, columns = divmod(np.arange(count), COLUMNS)
@@ -64,15 +66,15 @@ def _places(count: int) -> list[tuple[float, float]]:
 
 
 def random_poses(count: int, seed: int) -> torch.Tensor:
-    """6-D rotations [count, 22, 6]: upright, facing the camera, joints turned at random."""
-    turns = np.random.default_rng(seed).normal(0, 0.25, (count, REGRESSED_JOINTS, 3))
-    turns[:, 0] = [math.pi, 0, 0]  # the body's y is up, the camera's y is down
-    matrices = Rotation.from_rotvec(turns.reshape(-1, 3)).as_matrix()
+    """6-D rotations [count, 22, 6]: upright, facing the camera, random joint rotations."""
+    rotvec = np.random.default_rng(seed).normal(0, 0.25, (count, REGRESSED_JOINTS, 3))
+    rotvec[:, 0] = [math.pi, 0, 0]  # the body's y is up, the camera's y is down
+    matrices = Rotation.from_rotvec(rotvec.reshape(-1, 3)).as_matrix()
     return sixd_from_matrix(torch.from_numpy(matrices).float()).view(count, REGRESSED_JOINTS, 6)
 
 
 class PlantedEngine:
-    """Runs a real engine, both steps, and answers with prepared maps, beside real features."""
+    """Runs both steps of a real engine and returns prepared maps with the real features."""
 
     def __init__(self, engine: Engine, maps: NetworkMaps) -> None:
         self.engine, self.maps = engine, maps
@@ -82,7 +84,7 @@ class PlantedEngine:
 
     def __call__(self, images: torch.Tensor) -> InferenceMaps:
         features = self.engine(images).features
-        # The same maps again where the engine does so.
+        # The engine may return the same maps again; the estimator recognises them by identity.
         if self._answer is None or self._answer.features is not features:
             self._answer = InferenceMaps(*self.maps[:5], features)
         return self._answer
@@ -98,7 +100,7 @@ class PlantedEngine:
 def planted_estimator(
     model: Model, size: int, count: int, engine: str | Engine = "auto"
 ) -> Estimator:
-    """The model's estimator on the CPU, at an input size, that finds the planted people."""
+    """The model's estimator on the CPU at an input of ``size`` px. It finds the planted people."""
     real = create_engine(engine, model.network, "cpu", size) if isinstance(engine, str) else engine
     planted = PlantedEngine(real, planted_maps(size, count))
     return Estimator(model.network, model.body, input_size=size, engine=planted)

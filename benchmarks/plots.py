@@ -1,4 +1,4 @@
-"""A run's tables as pictures."""
+"""Plots a run's tables."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from benchmarks.report import Report, Row, Section
 
 
 def write_plots(report: Report, folder: Path) -> list[Path]:
-    """PNG files of what was measured; sections that were skipped have none.
-
-    Raises ImportError without matplotlib.
-    """
+    """Write a PNG per measured section; return the paths. Raises ImportError without matplotlib."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -37,7 +34,7 @@ def write_plots(report: Report, folder: Path) -> list[Path]:
 
 
 def _stages(axes: Any, section: Section) -> None:
-    """Latency by stage, for every input size and number of people of the first image."""
+    """Time by stage, for every input size and number of people of the first image."""
     image = section.rows[0].case["image"]
     rows = [row for row in section.rows if row.case["image"] == image]
     labels = [f"{row.case['input']} px\n{row.case['people']}" for row in rows]
@@ -47,31 +44,36 @@ def _stages(axes: Any, section: Section) -> None:
 
 
 def _node(axes: Any, section: Section) -> None:
-    """The node's own steps, by people and markers."""
+    """Time of the node's steps, by people and markers."""
     labels = [f"{row.case['people']}\nmarkers {row.case['markers']}" for row in section.rows]
     steps = [
         column
         for column in dict.fromkeys(name for row in section.rows for name in row.values)
-        if column.endswith("(ms)") and not column.startswith(("total", "without"))  # sums of steps
+        # the excluded columns are sums of steps
+        if column.endswith("(ms)") and not column.startswith(("total", "without"))
     ]
     _stacked(axes, labels, steps, section.rows)
     axes.set_xlabel("people")
 
 
 def _engines(axes: Any, section: Section) -> None:
-    """Time by engine, with the limit of the arithmetic."""
+    """Time by engine, with the limit by arithmetic."""
     rows = section.rows
     labels = [
         f"{row.case['network']} {row.case['input']}, {row.case['engine']}, {row.case['measured']}"
         for row in rows
     ]
-    places = range(len(rows))
+    positions = range(len(rows))
     times = [row.values["time (ms)"] for row in rows]
     errors = [[t.median - t.p10 for t in times], [t.p90 - t.median for t in times]]
-    axes.barh(places, [t.median for t in times], xerr=errors, label="measured")
-    limits = [(i, row.values["limit (ms)"].median) for i, row in enumerate(rows) if _has_limit(row)]
+    axes.barh(positions, [t.median for t in times], xerr=errors, label="measured")
+    limits = [
+        (i, row.values["limit (ms)"].median)
+        for i, row in enumerate(rows)
+        if "limit (ms)" in row.values
+    ]
     axes.plot([x for _, x in limits], [i for i, _ in limits], "k|", ms=14, label="limit")
-    axes.set_yticks(places, labels, fontsize=7)
+    axes.set_yticks(positions, labels, fontsize=7)
     axes.invert_yaxis()
     axes.set_xscale("log")
     for which in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
@@ -82,7 +84,7 @@ def _engines(axes: Any, section: Section) -> None:
 
 
 def _age(axes: Any, section: Section) -> None:
-    """Age of images when their people are published, over the rate of the camera."""
+    """Age of images when their people are published, by the camera's rate."""
     rates = [float(row.case["camera (Hz)"]) for row in section.rows]
     for column in ("age, median (ms)", "age, 95 % (ms)", "bound (ms)"):
         axes.plot(rates, [row.values[column].median for row in section.rows], "o-", label=column)
@@ -96,12 +98,8 @@ def _process(axes: Any, section: Section) -> None:
     """Memory of the node's process."""
     values = {k: v for row in section.rows for k, v in row.values.items() if k.endswith("(MB)")}
     axes.barh(list(values), [value.median for value in values.values()])
-    axes.set_title("Node: memory")  # the section's also names the start, which is seconds
+    axes.set_title("Node: memory")  # the section's title also names the start, in seconds
     axes.set_xlabel("MB")
-
-
-def _has_limit(row: Row) -> bool:
-    return "limit (ms)" in row.values
 
 
 def _stacked(axes: Any, labels: list[str], columns: list[str], rows: Sequence[Row]) -> None:

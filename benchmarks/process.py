@@ -1,4 +1,4 @@
-"""The real node as a process: its start, its memory, and the age of images over the load."""
+"""Measures mesh_node as a process: start, memory, and age of images by camera rate."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ WIDTH, HEIGHT = 640, 480
 RATES_HZ = (5.0, 15.0, 30.0, 60.0)
 SECONDS_PER_RATE = 6.0
 FIRST_RESULT_TIMEOUT_S = 120.0
-#: Left out at the begin of each rate, s.
+#: Ignored time at the start of each rate, s.
 SETTLE_S = 1.0
-#: What the node's diagnostics call the median time of a stage.
+#: Suffix of the stages' median times in the node's diagnostics.
 STAGE = "(ms), median"
 
 
 @dataclass
 class _Heard:
-    """Of the node: when results came, how old their images were when they were published, s, and by
-    stage what its diagnostics said of an image's time, ms."""
+    """Results of the node. at: times of arrival, s. age: of the images at publication, s. stages:
+    median times of an image by stage, of the diagnostics, ms."""
 
     at: list[float] = field(default_factory=list)
     age: list[float] = field(default_factory=list)
@@ -62,14 +62,14 @@ class _Heard:
                 self.stages.setdefault(pair.key, []).append(float(pair.value))
 
     def work_ms(self) -> float:
-        """An image's time in the node."""
+        """Median time of an image in the node, ms."""
         return float(sum(np.median(times) for times in self.stages.values()))
 
 
 def measure_process(model: Model, seconds_per_rate: float = SECONDS_PER_RATE) -> list[Section]:
     """Start of mesh_node with the default weights, its memory, and image age at several rates.
 
-    Raises TimeoutError or ChildProcessError where the node gives no result.
+    Raises TimeoutError where the node publishes no result.
     """
     if model.random or not default_weights_path().is_file():
         reason = "the default weights are missing"
@@ -88,7 +88,7 @@ def _measure(seconds_per_rate: float) -> list[Section]:
     name = f"/benchmark_{time.monotonic_ns()}"
     node = rclpy.create_node("camera", namespace=name)
     heard = _Heard()
-    take_result: Any = heard.take_result  # rclpy's annotations know of no message info
+    take_result: Any = heard.take_result  # rclpy's annotations lack the message info
     node.create_subscription(HumanArray, "humans", take_result, 10)
     node.create_subscription(DiagnosticArray, "/diagnostics", heard.take_diagnostics, 10)
     camera = _Camera(node)
@@ -96,7 +96,7 @@ def _measure(seconds_per_rate: float) -> list[Section]:
     executor.add_node(node)
     threading.Thread(target=executor.spin, daemon=True).start()
     starts = []
-    for _ in range(2):  # the first one may still have to convert the network and fill disk caches
+    for _ in range(2):  # the first start may convert the network and fill disk caches
         heard.clear()
         began = time.monotonic()
         process = _start(name)
@@ -122,7 +122,7 @@ def _start(namespace: str) -> subprocess.Popen[bytes]:
 
 
 class _Camera:
-    """Publishes the same picture at a steady rate, each with its own stamp."""
+    """Publishes one picture at a constant rate, with the current stamp."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -132,7 +132,7 @@ class _Camera:
         self._image.encoding = "bgr8"
 
     def send(self, rate_hz: float, done: Callable[[], bool], longest_s: float) -> None:
-        """Until done() or the time is over. Late sends are not caught up with, as in a camera."""
+        """Publish until done() or for longest_s. Late images are skipped, as in a camera."""
         end = time.monotonic() + longest_s
         due = time.monotonic()
         while not done() and time.monotonic() < end:

@@ -1,4 +1,4 @@
-"""Results as a Markdown table for people and as JSON for later comparison."""
+"""Results as Markdown tables, and as JSON for later comparison."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ END = "<!-- benchmarks:end -->"
 
 @dataclass(frozen=True)
 class Row:
-    """case: what was measured (column -> value). values: the results (column with unit)."""
+    """case: what was measured, by column. values: results, by column with unit."""
 
     case: dict[str, str | int]
     values: dict[str, Spread]
@@ -24,7 +24,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """One table. key names it in JSON; note says how it was measured; skipped: why it is empty."""
+    """One table. key: its name in JSON. note: how it was measured. skipped: why it is empty."""
 
     key: str
     title: str
@@ -35,7 +35,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """One run: where it ran, what it measured, and with how many repetitions."""
+    """One run. seconds: its duration."""
 
     machine: dict[str, str | int | float]
     model: dict[str, str]
@@ -44,20 +44,21 @@ class Report:
     seconds: float = 0.0
 
     def as_json(self) -> str:
-        """The whole run. Rows are told apart by section key and case."""
+        """The whole run. Section key and case identify a row."""
         return json.dumps({"format": 1, **dataclasses.asdict(self)}, indent=1)
 
     def as_markdown(self) -> str:
+        """Machine, model and all tables."""
         facts = [f"- {name}: {value}" for name, value in (self.machine | self.model).items()]
         facts.append(f"- the run took {self.seconds / 60:.1f} minutes")
         facts.append(
-            f"- repetitions, in turns: up to {self.repetitions}; given are median (10th to 90th "
-            "percentile); ratios are taken within each turn"
+            f"- up to {self.repetitions} rounds over all cases; values are median (10th to 90th "
+            "percentile); ratios are within a round"
         )
         return "\n\n".join(["\n".join(facts), *map(_section, self.sections)]) + "\n"
 
     def summary(self) -> str:
-        """The machine in a sentence, and what was reached of each target."""
+        """The machine in one sentence, and the table of targets."""
         machine = self.machine
         names = ("processor", "CPU cores for this process", "versions", "icl_mesh_ros")
         where = "; ".join(f"{name} {machine[name]}" for name in names if name in machine)
@@ -103,15 +104,15 @@ def _spread(value: Spread) -> str:
 
 
 def number(value: float) -> str:
-    """Three digits are more than the machine repeats."""
+    """About three significant digits: more are not reproducible."""
     digits = next((d for d, least in enumerate((100, 10, 0.1)) if abs(value) >= least), 3)
     return f"{value:.{digits}f}"
 
 
 def replace_between_markers(path: Path, markdown: str, begin: str, end: str) -> None:
-    """Put new results between the `begin` and `end` lines of a document.
+    """Replace the text between the `begin` and `end` lines of a document.
 
-    Raises ValueError for a document that lacks them, in this order.
+    Raises ValueError where the document lacks them in this order.
     """
     text = path.read_text(encoding="utf-8")
     before, found_begin, rest = text.partition(begin)

@@ -1,4 +1,4 @@
-"""Image -> people by stage, input size and number of people; against eager resnet50 at 512."""
+"""Times from image to people by stage, input size and number of people, against eager resnet50."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BASELINE_SIZE = 512
 
 
 class Setting(NamedTuple):
-    """What one case runs: side of the network's square, image (width, height), people."""
+    """One case. size: network input, px. image: (width, height), px. people: their number."""
 
     size: int
     image: tuple[int, int]
@@ -37,8 +37,7 @@ def measure_stages(
     sizes: Sequence[int] = INPUT_SIZES,
     people: Sequence[int] = PEOPLE,
 ) -> list[Section]:
-    """Three tables from one run in turns: the ratio to the baseline, the stages, and what each
-    further person costs."""
+    """Three tables of one run: ratio to the baseline, times by stage, cost of a further person."""
     settings = [Setting(*s) for s in _product(sizes, IMAGES, people)]
     cases: dict[Setting | str, Case] = {s: estimator_case(model, *s) for s in settings}
     cases["baseline"] = timed(_eager_resnet50(), "network")
@@ -61,8 +60,7 @@ def _product(
 def estimator_case(
     model: Model, size: int, image: tuple[int, int], people: int, camera: Camera | None = None
 ) -> Case:
-    """An image through the estimator on the CPU; measures its stages. camera: None for the one that
-    is assumed."""
+    """Runs the estimator on the CPU and measures its stages. camera: None for an assumed one."""
     estimator = planted_estimator(model, size, people)
     width, height = image
     pixels = noise_image(width, height)
@@ -79,12 +77,12 @@ def estimator_case(
 
 
 def noise_image(width: int, height: int) -> npt.NDArray[np.uint8]:
-    """RGB noise [height, width, 3]: what it shows does not matter for the time."""
+    """RGB noise [height, width, 3]; times do not depend on the image."""
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
 def _eager_resnet50() -> Callable[[], object]:
-    """The paper's network as PyTorch runs it without any help: float32, default memory layout."""
+    """The paper's network in eager PyTorch: float32, default memory layout."""
     network = build_network("resnet50").eval()
     images = torch.randn(1, 3, BASELINE_SIZE, BASELINE_SIZE)
 
@@ -98,7 +96,7 @@ def _eager_resnet50() -> Callable[[], object]:
 def _baseline_section(
     model: Model, baseline: Samples, results: Mapping[Setting, Mapping[str, Samples]]
 ) -> Section:
-    """Rows: the baseline, then the model at each size (first image, most people)."""
+    """Rows: the baseline, then the model at each size (first image, largest number of people)."""
 
     def row(name: str, size: int, what: str, time: Samples) -> Row:
         case: dict[str, str | int] = {"network": name, "input": size, "measured": what}
@@ -138,8 +136,8 @@ def _stages_section(results: Mapping[Setting, Mapping[str, Samples]]) -> Section
 
 
 def _people_section(results: Mapping[Setting, Mapping[str, Samples]]) -> Section:
-    """(network, decode and body with the most people - with the fewest but one at least) / further
-    people."""
+    """Difference of network, decode and body between the largest and smallest number of people
+    above 0, per person."""
     counts = sorted({setting.people for setting in results if setting.people > 0})
     key, title = "further_person", "What each further person costs"
     if len(counts) < 2:

@@ -1,4 +1,4 @@
-"""What was reached beside each target: a table made from the run's other tables."""
+"""The table of targets, from the run's other tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.report import Row, Section, number
 
-#: Targets, on 2 CPU cores and batch 1 (the first two: shares of eager torch's time for resnet50).
+#: Targets on 2 CPU cores with batch 1. The first two are shares of resnet50's time in eager torch.
 RESNET_SHARE, MODEL_SHARE = 0.35, 1 / 12
 FRAMES_PER_SECOND = 25
 FURTHER_PERSON_MS, MARKERS_TIMES = 1.0, 40
@@ -19,7 +19,7 @@ _COLUMNS = ("target", "met", "reached", "limit", "what stands between")
 
 
 def targets_section(sections: Sequence[Section]) -> Section:
-    """A row per target, from the sections of one run; those of parts that did not run say so."""
+    """A row per target, from the sections of one run. Targets of skipped parts are not measured."""
     tables = {section.key: section.rows for section in sections if section.rows}
     return Section(
         "targets",
@@ -47,7 +47,7 @@ def _row(
 
 
 def _resnet(engines: _Rows, costs: _Rows) -> tuple[str, str, str, str]:
-    """Shares of eager torch's time for the same network, by engine and precision."""
+    """Share of eager torch's time for the same network, by engine and precision."""
     network = str(engines[0].case["network"])  # the baseline: eager torch
     rows = [r for r in engines[1:] if r.case["network"] == network]
     return _by_engine(engines[0], rows, costs, RESNET_SHARE)
@@ -131,8 +131,7 @@ def _node(markers: str) -> Callable[[_Rows], tuple[str, str, str, str]]:
 
 
 def _age(rows: _Rows) -> tuple[str, str, str, str]:
-    """The row of the target's rate decides; faster cameras, which the network surely does not keep
-    up with, stand beside it."""
+    """Age and bound at the target's rate and above; all of them must be within the bound."""
     at = {str(row.case["camera (Hz)"]): row.values for row in rows}
     texts, good = [], True
     for rate, values in at.items():

@@ -1,4 +1,4 @@
-"""Repetitions in turns, and what is reported of them: median and spread."""
+"""Repeated measurements in alternation, their median and spread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 Key = TypeVar("Key", bound=Hashable)
 Samples = npt.NDArray[np.float64]
 
-#: Runs once and returns what it measured, by part, in milliseconds.
+#: Runs once and returns times by part, ms.
 Case = Callable[[], Mapping[str, float]]
 
 
@@ -33,7 +33,7 @@ class Spread:
         return cls(float(median), float(p10), float(p90))
 
 
-#: A part of the benchmark stops repeating after this time, on a machine that is slow or busy.
+#: Time after which a part of the benchmark stops repeating, on a slow or busy machine.
 BUDGET_S = 75.0
 LEAST_ROUNDS = 3
 
@@ -45,12 +45,12 @@ def in_turns(
     seed: int = 0,
     budget_s: float = BUDGET_S,
 ) -> dict[Key, dict[str, Samples]]:
-    """Every case once per round, in an order drawn anew each round.
+    """Run every case once per round, in random order.
 
-    Slow phases of the machine and caches left by a neighbour then fall on all cases alike, and
-    values of one round can be divided by each other. Returns the parts of each case [repetitions];
-    warm_up rounds before them are not counted. After budget_s seconds no further round starts once
-    LEAST_ROUNDS (or as many as are wanted) are there.
+    Slow phases of the machine and cache effects of the preceding case then affect all cases alike,
+    and values of one round can be divided by each other. Returns the parts of each case
+    [repetitions], without the warm_up rounds. After budget_s seconds no round starts once
+    min(repetitions, LEAST_ROUNDS) are done. Raises ValueError for counts out of range.
     """
     if repetitions < 1 or warm_up < 0:
         raise ValueError(
@@ -93,7 +93,7 @@ def timed(function: Callable[[], object], part: str) -> Case:
 
 
 class Stopwatch:
-    """Adds the wall time since the last lap to a part, in milliseconds."""
+    """Adds the wall time since the last lap to a part, ms."""
 
     def __init__(self) -> None:
         self.times: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""A second process that subscribes to topics, so that publishing them does real work."""
+"""Runs a second process that subscribes to topics, so that publishing does all its work."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from rclpy.node import Node
 
 from benchmarks.machine import ROOT
 
-#: The subscriber takes a frame's messages in this time, as it would between camera frames.
+#: Pause in which the subscriber takes a frame's messages, as between camera frames, s.
 REST_S = 0.03
 DISCOVERY_TIMEOUT_S = 30.0
 
 
 class Listener:
-    """The process, and the topics that it subscribes to."""
+    """The process and its topics."""
 
     def __init__(self, process: subprocess.Popen[bytes], topics: Sequence[str]) -> None:
         self._process, self._topics = process, topics
 
     def wait(self, node: Node) -> None:
-        """Until it has subscribed to all of them; node: one of this process, which looks.
+        """Wait until it has subscribed to all topics. node: of this process.
 
-        Raises TimeoutError or ChildProcessError where that does not come about.
+        Raises TimeoutError, or ChildProcessError where it has ended.
         """
         deadline = time.monotonic() + DISCOVERY_TIMEOUT_S
         while not all(node.count_subscribers(topic) for topic in self._topics):
@@ -46,12 +46,12 @@ class Listener:
 
 @contextmanager
 def listening(topics: Sequence[str]) -> Iterator[Listener]:
-    """Start rclpy and a process that subscribes to topics (.../humans or .../markers); end both."""
+    """Start rclpy and a process that subscribes to .../humans and .../markers; end both on exit."""
     rclpy.init()
     command = [sys.executable, "-m", "benchmarks.listener", *topics]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE)
     try:
         yield Listener(process, topics)
     finally:
-        process.communicate()  # closes its standard input: it ends by itself
+        process.communicate()  # closes its standard input, which ends it
         rclpy.try_shutdown()

@@ -1,4 +1,4 @@
-"""The built ROS workspace: found, or a plain word on why the node part is skipped."""
+"""Finds the built ROS workspace, or says why the node part is skipped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SOURCE_IT = (
 
 
 def prefer_built_workspace() -> None:
-    """Let the sourced workspace come before the checkout on the import path.
+    """Put the sourced workspace before the checkout on the import path.
 
     `python -m` puts the checkout first, and its icl_mesh_ros lacks the generated messages.
     """
@@ -27,7 +27,7 @@ def prefer_built_workspace() -> None:
 
 
 def why_no_ros() -> str:
-    """Empty where nodes can run; else the reason, and what to do."""
+    """The reason why nodes cannot run, and the remedy; empty where they can."""
     for module in ("rclpy", "icl_mesh_ros.msg", "visualization_msgs.msg"):
         try:
             importlib.import_module(module)
@@ -39,9 +39,9 @@ def why_no_ros() -> str:
 
 
 def local_dds() -> None:
-    """Stay on this machine, with the package's DDS profile (room for large messages), unless the
-    environment says otherwise. Child processes inherit it; call it before rclpy starts."""
-    from icl_mesh_ros import dds  # once the built workspace comes first
+    """Limit DDS to this machine and set the package's profile (large buffers), unless the
+    environment sets them. Call it before rclpy starts; child processes inherit it."""
+    from icl_mesh_ros import dds  # after prefer_built_workspace()
 
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     if not dds.chosen_profile():

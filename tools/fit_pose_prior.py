@@ -3,8 +3,8 @@
     pip install scikit-learn
     PYTHONPATH=. python tools/fit_pose_prior.py MOCAP.npz
 
-Half of the samples are motion capture (the .npz of icl_mesh_training.scenes.mocap; only its
-statistics end up in the result), half everyday poses of icl_mesh_training.scenes.poses.
+Half of the samples are motion capture (an .npz of icl_mesh_training.scenes.mocap), half everyday
+poses of icl_mesh_training.scenes.poses. The file holds only their statistics.
 """
 
 from __future__ import annotations
@@ -32,8 +32,7 @@ def main() -> None:
     body = BodyModel.load("default")
     sources = (MocapPoses(options.mocap), EverydayPoses(body.joint_template.numpy()))
     poses = np.stack([sources[i % 2].sample(rng).rotvec[1:22].ravel() for i in range(SAMPLES)])
-    # The floor on the variance (0.06 rad) keeps joints that the capture never moves from
-    # forbidding every other angle.
+    # Variances of at least 0.06^2 rad^2: joints that never move in the capture may still rotate.
     mixture = GaussianMixture(COMPONENTS, reg_covar=0.06**2, random_state=0).fit(poses)
     print(f"mean log-likelihood of {SAMPLES} poses: {mixture.score(poses):.2f}")
     np.savez_compressed(

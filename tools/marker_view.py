@@ -1,9 +1,9 @@
-"""A picture of what RViz would show: the serialised markers of one frame, read back and drawn.
+"""Draws the markers of one frame as RViz would show them.
 
     . scripts/env && python tools/marker_view.py --out docs/markers.png
 
-People of a rendered scene (so that no photo is passed on) are drawn from the bytes that mesh_node
-publishes: full meshes, reduced meshes, skeletons.
+The markers are deserialised from the bytes that mesh_node publishes: full meshes, reduced meshes
+and skeletons of synthetic people.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ STYLES = (
     MarkerStyle(mesh="reduced"),
     MarkerStyle(mesh="none", skeleton=True),
 )
-#: Places (m) and turns about the vertical (degrees) of the people.
-PLACES = ((-0.75, 0.25, 3.4, 20), (0.35, 0.25, 2.9, -25), (0.95, 0.25, 4.6, 100))
+#: Pelvis (x, y, z), m, and yaw, degrees, of each person.
+PELVIS_YAW = ((-0.75, 0.25, 3.4, 20), (0.35, 0.25, 2.9, -25), (0.95, 0.25, 4.6, 100))
 BACKGROUND = 48
 
 
 def walking_people(body: BodyModel) -> Tracks:
-    """Three people in mid-step, followed for a few images; one partly hidden."""
-    count = len(PLACES)
+    """Tracks of three walking people after four images; the third is partly occluded."""
+    count = len(PELVIS_YAW)
     rotvec = np.zeros((count, 24, 3))
     rotvec[:, 16, 2], rotvec[:, 17, 2] = -1.2, 1.2  # arms down
     for person in range(count):
@@ -50,21 +50,21 @@ def walking_people(body: BodyModel) -> Tracks:
         rotvec[person, [4, 5], 0] = 0.5 + swing, 0.5 - swing
         rotvec[person, [18, 19], 1] = -0.5, 0.5
     rotations = Rotation.from_rotvec(rotvec.reshape(-1, 3)).as_matrix().reshape(count, 24, 3, 3)
-    for person, (*_, turn) in enumerate(PLACES):
+    for person, (*_, yaw) in enumerate(PELVIS_YAW):
         upright = Rotation.from_euler("x", 180, degrees=True)
-        rotations[person, 0] = (upright * Rotation.from_euler("y", turn, degrees=True)).as_matrix()
+        rotations[person, 0] = (upright * Rotation.from_euler("y", yaw, degrees=True)).as_matrix()
     betas = np.random.default_rng(4).normal(0, 0.8, (count, 10)).astype(np.float32)
     mesh = body(torch.from_numpy(betas), torch.from_numpy(rotations.astype(np.float32)))
-    place = np.array([where[:3] for where in PLACES], np.float32)
-    shift = place - mesh.joints[:, 0].numpy()
+    pelvis = np.array([values[:3] for values in PELVIS_YAW], np.float32)
+    shift = pelvis - mesh.joints[:, 0].numpy()
     joints = mesh.joints.numpy() + shift[:, None]
     vertices = mesh.vertices.numpy() + shift[:, None]
     confidence = np.full((count, 24), 0.95, np.float32)
-    confidence[2, [17, 19, 21, 23, 2, 5, 8, 11]] = 0.1  # the right side is out of sight
-    pixels = CAMERA.project_bodies(vertices, place[:, 2])
+    confidence[2, [17, 19, 21, 23, 2, 5, 8, 11]] = 0.1  # the right side is occluded
+    pixels = CAMERA.project_bodies(vertices, pelvis[:, 2])
     people = People(
         score=np.full(count, 0.9, np.float32),
-        center_px=CAMERA.project(place).astype(np.float32),
+        center_px=CAMERA.project(pelvis).astype(np.float32),
         bbox_px=np.concatenate((pixels.min(axis=1), pixels.max(axis=1)), axis=1, dtype=np.float32),
         betas=betas,
         rotations=rotations.astype(np.float32),
@@ -110,7 +110,7 @@ def _points(marker: Marker) -> npt.NDArray[np.float64]:
 
 
 def _mesh(marker: Marker, instance: int) -> RenderMesh:
-    """A triangle list as RViz draws it: every triangle flat, by its own normal."""
+    """A triangle list as RViz draws it, with flat shading."""
     corners = _points(marker).astype(np.float32)
     faces = np.arange(len(corners), dtype=np.int32).reshape(-1, 3)
     color = (marker.color.r, marker.color.g, marker.color.b)
@@ -130,14 +130,14 @@ def _draw_lines(image: npt.NDArray[np.uint8], marker: Marker) -> None:
 
 
 def _draw_text(image: npt.NDArray[np.uint8], marker: Marker) -> None:
-    place = marker.pose.position
-    x, y = CAMERA.project(np.array([place.x, place.y, place.z])).tolist()
-    height_px = CAMERA.fy * marker.scale.z / place.z
+    position = marker.pose.position
+    x, y = CAMERA.project(np.array([position.x, position.y, position.z])).tolist()
+    height_px = CAMERA.fy * marker.scale.z / position.z
     scale = height_px / 30
     (width, _), _ = cv2.getTextSize(marker.text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
     rgb = [255 * marker.color.r, 255 * marker.color.g, 255 * marker.color.b]
-    where = (round(x - width / 2), round(y))
-    cv2.putText(image, marker.text, where, cv2.FONT_HERSHEY_SIMPLEX, scale, rgb, 2, cv2.LINE_AA)
+    origin = (round(x - width / 2), round(y))
+    cv2.putText(image, marker.text, origin, cv2.FONT_HERSHEY_SIMPLEX, scale, rgb, 2, cv2.LINE_AA)
 
 
 def main() -> None:

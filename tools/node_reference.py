@@ -1,11 +1,11 @@
-"""The tables of docs/nodes.md, asked of running nodes over ROS.
+"""Generates the tables of docs/nodes.md from running nodes.
 
     . scripts/env
-    python tools/node_reference.py          # starts the nodes and writes the tables anew
+    python tools/node_reference.py          # starts the nodes and writes the tables
     python tools/node_reference.py --check  # exit code 1 where the page is out of date
 
-Between <!-- NODE: KIND --> and <!-- end --> stand tables made here. KIND is parameters, topics or
-services; what topics and services mean is taken over from the table that stands there.
+The tables are between <!-- NODE: KIND --> and <!-- end -->. KIND is parameters, topics or services.
+The meanings of topics and services are copied from the present table.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PAGE = ROOT / "docs" / "nodes.md"
 TIMEOUT_S = 120.0
 DISCOVERY_S = 90.0
 AT_CONFIGURE = "; read at configure: clean up the node before setting it"
-#: What every node has.
+#: Topics, parameters and services of every node.
 EVERYWHERE = (
     "/rosout",
     "/parameter_events",
@@ -47,19 +47,18 @@ _SECTION = re.compile(r"(<!-- (\w+): (\w+) -->\n)(.*?)(<!-- end -->)", re.DOTALL
 
 
 def filled(page: str, ask: Callable[[str, str, str], str]) -> str:
-    """The page with every table made anew by ask(node, kind, table that stands there)."""
+    """The page with every table replaced by ask(node, kind, present table)."""
     return _SECTION.sub(lambda m: m[1] + "\n" + ask(m[2], m[3], m[4]) + "\n" + m[5], page)
 
 
 class Reference:
-    """Asks nodes what they have. set_at_start: values given to them, by parameter: what they say
-    is not the default, which is given here instead."""
+    """Queries nodes. set_at_start: defaults of the parameters that are set at start, by name."""
 
     def __init__(self, node: Node, set_at_start: dict[str, Any]) -> None:
         self._node, self._set = node, set_at_start
 
     def table(self, name: str, kind: str, old: str) -> str:
-        """One table in Markdown. old: the table that stands there."""
+        """One table in Markdown. old: the present table."""
         meanings = dict(re.findall(r"^\| `([^`]+)` \|(?:.*\|)? ([^|]*) \|$", old, re.MULTILINE))
         if kind == "parameters":
             return self._parameters(name)
@@ -101,14 +100,14 @@ class Reference:
                 if topic.rpartition("/")[2] in EVERYWHERE or topic in EVERYWHERE:
                     continue
                 end = next(end for end in list_ends(topic) if end.node_name == name)
-                # Names under / are relative in the nodes, but for those that say so by their slash.
+                # Names under / are relative in the nodes, except these two.
                 shown = topic if topic in ("/diagnostics", "/tf") else topic.removeprefix("/")
                 kind = types[0].replace("/msg/", "/")
                 rows.append((shown, direction, kind, _quality(end), meanings.get(shown, "")))
         return _markdown(("topic", "", "type", "QoS", "what"), rows)
 
     def _discover(self, name: str, known: set[str]) -> None:
-        """DDS tells of a node's topics one by one: wait for those that the page knows."""
+        """Wait until DDS has discovered the topics of the present page."""
         end = time.monotonic() + DISCOVERY_S
         while time.monotonic() < end:
             node = self._node
@@ -169,7 +168,7 @@ def _markdown(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def wait_until_ready(node: Node, topics: dict[str, str]) -> None:
-    """topics: by node, one that it publishes when it is ready. Raises TimeoutError."""
+    """Wait until each node publishes. topics: one per node. Raises TimeoutError."""
     end = time.monotonic() + TIMEOUT_S
     for name, topic in topics.items():
         while not any(e.node_name == name for e in node.get_publishers_info_by_topic(topic)):
@@ -180,7 +179,7 @@ def wait_until_ready(node: Node, topics: dict[str, str]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, compare")
+    parser.add_argument("--check", action="store_true", help="compare, without writing")
     options = parser.parse_args()
     programs = Path(get_package_prefix("icl_mesh_ros"), "lib", "icl_mesh_ros")
     with tempfile.TemporaryDirectory() as folder:
@@ -214,7 +213,7 @@ def main() -> int:
     return 0
 
 
-#: What camera_node must be given to start at all, as its defaults.
+#: Defaults of the parameters without which camera_node does not start.
 SET_AT_START: dict[str, Any] = {"source": "0", "loop": False}
 READY = {
     "mesh_node": "/humans",

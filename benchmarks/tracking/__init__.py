@@ -1,1 +1,1 @@
-"""How well ids last on rendered sequences, and how steady the filtered values are."""
+"""Measures identity preservation and filter jitter of the tracker on rendered sequences."""

@@ -1,8 +1,7 @@
-"""`python -m benchmarks.tracking`: render sequences, follow people, print Markdown tables.
+"""`python -m benchmarks.tracking`: render sequences, track people, print Markdown tables.
 
 Run it from the repository's root in the virtual environment. Rendering and the network take about
-five seconds of one core per sequence, once: recordings are kept in --cache, and a stopped run goes
-on where it stopped.
+5 s of one core per sequence. --cache keeps the recordings; a stopped run resumes.
 """
 
 from __future__ import annotations
@@ -28,19 +27,19 @@ from icl_mesh.tracking import Tracker
 from icl_mesh_training.scenes.sequences import SequenceFormat
 from icl_mesh_training.scenes.walks import STORIES
 
-#: Trackers that are compared: the same one with other cues.
+#: Cues of the compared trackers.
 CUES = {
     "place alone": Weights(0, 0),
     "place, embedding": Weights(EMBEDDING_WEIGHT, 0),
     "place, colours": Weights(0, COLOR_WEIGHT),
     "place, embedding, colours": Weights(EMBEDDING_WEIGHT, COLOR_WEIGHT),
 }
-#: Time constants of the smoothing that are compared, s.
+#: Compared time constants of the smoothing, s.
 SMOOTHINGS = (0.1, 0.2, 0.4)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """2 for options that do not fit, else 0."""
+    """Returns 2 for bad input, else 0."""
     options = _parser().parse_args(arguments)
     try:
         estimator = Estimator.load(options.weights, device=options.device)
@@ -125,15 +124,15 @@ def _positive(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tracking", description=__doc__)
     add = parser.add_argument
-    add("--sequences", type=_positive, default=50, help="how many (50)")
-    add("--first-seed", type=int, default=0, help="seeds count from here (0)")
+    add("--sequences", type=_positive, default=50, help="number of sequences (50)")
+    add("--first-seed", type=int, default=0, help="seed of the first sequence (0)")
     add("--frames", type=_positive, default=40, help="of each sequence, at 10 Hz (40)")
     add("--cache", type=Path, default=Path("out/tracking"), help="folder of the recordings")
     add("--weights", default="default", help="weights file (default: the package's own)")
     add("--device", default="cpu", help="where the network runs (cpu)")
     add("--markdown", type=Path, help="put the tables between the marker lines of this document")
     add("--plot", type=Path, help="draw one sequence into this PNG")
-    add("--plot-sequence", type=int, default=0, help="which one: its place among those run (0)")
+    add("--plot-sequence", type=int, default=0, help="its index among those run (0)")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""A picture of one sequence: true ways and tracks, over time and seen from above."""
+"""Plots one sequence: true paths and tracks, over time and from above."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from icl_mesh_training.evaluation import MIN_VISIBLE
 def plot_run(path: Path, runs: dict[str, Run]) -> None:
     """Write a PNG with one column per tracker (name -> run of the same sequence).
 
-    Above: sideways position over time; below: from above. Grey lines: true ways, dashed where less
-    than MIN_VISIBLE of the person is seen. Dots: detections, in the colour of their id; crosses:
-    OCCLUDED people, predicted.
+    Upper row: sideways position over time. Lower row: view from above. Grey lines: true paths,
+    dotted where less than MIN_VISIBLE of the person is visible. Dots: detections, in the colour of
+    their id. Crosses: predicted (OCCLUDED) people.
     """
     mpl.use("Agg")
     import matplotlib.pyplot as plt
@@ -38,8 +38,8 @@ def plot_run(path: Path, runs: dict[str, Run]) -> None:
                 across = seconds if horizontal is None else joints[:, person, 0]
                 value = joints[:, person, 0 if panel == 0 else 2]
                 axis.plot(across, value, color="0.75", linestyle=":", zorder=1)
-                seen = np.where(shown[:, person], value, np.nan)
-                axis.plot(across, seen, color="0.75", linewidth=3, zorder=1)
+                visible = np.where(shown[:, person], value, np.nan)
+                axis.plot(across, visible, color="0.75", linewidth=3, zorder=1)
             _draw_tracks(axis, run, seconds, panel)
         axes[0, column].set(title=name, xlabel="time, s", ylabel="to the right, m")
         axes[1, column].set(xlabel="to the right, m", ylabel="forward, m")
@@ -62,11 +62,11 @@ def _draw_tracks(axis: mpl.axes.Axes, run: Run, seconds: npt.NDArray, panel: int
             own = [r for r in own if (r[2] == TrackState.OCCLUDED) == occluded]
             if not own:
                 continue
-            place = np.array([r[3] for r in own])
-            across = np.array([r[0] for r in own]) if panel == 0 else place[:, 0]
+            points = np.array([r[3] for r in own])
+            across = np.array([r[0] for r in own]) if panel == 0 else points[:, 0]
             axis.scatter(
                 across,
-                place[:, 0 if panel == 0 else 2],
+                points[:, 0 if panel == 0 else 2],
                 s=18,
                 color=np.array(person_color(number)) / 255,
                 marker=marker,

@@ -1,4 +1,4 @@
-"""What the network sees of a rendered sequence: recorded once, tracked as often as one likes."""
+"""Records the network's results on rendered sequences, for repeated tracking."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from icl_mesh_training.scenes.sequences import SequenceFormat, SequenceRenderer,
 
 @dataclass(frozen=True)
 class Recording:
-    """One sequence, per frame: people found, their looks, the truth. rate: Hz."""
+    """One sequence. Per frame: detected people, their appearance features, the truth. rate: Hz."""
 
     seed: int
     rate: float
@@ -29,11 +29,11 @@ class Recording:
 
     @property
     def story(self) -> str:
-        """What happens in it, one of icl_mesh_training.scenes.walks.STORIES."""
+        """One of icl_mesh_training.scenes.walks.STORIES."""
         return story_of(self.seed)
 
     def save(self, folder: Path) -> None:
-        """Three .npz files, {seed}_people, {seed}_looks, {seed}_truth; complete with the last."""
+        """Write {seed}_people, {seed}_looks and, last, {seed}_truth (.npz)."""
         folder.mkdir(parents=True, exist_ok=True)
         everybody = People.concatenate(self.people)
         everybody.save_npz(folder / f"{self.seed}_people.npz")
@@ -51,7 +51,7 @@ class Recording:
 
     @classmethod
     def load(cls, folder: Path, seed: int, body: BodyModel) -> Recording:
-        """The inverse of save."""
+        """Read the files of ``save``."""
         everybody = People.load_npz(folder / f"{seed}_people.npz", body)
         with np.load(folder / f"{seed}_looks.npz", allow_pickle=False) as file:
             color, weight, count = file["color"], file["weight"], file["count"]
@@ -72,9 +72,9 @@ class Recording:
 def record(
     estimator: Estimator, seeds: list[int], cache: Path, form: SequenceFormat
 ) -> list[Recording]:
-    """Recordings of sequences, rendered where the cache does not hold them yet.
+    """Recordings of sequences, of the cache or newly rendered.
 
-    A cache belongs to one version of weights and one format: others are a ValueError.
+    Raises ValueError for a cache of other weights or another format.
     """
     key = json.dumps({"weights": estimator.weights_version, **asdict(form)}, sort_keys=True)
     stamp = cache / "made_with.json"

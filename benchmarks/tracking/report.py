@@ -1,4 +1,4 @@
-"""The results as Markdown tables."""
+"""Results of the tracking benchmark as Markdown tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def story_table(results: Mapping[str, Mapping[str, Identity]]) -> str:
 
 
 def steadiness_table(results: Mapping[str, Motion]) -> str:
-    """One row per kind of filter; results by strength of the smoothing ("0.2 s")."""
+    """One row per filter. results: by time constant of the smoothing ("0.2 s")."""
     first = next(iter(results.values()))
     lines = [
         "| | distance: error, median | jitter | joints about the pelvis: error, median | jitter |",

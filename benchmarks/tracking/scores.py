@@ -1,8 +1,8 @@
-"""How well ids last (IDF1, switches), and how steady and how true the filtered values are.
+"""Identity metrics (IDF1, switches), and error and jitter of the filtered values.
 
-IDF1 and switches are counted by the library motmetrics, over all sequences together. Ristani et
-al. 2016, "Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking"; Bernardin
-and Stiefelhagen 2008 (CLEAR MOT).
+The library motmetrics computes IDF1 (Ristani et al. 2016, "Performance Measures and a Data Set for
+Multi-Target, Multi-Camera Tracking") and switches (Bernardin and Stiefelhagen 2008, CLEAR MOT)
+over all sequences together.
 """
 
 from __future__ import annotations
@@ -27,12 +27,11 @@ Index = npt.NDArray[np.int64]
 
 
 class Matches(NamedTuple):
-    """One frame's people found against the true ones who are demanded (MIN_VISIBLE of them is
-    seen). Found ones who are true but not demanded count neither way.
+    """Detections of one frame against the demanded true people, at least MIN_VISIBLE visible.
+    Detections of other true people are ignored.
 
-    demanded [T]: rows of the truth. kept [P]: rows of the people found. distance [T, P]: how far
-    apart they are, NaN where they cannot be the same. found, true
-    [K]: rows of the one-to-one pairs.
+    demanded: [T] rows of the truth. kept: [P] rows of the detections. distance: [T, P], NaN for
+    impossible pairs. found, true: [K] rows of the matched pairs.
     """
 
     demanded: Index
@@ -43,8 +42,8 @@ class Matches(NamedTuple):
 
 
 def match_frame(people: People, labels: SceneLabels) -> Matches:
-    """Compare by place: the boxes in the image must overlap by MATCH_IOU, as in evaluation; among
-    those that do, overlap and distance decide (of two people behind each other, both may)."""
+    """Match detections to true people. Boxes must overlap by MATCH_IOU, as in evaluation; overlap
+    and log depth are the cost, which separates people behind each other."""
     is_demanded = labels.visible_share >= MIN_VISIBLE
     labelled = (labels.occlusion != OUTSIDE) | ~is_demanded[:, None]
     iou = point_iou(people.joints_px, labels.joints_px, labelled).T
@@ -61,7 +60,7 @@ def match_frame(people: People, labels: SceneLabels) -> Matches:
 
 
 class Run(NamedTuple):
-    """One sequence, followed by one tracker."""
+    """One sequence with the tracks of one tracker."""
 
     recording: Recording
     matches: list[Matches]
@@ -69,7 +68,7 @@ class Run(NamedTuple):
 
 
 def follow(recording: Recording, matches: list[Matches], tracker: Tracker) -> Run:
-    """The tracks of every frame."""
+    """Run a tracker over a recording."""
     tracks = [
         tracker.update(people, k / recording.rate, looks)
         for k, (people, looks) in enumerate(zip(recording.people, recording.looks, strict=True))
@@ -78,8 +77,8 @@ def follow(recording: Recording, matches: list[Matches], tracker: Tracker) -> Ru
 
 
 class Identity(NamedTuple):
-    """Over all sequences. idf1, recall, precision: 0 to 1; switches: a true person goes on under
-    another id; people: demanded people times frames."""
+    """Metrics of all sequences. idf1, recall, precision: 0 to 1. switches: changes of a true
+    person's id. people: demanded people, summed over frames."""
 
     idf1: float
     switches: int
@@ -89,8 +88,8 @@ class Identity(NamedTuple):
 
 
 def identity(runs: Sequence[Run]) -> Identity:
-    """Ids of those seen against the truth; predicted (OCCLUDED) people are left out."""
-    import motmetrics  # brings pandas: only this benchmark needs it
+    """Metrics of the ids of detected people, without predicted (OCCLUDED) ones."""
+    import motmetrics  # imports pandas, which only this benchmark needs
 
     accumulators = []
     for run in runs:
@@ -109,19 +108,19 @@ def identity(runs: Sequence[Run]) -> Identity:
 
 
 class Steadiness(NamedTuple):
-    """Of one value over all people followed. error: median of its absolute error; jitter: root
-    mean square of the change of its error from one frame to the next."""
+    """Of one value over all tracks. error: median absolute error. jitter: root mean square of the
+    error's change between frames."""
 
     error: float
     jitter: float
 
 
 class Motion(NamedTuple):
-    """What was measured (raw) and what came out, against the truth.
+    """Errors of raw and filtered values.
 
-    distance: of the pelvis from the camera, share of the true one; raw, position (Kalman filter),
-    body (smoothed). joints: mean over joints of how far they are off with pelvis on pelvis, m; raw
-    and body. covered: share of positions within the 95 % ellipsoid of their covariance.
+    distance: of the pelvis from the camera, relative; raw, position (Kalman filter), body
+    (smoothed). joints: mean over pelvis-aligned joints, m; raw and body. covered: share of
+    positions within the 95 % ellipsoid of their covariance.
     """
 
     distance: dict[str, Steadiness]
@@ -131,12 +130,12 @@ class Motion(NamedTuple):
 
 #: Squared radius of the 95 % ellipsoid in three dimensions (chi-squared).
 ELLIPSOID_95 = 7.815
-#: Errors by frame, of one person under one id.
+#: Errors by frame, by (sequence, person, id).
 _Series = dict[tuple[int, int, int], dict[int, Array]]
 
 
 def motion(runs: Sequence[Run]) -> Motion:
-    """Errors of the people found, before and after filtering."""
+    """Errors of detected people before and after filtering."""
     distance: dict[str, _Series] = {n: defaultdict(dict) for n in ("raw", "position", "body")}
     joints: dict[str, _Series] = {n: defaultdict(dict) for n in ("raw", "body")}
     covered = []

@@ -18,21 +18,19 @@ KEPT_SIDE = 800
 
 
 class Backgrounds:
-    """photos: folder of photos without people; panoramas: folder of equirectangular .hdr files.
+    """Samples backgrounds.
 
-    split: see textures.split_files. Raises ValueError where a folder has no such file.
+    photos: RGB u8, without people. panoramas: equirectangular RGB u8. Without both, all
+    backgrounds are procedural.
     """
 
     def __init__(
-        self,
-        bank: TextureBank,
-        photos: Sequence[Image] = (),
-        panoramas: Sequence[Image] = (),
+        self, bank: TextureBank, photos: Sequence[Image], panoramas: Sequence[Image]
     ) -> None:
         self._bank, self._photos, self._panoramas = bank, photos, panoramas
 
     def sample(self, rng: np.random.Generator, view: View) -> Image:
-        """One background [H, W, 3] for a view."""
+        """One background, RGB u8 [H, W, 3], for a view."""
         size = (view.camera.width, view.camera.height)
         kind = rng.random()
         if self._photos and kind < 0.62:
@@ -55,14 +53,14 @@ class Backgrounds:
         image = self._crop(rng, size)
         if rng.random() < 0.22:
             other, (width, height) = self._crop(rng, size), size
-            if rng.random() < 0.6:  # other ground
+            if rng.random() < 0.6:  # another ground
                 ends = height * rng.uniform(0.45, 0.8) + rng.normal(0, 6, 2)
                 mask = np.arange(height)[:, None] > np.linspace(ends[0], ends[1], width)
             else:
                 ends = width * rng.uniform(0.2, 0.8) + rng.normal(0, 12, 2)
                 mask = np.arange(width)[None] > np.linspace(ends[0], ends[1], height)[:, None]
             image = np.where(mask[..., None], other, image)
-        if rng.random() < 0.15:  # other hues
+        if rng.random() < 0.15:  # another hue
             hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
             hsv[..., 0] = (hsv[..., 0].astype(int) + int(rng.integers(180))) % 180
             image = np.asarray(cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB), np.uint8)
@@ -78,22 +76,22 @@ class Backgrounds:
         crop = photo[y : y + crop_h, x : x + crop_w]
         if rng.random() < 0.5:
             crop = crop[:, ::-1]
-        shrinking = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
-        image = cv2.resize(np.ascontiguousarray(crop), size, interpolation=shrinking)
+        method = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
+        image = cv2.resize(np.ascontiguousarray(crop), size, interpolation=method)
         return np.asarray(image, np.uint8)
 
     def _panorama(self, rng: np.random.Generator, view: View) -> Image:
         panorama = self._panoramas[int(rng.integers(len(self._panoramas)))]
-        camera, turn = view.camera, rng.uniform(0, 2 * np.pi)
-        step = 4  # the map is smooth: sampled coarsely, then enlarged
+        camera, yaw = view.camera, rng.uniform(0, 2 * np.pi)
+        step = 4  # the map is smooth: a coarse map, enlarged, is enough
         xs = np.linspace(0, camera.width - 1, camera.width // step)
         ys = np.linspace(0, camera.height - 1, camera.height // step)
         ray = view.ray(np.stack(np.meshgrid(xs, ys), axis=-1))
         ray /= np.linalg.norm(ray, axis=-1, keepdims=True)
         height, width = panorama.shape[:2]
-        angle = np.arctan2(ray[..., 0], -ray[..., 2]) + turn
+        angle = np.arctan2(ray[..., 0], -ray[..., 2]) + yaw
         rows = np.arccos(np.clip(ray[..., 1], -1, 1)) / np.pi * height
-        # interpolated as a unit vector: no seam where the angle wraps
+        # the angle is interpolated as a unit vector: no seam where it wraps
         maps = np.dstack((np.cos(angle), np.sin(angle), rows)).astype(np.float32)
         maps = np.asarray(cv2.resize(maps, (camera.width, camera.height)), np.float32)
         columns = (np.arctan2(maps[..., 1], maps[..., 0]) / (2 * np.pi) % 1.0) * width
@@ -152,7 +150,7 @@ class Backgrounds:
 
 
 def load_photos(folder: Path, split: str) -> list[Image]:
-    """Photos of a folder, shrunk to KEPT_SIDE."""
+    """Photos of a folder, RGB u8, shrunk to KEPT_SIDE. Raises ValueError where it has none."""
     files = split_files(image_files(folder), split)
     if not files:
         raise ValueError(f"background folder {folder} holds no .jpg or .png: give photos there")
@@ -168,7 +166,8 @@ def load_photos(folder: Path, split: str) -> list[Image]:
 
 
 def load_panoramas(folder: Path, split: str) -> list[Image]:
-    """Equirectangular .hdr panoramas, tone-mapped to RGB u8."""
+    """Equirectangular .hdr panoramas of a folder, tone-mapped to RGB u8. Raises ValueError where it
+    has none, or for a file that is not an image."""
     files = split_files(sorted(folder.glob("*.hdr")), split)
     if not files:
         raise ValueError(f"panorama folder {folder} holds no .hdr file: give panoramas there")
@@ -177,7 +176,7 @@ def load_panoramas(folder: Path, split: str) -> list[Image]:
         radiance = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
         if radiance is None:
             raise ValueError(f"{file} is not an image that can be read: replace or remove it")
-        bright = radiance / max(float(np.percentile(radiance.mean(axis=2), 85)), 1e-6)
-        image = np.clip(255 * np.sqrt(np.clip(bright * 0.7, 0, 1)), 0, 255).astype(np.uint8)
+        exposed = radiance / max(float(np.percentile(radiance.mean(axis=2), 85)), 1e-6)
+        image = np.clip(255 * np.sqrt(np.clip(exposed * 0.7, 0, 1)), 0, 255).astype(np.uint8)
         images.append(np.ascontiguousarray(image[..., ::-1]))
     return images

@@ -1,4 +1,4 @@
-"""A short clip of two people who cross and hide each other, with ground truth; needs no files."""
+"""A short clip of two people who cross, with ground truth. It needs no files."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from icl_mesh_training.scenes.drawing import Scene, draw_scene
 from icl_mesh_training.scenes.furnished_room import furnished_room, room_light
 from icl_mesh_training.scenes.gait import CYCLE_M, walking_pose
 from icl_mesh_training.scenes.labels import SceneLabels
-from icl_mesh_training.scenes.layout import turned
+from icl_mesh_training.scenes.layout import rotated
 from icl_mesh_training.scenes.people import Person, PersonFactory
 from icl_mesh_training.scenes.textures import build_textures
 from icl_mesh_training.scenes.view import place_view
 
-#: Start and end (x, z) of each person, m: they walk in opposite directions and pass each other
-#: 0.9 m apart in depth, in the middle of the clip.
+#: Start and end (x, z) of each person, m. They walk in opposite directions and pass each other
+#: halfway through the clip, 0.9 m apart in depth.
 _PATHS = (((-1.3, -3.1), (1.3, -2.8)), ((1.6, -3.7), (-1.6, -4.0)))
-#: Seeds of their clothes, chosen by eye: plain ones, as people wear them.
-_LOOKS = (58, 103)
+#: Seeds of their outfits, chosen by eye for plain, everyday clothes.
+_OUTFIT_SEEDS = (58, 103)
 
 
 def crossing_clip(
@@ -34,7 +34,7 @@ def crossing_clip(
     seed: int = 0,
     body: BodyModel | None = None,
 ) -> Iterator[tuple[npt.NDArray[np.uint8], SceneLabels]]:
-    """Frames RGB u8 [height, width, 3] with labels; always the same for the same arguments.
+    """Frames RGB u8 [height, width, 3] with labels. The same arguments give the same frames.
 
     Person 0 passes in front of person 1. Field of view 60 degrees across the longer side.
     Raises ValueError for fewer than 2 frames.
@@ -51,21 +51,21 @@ def crossing_clip(
     with Renderer(bank.images) as renderer:
         for frame in range(frames):
             people = _walkers(factory, betas, frame / (frames - 1))
-            looks = [np.random.default_rng([seed, look]) for look in _LOOKS]
-            scene = Scene(view, people, looks, [], room, lighting)
+            outfit_rngs = [np.random.default_rng([seed, outfit]) for outfit in _OUTFIT_SEEDS]
+            scene = Scene(view, people, outfit_rngs, [], room, lighting)
             image, _, labels = draw_scene(renderer, factory, scene)
             yield image, labels
 
 
 def _walkers(factory: PersonFactory, betas: npt.NDArray[np.float32], at: float) -> list[Person]:
-    poses, spots = [], []
+    poses, positions = [], []
     for i, (start, end) in enumerate(np.asarray(_PATHS)):
-        way = end - start
-        walked = at * float(np.linalg.norm(way))
+        path = end - start
+        walked = at * float(np.linalg.norm(path))
         pose = walking_pose(2 * math.pi * walked / CYCLE_M + 2.0 * i)
-        poses.append(turned(pose, math.atan2(way[0], way[1])))
-        spots.append(start + at * way)
+        poses.append(rotated(pose, math.atan2(path[0], path[1])))
+        positions.append(start + at * path)
     people = factory.posed(betas, poses)
-    for person, (x, z) in zip(people, spots, strict=True):
+    for person, (x, z) in zip(people, positions, strict=True):
         person.shift([x, 0.0, z])
     return people

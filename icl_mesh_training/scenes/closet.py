@@ -23,7 +23,7 @@ FloatArray = npt.NDArray[np.float32]
 
 #: Slots of icl_mesh.rendering.materials.SLOTS.
 LOWER, UPPER, SHOES, STRANDS = 1, 2, 3, 5
-#: The cloth is lifted out of the skin by at most this much, m.
+#: Greatest distance by which cloth is lifted out of the skin, m.
 MAX_LIFT_M = 0.03
 HAIR_TONES = np.array(
     [[0.10, 0.08, 0.07], [0.22, 0.14, 0.10], [0.42, 0.28, 0.17], [0.85, 0.68, 0.42],
@@ -34,7 +34,7 @@ _TONE_SHARES = [0.34, 0.26, 0.17, 0.12, 0.08, 0.03]
 
 @dataclass(frozen=True)
 class Piece:
-    """A fitted garment, its texture layer (None without one) and whether alpha cuts it."""
+    """A fitted garment. layer: its texture's, or None. see_through: the texture's alpha cuts it."""
 
     garment: Garment
     layer: int | None
@@ -44,8 +44,8 @@ class Piece:
 class Closet:
     """All pieces below a folder, by kind: "suit", "shoes", "hat", "hair".
 
-    body: must carry ``base_vertices`` (the default body does). layers: texture layers by file
-    stem. Raises ValueError for a body without MakeHuman's vertices, and naming a broken file.
+    layers: texture layers by file stem. Raises ValueError for a body without ``base_vertices``
+    (the default body has them) and for a broken file, which it names.
     """
 
     def __init__(self, body: BodyModel, folder: Path, layers: Mapping[str, int]) -> None:
@@ -54,14 +54,8 @@ class Closet:
                 f"clothes in {folder} are made for MakeHuman's mesh, which the body {body.name!r} "
                 "does not come from: use the default body, or no MakeHuman folder"
             )
-        base = base_mesh()
-        fitter = Fitter(
-            body.template.numpy(),
-            body.skinning_weights.numpy(),
-            body.faces,
-            body.base_vertices,
-            base,
-        )
+        base, weights = base_mesh(), body.skinning_weights.numpy()
+        fitter = Fitter(body.template.numpy(), weights, body.faces, body.base_vertices, base)
         self.pieces: dict[str, list[Piece]] = {"suit": [], "shoes": [], "hat": [], "hair": []}
         for path in sorted(folder.rglob("*.mhclo")):
             cloth = load_cloth(path, base)
@@ -87,26 +81,26 @@ def put_on(
     """The garment's vertices [V, 3] on a posed body.
 
     moved, transforms: the body's, see rig.Posed. vertices, normals: [B, 3] of its skin, in the
-    same frame as the transforms. Cloth that lies nearer than ``clearance``, m, to skin that can be
-    seen, or inside it, is lifted out of it.
+    frame of the transforms. Cloth less than ``clearance``, m, above visible skin is lifted along
+    the skin's normal.
     """
     rest = garment.rest + garment.follow @ moved
     worn = skin(rest, garment.weights, transforms)
     below, up = garment.hold @ vertices, garment.hold @ normals
     lift = clearance - np.einsum("va,va->v", worn - below, up)
-    seen = garment.hold @ (~garment.hides).astype(np.float32)
-    lift = np.where(seen > 0.01, np.clip(lift, 0, MAX_LIFT_M), 0)
+    uncovered = garment.hold @ (~garment.hides).astype(np.float32)
+    lift = np.where(uncovered > 0.01, np.clip(lift, 0, MAX_LIFT_M), 0)
     return np.asarray(worn + lift[:, None] * up, dtype=np.float32)
 
 
 def outside_faces(inner: Garment, outer: Garment) -> npt.NDArray[np.int32]:
-    """Triangles (of rows) of a garment that are not wholly below another: socks in trousers."""
+    """Triangles (of rows) of a garment that another does not cover wholly: shoes below trousers."""
     inside = inner.hold @ outer.hides.astype(np.float32) > 0.5
     return inner.row_faces[~inside[inner.row_vertex][inner.row_faces].all(axis=1)]
 
 
 def slots(piece: Piece, kind: str) -> FloatArray:
-    """Coverage [V, 4] that gives each vertex of a piece its slot."""
+    """Coverage [V, 4] that assigns each vertex of a piece its material slot."""
     coverage = np.full((len(piece.garment.rest), 4), -1, np.float32)
     if kind == "shoes":
         coverage[:, SHOES - 1] = 1
@@ -133,7 +127,7 @@ def cloth_material(rng: np.random.Generator, piece: Piece, fabric: Material) -> 
 
 
 def hair_tint(rng: np.random.Generator) -> tuple[float, float, float]:
-    """A natural (seldom dyed) hair colour."""
+    """A hair colour: mostly natural, 4 % dyed."""
     tone = HAIR_TONES[rng.choice(len(HAIR_TONES), p=_TONE_SHARES)]
     if rng.random() < 0.04:
         tone = patterns.random_color(rng) / 255

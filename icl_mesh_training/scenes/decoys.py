@@ -1,4 +1,4 @@
-"""Things that look like people and are none: clothes on hangers, snowmen, figures of boxes."""
+"""Objects that resemble people, as hard negatives: hanging clothes, snowmen, stacked boxes."""
 
 from __future__ import annotations
 
@@ -20,35 +20,37 @@ Thing = tuple[list[Solid], Material]
 
 
 class Decoys:
-    """Samples decoys; clothes only where the factory has a closet."""
+    """Samples decoys. Hanging clothes need a factory with a closet."""
 
     def __init__(self, factory: PersonFactory, bank: TextureBank) -> None:
         self._factory, self._bank = factory, bank
         self._materials = PersonMaterials(bank, has_uv=False)
 
     def sample(self, rng: np.random.Generator, view: View) -> list[Thing]:
-        """A few decoys of one kind, side by side in view."""
+        """One stacked figure, or up to four garments side by side, in the view."""
         camera = view.camera
         size = math.exp(rng.uniform(math.log(0.25), math.log(1.4)))
         far = float(np.clip(camera.fy * 1.7 / (size * camera.height), 1.0, 12.0))
         column = camera.width * rng.uniform(0.1, 0.9)
         at = np.array([(column - camera.cx) / camera.fx * far, 0.0, -far])
         if self._factory.closet is None or rng.random() < 0.35:
-            turn = Rotation.from_rotvec([0, rng.uniform(-3, 3), 0])
-            solids = [part.moved(turn, at) for part in _figure(rng)]
+            rotation = Rotation.from_rotvec([0, rng.uniform(-3, 3), 0])
+            solids = [part.moved(rotation, at) for part in _figure(rng)]
             return [(solids, object_material(rng, self._bank))]
         step = np.array([rng.uniform(0.25, 0.7), 0.0, rng.normal(0, 0.1)])
         yaw = rng.uniform(-math.pi, math.pi)
         things = []
         for i in range(int(rng.integers(1, 5))):
-            turn = Rotation.from_rotvec([0, yaw + rng.normal(0, 0.2), 0])
-            thing = self._hanging(rng, turn, at + i * step)
+            rotation = Rotation.from_rotvec([0, yaw + rng.normal(0, 0.2), 0])
+            thing = self._hanging(rng, rotation, at + i * step)
             if thing is not None:
                 things.append(thing)
         return things
 
-    def _hanging(self, rng: np.random.Generator, turn: Rotation, at: np.ndarray) -> Thing | None:
-        """An empty shirt, coat or pair of trousers, with or without a hanger."""
+    def _hanging(
+        self, rng: np.random.Generator, rotation: Rotation, at: np.ndarray
+    ) -> Thing | None:
+        """An empty shirt, coat or pair of trousers, on a hanger or not; None without a suit."""
         assert self._factory.closet is not None
         piece = self._factory.closet.pick(rng, "suit")
         if piece is None:
@@ -59,7 +61,7 @@ class Decoys:
         posed = rig.pose(rng.normal(0, 0.8, (1, 10)).astype(np.float32), rotvec)
         skin = posed.vertices[0]
         filled = put_on(garment, posed.moved[0], posed.transforms[0], skin, np.zeros_like(skin))
-        cloth = filled * np.array([1, 1, rng.uniform(0.3, 0.9)])  # nobody fills it
+        cloth = filled * np.array([1, 1, rng.uniform(0.3, 0.9)])  # flattened: nobody wears it
         waves = rng.normal(0, 12, (3, 3))
         cloth = cloth + 0.02 * np.sin(cloth @ waves.T + rng.uniform(0, 6, 3))
         normals = garment.normals(cloth.astype(np.float32))
@@ -76,15 +78,15 @@ class Decoys:
         if rng.random() < 0.6:
             bar = np.linspace([0, top - 0.02, 0], [0, top + rng.uniform(0.08, 0.5), 0], 3)
             solids.append(props.tube(bar, np.full(3, 0.006)))
-        # on a rail, on a door, or dropped so low that it seems to stand
+        # at the height of a rail or door, or with its lower edge on the floor
         lift = rng.uniform(0.0, 1.9 - top) if rng.random() < 0.8 else -float(used[:, 1].min())
-        solids = [s.moved(turn, at + [0, lift, 0]) for s in solids]
+        solids = [s.moved(rotation, at + [0, lift, 0]) for s in solids]
         fabric = self._materials.cloth(rng)
         return solids, cloth_material(rng, piece, fabric)
 
 
 def _figure(rng: np.random.Generator) -> list[Solid]:
-    """Boxes or blobs on top of each other, perhaps with arms: up to about a person's height."""
+    """Boxes or blobs on top of each other, sometimes with arms, 0.8 to 1.9 m high."""
     count, y, wide = int(rng.integers(2, 5)), 0.0, rng.uniform(0.15, 0.32)
     round_parts, parts = rng.random() < 0.5, []
     tall = rng.uniform(0.8, 1.9) / count

@@ -1,4 +1,4 @@
-"""Cloth and hair that leave the body's surface: skirts, hanging hair, brims. World frame, m."""
+"""Cloth and hair off the body's surface: skirts, hanging hair, brims. World frame, m."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def skirt(
 ) -> Solid | None:
     """A skirt around posed legs, from the waist down.
 
-    vertices: [K, 3] of hips and legs. joints: [24, 3]. length: 0 waist .. 1 ankles. The cloth at
-    each height is as wide as the legs inside and never narrows downwards. None where the legs
-    point too far apart for one skirt.
+    vertices: [K, 3] of hips and legs. joints: [24, 3]. length: 0 (waist) to 1 (ankles). The cloth
+    encloses the legs at each height and never narrows downwards. None where the thighs point too
+    far apart.
     """
     thighs = joints[[4, 5]] - joints[[1, 2]]
     thighs = thighs / np.linalg.norm(thighs, axis=1, keepdims=True)
@@ -41,7 +41,6 @@ def skirt(
     relative = vertices - top
     depth = relative @ axis
     across, ahead = relative @ left, relative @ front
-    centre = np.array([0.0, 0.0])
     angle = np.linspace(0, 2 * np.pi, SKIRT_SIDES, endpoint=False)
     rays = np.stack((np.cos(angle), np.sin(angle)))
     along = np.linspace(0, reach, SKIRT_ROWS)
@@ -54,8 +53,8 @@ def skirt(
         if near.any():
             widest = np.maximum(widest, (flat[near] @ rays).max(axis=0) + 0.015)
         radius = widest * (1 + flare * t) * (1 + (folds - 1) * min(1.0, 4 * t))
-        # the support function's envelope bulges at corners; pulling in a little keeps it round
-        ring = centre + (rays * (radius * 0.97)).T
+        # the support function's envelope bulges at corners: 3 % less keeps the ring round
+        ring = (rays * (radius * 0.97)).T
         rows.append(top + axis * t + ring[:, :1] * left + ring[:, 1:] * front)
     cloth = np.stack(rows)
     return _sheet(cloth, (3.0, 2.0 * reach), closed=True)
@@ -65,13 +64,13 @@ def skirt(
 class Skull:
     """The head as an ellipse seen from above, relative to the head joint in the T-pose, m.
 
-    top: height of the crown. half_width, half_depth: half axes. middle: z of its centre.
+    top: height of the crown. half_width, half_depth: half axes. centre_z: of the ellipse.
     """
 
     top: float
     half_width: float
     half_depth: float
-    middle: float
+    centre_z: float
 
     @classmethod
     def measure(cls, vertices: FloatArray, joint: FloatArray) -> Skull:
@@ -80,8 +79,8 @@ class Skull:
         top = float(local[:, 1].max())
         ring = local[np.abs(local[:, 1] - 0.62 * top) < 0.12 * top]
         low, high = ring.min(axis=0), ring.max(axis=0)
-        middle, half_depth = float(low[2] + high[2]) / 2, float(high[2] - low[2]) / 2
-        return cls(top, float(high[0] - low[0]) / 2, half_depth, middle)
+        centre_z, half_depth = float(low[2] + high[2]) / 2, float(high[2] - low[2]) / 2
+        return cls(top, float(high[0] - low[0]) / 2, half_depth, centre_z)
 
 
 def hanging_hair(
@@ -91,7 +90,7 @@ def hanging_hair(
     skull: Skull,
     length: float,
 ) -> Solid:
-    """Hair around the back of the head, hanging down.
+    """Hair that hangs from the back and sides of the head.
 
     head_rotation: [3, 3] world from T-pose. head: position of the head joint. length: below the
     head joint, m.
@@ -106,11 +105,11 @@ def hanging_hair(
             (
                 np.cos(angle) * skull.half_width * wave,
                 np.full_like(angle, down),
-                skull.middle - np.sin(angle) * skull.half_depth * wave,
+                skull.centre_z - np.sin(angle) * skull.half_depth * wave,
             ),
             axis=1,
         )
-        # the ends hang down more than the head is tilted
+        # the lower the hair, the less it follows the head's rotation: gravity
         mixed = np.eye(3) * swing * t + head_rotation * (1 - swing * t)
         u, _, vt = np.linalg.svd(mixed)
         rows.append(head + local @ (u @ vt).T)
@@ -124,7 +123,7 @@ def brim(
     size: float,
     all_round: bool,
 ) -> Solid:
-    """The brim of a hat or a cap (in front only)."""
+    """The brim of a hat (all_round) or a cap (in front). size: its width, m."""
     angle = np.linspace(0, 2 * np.pi, 24) if all_round else np.linspace(0.35, np.pi - 0.35, 14)
     rows = []
     for grow in (0.0, size):
@@ -132,7 +131,7 @@ def brim(
             (
                 np.cos(angle) * (skull.half_width + grow),
                 np.full_like(angle, 0.64 * skull.top - 0.2 * grow),
-                skull.middle + np.sin(angle) * (skull.half_depth + grow),
+                skull.centre_z + np.sin(angle) * (skull.half_depth + grow),
             ),
             axis=1,
         )
@@ -141,14 +140,14 @@ def brim(
 
 
 def _sheet(points: npt.NDArray[np.float64], uv_size: tuple[float, float], closed: bool) -> Solid:
-    """points [R, C, 3] as a mesh with smooth normals away from its rows' centres."""
+    """points [R, C, 3] as a mesh; smooth normals point away from the rows' centres."""
     rows, columns = points.shape[:2]
     down = np.gradient(points, axis=0)
     if closed:
-        turn = (np.roll(points, -1, axis=1) - np.roll(points, 1, axis=1)) / 2
+        around = (np.roll(points, -1, axis=1) - np.roll(points, 1, axis=1)) / 2
     else:
-        turn = np.gradient(points, axis=1)
-    normals = np.cross(down, turn)
+        around = np.gradient(points, axis=1)
+    normals = np.cross(down, around)
     normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-9)
     outward = points - points.mean(axis=1, keepdims=True)
     if np.sum(normals * outward) < 0:
@@ -166,7 +165,7 @@ def _sheet(points: npt.NDArray[np.float64], uv_size: tuple[float, float], closed
 def drape_mesh(
     solid: Solid, view: View, instance: int, materials: tuple[Material, ...], slot: int = 0
 ) -> RenderMesh:
-    """A solid in the camera frame, drawn with one slot of an instance's materials."""
+    """A solid in the camera frame. slot: index of its material."""
     coverage = np.full((len(solid.vertices), 4), -1, np.float32)
     if slot:
         coverage[:, slot - 1] = 1

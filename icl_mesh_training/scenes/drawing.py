@@ -1,4 +1,4 @@
-"""From a composed scene to its picture and labels."""
+"""Renders a composed scene and computes its labels."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ Image = npt.NDArray[np.uint8]
 
 @dataclass
 class Scene:
-    """A composed scene: everything in the world frame of ``view``. background: RGB u8 [H, W, 3]
-    behind it all, or None for black. looks: one generator per person, which chooses clothes."""
+    """A composed scene in the world frame of ``view``.
+
+    outfit_rngs: one generator per person, for clothes, hair and skin. background: RGB u8
+    [H, W, 3], or None for black.
+    """
 
     view: View
     people: Sequence[Person]
-    looks: Sequence[np.random.Generator]
+    outfit_rngs: Sequence[np.random.Generator]
     things: Sequence[Thing]
     backdrops: Sequence[Thing]
     lighting: Lighting
@@ -72,13 +75,13 @@ def draw_scene(
 
 
 def _meshes(factory: PersonFactory, scene: Scene) -> list[RenderMesh]:
-    """Everything in the camera frame."""
+    """All meshes of the scene, in the camera frame."""
     meshes: list[RenderMesh] = []
-    for i, (person, look) in enumerate(zip(scene.people, scene.looks, strict=True)):
-        meshes += factory.dress(look, person, scene.view, 1 + i)
+    for i, (person, rng) in enumerate(zip(scene.people, scene.outfit_rngs, strict=True)):
+        meshes += factory.dress(rng, person, scene.view, 1 + i)
     for i, thing in enumerate(scene.things):
         meshes += _thing_meshes(thing, scene.view, FIRST_OBJECT + i)
-    # near to far, so that what lies behind is not shaded; backdrops may blend, so they come last
+    # near to far, so that hidden fragments are not shaded; backdrops may blend, so they come last
     meshes.sort(key=lambda mesh: float(mesh.vertices[:, 2].mean()))
     for i, thing in enumerate(scene.backdrops):
         meshes += _thing_meshes(thing, scene.view, FIRST_BACKDROP + i)
@@ -86,7 +89,7 @@ def _meshes(factory: PersonFactory, scene: Scene) -> list[RenderMesh]:
 
 
 def describe(people: Sequence[Person], view: View) -> SceneLabels:
-    """Labels of people in a view, with nobody hidden yet (occlusion 0, visible_share 1)."""
+    """Labels of people in a view, without occlusion (occlusion 0, visible_share 1)."""
     count, camera = len(people), view.camera
     joints, pose = np.zeros((count, 24, 3)), np.zeros((count, 24, 3))
     translation, betas = np.zeros((count, 3)), np.zeros((count, 10))
@@ -95,7 +98,7 @@ def describe(people: Sequence[Person], view: View) -> SceneLabels:
         pose[i] = person.rotvec
         in_world = Rotation.from_rotvec(person.rotvec[0])
         pose[i, 0] = (Rotation.from_matrix(view.rotation) * in_world).as_rotvec()
-        # SMPL turns the body about its pelvis, so only the pelvis tells the shift
+        # SMPL's root rotation is about the pelvis, so the pelvis gives the translation
         translation[i] = joints[i, 0] - person.rest_root
         betas[i] = person.betas
     return SceneLabels(
@@ -112,7 +115,7 @@ def describe(people: Sequence[Person], view: View) -> SceneLabels:
 
 
 def soften_edges(image: Image, instance: Image) -> Image:
-    """Blur the outlines of instances a little: as good as multisampling here, a third cheaper."""
+    """Blur the edges of instances: as good as multisampling here, a third cheaper."""
     edge = cv2.morphologyEx(instance, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))
     result = image.copy()
     cv2.copyTo(cv2.GaussianBlur(image, (3, 3), 0.7), edge, result)

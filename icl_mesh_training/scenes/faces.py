@@ -1,4 +1,4 @@
-"""Eyes and eyebrows, painted onto skin textures: MakeHuman's skins leave them to other meshes."""
+"""Paints eyes and eyebrows onto skin textures: in MakeHuman they are separate meshes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 FloatArray = npt.NDArray[np.float64]
 
 IRIS_M = 0.0062
-#: Eyebrow from the inside out, m from the middle of the left eyeball (x left, y up), and its width.
+#: Left eyebrow from the inside out, m from the eyeball's centre (x left, y up), and its width.
 BROW_M = np.array(
     [[-0.016, 0.019], [-0.006, 0.024], [0.008, 0.027], [0.019, 0.023], [0.025, 0.018]]
 )
@@ -29,7 +29,7 @@ _BROWS = np.array([[20, 15, 12], [46, 32, 22], [88, 62, 40], [120, 96, 66], [110
 def paint_faces(bank: TextureBank, body: BodyModel, seed: int) -> None:
     """Paint eyes and brows onto the bank's "skin" textures, in place.
 
-    A body without texture coordinates or parts is left as it is.
+    Does nothing for a body without texture coordinates or part labels.
     """
     if body.uv is None or body.uv_vertex is None or body.part_labels is None:
         return
@@ -45,30 +45,29 @@ def paint_faces(bank: TextureBank, body: BodyModel, seed: int) -> None:
     for layer in bank.kinds["skin"]:
         image = bank.images[layer]
         iris, brow = (table[rng.integers(len(table))] for table in (_IRISES, _BROWS))
-        strength = float(rng.uniform(0.5, 0.95))
+        opacity = float(rng.uniform(0.5, 0.95))
         for side, ball in zip((1, -1), balls, strict=True):
-            centre = (ball.places.min(axis=0) + ball.places.max(axis=0)) / 2
+            centre = (ball.positions.min(axis=0) + ball.positions.max(axis=0)) / 2
             _paint_eye(image, ball, centre, iris)
-            outline = _brow_outline(skin, centre, side)
-            _fill(image, outline, brow, strength)
+            contour = _brow_contour(skin, centre, side)
+            _fill(image, contour, brow, opacity)
 
 
 @dataclass(frozen=True)
 class _Skin:
-    """A part of the skin: where its vertices lie on the T-pose [K, 3], m, and on the texture
-    [K, 2], px."""
+    """Vertices of a part of the skin. positions: [K, 3] m, T-pose. px: [K, 2] on the texture."""
 
-    places: FloatArray
+    positions: FloatArray
     px: FloatArray
 
 
 def _paint_eye(image: Image, ball: _Skin, centre: FloatArray, color: npt.NDArray[np.int64]) -> None:
-    """White, iris and pupil where the eyeball's front lies on the texture."""
+    """Paint white, iris and pupil at the eyeball's front."""
     low, high = ball.px.min(axis=0) - 1, ball.px.max(axis=0) + 2
     x0, y0, x1, y1 = (int(v) for v in (*np.floor(low), *np.ceil(high)))
     image[max(y0, 0) : y1, max(x0, 0) : x1, :3] = (214, 206, 200)
-    ahead = ball.places[:, 2] > centre[2] - 0.004
-    flat = ball.places[ahead, :2] - centre[:2]
+    ahead = ball.positions[:, 2] > centre[2] - 0.004
+    flat = ball.positions[ahead, :2] - centre[:2]
     linear = np.column_stack((flat, np.ones(len(flat))))
     to_px = np.linalg.lstsq(linear, ball.px[ahead], rcond=None)[0]
     angle = np.linspace(0, 2 * np.pi, 24)
@@ -77,27 +76,27 @@ def _paint_eye(image: Image, ball: _Skin, centre: FloatArray, color: npt.NDArray
         _fill(image, ring @ to_px, shade, 1.0)
 
 
-def _brow_outline(skin: _Skin, centre: FloatArray, side: int) -> FloatArray:
-    """The brow's outline [K, 2] on the texture, px, each point put where the skin near it lies."""
+def _brow_contour(skin: _Skin, centre: FloatArray, side: int) -> FloatArray:
+    """Contour of the brow [K, 2] on the texture, px, by a linear fit to the nearest skin."""
     path = BROW_M * [side, 1] + centre[:2]
     steps = np.linspace(0, len(path) - 1, 12)
     path = np.column_stack([np.interp(steps, np.arange(len(path)), path[:, k]) for k in (0, 1)])
     half = [0, 1] * (BROW_WIDTH_M / 2 * np.linspace(1.0, 0.5, len(path)))[:, None]
-    ahead = skin.places[:, 2] > centre[2] - 0.03
-    places, px = skin.places[ahead], skin.px[ahead]
-    outline = []
+    ahead = skin.positions[:, 2] > centre[2] - 0.03
+    positions, px = skin.positions[ahead], skin.px[ahead]
+    contour = []
     for point in np.concatenate((path + half, (path - half)[::-1])):
-        near = np.argsort(np.linalg.norm(places[:, :2] - point, axis=1))[:10]
-        flat = np.column_stack((places[near, :2] - point, np.ones(10)))
-        outline.append(np.linalg.lstsq(flat, px[near], rcond=None)[0][2])
-    return np.asarray(outline)
+        near = np.argsort(np.linalg.norm(positions[:, :2] - point, axis=1))[:10]
+        flat = np.column_stack((positions[near, :2] - point, np.ones(10)))
+        contour.append(np.linalg.lstsq(flat, px[near], rcond=None)[0][2])
+    return np.asarray(contour)
 
 
-def _fill(image: Image, outline: FloatArray, color: npt.NDArray[np.int64], strength: float) -> None:
-    """Fill an outline [K, 2] (px) with a colour, soft at the edges."""
+def _fill(image: Image, contour: FloatArray, color: npt.NDArray[np.int64], opacity: float) -> None:
+    """Blend a colour into a polygon [K, 2], px, with antialiased edges."""
     mask = np.zeros(image.shape[:2], np.uint8)
     shift = 4
-    points = np.round((outline - 0.5) * 2**shift).astype(np.int32)
+    points = np.round((contour - 0.5) * 2**shift).astype(np.int32)
     cv2.fillPoly(mask, [points], 255, cv2.LINE_AA, shift)
-    share = mask[..., None].astype(np.float32) * strength / 255
+    share = mask[..., None].astype(np.float32) * opacity / 255
     image[..., :3] = (image[..., :3] * (1 - share) + color * share).astype(np.uint8)

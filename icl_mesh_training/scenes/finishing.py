@@ -1,4 +1,4 @@
-"""What a camera does to a picture: exposure, colour, blur, noise, vignette."""
+"""Camera effects: exposure, colour, blur, noise, vignette."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Image = npt.NDArray[np.uint8]
 
 
 def finish(rng: np.random.Generator, image: Image) -> Image:
-    """Random camera effects on RGB u8 [H, W, 3]. Nothing moves: labels stay valid."""
+    """Apply random camera effects to RGB u8 [H, W, 3]. No pixel moves, so labels stay valid."""
     height, width = image.shape[:2]
-    if rng.random() < 0.12:  # a small picture, enlarged
+    if rng.random() < 0.12:  # a low resolution, enlarged
         shrink = rng.uniform(0.4, 0.8)
         small = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
         image = np.asarray(cv2.resize(small, (width, height)), np.uint8)
@@ -41,7 +41,7 @@ def finish(rng: np.random.Generator, image: Image) -> Image:
         gray_noise = rng.random() < 0.4
         noise = np.empty((height, width, 1 if gray_noise else 3), np.int16)
         cv2.setRNGSeed(int(rng.integers(2**31)))
-        # one deviation per channel: OpenCV would take a plain number for the first alone
+        # one deviation per channel: OpenCV applies a scalar to the first channel alone
         cv2.randn(noise, np.zeros(noise.shape[2]), np.full(noise.shape[2], rng.uniform(1, 10)))
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
     return image
@@ -50,7 +50,7 @@ def finish(rng: np.random.Generator, image: Image) -> Image:
 def _motion_blur(rng: np.random.Generator, image: Image) -> Image:
     length, angle = int(rng.integers(3, 9)), rng.uniform(0, np.pi)
     kernel = np.zeros((length, length), np.float32)
-    middle = (length - 1) / 2
-    for t in np.linspace(-middle, middle, 4 * length):
-        kernel[round(middle + t * np.sin(angle)), round(middle + t * np.cos(angle))] = 1
+    centre = (length - 1) / 2
+    for t in np.linspace(-centre, centre, 4 * length):
+        kernel[round(centre + t * np.sin(angle)), round(centre + t * np.cos(angle))] = 1
     return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), np.uint8)

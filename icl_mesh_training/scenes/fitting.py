@@ -1,8 +1,8 @@
-"""Clothes of MakeHuman's base mesh on the default body: T-pose places, skinning weights.
+"""Fits clothes of MakeHuman's base mesh to the default body: T-pose vertices, skinning weights.
 
-A cloth vertex holds on to the nearest point of the body's surface (a triangle and its barycentric
-weights) and keeps its offset from there; what the body's skin does, by shape, by pose and by
-skinning, it does too, evened out over the cloth so that folds of the skin leave no creases.
+A cloth vertex is bound to the nearest point of the body's surface (a triangle and its barycentric
+weights), with a constant offset. It follows the skin's shape and pose displacements and its
+skinning, smoothed over the cloth so that folds of the skin leave no creases.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from icl_mesh_training.scenes.mhclo import Cloth
 
 FloatArray = npt.NDArray[np.float32]
 
-#: Cloth keeps at least this far out of the skin below it, m.
+#: Least distance of cloth from the skin below it, m.
 CLEARANCE_M = 0.004
 
 
@@ -29,10 +29,10 @@ CLEARANCE_M = 0.004
 class Garment:
     """A cloth on the default body. V cloth vertices, B body vertices, R rows (texture seams).
 
-    rest: [V, 3] T-pose, m. weights: [V, 24] skinning. follow: [V, B], whose product with the
-    body's displacements is the cloth's; hold: the same, not evened out. row_vertex: [R];
-    row_faces: [F, 3] of rows; uv: [R, 2], v down. hides: [B] skin below the cloth.
-    upper: [V] whether the vertex belongs to an upper garment.
+    rest: [V, 3] T-pose, m. weights: [V, 24] skinning. follow: [V, B], its product with the body's
+    displacements is the cloth's. hold: [V, B], barycentric weights; follow is hold, smoothed.
+    row_vertex: [R]. row_faces: [F, 3] of rows. uv: [R, 2], v down. hides: [B] skin below the
+    cloth. upper: [V] whether the vertex belongs to an upper garment.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Garment:
 
 
 class Fitter:
-    """Puts clothes on a body.
+    """Fits clothes to a body.
 
     template: T-pose [B, 3] m; weights: [B, 24]; faces: [F, 3]; base_index: [B] indices in the
     base mesh; base: the base mesh [19158, 3] m in its own rest pose.
@@ -67,12 +67,12 @@ class Fitter:
         self._base_index, self._bare = base_index, base[base_index]
         self._corners = self._bare[self._faces]
         self._tree = cKDTree(self._corners.mean(axis=1))
-        self._turns = self._joint_turns()
+        self._joint_rotations = self._fit_joint_rotations()
 
     def fit(self, cloth: Cloth) -> Garment:
         """One cloth on this body."""
-        triangle, place = self._nearest(cloth.vertices)
-        shares = points_to_barycentric(self._corners[triangle], place)
+        triangle, nearest = self._nearest(cloth.vertices)
+        shares = points_to_barycentric(self._corners[triangle], nearest)
         count = len(cloth.vertices)
         hold = sparse.csr_matrix(
             (
@@ -81,11 +81,11 @@ class Fitter:
             ),
             shape=(count, len(self._template)),
         )
-        even = _evening(cloth.faces, count)
-        follow = even @ (even @ (even @ hold))
+        smooth = _smoothing(cloth.faces, count)
+        follow = smooth @ (smooth @ (smooth @ hold))
         weights = np.asarray(follow @ self._weights)
-        turns = np.einsum("vj,jab->vab", hold @ self._weights, self._turns)
-        offset = np.einsum("vab,vb->va", turns, cloth.vertices - place)
+        rotations = np.einsum("vj,jab->vab", hold @ self._weights, self._joint_rotations)
+        offset = np.einsum("vab,vb->va", rotations, cloth.vertices - nearest)
         rest = (hold @ self._template + offset).astype(np.float32)
         pairs, inverse = np.unique(
             np.stack((cloth.faces.ravel(), cloth.uv_faces.ravel()), axis=1),
@@ -109,18 +109,18 @@ class Fitter:
     def _nearest(
         self, points: npt.NDArray[np.float64]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        """The triangle nearest to each point, and the nearest place on it."""
+        """The nearest triangle of each point, and the nearest point on it."""
         candidates = self._tree.query(points, k=12)[1]
-        repeated = np.repeat(points, candidates.shape[1], axis=0)
-        places = closest_point(self._corners[candidates.ravel()], repeated)
-        places = places.reshape(*candidates.shape, 3)
-        best = np.linalg.norm(places - points[:, None], axis=-1).argmin(axis=1)
+        each = np.repeat(points, candidates.shape[1], axis=0)
+        nearest = closest_point(self._corners[candidates.ravel()], each)
+        nearest = nearest.reshape(*candidates.shape, 3)
+        best = np.linalg.norm(nearest - points[:, None], axis=-1).argmin(axis=1)
         rows = np.arange(len(points))
-        return candidates[rows, best], places[rows, best]
+        return candidates[rows, best], nearest[rows, best]
 
-    def _joint_turns(self) -> npt.NDArray[np.float64]:
-        """Scaled rotations [24, 3, 3] of each joint's skin from the base mesh's pose to the T."""
-        turns = np.tile(np.eye(3), (24, 1, 1))
+    def _fit_joint_rotations(self) -> npt.NDArray[np.float64]:
+        """Scaled rotations [24, 3, 3] of each joint's skin from the base mesh to the T-pose."""
+        rotations = np.tile(np.eye(3), (24, 1, 1))
         for joint in range(24):
             share = self._weights[:, joint] ** 2
             if share.sum() < 1:
@@ -128,14 +128,14 @@ class Fitter:
             share = share / share.sum()
             before = self._bare - share @ self._bare
             after = self._template - share @ self._template
-            turn, _ = Rotation.align_vectors(after, before, weights=share)
+            rotation, _ = Rotation.align_vectors(after, before, weights=share)
             spread = np.sqrt(share @ (after**2).sum(axis=1) / (share @ (before**2).sum(axis=1)))
-            turns[joint] = turn.as_matrix() * spread
-        return turns
+            rotations[joint] = rotation.as_matrix() * spread
+        return rotations
 
 
-def _evening(faces: npt.NDArray[np.int64], count: int) -> sparse.csr_matrix:
-    """[V, V]: each vertex's mean with its neighbours, half by half."""
+def _smoothing(faces: npt.NDArray[np.int64], count: int) -> sparse.csr_matrix:
+    """[V, V]: the mean of each vertex and the mean of its neighbours."""
     rows, columns = faces.ravel(), np.roll(faces, 1, axis=1).ravel()
     ones = np.ones(len(rows), np.float32)
     graph = sparse.coo_matrix((ones, (rows, columns)), shape=(count, count))
@@ -146,7 +146,7 @@ def _evening(faces: npt.NDArray[np.int64], count: int) -> sparse.csr_matrix:
 
 
 def _upper_parts(cloth: Cloth, rest: FloatArray) -> npt.NDArray[np.bool_]:
-    """Vertices of connected parts whose middle lies above the hips: shirts, jackets."""
+    """Vertices [V] of connected parts whose mean lies above the hips: shirts, jackets."""
     rows, columns = cloth.faces.ravel(), np.roll(cloth.faces, 1, axis=1).ravel()
     count = len(rest)
     graph = sparse.coo_matrix((np.ones(len(rows)), (rows, columns)), shape=(count, count))

@@ -22,15 +22,15 @@ from icl_mesh_training.scenes.view import View
 
 Image = npt.NDArray[np.uint8]
 
-#: The room: half its width, its height, and the distance of the wall before the camera, m.
+#: Half width and height of the room, and distance of the back wall from the camera, m.
 WIDE, TALL, BACK = 3.4, 2.75, 6.2
-#: What stands behind the camera does not matter; the side walls end here.
+#: z at which the side walls end, behind the camera, m.
 FRONT = 2.0
 _UPRIGHT = Rotation.identity()
 
 
 def furnished_room(bank: TextureBank, seed: int = 0) -> tuple[TextureBank, list[Thing]]:
-    """The bank with the room's own textures, and the room's things; the same for the same seed."""
+    """The bank extended by the room's textures, and the room's things. Deterministic by seed."""
     rng = np.random.default_rng(seed)
     size = bank.images.shape[1]
     planks, plaster, wood, view = (
@@ -45,7 +45,9 @@ def furnished_room(bank: TextureBank, seed: int = 0) -> tuple[TextureBank, list[
     floor = Material(first, (1.0, 1.0, 1.0), (0.45, 0.45), gloss=0.12)
     wall = Material(first + 1, (0.93, 0.9, 0.84), (0.3, 0.3))
     side = Material(first + 1, (0.74, 0.79, 0.78), (0.3, 0.3))
-    ceiling = Material(first + 1, (1.55, 1.52, 1.46), (0.3, 0.3))  # lit by what the walls reflect
+    ceiling = Material(
+        first + 1, (1.55, 1.52, 1.46), (0.3, 0.3)
+    )  # brighter: stands for light that the walls reflect
     oak = Material(first + 2, (1.0, 0.9, 0.78), (0.9, 0.9), gloss=0.1)
     white = Material(first + 1, (0.97, 0.97, 0.95), gloss=0.1)
     outdoors = Material(first + 3, (1.0, 1.0, 1.0), lit=0.0)
@@ -62,8 +64,8 @@ def furnished_room(bank: TextureBank, seed: int = 0) -> tuple[TextureBank, list[
         (_table(), oak),
         (_chairs(), Material(first + 2, (0.5, 0.42, 0.36), (1.3, 1.3), gloss=0.1)),
         (_shelf(), oak),
-        (_books(rng), Material(bank.pick(rng, "cloth"), (0.75, 0.62, 0.55), recolour=0.6)),
-        (_more_books(rng), Material(bank.pick(rng, "cloth"), (0.35, 0.45, 0.6), recolour=0.9)),
+        (_books(rng, 0.5), Material(bank.pick(rng, "cloth"), (0.75, 0.62, 0.55), recolour=0.6)),
+        (_books(rng, 0.35), Material(bank.pick(rng, "cloth"), (0.35, 0.45, 0.6), recolour=0.9)),
         (_leaves(rng), Material(tint=(0.2, 0.42, 0.18), gloss=0.15)),
         (_pot(), Material(first + 1, (0.75, 0.42, 0.3))),
         (_lamp(), Material(tint=(0.95, 0.9, 0.78), lit=0.0)),
@@ -72,7 +74,7 @@ def furnished_room(bank: TextureBank, seed: int = 0) -> tuple[TextureBank, list[
 
 
 def room_light(view: View) -> Lighting:
-    """The light of a room with a lamp above and a window, the same for every view."""
+    """Light of a room with a ceiling lamp and a window, fixed in the world frame."""
 
     def toward(world: list[float]) -> tuple[float, float, float]:
         x, y, z = view.rotation @ np.asarray(world)
@@ -94,14 +96,14 @@ def _quad(
     up: tuple[float, float, float],
     unit: float | None = None,
 ) -> Solid:
-    """A panel spanned by two edges; its texture repeats once per metre, or once in all."""
+    """A panel spanned by two edges, m. Its texture repeats every metre, or ``unit`` times."""
     at, u, v = (np.asarray(one, np.float64) for one in (corner, along, up))
     lengths = (float(np.linalg.norm(u)), float(np.linalg.norm(v)))
     return props.panel([at, at + u, at + u + v, at + v], lengths if unit is None else (unit, unit))
 
 
 def _block(size: tuple[float, float, float], low: tuple[float, float, float]) -> Solid:
-    """A box of a size whose lower corner (least x, y, z) lies there."""
+    """A box by its size and its corner of least x, y and z, m."""
     return props.box(size).moved(_UPRIGHT, np.add(low, np.divide(size, 2)))
 
 
@@ -115,7 +117,7 @@ def _skirting() -> list[Solid]:
 
 
 def _window_frame() -> list[Solid]:
-    """Around the view at x from -1.15 to 0.35 m, y from 0.95 to 2.2 m."""
+    """Frame of the window at x from -1.15 to 0.35 m, y from 0.95 to 2.2 m."""
     z, thick = -BACK, 0.06
     bars = [(1.62, thick, -1.21, y) for y in (0.89, 2.2)]
     posts = [(thick, 1.37, x, 0.89) for x in (-1.21, -0.43, 0.35)]
@@ -145,7 +147,7 @@ def _table() -> list[Solid]:
 
 def _chairs() -> list[Solid]:
     parts: list[Solid] = []
-    for x, z, turn in ((-2.35, -4.75, math.pi), (-1.5, -4.7, 0.85 * math.pi)):
+    for x, z, yaw in ((-2.35, -4.75, math.pi), (-1.5, -4.7, 0.85 * math.pi)):
         chair = [_block((0.42, 0.04, 0.42), (-0.21, 0.43, -0.21))]
         chair += [
             _block((0.04, 0.47, 0.04), (dx, FLOOR_Y, dz))
@@ -154,7 +156,7 @@ def _chairs() -> list[Solid]:
         ]
         chair += [_block((0.04, 0.5, 0.04), (dx, 0.45, -0.21)) for dx in (-0.21, 0.17)]
         chair += [_block((0.42, 0.09, 0.025), (-0.21, y, -0.2)) for y in (0.65, 0.85)]
-        parts += [part.moved(Rotation.from_rotvec([0, turn, 0]), (x, 0, z)) for part in chair]
+        parts += [part.moved(Rotation.from_rotvec([0, yaw, 0]), (x, 0, z)) for part in chair]
     return parts
 
 
@@ -168,8 +170,8 @@ def _shelf() -> list[Solid]:
     return [*sides, *(_block((wide, 0.025, deep), (_SHELF_X, y, z)) for y in _BOARDS)]
 
 
-def _books(rng: np.random.Generator, share: float = 0.5) -> list[Solid]:
-    """Books on every board; each is there with this probability."""
+def _books(rng: np.random.Generator, share: float) -> list[Solid]:
+    """Books on every board, each with the probability ``share``; gaps stay empty."""
     books = []
     for board in _BOARDS[:-1]:
         x = _SHELF_X + 0.05
@@ -182,21 +184,17 @@ def _books(rng: np.random.Generator, share: float = 0.5) -> list[Solid]:
     return books
 
 
-def _more_books(rng: np.random.Generator) -> list[Solid]:
-    return _books(rng, 0.35)
-
-
 def _leaves(rng: np.random.Generator) -> list[Solid]:
-    """A house plant of bent stalks, each with a flat leaf at its end."""
+    """A house plant: bent stalks with a flat leaf at each end."""
     at = np.array([2.75, 0.42, -5.1])
     parts = []
     for i in range(26):
-        turn, reach, rise = 2.4 * i, rng.uniform(0.12, 0.42), rng.uniform(0.3, 0.95)
-        tip = at + [reach * math.cos(turn), rise, reach * math.sin(turn)]
+        azimuth, reach, rise = 2.4 * i, rng.uniform(0.12, 0.42), rng.uniform(0.3, 0.95)
+        tip = at + [reach * math.cos(azimuth), rise, reach * math.sin(azimuth)]
         path = [at, at + [0.4 * (tip - at)[0], 0.7 * rise, 0.4 * (tip - at)[2]], tip]
         parts.append(props.tube(path, [0.008, 0.006, 0.003], sides=5))
         leaf = props.blob(rng, (0.12, 0.008, 0.045), 0.05)
-        pose = Rotation.from_euler("zy", [rng.uniform(-0.7, 0.1), -turn])
+        pose = Rotation.from_euler("zy", [rng.uniform(-0.7, 0.1), -azimuth])
         parts.append(leaf.moved(pose, tip))
     return parts
 
@@ -213,7 +211,7 @@ def _lamp() -> list[Solid]:
 
 
 def _planks(rng: np.random.Generator, size: int) -> Image:
-    """Oak planks: a row of boards of different tones with grain along them."""
+    """Oak planks of different tones with lengthwise grain."""
     boards = 6
     tone = np.repeat(1 + rng.normal(0, 0.09, boards), math.ceil(size / boards))[:size]
     grain = cv2.resize(rng.normal(0, 1, (size, 6)).astype(np.float32), (size, size))
@@ -236,7 +234,7 @@ def _wood(rng: np.random.Generator, size: int) -> Image:
 
 
 def _outdoors(rng: np.random.Generator, size: int) -> Image:
-    """What the window shows, out of focus: sky over trees."""
+    """The view through the window, out of focus: sky over trees."""
     y = np.linspace(1, 0, size)[:, None]
     ridge = 0.45 + 0.12 * patterns.smooth_noise(rng, size, 5, 4)[0]
     sky = np.array([200.0, 221, 242]) + (1 - y[..., None]) * 18

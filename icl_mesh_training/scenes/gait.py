@@ -11,12 +11,12 @@ from scipy.spatial.transform import Rotation
 from icl_mesh_training.scenes.limbs import L_SHOULDER, R_SHOULDER
 from icl_mesh_training.scenes.pose import ANKLES, HIPS, JOINTS, KNEES, SPINE, Pose
 
-#: Way that a person covers in one cycle of walking_pose (two steps), m.
+#: Distance of one cycle of walking_pose (two steps), m.
 CYCLE_M = 1.25
 
 
 def walking_pose(phase: float, vigour: float = 1.0) -> Pose:
-    """One moment of a relaxed walk; phase in rad, 2 pi is two steps.
+    """Pose at a phase of a relaxed walk, rad; 2 pi is two steps.
 
     vigour: 0 stands with hanging arms, 1 walks.
     """
@@ -36,5 +36,5 @@ def walking_pose(phase: float, vigour: float = 1.0) -> Pose:
 
 
 def _compose(first: list[float], then: list[float]) -> npt.NDArray[np.float64]:
-    turn = Rotation.from_rotvec(first) * Rotation.from_rotvec(then)
-    return np.asarray(turn.as_rotvec())
+    rotation = Rotation.from_rotvec(first) * Rotation.from_rotvec(then)
+    return np.asarray(rotation.as_rotvec())

@@ -1,7 +1,7 @@
-"""Clothes and hair as regions of the body's surface, moved outwards.
+"""Clothes and hair as regions of the body's surface, displaced outwards.
 
 A garment is a scalar field over the T-pose template, in metres: positive inside, zero along its
-hem. The renderer cuts at zero within triangles, so hems are smooth lines. Slots: 0 lower
+hem. The renderer cuts at zero within triangles, so hems are smooth. Slots: 0 lower
 garment, 1 upper garment, 2 shoes, 3 hair (coverage of icl_mesh.rendering.mesh.RenderMesh).
 """
 
@@ -20,9 +20,12 @@ _HAIR_SHARES = {"bald": 0.06, "short": 0.38, "full": 0.2, "long": 0.24, "hat": 0
 
 @dataclass
 class Outfit:
-    """coverage: [V, 4] fields; offset: [V] m outwards; color: [V, 3] factor on the materials;
-    skirt_to: how far a skirt reaches, 0 waist to 1 ankles, or None; brim: size of a hat's brim in
-    metres, 0 without; long_hair: length below the head, m, 0 without."""
+    """One person's clothes and hair.
+
+    coverage: [V, 4] fields. offset: [V] m outwards. color: [V, 3] factor on the materials.
+    skirt_to: length of a skirt, 0 (waist) to 1 (ankles), or None. brim: width of a hat's brim, m,
+    or 0. long_hair: length below the head, m, or 0.
+    """
 
     coverage: FloatArray
     offset: FloatArray
@@ -34,8 +37,11 @@ class Outfit:
 
 
 class Wardrobe:
-    """Makes outfits. template: T-pose vertices [V, 3] m; joints: [24, 3] m; head_weight: [V], how
-    much the head joint moves a vertex."""
+    """Samples outfits.
+
+    template: T-pose vertices [V, 3] m. joints: [24, 3] m. head_weight: skinning weights [V] of the
+    head joint.
+    """
 
     def __init__(self, template: FloatArray, joints: FloatArray, head_weight: FloatArray) -> None:
         self.template = np.asarray(template, dtype=np.float32)
@@ -48,7 +54,7 @@ class Wardrobe:
         self._shoulder_x, self._elbow_x = float(j[16, 0]), float(j[18, 0])
         self._wrist_x = float(j[20, 0])
         on_head = head_weight > 0.5
-        # positive below the head: keeps collars off the chin
+        # negative on the head: keeps collars off the chin
         self._below_head = 0.1 * (0.5 - head_weight)
         self._top = float(y.max())
         self._face_z, self._nape_z = float(z[on_head].max()), float(z[on_head].min())
@@ -63,8 +69,11 @@ class Wardrobe:
         allow_skirt: bool = True,
         replaced: Collection[str] = (),
     ) -> Outfit:
-        """One random outfit; replaced: what a mesh of its own covers ("suit", "shoes", "hair",
-        "hat"). Below a mesh of hair the scalp has hair too."""
+        """One random outfit.
+
+        replaced: kinds that separate meshes cover ("suit", "shoes", "hair", "hat"). Below a mesh
+        of hair the scalp has hair too.
+        """
         count = len(self.template)
         outfit = Outfit(
             np.full((count, 4), NOT_WORN, np.float32),
@@ -76,22 +85,13 @@ class Wardrobe:
             self._upper(rng, outfit, waist)
         if "shoes" not in replaced and rng.random() < 0.9:
             height = rng.choice([-0.025, 0.0, 0.06, 0.2], p=[0.35, 0.4, 0.17, 0.08])
-            self._wear(
-                rng,
-                outfit,
-                2,
-                self._ankle_y + height - self.template[:, 1],
-                offset=0.012,
-                wrinkle=0.001,
-            )
-        if "hair" in replaced or "hat" in replaced:
-            self._hair(rng, outfit, "scalp")
-        else:
-            self._hair(rng, outfit)
+            field = self._ankle_y + height - self.template[:, 1]
+            self._wear(rng, outfit, 2, field, offset=0.012, wrinkle=0.001)
+        self._hair(rng, outfit, "scalp" if {"hair", "hat"} & set(replaced) else None)
         return outfit
 
     def _lower(self, rng: np.random.Generator, outfit: Outfit, allow_skirt: bool) -> float:
-        """Wear trousers, shorts or a skirt; returns the waist's height."""
+        """Add trousers, shorts or a skirt. Returns the height of the waist, m."""
         y = self.template[:, 1]
         waist = self._hip_y + rng.uniform(0.03, 0.14)
         kind = rng.random()
@@ -106,7 +106,7 @@ class Wardrobe:
             hem = self._hip_y - 0.12 if rng.random() < 0.6 else hem
         loose = rng.choice([0.003, 0.012, 0.025], p=[0.25, 0.45, 0.3])
         field = np.minimum(waist - y, y - hem)
-        # trousers hang from hip and thigh: looser further down
+        # trousers hang from the hips: looser further down
         down = np.clip((self._hip_y - y) / (self._hip_y - self._ankle_y), 0, 1)
         self._wear(
             rng,
@@ -119,7 +119,7 @@ class Wardrobe:
         return waist
 
     def _upper(self, rng: np.random.Generator, outfit: Outfit, waist: float) -> None:
-        _, y, z = self.template.T
+        y = self.template[:, 1]
         if rng.random() < 0.05:
             return  # bare chest
         sleeve = rng.choice(["long", "short", "none", "rolled"], p=[0.45, 0.4, 0.08, 0.07])
@@ -147,10 +147,10 @@ class Wardrobe:
         self._wear(
             rng, outfit, 1, field, offset=0.006 + slack, wrinkle=0.008 * min(loose / 0.025, 1.2)
         )
-        self._blocks(rng, outfit, z)
+        self._blocks(rng, outfit)
 
-    def _blocks(self, rng: np.random.Generator, outfit: Outfit, z: FloatArray) -> None:
-        """Parts of the upper garment in another shade: sleeves, an open front, a yoke."""
+    def _blocks(self, rng: np.random.Generator, outfit: Outfit) -> None:
+        """Colour a part of the upper garment differently: sleeves, an open front, a yoke."""
         if rng.random() > 0.35:
             return
         upper = outfit.coverage[:, 1] > 0
@@ -158,12 +158,16 @@ class Wardrobe:
         if kind == 0:
             part = upper & (self._side > self._shoulder_x - rng.uniform(0, 0.05))
         elif kind == 1:
-            part = upper & (self._side < rng.uniform(0.02, 0.07)) & (z > self._neck[2])
+            part = (
+                upper
+                & (self._side < rng.uniform(0.02, 0.07))
+                & (self.template[:, 2] > self._neck[2])
+            )
         else:
             part = upper & (self.template[:, 1] > self._neck[1] - rng.uniform(0.08, 0.3))
         outfit.color[part] = rng.uniform(0.25, 1.9) * rng.uniform(0.75, 1.25, 3)
 
-    def _hair(self, rng: np.random.Generator, outfit: Outfit, kind: str | None = None) -> None:
+    def _hair(self, rng: np.random.Generator, outfit: Outfit, kind: str | None) -> None:
         _, y, z = self.template.T
         if kind is None:
             kind = str(rng.choice(list(_HAIR_SHARES), p=list(_HAIR_SHARES.values())))
@@ -198,7 +202,7 @@ class Wardrobe:
         offset: FloatArray | float,
         wrinkle: float,
     ) -> None:
-        """Add a garment: its offset rises within a centimetre of the hem, with wrinkles on it."""
+        """Add a garment with wrinkles. Its offset, m, rises from 0 within 1 cm of the hem."""
         waves = rng.normal(0, 1, (4, 3)) * rng.uniform(25, 90, (4, 1))
         phase = rng.uniform(0, 2 * np.pi, 4).astype(np.float32)
         noise = np.sin(self.template @ waves.T.astype(np.float32) + phase).mean(axis=1)

@@ -1,4 +1,4 @@
-"""Makes labelled scenes: layout, looks, picture, labels. Scene i of a seed is always the same."""
+"""Renders labelled scenes of random people. Seed and index determine a scene."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 
 Image = npt.NDArray[np.uint8]
 
-#: Instance ids limit how many people, and things around them, one scene can hold.
+#: Most people in one scene: instance ids are 8 bits, shared with things.
 MAX_PEOPLE = 32
-#: Pictures made at most until a wanted occlusion is met.
+#: Most pictures rendered for one scene with a wanted occlusion.
 MAX_ATTEMPTS = 20
 
 
 @dataclass(frozen=True)
 class SceneAssets:
-    """Folders that the user brings; without them everything is procedural.
+    """Files of the user. Without them everything is procedural.
 
-    mocap: .npz of motion capture; backgrounds: photos without people; panoramas: .hdr files;
-    makehuman: MakeHuman assets (textures; clothes and hair as .mhclo). split: which files of
-    backgrounds and panoramas, see textures.split_files.
+    mocap: .npz of motion capture. backgrounds: folder of photos without people. panoramas: folder
+    of .hdr files. makehuman: folder of MakeHuman assets (textures; clothes and hair as .mhclo).
+    split: which files of backgrounds and panoramas to use, see textures.split_files.
     """
 
     mocap: Path | None = None
@@ -56,9 +56,9 @@ class SceneAssets:
 class SceneGenerator:
     """Renders scenes of random people.
 
-    body: the body whose parameters are the labels. long_side: of the images, px. max_people: at
-    most MAX_PEOPLE. texture_size: px. Use it from one
-    thread; several processes may each make their own.
+    body: its parameters are the labels. long_side: of the images, px. max_people: at most
+    MAX_PEOPLE. texture_size: px. An instance belongs to one thread. Raises ValueError for sizes
+    out of range and for assets that cannot be used, FileNotFoundError for a missing mocap file.
     """
 
     def __init__(
@@ -93,8 +93,9 @@ class SceneGenerator:
     def __call__(self, index: int, occlusion: float | None = None) -> tuple[Image, SceneLabels]:
         """Scene ``index``: RGB u8 [H, W, 3] and labels.
 
-        occlusion: share, in [0, 0.9], of the first person that other people hide; the picture's
-        own hidden_by_people[0] lies within occluding.TOLERANCE of it, and no object hides anybody.
+        occlusion: share of the first person that other people hide, in [0, 0.9], or None for a
+        random scene. hidden_by_people[0] is within occluding.TOLERANCE of it; such scenes have no
+        objects. Raises ValueError for a share out of range, RuntimeError where it is not met.
         """
         if occlusion is None:
             rng = np.random.default_rng([self._seed, index])
@@ -121,8 +122,8 @@ class SceneGenerator:
         elif shadows and people:
             backdrops = [self._objects.shadow_floor(rng)]
         lighting = sample_lighting(rng, view, background, shadows)
-        looks = [rng] * len(people)
-        scene = Scene(view, people, looks, things, backdrops, lighting, background)
+        outfit_rngs = [rng] * len(people)
+        scene = Scene(view, people, outfit_rngs, things, backdrops, lighting, background)
         image, instance, labels = draw_scene(self._renderer, self._factory, scene)
         return finish(rng, soften_edges(image, instance)), labels
 

@@ -1,4 +1,4 @@
-"""What is known about a rendered scene."""
+"""Ground truth of a rendered scene."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class SceneLabels:
     size: [2] image width and height, px. intrinsics: [4] fx, fy, cx, cy, px. betas: [N, 10].
     pose: [N, 24, 3] rotation vectors, rad; joint 0 takes body to camera frame. translation:
     [N, 3] m, SMPL's trans. joints_m: [N, 24, 3] camera optical frame. joints_px: [N, 24, 2]
-    (NaN behind the camera). occlusion: [N, 24] u8, who hides a joint: VISIBLE, BY_SELF,
-    BY_PERSON, BY_OBJECT, or OUTSIDE the image. visible_share: [N] visible pixels over all pixels
-    of the silhouette; what lies outside the image counts as hidden.
+    (NaN behind the camera). occlusion: [N, 24] u8: VISIBLE, hidden BY_SELF, BY_PERSON or
+    BY_OBJECT, or OUTSIDE the image. visible_share: [N] visible pixels over all pixels of the
+    silhouette; pixels outside the image count as hidden.
 
-    Not every file has: hidden_by_people: [N] share of the silhouette within the image that other
-    people hide. masks: u8, the bytes of a PNG image [H, W], 0 nobody, 1 + i the visible pixels of
-    person i (see person_masks).
+    Optional: hidden_by_people: [N] share of the silhouette within the image that other people
+    hide. masks: u8, a PNG file of the front-most person map [H, W]: 0 nobody, 1 + i person i (see
+    person_masks).
     """
 
     size: npt.NDArray[np.int32]
@@ -57,7 +57,7 @@ class SceneLabels:
         return Camera(fx, fy, cx, cy, int(self.size[0]), int(self.size[1]))
 
     def keep_masks(self, instance: npt.NDArray[np.uint8]) -> None:
-        """Store masks from instance ids [H, W], of which person i has 1 + i."""
+        """Store masks from instance ids [H, W]; person i has the id 1 + i."""
         people = np.where(instance <= len(self), instance, 0).astype(np.uint8)
         done, data = cv2.imencode(".png", people)
         if not done:
@@ -65,7 +65,7 @@ class SceneLabels:
         self.masks = np.asarray(data, np.uint8).ravel()
 
     def person_masks(self) -> npt.NDArray[np.bool_]:
-        """Visible pixels of each person, [N, H, W]. Raises ValueError where there are no masks."""
+        """Visible pixels of each person, bool [N, H, W]. Raises ValueError without masks."""
         if self.masks is None:
             raise ValueError("these scene labels hold no person masks: render the scene again")
         people = cv2.imdecode(self.masks, cv2.IMREAD_UNCHANGED)
@@ -80,18 +80,18 @@ class SceneLabels:
         return file.getvalue()
 
     def save(self, path: str | Path) -> None:
-        """Write an .npz; it appears under its name only when it is complete."""
+        """Write an .npz atomically."""
         write_atomically(Path(path), self.to_bytes(), durable=False)
 
     @classmethod
     def load(cls, path: str | Path) -> SceneLabels:
-        """Read what ``save`` wrote. Raises ValueError naming the file if fields are missing."""
+        """Read a file of ``save``. Raises ValueError where it is damaged or incomplete."""
         with Path(path).open("rb") as file:
             return cls.read(file, str(path))
 
     @classmethod
     def read(cls, file: BinaryIO, name: str) -> SceneLabels:
-        """Read from an open file; ``name`` is for errors."""
+        """As ``load``, from an open file; ``name`` is for error messages."""
         try:
             with np.load(file, allow_pickle=False) as data:
                 arrays = {f.name: data[f.name] for f in fields(cls) if f.name in data.files}

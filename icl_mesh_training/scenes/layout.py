@@ -1,4 +1,4 @@
-"""Who stands where, and from where the camera looks."""
+"""Samples the camera's pose and the poses and positions of people."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from icl_mesh_training.scenes.view import (
     sample_roll,
 )
 
-#: Pelvises of two people stay this far apart, m.
+#: Least distance between the pelvises of two people, m.
 MIN_GAP_M = 0.42
-#: Every vertex of a body lies at least this far in front of the camera plane, m.
+#: Least depth of a body's vertices, m.
 MIN_DEPTH_M = 0.15
-#: People with motion-captured poses (pairs add to them); the others do everyday things.
+#: Share of people with poses of motion capture, besides pairs; others have everyday poses.
 ACTIVE_SHARE = 0.25
-#: Scenes without anybody.
+#: Share of scenes without people.
 EMPTY_SHARE = 0.12
-#: Size of the main person, standing, as a share of the image height (log-uniform): share of
-#: scenes, least, most. "upright": wholly visible, standing or walking, mostly facing the camera or
-#: away from it; "close": heads and half bodies; "any": the rest.
+#: Share of scenes, least and greatest height of the main person as a share of the image's
+#: (log-uniform). "upright": wholly visible, standing or walking, mostly facing towards or away
+#: from the camera; "close": heads and half bodies; "any": the rest.
 _SHOTS = {"upright": (0.3, 0.5, 0.95), "close": (0.25, 1.1, 3.4), "any": (0.45, 0.16, 1.5)}
-#: How people stand together: share of scenes, least and most people.
+#: Grouping of people: share of scenes, least and most people.
 _MODES = {"alone": (0.32, 1, 1), "few": (0.34, 2, 3), "crowd": (0.2, 4, 10), "row": (0.14, 3, 6)}
 
 
 @dataclass
 class Layout:
-    """A view and the people placed before it (world frame)."""
+    """A view and its people, in the world frame."""
 
     view: View
     people: list[Person]
 
 
 class LayoutSampler:
-    """Composes scenes. mocap: a file to take poses from; the shipped statistics of one if None."""
+    """Samples layouts. mocap: source of active poses; None for the shipped distribution."""
 
     def __init__(
         self, factory: PersonFactory, mocap: MocapPoses | None, max_people: int = 8
@@ -59,7 +59,7 @@ class LayoutSampler:
         self._active: MocapPoses | PoseDistribution = mocap or PoseDistribution()
 
     def sample(self, rng: np.random.Generator, long_side: int) -> Layout:
-        """One scene without objects and looks."""
+        """One layout, without objects and outfits."""
         camera = sample_camera(rng, long_side)
         if rng.random() < EMPTY_SHARE:
             pitch = rng.normal(0.1, 0.25)
@@ -87,16 +87,16 @@ class LayoutSampler:
         taken = [p.joints[0][[0, 2]] for p in pair or people[:1]]
         placed = list(pair or people[:1])
         for person in people[len(placed) :]:
-            # nobody stands before a person who is to be seen as a whole
+            # in an upright shot nobody stands in front of the main person
             nearest = distance * (1.05 if upright else 0.65)
-            at = self._spot(rng, mode, view, (nearest, 2.8 * distance), taken)
+            at = self._free_position(rng, mode, view, (nearest, 2.8 * distance), taken)
             if at is None:
                 continue
             person.shift([at[0], 0.0, at[1]])
             taken.append(at)
             placed.append(person)
         for person in placed:
-            if not person.pose.seated and rng.random() < 0.1:  # a step, a slope, a jump
+            if not person.pose.seated and rng.random() < 0.1:  # on a step, on a slope, in a jump
                 person.shift([0, rng.uniform(-0.3, 0.5), 0])
         return Layout(view, [p for p in placed if self._is_in_view(view, p)])
 
@@ -104,7 +104,7 @@ class LayoutSampler:
         if upright and rng.random() < 0.85:
             pose = self._everyday.sample(rng, upright=True)
             facing = rng.normal(0 if rng.random() < 0.65 else math.pi, 0.5)
-            return turned(pose, facing, rng.normal(0, 0.04, 2))
+            return rotated(pose, facing, rng.normal(0, 0.04, 2))
         if rng.random() < ACTIVE_SHARE:
             pose = self._active.sample(rng)
         else:
@@ -115,7 +115,7 @@ class LayoutSampler:
             else rng.normal(math.pi, 0.5) if kind < 0.45
             else rng.uniform(-math.pi, math.pi)
         )  # fmt: skip
-        return turned(pose, facing, rng.normal(0, 0.05, 2))
+        return rotated(pose, facing, rng.normal(0, 0.05, 2))
 
     def _pair(self, rng: np.random.Generator, mocap: MocapPoses) -> list[Person]:
         drawn = mocap.sample_pair(rng)
@@ -123,7 +123,7 @@ class LayoutSampler:
             return []
         poses, roots = drawn
         yaw = rng.uniform(-math.pi, math.pi)
-        people = self._factory.bodies(rng, [turned(p, yaw) for p in poses])
+        people = self._factory.bodies(rng, [rotated(p, yaw) for p in poses])
         relative = (roots - roots.mean(axis=0))[:, [0, 2]]
         if np.linalg.norm(relative[0] - relative[1]) < 0.3:
             return people[:1]
@@ -135,7 +135,8 @@ class LayoutSampler:
     def _aim(
         self, rng: np.random.Generator, main: Person, camera: Camera, shot: str
     ) -> tuple[View, float, float]:
-        """A view in which the main person has a chosen size and place; its distance and x, m."""
+        """A view for a sampled size and image position of the main person; that person's distance
+        and x, m."""
         _, least, most = _SHOTS[shot]
         size = math.exp(rng.uniform(math.log(least), math.log(most)))
         distance = max(0.6, camera.fy * 1.68 / (size * camera.height))
@@ -151,7 +152,7 @@ class LayoutSampler:
         )  # fmt: skip
         steepest = (0.45 if rng.random() < 0.85 else 1.0) * distance
         height = float(np.clip(height, aim_height - steepest, aim_height + steepest))
-        # a body smaller than the image is mostly kept inside it
+        # a body smaller than the image lies mostly inside it
         spread = max(0.12, 0.42 - 0.4 * size) if size < 1 else 0.2
         if shot == "upright":
             spread = max(0.0, 0.5 - 0.52 * size)
@@ -163,7 +164,7 @@ class LayoutSampler:
         slant = math.hypot(distance, height - aim_height)
         return view, distance, (column - camera.cx) / camera.fx * slant
 
-    def _spot(
+    def _free_position(
         self,
         rng: np.random.Generator,
         mode: str,
@@ -171,12 +172,12 @@ class LayoutSampler:
         depths: tuple[float, float],
         taken: list[npt.NDArray],
     ) -> npt.NDArray | None:
-        """A free place (x, z) on the floor, in or near the view; depths: least and most, m."""
+        """A free position (x, z) on the floor, in or near the view, or None. depths: range, m."""
         for _ in range(12):
             if mode == "crowd" or rng.random() < 0.25:
                 start = taken[int(rng.integers(len(taken)))]
-                turn, step = rng.uniform(0, 2 * math.pi), rng.uniform(MIN_GAP_M, 1.3)
-                at = start + step * np.array([math.cos(turn), math.sin(turn)])
+                angle, step = rng.uniform(0, 2 * math.pi), rng.uniform(MIN_GAP_M, 1.3)
+                at = start + step * np.array([math.cos(angle), math.sin(angle)])
             elif mode == "row":
                 start = taken[-1] if rng.random() < 0.5 else taken[0]
                 side = rng.choice([-1, 1]) * rng.uniform(MIN_GAP_M, 0.9)
@@ -193,7 +194,7 @@ class LayoutSampler:
 
     @staticmethod
     def _is_in_view(view: View, person: Person) -> bool:
-        """Wholly in front of the camera, and some joint inside the image."""
+        """Whether all vertices are in front of the camera and some joint is inside the image."""
         if view.to_camera(person.vertices)[:, 2].min() < MIN_DEPTH_M:
             return False
         px = view.camera.project(view.to_camera(person.joints))
@@ -201,10 +202,10 @@ class LayoutSampler:
         return bool(((px >= 0) & (px < size)).all(axis=1).any())
 
 
-def turned(pose: Pose, yaw: float, tilt: npt.ArrayLike = (0.0, 0.0)) -> Pose:
-    """A pose turned about the vertical by ``yaw`` and tilted slightly (pitch, roll), rad."""
+def rotated(pose: Pose, yaw: float, tilt: npt.ArrayLike = (0.0, 0.0)) -> Pose:
+    """The pose rotated by ``yaw`` about the vertical and by ``tilt`` (pitch, roll), rad."""
     pitch, roll = np.asarray(tilt, dtype=np.float64)
     rotvec = pose.rotvec.copy()
-    turn = Rotation.from_rotvec([0, yaw, 0]) * Rotation.from_rotvec([pitch, 0, roll])
-    rotvec[0] = (turn * Rotation.from_rotvec(rotvec[0])).as_rotvec()
+    rotation = Rotation.from_rotvec([0, yaw, 0]) * Rotation.from_rotvec([pitch, 0, roll])
+    rotvec[0] = (rotation * Rotation.from_rotvec(rotvec[0])).as_rotvec()
     return Pose(rotvec, pose.seated, pose.lying)

@@ -1,6 +1,6 @@
-"""What legs and pelvis do in everyday poses.
+"""Legs and pelvis of everyday poses.
 
-Each function fills in a pose's hips, knees, ankles and root; axes as in poses.py.
+Each function sets the rotations of a pose's hips, knees, ankles and root. Axes: see poses.py.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def sit(rng: np.random.Generator, pose: Pose) -> None:
     spread = rng.uniform(0.02, 0.4)
     for i, s in enumerate((1, -1)):
         hip = -np.pi / 2 + rng.normal(0.02, 0.1) - lean
-        turn = s * rng.normal(spread, 0.08)
-        thigh = Rotation.from_rotvec([0, turn, 0]) * Rotation.from_rotvec([hip, 0, 0])
+        yaw = s * rng.normal(spread, 0.08)
+        thigh = Rotation.from_rotvec([0, yaw, 0]) * Rotation.from_rotvec([hip, 0, 0])
         pose.rotvec[HIPS[i]] = thigh.as_rotvec()
         pose.rotvec[KNEES[i], 0] = np.clip(rng.normal(1.45, 0.3), 0.4, 2.2)
         pose.rotvec[ANKLES[i], 0] = rng.normal(0.0, 0.15)

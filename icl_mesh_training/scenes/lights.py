@@ -1,4 +1,4 @@
-"""Random light that goes with a background."""
+"""Random lighting that matches a background."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from icl_mesh.rendering import Lighting
 from icl_mesh_training.scenes.view import View
 
 
+def _triple(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+    a, b, c = (float(value) for value in values)
+    return a, b, c
+
+
 def _tint(rng: np.random.Generator, spread: float) -> npt.NDArray[np.float64]:
-    """A light's colour between warm and cold, luminance about 1."""
+    """A colour of light between warm and cold, luminance about 1."""
     warm = rng.normal(0, spread)
     return np.asarray(np.clip([1 + warm, 1 + 0.1 * rng.normal(0, spread), 1 - warm], 0.3, 1.7))
 
@@ -18,9 +23,9 @@ def _tint(rng: np.random.Generator, spread: float) -> npt.NDArray[np.float64]:
 def sample_lighting(
     rng: np.random.Generator, view: View, background: npt.NDArray[np.uint8], shadows: bool
 ) -> Lighting:
-    """Ambient light in the background's mean colour and one to three directional lights.
+    """Ambient light with the background's mean colour and one to three directional lights.
 
-    background: RGB u8 [H, W, 3] of the scene, which sets the brightness most of the time.
+    background: RGB u8 [H, W, 3]. Its brightness scales the exposure.
     """
     mean = (background[::8, ::8].reshape(-1, 3).mean(axis=0) / 255) ** 2
     gray = float(mean.mean())
@@ -34,19 +39,20 @@ def sample_lighting(
     directions, colors = [], []
     key = (1.15 - ambient) * rng.uniform(0.7, 1.3)
     for i in range(int(rng.integers(1, 4))):
-        turn = rng.uniform(0, 2 * np.pi)
-        rise = rng.uniform(0.15, 1.4) if i == 0 else rng.uniform(-0.3, 1.0)
-        world = [np.cos(turn) * np.cos(rise), np.sin(rise), np.sin(turn) * np.cos(rise)]
-        toward = view.rotation @ np.asarray(world)
-        directions.append((float(toward[0]), float(toward[1]), float(toward[2])))
-        strength = key if i == 0 else key * rng.uniform(0.1, 0.5)
-        color = strength * _tint(rng, 0.12)
-        colors.append((float(color[0]), float(color[1]), float(color[2])))
-    up = view.up
+        azimuth = rng.uniform(0, 2 * np.pi)
+        elevation = rng.uniform(0.15, 1.4) if i == 0 else rng.uniform(-0.3, 1.0)
+        world = [
+            np.cos(azimuth) * np.cos(elevation),
+            np.sin(elevation),
+            np.sin(azimuth) * np.cos(elevation),
+        ]
+        directions.append(_triple(view.rotation @ np.asarray(world)))
+        intensity = key if i == 0 else key * rng.uniform(0.1, 0.5)
+        colors.append(_triple(intensity * _tint(rng, 0.12)))
     return Lighting(
-        sky=(float(sky[0]), float(sky[1]), float(sky[2])),
-        ground=(float(ground[0]), float(ground[1]), float(ground[2])),
-        up=(float(up[0]), float(up[1]), float(up[2])),
+        sky=_triple(sky),
+        ground=_triple(ground),
+        up=_triple(view.up),
         directions=tuple(directions),
         colors=tuple(colors),
         exposure=float(level),

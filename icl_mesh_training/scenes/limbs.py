@@ -1,4 +1,4 @@
-"""Two-bone inverse kinematics of the arms, in SMPL's rest pose frame (y up, facing +z)."""
+"""Two-bone inverse kinematics of the arms, in the T-pose's frame (y up, facing +z)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def arm_rotations(
 ) -> tuple[FloatArray, FloatArray]:
     """Shoulder and elbow rotation vectors that bring the wrist to ``target``.
 
-    rest_joints: [24, 3] m, T-pose. target: wrist position [3] in the same frame, moved within
-    reach. elbow_hint: direction [3] to which the elbow points. The elbow is a hinge about the
-    T-pose's vertical axis, which also fixes the twist of the upper arm.
+    rest_joints: [24, 3] m, T-pose. target: wrist position [3] m, clipped to the arm's reach.
+    elbow_hint: direction [3] in which the elbow points. The elbow is a hinge about the T-pose's
+    vertical axis, which also determines the twist of the upper arm.
     """
     shoulder, elbow, wrist = (
         rest_joints[i]
@@ -46,8 +46,8 @@ def arm_rotations(
     rest_hinge = np.array([0.0, -1.0 if left else 1.0, 0.0])
     rest_hinge -= rest_dir * (rest_hinge @ rest_dir)
     rest_hinge /= np.linalg.norm(rest_hinge)
-    turned = np.stack((upper_dir, hinge, np.cross(upper_dir, hinge)), axis=1)
+    rotated = np.stack((upper_dir, hinge, np.cross(upper_dir, hinge)), axis=1)
     rest = np.stack((rest_dir, rest_hinge, np.cross(rest_dir, rest_hinge)), axis=1)
-    matrix = turned @ rest.T
+    matrix = rotated @ rest.T
     bend = np.arccos(np.clip(upper_dir @ fore_dir, -1, 1))
     return Rotation.from_matrix(matrix).as_rotvec(), rest_hinge * bend

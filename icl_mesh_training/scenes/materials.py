@@ -22,7 +22,7 @@ def _color(values: object) -> Color:
 
 
 class PersonMaterials:
-    """Skin, clothes, shoes and hair. has_uv: the body carries texture coordinates."""
+    """Samples materials of people. has_uv: the body has texture coordinates."""
 
     def __init__(self, bank: TextureBank, has_uv: bool) -> None:
         self._bank = bank
@@ -31,7 +31,7 @@ class PersonMaterials:
     def sample(
         self, rng: np.random.Generator, outfit: Outfit, worn: Mapping[str, Piece]
     ) -> tuple[Material, ...]:
-        """Materials by slot: skin, lower, upper, shoes, hair, strands. worn: meshes by kind."""
+        """Materials by slot: skin, lower, upper, shoes, hair, strands. worn: pieces by kind."""
         kind = self._skin_kind if rng.random() < 0.97 else "plain_skin"
         tone = np.exp(rng.normal(0, 0.14)) * (1 + rng.normal(0, 0.04, 3))
         skin = Material(self._bank.pick(rng, kind), _color(tone), gloss=rng.uniform(0, 0.12))
@@ -53,7 +53,7 @@ class PersonMaterials:
             )
         if "suit" in worn:
             lower = cloth_material(rng, worn["suit"], lower)
-            # parts of one texture sheet, each in colours of its own or together
+            # parts of one texture sheet, recoloured together or each on its own
             together = rng.random() < 0.4
             upper = lower if together else cloth_material(rng, worn["suit"], upper)
         if "shoes" in worn:
@@ -91,7 +91,7 @@ class PersonMaterials:
 
 
 def object_material(rng: np.random.Generator, bank: TextureBank) -> Material:
-    """Of furniture, poles and other things; sometimes cloth- or skin-like to mislead."""
+    """A material of furniture, poles and the like; cloth, skin and hair are hard negatives."""
     kind = str(rng.choice(["surface", "cloth", "plain_skin", "hair"], p=[0.62, 0.26, 0.07, 0.05]))
     tint = np.exp(rng.normal(0, 0.3)) * (1 + rng.normal(0, 0.1, 3))
     scale = float(np.exp(rng.uniform(np.log(0.3), np.log(3.0))))

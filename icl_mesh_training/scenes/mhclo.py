@@ -1,4 +1,4 @@
-"""MakeHuman clothes and hair: ``.mhclo`` files with the ``.obj`` mesh and the texture they name.
+"""Reads MakeHuman clothes and hair: ``.mhclo`` files with their ``.obj`` mesh and texture.
 
 Format: http://www.makehumancommunity.org/wiki/Documentation:MHCLO_file_format (CC0 assets exist).
 """
@@ -16,7 +16,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
-#: Vertices of MakeHuman's base mesh "hm08", invisible helpers included.
+#: Vertices of MakeHuman's base mesh "hm08", including invisible helpers.
 BASE_COUNT = 19158
 
 
@@ -24,8 +24,8 @@ BASE_COUNT = 19158
 class Cloth:
     """One piece on MakeHuman's base mesh in its own rest pose. V vertices, T texture coordinates.
 
-    vertices: [V, 3] m, y up, facing +z. faces: [F, 3]. uv: [T, 2], v up; uv_faces: [F, 3].
-    hides: [19158], base vertices that lie under it. texture: file name without ending, or "".
+    vertices: [V, 3] m, y up, facing +z. faces: [F, 3]. uv: [T, 2], v up. uv_faces: [F, 3].
+    hides: [19158], base vertices below it. texture: file name without suffix, or "".
     see_through: the texture's alpha cuts the mesh (strands of hair).
     """
 
@@ -47,7 +47,7 @@ def base_mesh() -> FloatArray:
 
 
 def load_cloth(path: Path, base: FloatArray) -> Cloth:
-    """Read one .mhclo. Raises ValueError naming the file and what is wrong with it."""
+    """Read one .mhclo. Raises ValueError, naming file and fault, where it cannot be used."""
     try:
         keys, rows, hides = _read_mhclo(path)
         vertices, faces, uv, uv_faces = _read_obj(path.parent / keys["obj_file"])
@@ -91,8 +91,11 @@ def _read_mhclo(
 
 
 def _bound(rows: list[list[str]], keys: dict[str, str], base: FloatArray) -> FloatArray:
-    """Where the binding puts each vertex: on one base vertex, or at three base vertices' weighted
-    mean plus an offset, which is scaled by a distance between two base vertices per axis."""
+    """Bound vertices [V, 3], m.
+
+    A row names one base vertex, or three with weights and an offset. The offset is scaled per axis
+    by the distance between two base vertices.
+    """
     scale = np.ones(3)
     for axis, name in enumerate(("x_scale", "y_scale", "z_scale")):
         if name in keys:
@@ -114,7 +117,7 @@ def _bound(rows: list[list[str]], keys: dict[str, str], base: FloatArray) -> Flo
 def _read_obj(path: Path) -> tuple[FloatArray, IntArray, FloatArray, IntArray]:
     """Vertices, triangles, texture coordinates and their triangles of a Wavefront file.
 
-    A loader that merges or reorders vertices would lose the binding's order.
+    No mesh library reads them: one that merges or reorders vertices would break the binding.
     """
     vertices: list[list[float]] = []
     uv: list[list[float]] = []
@@ -143,7 +146,7 @@ def _read_obj(path: Path) -> tuple[FloatArray, IntArray, FloatArray, IntArray]:
 
 
 def _read_mhmat(path: Path) -> tuple[str, bool]:
-    """Stem of the colour texture ("" without one), and whether its alpha cuts the mesh."""
+    """Stem of the colour texture, or "", and whether its alpha cuts the mesh."""
     if not path.is_file():
         return "", False
     keys = {}

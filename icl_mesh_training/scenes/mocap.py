@@ -1,4 +1,4 @@
-"""Motion-capture poses from a file that the user gives."""
+"""Poses of a motion-capture file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from icl_mesh_training.scenes.pose import Pose
 
 FloatArray = npt.NDArray[np.float64]
-#: Salsa clips NN and NN + 15 of the CMU data base are the two partners of one dance.
+#: In the CMU database, salsa clips NN and NN + 15 are the two partners of one dance.
 PARTNER_OFFSET = 15
 
 
@@ -20,7 +20,7 @@ class MocapPoses:
     """Poses of SMPL's 24 joints from an .npz with ``poses`` [N, 24, 3] (rotation vectors, y up),
     ``trans`` [N, 3] m, ``clip`` [N] and ``clip_names``.
 
-    Raises FileNotFoundError or ValueError naming the file.
+    Raises FileNotFoundError for a missing file, ValueError for one that lacks these arrays.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -45,8 +45,8 @@ class MocapPoses:
         return self._pose(int(rng.integers(len(self._poses))))
 
     def sample_pair(self, rng: np.random.Generator) -> tuple[list[Pose], FloatArray] | None:
-        """Two partners at the same time: poses and root positions [2, 3] in their common room
-        (y up, m); None where the file has no partners."""
+        """Two dance partners in one frame: poses and root positions [2, 3] (m, y up, common
+        frame); None where the file has no partners."""
         if not self._pairs:
             return None
         first, second = self._pairs[int(rng.integers(len(self._pairs)))]

@@ -1,4 +1,4 @@
-"""Layouts in which other people hide a chosen share of one person: difficulty under control."""
+"""Samples layouts in which other people hide a chosen share of one person."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from icl_mesh.camera import Camera
 from icl_mesh.rendering import Renderer, RenderMesh
-from icl_mesh_training.scenes.layout import MIN_DEPTH_M, Layout, turned
+from icl_mesh_training.scenes.layout import MIN_DEPTH_M, Layout, rotated
 from icl_mesh_training.scenes.people import Person, PersonFactory
 from icl_mesh_training.scenes.poses import EverydayPoses
 from icl_mesh_training.scenes.view import (
@@ -21,16 +21,16 @@ from icl_mesh_training.scenes.view import (
 )
 from icl_mesh_training.scenes.visibility import hidden_by_people
 
-#: How far the share that was asked for and the one measured in the picture may lie apart.
+#: Greatest difference between the requested share and that of the picture.
 TOLERANCE = 0.05
-#: Longer side, px, of the small pictures in which the share is searched for.
+#: Longer side of the small pictures in which the share is searched, px.
 SEARCH_SIDE = 160
 _STEPS = 7
 _ATTEMPTS = 40
 
 
 class OcclusionSampler:
-    """Composes scenes whose first person is hidden by others to a given share."""
+    """Samples layouts whose first person is hidden by others to a given share."""
 
     def __init__(self, factory: PersonFactory, renderer: Renderer) -> None:
         self._factory, self._renderer = factory, renderer
@@ -39,8 +39,8 @@ class OcclusionSampler:
     def sample(self, rng: np.random.Generator, long_side: int, wanted: float) -> Layout:
         """One layout; wanted: hidden share of people[0], in [0, 0.9].
 
-        It is met without clothes; dressed people hide a little more. Raises ValueError for a
-        share outside the range.
+        The share is met for people without clothes; clothes hide a little more. Raises ValueError
+        for a share outside the range, RuntimeError where no layout is found.
         """
         if not 0 <= wanted <= 0.9:
             raise ValueError(f"occlusion must lie in [0, 0.9], got {wanted}")
@@ -54,7 +54,7 @@ class OcclusionSampler:
         view, distance, across = self._view(rng, sample_camera(rng, long_side))
         behind = int(rng.integers(0, 3))
         poses = [
-            turned(self._poses.sample(rng, upright=rng.random() < 0.6), rng.uniform(0, 6.28))
+            rotated(self._poses.sample(rng, upright=rng.random() < 0.6), rng.uniform(0, 6.28))
             for _ in range(2 + behind)
         ]
         target, other, *rest = self._factory.bodies(rng, poses)
@@ -62,7 +62,7 @@ class OcclusionSampler:
         target.shift(at)
         if not _is_inside(view, target):
             return None
-        # towards the camera, by at least an arm's length; nearer where more must be hidden
+        # towards the camera by at least 0.5 m; nearer to it for a larger share
         share = rng.uniform(0.5, 0.88 - 0.25 * wanted)
         share = min(share, 1 - 0.5 / distance)
         start, side = share * at, rng.choice([-1.0, 1.0])
@@ -99,23 +99,23 @@ class OcclusionSampler:
         aside: npt.NDArray[np.float64],
         wanted: float,
     ) -> bool:
-        """Move ``other`` sideways until it hides the wanted share; False if it cannot."""
+        """Move ``other`` sideways (bisection) until it hides the wanted share; False if never."""
         slack = 0.5 * TOLERANCE
         low, high, moved = 0.0, 1.1, 0.0
         if wanted > slack and self._hidden(view, target, other) < wanted - slack:
             return False
         for step in range(_STEPS):
-            place = high if step == 0 and wanted <= slack else (low + high) / 2
-            other.shift((place - moved) * aside)
-            moved = place
+            offset = high if step == 0 and wanted <= slack else (low + high) / 2
+            other.shift((offset - moved) * aside)
+            moved = offset
             hidden = self._hidden(view, target, other)
             if abs(hidden - wanted) <= slack:
                 return True
-            low, high = (place, high) if hidden > wanted else (low, place)
+            low, high = (offset, high) if hidden > wanted else (low, offset)
         return False
 
     def _hidden(self, view: View, target: Person, other: Person) -> float:
-        """Hidden share of the target, bare, in a small picture."""
+        """Hidden share of the target, without clothes, in a small picture."""
         camera = view.camera
         factor = SEARCH_SIDE / max(camera.width, camera.height)
         small = Camera(
@@ -142,7 +142,7 @@ class OcclusionSampler:
 
 
 def _is_inside(view: View, person: Person) -> bool:
-    """Wholly in front of the camera and within the image."""
+    """Whether all vertices are in front of the camera and within the image."""
     at = view.to_camera(person.vertices)
     if at[:, 2].min() < MIN_DEPTH_M:
         return False

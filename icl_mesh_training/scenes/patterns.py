@@ -1,4 +1,4 @@
-"""Procedural textures: cloth, skin, wood-like grain, noise. All RGB u8 [size, size, 3]."""
+"""Procedural textures: cloth, skin, hair, surfaces. RGB u8 [size, size, 3]."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Image = npt.NDArray[np.uint8]
 
 
 def random_color(rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """An RGB colour in [0, 255] as cloth and objects have it: mostly muted, some black or white."""
+    """An RGB colour [3] in [0, 255] of cloth and objects: mostly muted, often grey."""
     kind = rng.random()
     if kind < 0.3:
         return np.full(3, rng.uniform(10, 245)) + rng.normal(0, 6, 3)
@@ -33,7 +33,7 @@ def smooth_noise(rng: np.random.Generator, size: int, cells: int, octaves: int =
 
 
 def cloth(rng: np.random.Generator, size: int) -> Image:
-    """One piece of procedural cloth."""
+    """Cloth: plain or patterned, with folds and weave."""
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
     image = np.broadcast_to(random_color(rng), (size, size, 3)).astype(np.float32).copy()
     kind = rng.choice(
@@ -41,9 +41,9 @@ def cloth(rng: np.random.Generator, size: int) -> Image:
     )
     other = random_color(rng)
     if kind == "stripes":
-        turn = x if rng.random() < 0.35 else y
+        axis = x if rng.random() < 0.35 else y
         period, share = rng.uniform(0.02, 0.25), rng.uniform(0.1, 0.6)
-        image[(turn / period) % 1 < share] = other
+        image[(axis / period) % 1 < share] = other
     elif kind == "checks":
         period = rng.uniform(0.03, 0.2)
         image[((x / period).astype(int) + (y / period).astype(int)) % 2 == 0] = other
@@ -100,7 +100,7 @@ def skin(rng: np.random.Generator, size: int) -> Image:
 
 
 def hair(rng: np.random.Generator, size: int) -> Image:
-    """Strands of a random natural (seldom dyed) colour."""
+    """Strands of a random colour: mostly natural, 7 % dyed."""
     tones = np.array([[22.0, 18, 16], [50, 34, 24], [96, 66, 40], [180, 145, 95], [150, 145, 140]])
     tone = tones[rng.integers(len(tones))] if rng.random() < 0.93 else random_color(rng)
     strands = rng.normal(0, 1, (max(size // 16, 1), size)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""People of a scene: bodies in the world frame, dressed for the renderer."""
+"""People of a scene: posed bodies in the world frame and their meshes for the renderer."""
 
 from __future__ import annotations
 
@@ -25,15 +25,18 @@ if TYPE_CHECKING:
     from icl_mesh.body import BodyModel
 
 FloatArray = npt.NDArray[np.float32]
-#: Hair below the head keeps at least this far from the skin, m.
+#: Least distance of hair below the head from the skin, m: it lies over clothes.
 OVER_CLOTHES_M = 0.022
 
 
 @dataclass
 class Person:
-    """One body in the world frame. rotvec: [24, 3], joint 0 takes the body to the world.
-    vertices: [V, 3] m; joints: [24, 3] m; rest_root: pelvis of the T-pose, m. moved, transforms:
-    see rig.Posed, before any shift; ``shifted``: by how much it was moved since, m."""
+    """One body in the world frame.
+
+    rotvec: [24, 3], joint 0 takes the body to the world. vertices: [V, 3] m. joints: [24, 3] m.
+    rest_root: pelvis of the T-pose, m. moved, transforms: see rig.Posed, before any shift.
+    shifted: sum of the shifts, m.
+    """
 
     betas: FloatArray
     rotvec: npt.NDArray[np.float64]
@@ -54,7 +57,7 @@ class Person:
 
     @property
     def height(self) -> float:
-        """Extent upwards of the posed body, m."""
+        """Vertical extent of the posed body, m."""
         return float(np.ptp(self.vertices[:, 1]))
 
 
@@ -67,13 +70,13 @@ class PersonFactory:
         self._template, self.rest_joints = rest.vertices[0], rest.joints[0]
         self.faces = body.faces
         self._normals = NormalOperator(body.faces, body.vertex_count)
-        # rows of the vertex buffer: a vertex on a texture seam has several
+        # rows of the vertex buffer: a vertex on a texture seam has several rows
         self._row_vertex: npt.NDArray[np.integer] = np.arange(body.vertex_count)
         self._row_faces, self._uv = body.faces, None
         has_uv = False
         if body.uv is not None and body.uv_vertex is not None and body.uv_faces is not None:
             has_uv, self._row_vertex, self._row_faces = True, body.uv_vertex, body.uv_faces
-            # images start at the top: their first row is at v = 0 here
+            # v points down here: v = 0 is the first row of an image
             self._uv = np.column_stack((body.uv[:, 0], 1 - body.uv[:, 1]))
         head_weight = body.skinning_weights[:, 15].numpy()
         self._wardrobe = Wardrobe(self._template, self.rest_joints, head_weight)
@@ -86,7 +89,7 @@ class PersonFactory:
         self._legs = np.flatnonzero((y < hips) & (y > thigh - 0.3) & below)
 
     def bodies(self, rng: np.random.Generator, poses: list[Pose]) -> list[Person]:
-        """Random bodies in these poses, standing on the floor at the origin."""
+        """Bodies with random betas in these poses; see ``posed``."""
         if not poses:
             return []
         betas = np.clip(rng.normal(0, 1, (len(poses), 10)), -3, 3).astype(np.float32)
@@ -130,7 +133,7 @@ class PersonFactory:
         meshes = [
             RenderMesh(
                 view.to_camera(surface)[rows].astype(np.float32),
-                self._seen_faces(worn),
+                self._visible_faces(worn),
                 (normals @ view.rotation.T.astype(np.float32))[rows],
                 instance,
                 materials,
@@ -153,7 +156,7 @@ class PersonFactory:
         return meshes
 
     def _choose(self, rng: np.random.Generator) -> dict[str, Piece]:
-        """Pieces of the closet by kind; what is missing is worn as a region of the skin."""
+        """Pieces of the closet by kind; other kinds of clothes are regions of the skin."""
         if self.closet is None:
             return {}
         chances = {"suit": 0.6, "shoes": 0.6, "hair": 0.7}
@@ -163,7 +166,7 @@ class PersonFactory:
         pieces = {kind: self.closet.pick(rng, kind) for kind in wanted}
         return {kind: piece for kind, piece in pieces.items() if piece is not None}
 
-    def _seen_faces(self, worn: dict[str, Piece]) -> npt.NDArray[np.int32]:
+    def _visible_faces(self, worn: dict[str, Piece]) -> npt.NDArray[np.int32]:
         hidden = np.zeros(len(self._template), bool)
         for piece in worn.values():
             hidden |= piece.garment.hides
@@ -185,7 +188,7 @@ class PersonFactory:
         garment = piece.garment
         skin = person.vertices - person.shifted
         clearance: FloatArray | float = CLEARANCE_M
-        if kind == "hair":  # hair that hangs over the shoulders lies on clothes
+        if kind == "hair":  # hair below the head lies on clothes
             clearance = np.where(garment.weights[:, 15] < 0.5, OVER_CLOTHES_M, CLEARANCE_M)
         at = put_on(garment, person.moved, person.transforms, skin, normals, clearance=clearance)
         at = at + person.shifted
@@ -211,14 +214,14 @@ class PersonFactory:
             if cloth is not None:
                 parts.append((1 if rng.random() < 0.6 else 2, cloth))
         if outfit.long_hair or outfit.brim:
-            turn = self._head_rotation(person.rotvec)
+            rotation = self._head_rotation(person.rotvec)
             head = person.joints[15]
             if outfit.long_hair:
-                hair = drapes.hanging_hair(rng, turn, head, self._skull, outfit.long_hair)
+                hair = drapes.hanging_hair(rng, rotation, head, self._skull, outfit.long_hair)
                 parts.append((4, hair))
             if outfit.brim:
                 all_round = rng.random() < 0.3
-                parts.append((4, drapes.brim(turn, head, self._skull, outfit.brim, all_round)))
+                parts.append((4, drapes.brim(rotation, head, self._skull, outfit.brim, all_round)))
         return parts
 
     def _head_rotation(self, rotvec: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -226,7 +229,7 @@ class PersonFactory:
         while joint >= 0:
             chain.append(joint)
             joint = self._body.parents[joint]
-        turn = Rotation.identity()
+        rotation = Rotation.identity()
         for joint in reversed(chain):
-            turn = turn * Rotation.from_rotvec(rotvec[joint])
-        return np.asarray(turn.as_matrix())
+            rotation = rotation * Rotation.from_rotvec(rotvec[joint])
+        return np.asarray(rotation.as_matrix())

@@ -1,4 +1,4 @@
-"""A pose and the joint numbers that the samplers use (SMPL's order)."""
+"""A pose, and SMPL's joint numbers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ SPINE, NECK, HEAD, COLLARS, WRISTS = (3, 6, 9), 12, 15, (13, 14), (20, 21)
 
 @dataclass
 class Pose:
-    """rotvec: [24, 3]; joint 0 turns the body in a world with y up, yaw not yet chosen.
+    """rotvec: [24, 3] rotation vectors, rad; joint 0 takes the body to a world with y up.
 
-    seated: something should stand under the pelvis. lying: the trunk is near horizontal.
+    seated: a seat belongs below the pelvis. lying: the trunk is nearly horizontal.
     """
 
     rotvec: FloatArray

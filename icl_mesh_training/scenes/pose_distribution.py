@@ -1,7 +1,7 @@
-"""Poses of a dancing or fighting person, drawn from statistics of motion capture.
+"""Samples active poses (dancing, fighting) from a Gaussian mixture over body poses.
 
-Stands in for a motion-capture file: a mixture of Gaussians over body poses, fitted to one by
-tools/fit_pose_distribution.py; the captured poses themselves are not in it.
+It replaces a motion-capture file, to which tools/fit_pose_distribution.py fitted it. It holds no
+captured poses.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from icl_mesh_training.scenes.pose import JOINTS, Pose
 
 FloatArray = npt.NDArray[np.float64]
 
-#: Joints 0 to 21; the hands hold still.
+#: Three angles of each of the joints 0 to 21; hands are not rotated.
 SIZE = 66
 ASSET = "pose_distribution.npz"
 
 
 class PoseDistribution:
-    """Mixture of K Gaussians over [66]: the root's rotation vector without its yaw, then those of
-    joints 1 to 21. Samples are kept within ``low`` and ``high`` [66]."""
+    """Mixture of K Gaussians over [66]: rotation vectors, rad, of the root without its yaw and of
+    joints 1 to 21. Samples are clipped to ``low`` and ``high`` [66]."""
 
     def __init__(self) -> None:
         path = resources.files("icl_mesh_training") / "assets" / ASSET
@@ -45,7 +45,7 @@ class PoseDistribution:
 
 
 def features(rotvec: FloatArray) -> FloatArray:
-    """Rotation vectors [N, 24, 3] -> [N, 66]; the root's yaw (its turn about y) is taken out."""
+    """Rotation vectors [N, 24, 3] -> [N, 66]; the root's yaw (about y) is removed."""
     root = Rotation.from_rotvec(rotvec[:, 0])
     ahead = root.apply([0.0, 0.0, 1.0])
     yaw = np.arctan2(ahead[:, 0], ahead[:, 2])

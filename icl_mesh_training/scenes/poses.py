@@ -1,7 +1,7 @@
-"""Everyday poses: what people in photos do, as rotations of SMPL's 24 joints.
+"""Everyday poses of people in photos, as rotation vectors of SMPL's 24 joints.
 
-Axes of a joint's rotation are the T-pose's: x to the body's left, y up, z forward. So a positive
-x rotation bends the spine forward and the knee, a negative one lifts the thigh.
+Axes of a joint's rotation are the T-pose's: x to the body's left, y up, z forward. A positive x
+rotation bends the spine forward and flexes the knee; a negative one lifts the thigh.
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ class EverydayPoses:
         self._leg_shares = [w / total for w, _ in self._legs]
 
     def sample(self, rng: np.random.Generator, upright: bool = False) -> Pose:
-        """One random pose, hips level except where it lies or bends. upright: stand or walk,
-        trunk straight."""
+        """One random pose. upright: standing or walking, with a straight trunk."""
         pose = Pose(np.zeros((JOINTS, 3)))
         if upright:
             (legs.stand if rng.random() < 0.7 else legs.walk)(rng, pose)
@@ -60,7 +59,7 @@ class EverydayPoses:
                 target = chest + [-0.10 * s, rng.normal(-0.02, 0.03), rng.uniform(0.19, 0.25)]
                 self._reach(rng, pose, left, target, [0.7 * s, -1, 0.1])
             return
-        if joint < 0.30:  # both hands together in front: holding, typing, steering
+        if joint < 0.30:  # both hands in front: holding, typing, steering
             height, ahead = rng.uniform(-0.15, 0.55), rng.uniform(0.2, 0.5)
             gap = rng.uniform(0.03, 0.22)
             centre = self._point(height) + [rng.normal(0, 0.1), 0, ahead]
@@ -109,7 +108,7 @@ class EverydayPoses:
     def _reach_out(
         self, rng: np.random.Generator, style: str, s: int
     ) -> tuple[FloatArray, list[float]]:
-        """A hand away from the body: up, forward, to the side or anywhere."""
+        """Target and elbow hint of an arm stretched up, forward, to the side or anywhere."""
         shoulder = self._rest[L_SHOULDER if s > 0 else R_SHOULDER]
         if style == "up":
             direction = np.array([s * rng.uniform(-0.2, 0.8), 1.0, rng.normal(0.1, 0.35)])
@@ -136,7 +135,7 @@ class EverydayPoses:
         shoulder, elbow = arm_rotations(self._rest, left, target, hint)
         pose.rotvec[(L_SHOULDER, R_SHOULDER)[side]] = shoulder
         pose.rotvec[(18, 19)[side]] = elbow
-        # the collar takes part when the hand goes above the shoulder
+        # the collar rises with a hand above the shoulder
         lift = float(np.clip(target[1] - self._rest[L_SHOULDER, 1], -0.3, 0.5))
         pose.rotvec[COLLARS[side], 2] = (1 if left else -1) * (0.5 * max(lift, 0) + 0.1 * lift)
         twist = rng.normal(0, 0.5) * (1 if left else -1)
@@ -144,7 +143,7 @@ class EverydayPoses:
 
 
 _ARM_STYLES = ("down", "pocket", "hip", "face", "lap", "back", "up", "forward", "side", "free")
-#: How much a joint takes part in the small random jitter.
+#: Factor of the random jitter, by joint.
 _JITTER = np.ones(JOINTS)
 _JITTER[[0, 10, 11, 22, 23]] = 0
 
@@ -167,6 +166,6 @@ def _trunk(rng: np.random.Generator, pose: Pose, upright: bool = False) -> None:
     twist, side = rng.normal(0, 0.18), rng.normal(0, 0.09)
     for joint, share in zip(SPINE, (0.45, 0.35, 0.2), strict=True):
         pose.rotvec[joint] += share * np.array([flex, twist, side])
-    look = np.array([rng.normal(0.05, 0.25), rng.normal(0, 0.4), rng.normal(0, 0.1)])
-    look = np.clip(look - [0.3 * flex, 0, 0], [-0.7, -1.2, -0.4], [0.7, 1.2, 0.4])
-    pose.rotvec[NECK], pose.rotvec[HEAD] = 0.5 * look, 0.5 * look
+    head = np.array([rng.normal(0.05, 0.25), rng.normal(0, 0.4), rng.normal(0, 0.1)])
+    head = np.clip(head - [0.3 * flex, 0, 0], [-0.7, -1.2, -0.4], [0.7, 1.2, 0.4])
+    pose.rotvec[NECK], pose.rotvec[HEAD] = 0.5 * head, 0.5 * head

@@ -21,7 +21,7 @@ class Solid:
     faces: npt.NDArray[np.int32]
 
     def moved(self, rotation: Rotation, to: npt.ArrayLike) -> Solid:
-        """Turned about the origin, then shifted by ``to``."""
+        """Rotated about the origin, then translated by ``to``, m."""
         return Solid(
             (rotation.apply(self.vertices) + np.asarray(to)).astype(np.float32),
             rotation.apply(self.normals).astype(np.float32),
@@ -31,8 +31,7 @@ class Solid:
 
 
 def grid_faces(rows: int, columns: int, closed: bool) -> npt.NDArray[np.int32]:
-    """Triangles of a rows x columns grid of vertices; ``closed`` joins the last column to the
-    first."""
+    """Triangles [F, 3] of a grid of vertices. closed: the last column joins the first."""
     wrap = columns if closed else columns - 1
     r, c = (v.ravel() for v in np.mgrid[0 : rows - 1, 0:wrap])
     a, b = r * columns + c, r * columns + (c + 1) % columns
@@ -95,20 +94,20 @@ def tube(points: npt.ArrayLike, radii: npt.ArrayLike, sides: int = 14) -> Solid:
 def blob(rng: np.random.Generator, radii: npt.ArrayLike, rough: float = 0.15) -> Solid:
     """A bumpy ellipsoid with half axes ``radii`` [3], m, centred at the origin."""
     rows, columns = 14, 20
-    polar, turn = np.meshgrid(
+    polar, azimuth = np.meshgrid(
         np.linspace(0.01, np.pi - 0.01, rows),
         np.linspace(0, 2 * np.pi, columns, endpoint=False),
         indexing="ij",
     )
     unit = np.stack(
-        (np.sin(polar) * np.cos(turn), np.cos(polar), np.sin(polar) * np.sin(turn)), axis=-1
+        (np.sin(polar) * np.cos(azimuth), np.cos(polar), np.sin(polar) * np.sin(azimuth)), axis=-1
     ).reshape(-1, 3)
     waves = rng.normal(0, 3, (5, 3))
     bumps = 1 + rough * np.sin(unit @ waves.T + rng.uniform(0, 6, 5)).sum(axis=1) / 2
     half = np.asarray(radii, dtype=np.float64)
     normals = unit / half
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    uv = np.stack((turn / np.pi, polar / np.pi), axis=-1).reshape(-1, 2)
+    uv = np.stack((azimuth / np.pi, polar / np.pi), axis=-1).reshape(-1, 2)
     return Solid(
         (unit * bumps[:, None] * half).astype(np.float32),
         normals.astype(np.float32),
@@ -118,8 +117,7 @@ def blob(rng: np.random.Generator, radii: npt.ArrayLike, rough: float = 0.15) ->
 
 
 def cutout(rng: np.random.Generator, size: tuple[float, float]) -> Solid:
-    """A flat irregular outline of about size (x, y), m, in the plane z = 0, facing +z: stands for
-    any object cut out of a photo."""
+    """A flat irregular shape of about size (x, y), m, in the plane z = 0, facing +z."""
     count = 24
     angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
     radius = np.ones(count)
@@ -128,8 +126,8 @@ def cutout(rng: np.random.Generator, size: tuple[float, float]) -> Solid:
     radius = np.clip(radius, 0.3, 1.7)
     if rng.random() < 0.4:  # squarish
         radius /= np.maximum(np.abs(np.cos(angle)), np.abs(np.sin(angle)))
-    outline = np.stack((np.cos(angle), np.sin(angle)), axis=1) * radius[:, None]
-    flat = np.concatenate((np.zeros((1, 2)), outline)) * 0.5
+    rim_xy = np.stack((np.cos(angle), np.sin(angle)), axis=1) * radius[:, None]
+    flat = np.concatenate((np.zeros((1, 2)), rim_xy)) * 0.5
     vertices = np.column_stack((flat * size, np.zeros(count + 1))).astype(np.float32)
     rim = np.arange(count)
     faces = np.stack((np.zeros(count), 1 + rim, 1 + (rim + 1) % count), axis=1).astype(np.int32)
@@ -139,7 +137,7 @@ def cutout(rng: np.random.Generator, size: tuple[float, float]) -> Solid:
 
 
 def panel(corners: npt.ArrayLike, uv_size: tuple[float, float]) -> Solid:
-    """A flat quadrilateral; corners [4, 3] run counter-clockwise seen from its front."""
+    """A flat quadrilateral. corners: [4, 3] m, counter-clockwise seen from its front."""
     at = np.asarray(corners, dtype=np.float32)
     normal = np.cross(at[1] - at[0], at[3] - at[0])
     normal /= np.linalg.norm(normal)
@@ -163,12 +161,12 @@ def table(size: npt.ArrayLike, rng: np.random.Generator) -> list[Solid]:
 
 
 def chair(seat_y: float, rng: np.random.Generator) -> list[Solid]:
-    """A seat at height seat_y, m, facing +z, with or without a back, centred at x = z = 0."""
+    """A chair or stool, facing +z, centred at x = z = 0. seat_y: height of the seat, m."""
     width, none = rng.uniform(0.38, 0.6), Rotation.identity()
     if rng.random() < 0.5:
         parts = [box((width, seat_y, width)).moved(none, (0, seat_y / 2, 0))]
     else:
-        parts = [s.moved(none, (0, 0, 0)) for s in table((width, seat_y, width), rng)]
+        parts = table((width, seat_y, width), rng)
     if rng.random() < 0.6:
         tall = rng.uniform(0.25, 0.6)
         at = (0, seat_y + tall / 2 + 0.05, -width / 2 - 0.02)

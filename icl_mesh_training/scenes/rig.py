@@ -1,7 +1,7 @@
-"""The body's skinning in parts, so that clothes can take part in it.
+"""Forward kinematics and skinning of the body, with the intermediate results for clothes.
 
-SMPL's body function (Loper et al. 2015, equations 6-12) as in icl_mesh.body, but it also gives
-what a garment needs: displacements of the T-posed skin and the transforms of the joints.
+SMPL's body function (Loper et al. 2015, equations 6-12) as in icl_mesh.body. It also returns the
+displacements of the T-posed skin and the transforms of the joints.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass
 class Posed:
-    """N bodies. moved: [N, V, 3] m, T-posed skin minus template (shape and pose); transforms:
-    [N, 24, 3, 4] of the T-posed points; vertices: [N, V, 3]; joints, rest_joints: [N, 24, 3]."""
+    """N bodies, m.
+
+    moved: [N, V, 3], shape and pose displacements of the T-posed skin. transforms: [N, 24, 3, 4],
+    joint transforms of T-posed points. vertices: [N, V, 3]. joints, rest_joints: [N, 24, 3].
+    """
 
     moved: FloatArray
     transforms: FloatArray
@@ -32,7 +35,7 @@ class Posed:
 
 
 class Rig:
-    """Arrays of a body model, for posing on the CPU."""
+    """A body model's arrays, for posing in numpy."""
 
     def __init__(self, body: BodyModel) -> None:
         self.template = body.template.numpy()
@@ -46,17 +49,19 @@ class Rig:
     def pose(self, betas: FloatArray, rotvec: npt.NDArray[np.float64]) -> Posed:
         """Bodies with betas [N, 10] and rotation vectors [N, 24, 3]."""
         count = len(betas)
-        turns = Rotation.from_rotvec(rotvec.reshape(-1, 3)).as_matrix()
-        turns = turns.reshape(count, 24, 3, 3).astype(np.float32)
+        rotations = Rotation.from_rotvec(rotvec.reshape(-1, 3)).as_matrix()
+        rotations = rotations.reshape(count, 24, 3, 3).astype(np.float32)
         moved = betas @ self._shapes
         if self._poses is not None:
-            moved += (turns[:, 1:] - np.eye(3, dtype=np.float32)).reshape(count, -1) @ self._poses
+            moved += (rotations[:, 1:] - np.eye(3, dtype=np.float32)).reshape(
+                count, -1
+            ) @ self._poses
         moved = moved.reshape(count, -1, 3)
         rest = self._joints + (betas @ self._joint_shapes).reshape(count, 24, 3)
-        world, joints = turns.copy(), rest.copy()
+        world, joints = rotations.copy(), rest.copy()
         for joint in range(1, 24):
             parent = self.parents[joint]
-            world[:, joint] = world[:, parent] @ turns[:, joint]
+            world[:, joint] = world[:, parent] @ rotations[:, joint]
             step = (rest[:, joint] - rest[:, parent])[..., None]
             joints[:, joint] = joints[:, parent] + (world[:, parent] @ step)[..., 0]
         shift = joints - (world @ rest[..., None])[..., 0]
@@ -73,5 +78,5 @@ class Rig:
 def skin(points: FloatArray, weights: FloatArray, transforms: FloatArray) -> FloatArray:
     """Linear blend skinning of T-posed points [V, 3]: weights [V, 24], transforms [24, 3, 4]."""
     blended = (weights @ transforms.reshape(24, 12)).reshape(-1, 3, 4)
-    turned = (blended[..., :3] @ points[..., None])[..., 0]
-    return np.asarray(turned + blended[..., 3], dtype=np.float32)
+    rotated = (blended[..., :3] @ points[..., None])[..., 0]
+    return np.asarray(rotated + blended[..., 3], dtype=np.float32)

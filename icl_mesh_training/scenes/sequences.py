@@ -1,6 +1,6 @@
-"""Seeded sequences of people who cross, hide each other, leave and enter, with ground truth.
+"""Sequences of people who cross, hide each other, leave and enter, with ground truth.
 
-Made to measure trackers. Procedural throughout: no files are needed.
+They evaluate trackers. They are procedural and need no files.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from icl_mesh_training.scenes.walks import STORIES, Stage, sample_walks
 
 @dataclass(frozen=True)
 class SequenceFormat:
-    """Size of the images, px; frames in a sequence; their rate, Hz; field of view, degrees."""
+    """width, height: px. frames: per sequence. rate: Hz. fov_deg: across the longer side."""
 
     width: int = 320
     height: int = 240
@@ -42,10 +42,10 @@ class SequenceFormat:
 
 
 class SequenceRenderer:
-    """Renders sequences. Use it from one thread.
+    """Renders sequences. An instance belongs to one thread.
 
-    The same body, format and seed give the same sequence. Person i is row i of every frame's
-    labels, also where nobody sees them.
+    Body, format and seed determine a sequence. Person i is row i of every frame's labels, also in
+    frames where this person is not visible.
     """
 
     def __init__(self, body: BodyModel, form: SequenceFormat | None = None) -> None:
@@ -62,22 +62,22 @@ class SequenceRenderer:
         seconds = (form.frames - 1) / form.rate
         stage = Stage((form.width / 2) / camera.fx, seconds)
         walks = sample_walks(rng, story_of(seed), stage)
-        ways = [walk.sample(np.arange(form.frames) / form.rate) for walk in walks]
+        paths = [walk.sample(np.arange(form.frames) / form.rate) for walk in walks]
         betas = np.clip(rng.normal(0, 0.8, (len(walks), 10)), -2, 2).astype(np.float32)
-        farthest = max(-float(spots[:, 1].min()) for spots, _ in ways)
+        farthest = max(-float(positions[:, 1].min()) for positions, _ in paths)
         backdrops = self._objects.room(rng, farthest, view)
         light = room_light(view)
         for frame in range(form.frames):
-            people = self._factory.posed(betas, [poses[frame] for _, poses in ways])
-            for person, (spots, _) in zip(people, ways, strict=True):
-                x, z = spots[frame]
+            people = self._factory.posed(betas, [poses[frame] for _, poses in paths])
+            for person, (positions, _) in zip(people, paths, strict=True):
+                x, z = positions[frame]
                 person.shift([x, 0.0, z])
-            looks = [np.random.default_rng([seed, 3, i]) for i in range(len(people))]
-            scene = Scene(view, people, looks, [], backdrops, light)
+            outfit_rngs = [np.random.default_rng([seed, 3, i]) for i in range(len(people))]
+            scene = Scene(view, people, outfit_rngs, [], backdrops, light)
             image, instance, labels = draw_scene(self._renderer, self._factory, scene)
             yield soften_edges(image, instance), labels
 
 
 def story_of(seed: int) -> str:
-    """One of walks.STORIES; they take turns."""
+    """The story of a seed: walks.STORIES in rotation."""
     return STORIES[seed % len(STORIES)]

@@ -1,4 +1,4 @@
-"""The textures of a run: loaded from asset folders where given, procedural otherwise."""
+"""Textures: of asset folders where given, procedural otherwise."""
 
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ IMAGE_ENDINGS = {".jpg", ".jpeg", ".png"}
 
 @dataclass(frozen=True)
 class TextureBank:
-    """images: RGBA u8 [L, size, size, 4]; kinds: {kind: layers} for "skin" (laid out in the body's
-    UV coordinates), "plain_skin", "cloth", "hair" and "surface"; named: {file stem: layer} of whole
-    sheets of clothes and hair."""
+    """Textures by layer.
+
+    images: RGBA u8 [L, size, size, 4]. kinds: layers by kind: "skin" (in the body's UV
+    coordinates), "plain_skin", "cloth", "hair", "surface". named: layer by file stem, of texture
+    sheets of clothes and hair.
+    """
 
     images: Image
     kinds: dict[str, npt.NDArray[np.int64]]
@@ -38,7 +41,10 @@ def image_files(folder: Path) -> list[Path]:
 
 
 def split_files(files: Sequence[Path], split: str) -> list[Path]:
-    """Every 6th file belongs to "val" alone; "train" has the others, "all" has every one."""
+    """Files of a split: every 6th belongs to "val", the others to "train"; "all" has both.
+
+    Fewer than 6 files belong to every split. Raises ValueError for another name of a split.
+    """
     if split not in ("train", "val", "all"):
         raise ValueError(f"split must be train, val or all, got {split!r}")
     if split == "all" or len(files) < 6:
@@ -51,9 +57,9 @@ def build_textures(
 ) -> TextureBank:
     """Textures for a run.
 
-    assets: a MakeHuman asset folder; skins are found under ``skins*`` folders, cloth and hair
-    under ``clothes`` and ``hair`` folders of its textures. photos: background photos, of which
-    pieces serve as surfaces of objects.
+    assets: folder of MakeHuman assets, with skins below ``skins*`` folders, cloth below
+    ``clothes`` and hair below ``hair``. photos: RGB u8; crops of them serve as surfaces of
+    objects. Raises ValueError for a folder without images.
     """
     rng = np.random.default_rng(seed)
     files = image_files(assets) if assets else []
@@ -93,7 +99,7 @@ def _opaque(image: Image) -> Image:
 
 
 def _strands(file: Path, size: int) -> Image:
-    """A sheet of hair with its alpha, of middling brightness, so that any colour can be given."""
+    """A texture sheet of hair with its alpha, grey, so that a tint gives it any colour."""
     image = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
     if image is None:
         raise ValueError(f"{file} is not an image that can be read: replace or remove it")
@@ -129,7 +135,7 @@ def _crop(rng: np.random.Generator, image: Image, share: float) -> Image:
 def _crops(
     rng: np.random.Generator, files: Sequence[Path], per_file: int, size: int
 ) -> list[Image]:
-    """Pieces of texture sheets that lie on the cloth, not on the sheet's empty background."""
+    """Crops of texture sheets with little or no empty background."""
     pieces = []
     for file in files:
         sheet = read_image(file)

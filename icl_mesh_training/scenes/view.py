@@ -1,5 +1,8 @@
-"""Cameras of scenes. World frame: y up, floor at y = 0, the camera above the origin, looking along
--z; so a body that faces +z faces the camera."""
+"""Cameras of scenes.
+
+World frame: y up, floor at y = 0. The camera is above the origin and looks along -z, so a body
+that faces +z faces the camera.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +17,14 @@ from icl_mesh.camera import Camera
 
 FloatArray = npt.NDArray[np.float64]
 
-#: Width over height of stored images, and how often.
+#: Aspect ratios (width over height) of images and their shares.
 ASPECTS = ((4 / 3, 0.32), (3 / 2, 0.18), (16 / 9, 0.15), (1.0, 0.13), (3 / 4, 0.14), (2 / 3, 0.08))
 _CAMERA_FROM_LEVEL = np.diag([1.0, -1.0, -1.0])
 
 
 @dataclass(frozen=True)
 class View:
-    """A camera and where it stands. rotation: [3, 3] camera from world; position: [3] m."""
+    """A camera and its pose. rotation: [3, 3], world to camera. position: [3] m, in the world."""
 
     camera: Camera
     rotation: FloatArray
@@ -41,7 +44,7 @@ class View:
         return np.asarray(self.rotation[:, 1])
 
     def ray(self, px: npt.ArrayLike) -> FloatArray:
-        """World direction [..., 3] of pixels [..., 2], one metre deep along the optical axis."""
+        """World directions [..., 3] of pixels [..., 2], with depth 1 along the optical axis."""
         c, px = self.camera, np.asarray(px, dtype=np.float64)
         x, y = (px[..., 0] - c.cx) / c.fx, (px[..., 1] - c.cy) / c.fy
         return np.stack((x, y, np.ones_like(x)), axis=-1) @ self.rotation
@@ -62,19 +65,19 @@ def sample_camera(rng: np.random.Generator, long_side: int) -> Camera:
 
 
 def sample_roll(rng: np.random.Generator) -> float:
-    """Camera roll in rad: nearly level, seldom tilted."""
+    """Camera roll, rad: nearly level in 92 % of images, else up to 25 degrees."""
     return math.radians(rng.uniform(-25, 25) if rng.random() < 0.08 else rng.normal(0, 3))
 
 
 def place_view(camera: Camera, height: float, pitch: float, roll: float) -> View:
     """The camera at ``height`` m above the floor, pitched down by ``pitch`` rad, rolled."""
-    turn = Rotation.from_euler("zx", [roll, pitch]).as_matrix()
-    return View(camera, turn @ _CAMERA_FROM_LEVEL, np.array([0.0, height, 0.0]))
+    rotation = Rotation.from_euler("zx", [roll, pitch]).as_matrix()
+    return View(camera, rotation @ _CAMERA_FROM_LEVEL, np.array([0.0, height, 0.0]))
 
 
 def pitch_towards(
     camera: Camera, height: float, aim_height: float, distance: float, row: float
 ) -> float:
-    """Pitch (down is positive, rad) that brings a point at ``aim_height`` and horizontal
-    ``distance``, m, to image row ``row``."""
+    """Pitch, rad (down is positive), that projects a point at ``aim_height`` and horizontal
+    ``distance``, m, to the image row ``row``."""
     return math.atan2(height - aim_height, distance) - math.atan((row - camera.cy) / camera.fy)

@@ -1,4 +1,4 @@
-"""Who hides what: per joint and per person, from the renderer's maps."""
+"""Occlusion per joint and per person, from the renderer's maps."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from icl_mesh_training.scenes.labels import (
 #: floors that catch shadows) from FIRST_BACKDROP on.
 MAX_PEOPLE, FIRST_OBJECT, FIRST_BACKDROP = 63, 64, 200
 
-#: How deep each joint lies under its own visible surface, m: limbs a few centimetres, the trunk
-#: up to its half depth seen from the side, and room for clothes. Deeper counts as hidden.
+#: Greatest depth of each visible joint below its own surface, m: a few centimetres in limbs, half
+#: the trunk's width seen from the side, plus clothes. A deeper joint counts as hidden.
 JOINT_DEPTH_M = np.array(
     [.22, .18, .18, .22, .11, .11, .22, .10, .10, .22, .08, .08,
      .14, .18, .18, .18, .13, .13, .09, .09, .08, .08, .08, .08]
@@ -38,11 +38,11 @@ def joint_occlusion(
 ) -> npt.NDArray[np.uint8]:
     """Occlusion [24] of one person's joints.
 
-    person: its instance id; row: its row in ``labels`` (of which joints_m and joints_px are used)
-    and in ``own``. instance, depth: maps [H, W] of the scene.
+    person: its instance id. row: its row in ``labels`` (joints_m, joints_px) and in ``own``.
+    instance, depth: maps [H, W] of the scene.
 
-    At a joint's pixel: another person in front of it hides it, so does an object; its own surface
-    hides it where that lies nearer than the joint's depth below the skin allows (another limb).
+    At a joint's pixel, another person or an object in front of the joint hides it. The person's
+    own surface hides it where it is more than JOINT_DEPTH_M in front (another limb).
     """
     joints_m, joints_px = labels.joints_m[row], labels.joints_px[row]
     height, width = instance.shape
@@ -66,7 +66,7 @@ def joint_occlusion(
 
 
 def visible_share(person: int, instance: npt.NDArray[np.uint8], own: Tiles, row: int) -> float:
-    """Visible pixels over all pixels of the silhouette, also those outside the image."""
+    """Visible pixels over all pixels of the silhouette, including those outside the image."""
     whole = float((own.depth[row] > 0).sum() * own.px_per_cell[row].prod())
     return float(min(1.0, (instance == person).sum() / max(whole, 1e-6)))
 
@@ -78,8 +78,8 @@ def hidden_by_people(
     own: Tiles,
     row: int,
 ) -> float:
-    """Share of a person's silhouette within the image that other people hide; 0 where none of it
-    lies within. instance, depth: maps [H, W] of the scene; row: the person's in ``own``."""
+    """Share of a person's silhouette within the image that other people hide; 0 for a person
+    outside it. instance, depth: maps [H, W] of the scene. row: the person's in ``own``."""
     v, u = np.nonzero(own.depth[row])
     px = own.origin_px[row] + (np.stack((u, v), axis=1) + 0.5) * own.px_per_cell[row]
     x, y = np.rint(px).astype(int).T

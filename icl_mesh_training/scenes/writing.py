@@ -1,5 +1,7 @@
-"""Writes scenes with several processes, to a folder of files or to WebDataset shards; a stopped run
-goes on where it stopped."""
+"""Writes scenes with several processes, to a folder of files or to WebDataset shards.
+
+A stopped run resumes where it stopped.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ from icl_mesh_training.scenes.generator import SceneAssets, SceneGenerator, enco
 from icl_mesh_training.scenes.labels import SceneLabels
 from icl_mesh_training.scenes.occluding import TOLERANCE
 
-#: The occlusion benchmark: scene i has the level i % 10 as the hidden share of its first person.
+#: Occlusion benchmark: hidden share of the first person; scene i has level i % 10.
 OCCLUSION_LEVELS = tuple(round(0.1 * i, 1) for i in range(10))
 BENCHMARK_SEED, BENCHMARK_COUNT = 20260, 1000
 BENCHMARK_FILE = "benchmark.json"
@@ -33,8 +35,8 @@ BENCHMARK_FILE = "benchmark.json"
 
 @dataclass(frozen=True)
 class SceneJob:
-    """What to render. levels: hidden shares of the first person, in turn by index; none: random
-    scenes. The rest: see SceneGenerator."""
+    """What to render. levels: hidden share of the first person, by index modulo their count; empty
+    for random scenes. Other fields: see SceneGenerator. Raises ValueError for wrong values."""
 
     count: int
     seed: int
@@ -57,8 +59,8 @@ def write_scenes(
 ) -> None:
     """Write scenes 0..count-1 as ``{i:06d}.npz`` (labels) and ``{i:06d}.jpg``.
 
-    The image appears last, so a scene with an image is complete; such scenes are kept and skipped.
-    The same job gives the same scenes, whatever the number of processes.
+    The image is written last: a scene with an image is complete and is skipped. The scenes do not
+    depend on the number of processes.
     """
     folder = _made(folder)
     missing = [i for i in range(job.count) if not scene_path(folder, i).exists()]
@@ -75,7 +77,7 @@ def write_shards(
 ) -> None:
     """Write scenes 0..count-1 as WebDataset shards ``scenes-{k:06d}.tar`` of ``per_shard`` scenes.
 
-    A shard appears when it is complete; such shards are kept and skipped.
+    Shards are written atomically; existing ones are skipped.
     """
     if per_shard < 1:
         raise ValueError(f"a shard needs at least 1 scene, got {per_shard}")
@@ -97,9 +99,9 @@ def write_occlusion_benchmark(
     processes: int = 2,
     progress: bool = True,
 ) -> None:
-    """The occlusion benchmark: a folder of scenes, and what they are in ``benchmark.json``.
+    """Write the occlusion benchmark: scenes, and their description in ``benchmark.json``.
 
-    Raises ValueError where the folder holds a benchmark of another seed.
+    Raises ValueError where the folder holds another benchmark.
     """
     folder = _made(folder)
     about = {
@@ -151,9 +153,9 @@ def _run(
         raise ValueError(f"processes must be at least 1, got {processes}")
     if not tasks:
         return
-    # a fresh process each: OpenGL contexts do not survive a fork
+    # spawn: OpenGL contexts do not survive a fork
     context = multiprocessing.get_context("spawn")
-    one_openblas_thread()  # else scenes took 1.7 times as long
+    one_openblas_thread()  # with more threads a scene takes 1.7 times as long
     with context.Pool(min(processes, len(tasks)), _start, (folder, job)) as pool:
         done = pool.imap(write, tasks, chunksize=1)
         for _ in tqdm(done, total=len(tasks), unit=unit, disable=not progress):
@@ -161,7 +163,7 @@ def _run(
 
 
 class _Worker:
-    """One process's generator, made once."""
+    """The generator of one process."""
 
     current: _Worker | None = None
 

@@ -1,1 +1,1 @@
-"""The parts of scripts/demo.py."""
+"""Modules of scripts/demo.py."""

@@ -1,4 +1,4 @@
-"""What the demo plays: the rendered clip with its ground truth, or what the user gave."""
+"""The demo's input: the rendered clip with its ground truth, or the user's."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FRAMES, WIDTH, HEIGHT = 60, 640, 480
 
 @dataclass
 class Clip:
-    """source: for camera_node. calibration: YAML file or "". labels: by digest of the pixels."""
+    """An input. source: of camera_node. calibration: YAML file or "". labels: by hash of pixels."""
 
     source: str
     calibration: str = ""
@@ -31,7 +31,7 @@ class Clip:
     labels: dict[str, tuple[int, SceneLabels]] = field(default_factory=dict)
 
     def truth(self, rgb: npt.NDArray[np.uint8]) -> tuple[int, SceneLabels] | None:
-        """Number and labels of a frame, found by its pixels, so that lost frames do not matter."""
+        """Number and labels of a frame, by its pixels, so that lost frames do not matter."""
         return self.labels.get(_digest(rgb))
 
 
@@ -52,7 +52,10 @@ def render_clip(folder: Path) -> Clip:
 
 
 def open_input(inputs: list[str], folder: Path) -> Clip:
-    """The user's photos, folder, video or webcam. Several photos are linked into the folder."""
+    """Photos, a folder, a video or a webcam. Several photos are linked into ``folder``.
+
+    Raises FileNotFoundError for a missing photo.
+    """
     if len(inputs) == 1:
         return Clip(inputs[0])
     shutil.rmtree(folder, ignore_errors=True)
@@ -66,7 +69,7 @@ def open_input(inputs: list[str], folder: Path) -> Clip:
 
 
 def write_calibration(path: str, camera: Camera) -> None:
-    """A calibration file as camera_calibration writes it, for a camera without distortion."""
+    """Write a calibration file in camera_calibration's format, without distortion."""
     k = camera.matrix
     p = np.hstack((k, np.zeros((3, 1))))
     values: dict[str, Any] = {

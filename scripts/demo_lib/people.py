@@ -1,4 +1,4 @@
-"""From HumanArray messages back to People, for drawing, and to one .npz for the whole demo."""
+"""Converts HumanArray messages to People, for drawing, and to one .npz of the whole demo."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from icl_mesh.people import People
 from icl_mesh.rotation import matrix_from_rotvec
 from icl_mesh_ros.msg import Human, HumanArray
 
-#: Fields of Human that are columns of people.npz as they are.
+#: Fields of Human that are columns of people.npz.
 COLUMNS = (
     *("id", "tracking_state", "score", "bbox_px", "center_px", "betas", "pose", "joints"),
     *("joints_px", "joint_confidence", "camera", "distance_source"),
 )
 
 
-def seen_people(message: HumanArray, camera: Camera, body: BodyModel) -> People:
-    """Those seen in this image (not the predicted ones). Embeddings do not travel: zeros."""
+def observed_people(message: HumanArray, camera: Camera, body: BodyModel) -> People:
+    """The people observed in this image, without predicted ones. Embeddings are 0: no message
+    contains them."""
     humans = [h for h in message.humans if h.tracking_state != Human.OCCLUDED]
     if not humans:
         return People.empty(camera, body, message.weights_version)
@@ -57,7 +58,7 @@ def seen_people(message: HumanArray, camera: Camera, body: BodyModel) -> People:
 
 
 def save_people(path: Path, messages: list[HumanArray]) -> None:
-    """One row per person and image: frame (from 0), stamp_s, position, velocity and COLUMNS."""
+    """Write one row per person and image: frame (from 0), stamp_s, position, velocity, COLUMNS."""
     rows = [(frame, m, human) for frame, m in enumerate(messages) for human in m.humans]
     arrays = {name: np.array([getattr(human, name) for *_, human in rows]) for name in COLUMNS}
     arrays["frame"] = np.array([frame for frame, *_ in rows], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The demo's pictures: overlay video (or GIF) and contact sheet."""
+"""Writes the demo's overlay video (or GIF) and contact sheet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHEET_COLUMNS, SHEET_ROWS, SHEET_WIDTH = 4, 3, 400
 
 
 def save_video(folder: Path, frames: list[RgbImage], rate: float) -> Path:
-    """overlay.mp4, or overlay.gif where OpenCV cannot encode. Returns the file's path."""
+    """Write overlay.mp4, or overlay.gif where OpenCV cannot encode. rate: Hz. Returns the path."""
     height, width = (side - side % 2 for side in frames[0].shape[:2])  # MPEG-4 needs even sides
     frames = [_fitted(frame, width, height) for frame in frames]
     path = folder / "overlay.mp4"
@@ -36,17 +36,17 @@ def save_video(folder: Path, frames: list[RgbImage], rate: float) -> Path:
 
 
 def save_contact_sheet(path: Path, frames: list[RgbImage]) -> None:
-    """Up to 12 frames, evenly chosen from first to last, numbered."""
+    """Write up to 12 numbered frames, evenly spaced from first to last."""
     count = min(len(frames), SHEET_COLUMNS * SHEET_ROWS)
     chosen = np.linspace(0, len(frames) - 1, count).round().astype(int)
     height = round(SHEET_WIDTH * frames[0].shape[0] / frames[0].shape[1])
     tiles = []
     for number in chosen:
         tile = _fitted(frames[number], SHEET_WIDTH, height)
-        place = (8, height - 10)
+        origin = (8, height - 10)
         for color, thickness in (((0, 0, 0), 3), ((255, 255, 255), 1)):
             cv2.putText(
-                tile, f"frame {number}", place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, thickness
+                tile, f"frame {number}", origin, cv2.FONT_HERSHEY_SIMPLEX, 0.5, color, thickness
             )
         tiles.append(tile)
     columns = min(count, SHEET_COLUMNS)
@@ -56,7 +56,7 @@ def save_contact_sheet(path: Path, frames: list[RgbImage]) -> None:
 
 
 def _fitted(frame: RgbImage, width: int, height: int) -> RgbImage:
-    """A copy scaled into width x height, aspect kept, on black."""
+    """A copy scaled to fit width x height, with black borders."""
     scale = min(width / frame.shape[1], height / frame.shape[0])
     size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
     result = np.zeros((height, width, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""The demo's nodes as processes of their own."""
+"""Runs the demo's nodes as processes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from ament_index_python.packages import get_package_prefix
 
 
 class NodeProcess:
-    """A node of icl_mesh_ros in its own process; its output goes to a log file."""
+    """A node of icl_mesh_ros as a process. Its output is written to a log file."""
 
     def __init__(self, name: str, parameters: dict[str, object], log: Path) -> None:
         self.name, self.log = name, log
         program = Path(get_package_prefix("icl_mesh_ros"), "lib", "icl_mesh_ros", name)
         arguments = ["--ros-args"]
         for key, value in parameters.items():
-            arguments += ["-p", f"{key}:={json.dumps(value)}"]  # JSON is YAML: types are kept
+            arguments += [
+                "-p",
+                f"{key}:={json.dumps(value)}",
+            ]  # JSON is YAML, so types are preserved
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             self._process = subprocess.Popen(
@@ -27,20 +30,21 @@ class NodeProcess:
             )
 
     def ended(self) -> int | None:
-        """The exit status, or None while it runs."""
+        """The exit status; None while the process runs."""
         return self._process.poll()
 
     def check(self) -> None:
-        """Raises RuntimeError with the end of the log if the node has failed."""
+        """Raise RuntimeError, with the end of the log, if the node has failed."""
         status = self.ended()
         if status:
             raise RuntimeError(f"{self.name} ended with status {status}:\n{self.last_lines()}")
 
     def last_lines(self, count: int = 15) -> str:
+        """The end of the log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
 
     def stop(self) -> None:
-        """End it as Ctrl-C would; after 5 s by force."""
+        """Send SIGINT, and SIGKILL after 5 s."""
         if self.ended() is not None:
             return
         self._process.send_signal(signal.SIGINT)

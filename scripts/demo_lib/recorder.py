@@ -1,4 +1,4 @@
-"""The demo's own node: it brings each image and its people together."""
+"""The demo's node: pairs each image with its people."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from icl_mesh_ros.msg import BodyModel, HumanArray
 
 Key = tuple[int, int]  # of a stamp: seconds, nanoseconds
 Item = TypeVar("Item")
-#: Images that wait for their people; those that mesh_node skipped are let go.
+#: Most images that wait for their people; older ones, which mesh_node skipped, are dropped.
 WAITING = 40
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One image with the people found in it. latency_ms: from its arrival to theirs."""
+    """One image with its people. latency_ms: from the image's arrival to theirs."""
 
     rgb: npt.NDArray[np.uint8]
     info: CameraInfo | None
@@ -35,7 +35,7 @@ class Shot:
 
 
 class Recorder(Node):
-    """Subscribes to image, camera_info and humans; calls on_shot for each answered image."""
+    """Subscribes to image, camera_info and humans; calls on_shot for each image with people."""
 
     def __init__(self, on_shot: Callable[[Shot], None]) -> None:
         super().__init__("demo_recorder")
@@ -46,7 +46,7 @@ class Recorder(Node):
         self.images = 0  # received
         self.shots = 0
         self.ready = False
-        # Reliable and deep: the record is to be complete, a robot would take the newest only.
+        # Reliable and deep: the record must be complete. A robot would keep only the newest.
         self.create_subscription(Image, "image", self._image, WAITING)
         self.create_subscription(CameraInfo, "camera_info", self._info, WAITING)
         self.create_subscription(HumanArray, "humans", self._humans, WAITING)
@@ -69,12 +69,12 @@ class Recorder(Node):
         self._pair(_key(message.header))
 
     def _pair(self, key: Key) -> None:
-        """Report the image of this stamp once its people are there too, in either order."""
+        """Report image and people of one stamp when both have arrived, in either order."""
         if key in self._images and key in self._answers:
-            (image, asked), (humans, answered) = self._images.pop(key), self._answers.pop(key)
+            (image, arrived), (humans, answered) = self._images.pop(key), self._answers.pop(key)
             self.shots += 1
             rgb, info = rgb_from_image(image, "image"), self._infos.pop(key, None)
-            self._on_shot(Shot(rgb, info, humans, max(0.0, (answered - asked) * 1e3)))
+            self._on_shot(Shot(rgb, info, humans, max(0.0, (answered - arrived) * 1e3)))
 
 
 def _key(header: Header) -> Key:

@@ -1,4 +1,4 @@
-"""One run of the demo: start the nodes, watch the answers, write the pictures."""
+"""Runs the demo: starts the nodes, records their results, writes the pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import rclpy
 from tqdm import tqdm
 
 from demo_lib.clip import Clip
-from demo_lib.people import save_people, seen_people
+from demo_lib.people import observed_people, save_people
 from demo_lib.pictures import save_contact_sheet, save_video
 from demo_lib.processes import NodeProcess
 from demo_lib.recorder import Recorder, Shot
@@ -23,23 +23,23 @@ from icl_mesh.body import BodyModel
 from icl_mesh_ros.camera_info import camera_from_info
 from icl_mesh_ros.msg import Human
 
-RATE = 10.0  # Hz, of the written video where that of the source is not known
-START_TIMEOUT_S = 120.0  # importing PyTorch and loading weights, on a slow machine
-ANSWER_TIMEOUT_S = 30.0  # without any image or answer
+RATE = 10.0  # of the video where the source's is unknown, Hz
+START_TIMEOUT_S = 120.0  # importing PyTorch and loading weights on a slow machine
+ANSWER_TIMEOUT_S = 30.0  # without an image or result
 
 
 class Session:
-    """Runs the nodes on a clip and reports. Raises RuntimeError where the chain is broken."""
+    """Runs the nodes on a clip and reports. Raises RuntimeError where a node gives no result."""
 
     def __init__(self, options: argparse.Namespace, clip: Clip) -> None:
         self._options, self._clip = options, clip
         self._out: Path = options.out
         self._score = TruthScore()
-        self._shots: list[tuple[bytes, Shot]] = []  # the image is kept as JPEG
+        self._shots: list[tuple[bytes, Shot]] = []  # the image as JPEG
         self._recorder = Recorder(self._on_shot)
 
     def run(self) -> int:
-        """The exit status."""
+        """Run to the end. Returns the exit status."""
         options, logs = self._options, self._out / "logs"
         model = {"weights": options.weights, "body": options.body, "device": options.device}
         camera = {
@@ -47,7 +47,7 @@ class Session:
             "rate": options.rate,
             "calibration": self._clip.calibration,
             "wait_for_subscribers": 2,  # mesh_node and this recorder
-            "lockstep": True,  # every image of a file is answered, however slow the machine
+            "lockstep": True,  # processes every image of a file, also on a slow machine
         }
         fov = {"assumed_fov_deg": options.assumed_fov_deg}
         print(f"starting mesh_node and camera_node (ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']})")
@@ -71,7 +71,7 @@ class Session:
         return self._report()
 
     def _watch(self, camera_node: NodeProcess, mesh_node: NodeProcess) -> None:
-        """Until the source has ended and its last image is answered, or enough were."""
+        """Spin until the source has ended and its last image is processed, or enough were."""
         recorder, last = self._recorder, -1
         quiet_since = time.monotonic()
         while len(self._shots) < self._options.frames:
@@ -90,7 +90,7 @@ class Session:
         end = time.monotonic() + timeout_s
         while not done():
             process.check()
-            if process.ended() is not None:  # what it sent last may still be on its way
+            if process.ended() is not None:  # its final messages may still arrive
                 end = min(end, time.monotonic() + 1.0)
             if time.monotonic() > end:
                 raise RuntimeError(f"{what} did not come in time:\n{process.last_lines()}")
@@ -129,7 +129,7 @@ class Session:
                 rgb.shape[0],
                 assumed_fov_deg=self._options.assumed_fov_deg,
             ).camera
-            overlays.append(draw_overlay(rgb, seen_people(shot.humans, camera, body)))
+            overlays.append(draw_overlay(rgb, observed_people(shot.humans, camera, body)))
         messages = [shot.humans for _, shot in self._shots]
         save_people(self._out / "people.npz", messages)
         save_contact_sheet(self._out / "contact_sheet.png", overlays)

@@ -1,4 +1,4 @@
-"""Comparison with the rendered clip's ground truth."""
+"""Compares people with the rendered clip's ground truth."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from scipy.optimize import linear_sum_assignment
 from icl_mesh_ros.msg import Human
 from icl_mesh_training.scenes import SceneLabels
 
-#: A person and a detection farther apart than this in the image are not the same.
+#: Greatest distance between the pelvises of a person and a matched detection, px.
 MATCH_PX = 80.0
-#: A true person counts as visible from this share of the silhouette on.
+#: Least visible share of the silhouette of a person who counts as visible.
 VISIBLE_SHARE = 0.3
 
 
@@ -24,7 +24,7 @@ def distance_m(human: Human) -> float:
 
 
 class TruthScore:
-    """Gathers over frames what was found, how far off, and under which ids."""
+    """Accumulates recall, distance errors and ids over frames."""
 
     def __init__(self) -> None:
         self.visible = self.found = 0
@@ -32,7 +32,7 @@ class TruthScore:
         self.ids: dict[int, list[int]] = defaultdict(list)
 
     def match(self, humans: Sequence[Human], labels: SceneLabels) -> dict[int, float]:
-        """True distance (m) by index of the human that was matched to a true person."""
+        """Match one frame. Returns the true distance, m, by index of each matched human."""
         self.visible += int((labels.visible_share >= VISIBLE_SHARE).sum())
         if not humans:
             return {}
@@ -49,7 +49,7 @@ class TruthScore:
         return matched
 
     def lines(self) -> list[str]:
-        """The summary, for printing."""
+        """The summary as lines of text."""
         if not self.visible:
             return []
         lines = [f"visible people found: {self.found} of {self.visible}"]
@@ -57,6 +57,6 @@ class TruthScore:
             lines.append(f"distance error: median {np.median(self.errors_m):.2f} m")
         for person, ids in sorted(self.ids.items()):
             changes = sum(a != b for a, b in pairwise(ids))
-            seen = ", ".join(map(str, dict.fromkeys(ids)))
-            lines.append(f"true person {person}: ids {seen} ({changes} changes)")
+            unique = ", ".join(map(str, dict.fromkeys(ids)))
+            lines.append(f"true person {person}: ids {unique} ({changes} changes)")
         return lines

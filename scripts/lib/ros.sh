@@ -1,6 +1,6 @@
-# Part of scripts/setup: which ROS, and which Python and numpy go with it.
+# Part of scripts/setup: selects ROS and checks Python and numpy.
 
-# Prints the prefix of the ROS that is sourced, or nothing. The wheels inside .venv do not count.
+# Prints the prefix of the sourced ROS, or nothing. The wheels inside .venv do not count.
 sourced_ros() {
   local prefix prefixes
   IFS=: read -r -a prefixes <<< "${AMENT_PREFIX_PATH:-}"
@@ -12,7 +12,7 @@ sourced_ros() {
   done
 }
 
-# Prints the distribution whose wheels are wanted: that of ROS_DISTRO, else of the .venv that is there, else Jazzy.
+# Prints the distribution of the wheels: ROS_DISTRO, else that of the existing .venv, else Jazzy.
 wheels_distro() {
   local record="$1" distro="${ROS_DISTRO:-}" offered
   if [ -z "$distro" ] && [ -f "$record" ]; then distro="$(sed -n '1s/^wheels //p' "$record")"; fi
@@ -42,7 +42,7 @@ check_python() {
     || fail "ROS wheels exist for Linux on x86-64 only, this is $(uname -sm): install ROS 2 and source its setup.bash"
 }
 
-# Prints the constraints of the numpy family that the sourced ROS was built against.
+# Prints the constraints file of the numpy major version of the sourced ROS.
 numpy_constraints() {
   case "$("$1" -c 'import numpy; print(numpy.__version__)' 2>/dev/null)" in
     2.*) echo requirements/numpy2.txt ;;

@@ -1,6 +1,6 @@
-# Part of scripts/setup: what pip cannot install.
+# Part of scripts/setup: installs what pip cannot.
 
-# Prints the apt packages that are missing, judged by what they provide: other sources of it are as good.
+# Prints the missing apt packages. It checks what they provide, which may have another source.
 missing_system_packages() {
   local python="$1"
   if ! command -v "$python" >/dev/null; then
@@ -15,7 +15,7 @@ PYTHON
   command -v cmake >/dev/null || echo cmake
   command -v make >/dev/null || echo make
   command -v c++ >/dev/null || echo g++
-  # Offscreen rendering: overlays, the demo's clip, training scenes. Mesa also renders without a GPU.
+  # Offscreen rendering: overlays, the demo's clip, training scenes. Mesa renders without a GPU.
   local libraries
   libraries="$(PATH="$PATH:/sbin:/usr/sbin" ldconfig -p 2>/dev/null || true)"
   [[ "$libraries" == *libEGL.so.1* ]] || echo libegl1
@@ -31,7 +31,7 @@ ensure_system_packages() {
     fail "missing on this system: $packages (names of Debian and Ubuntu packages); install them and run me again"
   fi
   if [ "$(id -u)" != 0 ]; then
-    # With a terminal sudo may ask for the password; without one it must not hang.
+    # sudo may ask for the password on a terminal only.
     if command -v sudo >/dev/null && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
       sudo=sudo
     else
@@ -39,7 +39,7 @@ ensure_system_packages() {
     fi
   fi
   say "installing with apt: $packages"
-  $sudo apt-get update -qq || say "apt-get update failed; trying with the lists that are there"
+  $sudo apt-get update -qq || say "apt-get update failed; trying with the present lists"
   # shellcheck disable=SC2086 -- a list of words
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null \
     || fail "apt could not install: $packages"

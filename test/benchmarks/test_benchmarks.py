@@ -1,4 +1,4 @@
-"""The benchmarks run and give the rows they should; nothing here looks at a time."""
+"""The benchmarks run and give the expected rows. No test depends on a time."""
 
 import dataclasses
 import json
@@ -54,7 +54,7 @@ def test_turns_run_every_case_and_drop_the_warm_up():
     np.testing.assert_array_equal(total(measured["x"]), measured["x"]["a"] + 1)
 
 
-def test_turns_stop_when_the_time_is_over():
+def test_turns_stop_after_the_budget():
     measured = in_turns({"x": timed(lambda: None, "time")}, repetitions=50, budget_s=0.0)
     assert len(measured["x"]["time"]) == 3  # never fewer
 
@@ -102,7 +102,7 @@ def test_lenses_give_a_row_each(model):
     assert section.rows[0].values["both, over those without a lens"].median == 1
 
 
-def test_losses_of_both_ways_are_equal_and_measured():
+def test_losses_of_both_implementations_are_equal_and_measured():
     torch.manual_seed(0)
     check_equal(build_network("mobilenet_v2", 0.5), random_features(images=3, people=3))
     section = measure_losses(1, images=2, people=2)

@@ -1,4 +1,4 @@
-"""Contact sheets: what is read from a folder, and that a hidden photo stays hidden."""
+"""Contact sheets: labels of a folder, and tiles without the photo."""
 
 import json
 from pathlib import Path

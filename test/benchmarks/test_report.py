@@ -1,4 +1,4 @@
-"""What a run of the benchmarks becomes: tables, targets, comparisons, plots."""
+"""Reports of a benchmark run: tables, targets, comparisons, plots."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The scores of the tracking benchmark against hand-counted sequences."""
+"""Metrics of the tracking benchmark against hand-counted sequences."""
 
 import dataclasses
 from pathlib import Path
@@ -74,7 +74,7 @@ def people_of(body, pelvises, ids=None) -> People:
 
 
 class Swapping(Tracker):
-    """Gives two people standing apart the ids 1 and 2, and exchanges them halfway."""
+    """A tracker that swaps the ids of its two people after half of the frames."""
 
     def update(self, people, stamp_s, looks=None):
         tracks = super().update(people, stamp_s, looks)
@@ -86,7 +86,7 @@ class Swapping(Tracker):
 
 @pytest.fixture
 def recording(body) -> Recording:
-    """Two people who stand still; what is found is 10 % too near."""
+    """Two people who stand still; their detections are 10 % too near."""
     pelvises = np.array([[-0.8, 0.0, 4.0], [0.8, 0.0, 4.0]])
     people = [people_of(body, 0.9 * pelvises) for _ in range(FRAMES)]
     truth = [labels_of(pelvises, [1, 1]) for _ in range(FRAMES)]
@@ -112,7 +112,7 @@ def test_hidden_people_count_neither_way(body) -> None:
     pelvises = [[-0.8, 0, 4.0], [0.8, 0, 4.0]]
     frame = match_frame(people_of(body, pelvises), labels_of(pelvises, [1.0, 0.1]))
     assert frame.demanded.tolist() == [0]
-    assert frame.kept.tolist() == [0]  # the second is true, but nobody asked for them
+    assert frame.kept.tolist() == [0]  # the second is true, but not demanded
     nobody_there = match_frame(people_of(body, pelvises), labels_of(pelvises[:1], [1.0]))
     assert nobody_there.kept.tolist() == [0, 1]  # a false detection stays
     assert np.isnan(nobody_there.distance[0, 1])

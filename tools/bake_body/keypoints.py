@@ -1,7 +1,7 @@
-"""Keypoints of the public joint sets: Anny's own COCO points and SMPL joints, refitted.
+"""Targets of the keypoint regressors: Anny's COCO points and SMPL joints.
 
-Targets come from the full mesh and the skeleton in random poses and shapes, so that the few
-vertices of a regressor follow them through the poses as well.
+They come from the full mesh and the skeleton in random poses and shapes, so that the regressors
+hold in all poses.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _JOINT_POINTS = {
 
 
 def mirrored_points() -> npt.NDArray[np.int64]:
-    """For each point the row of its left-right twin."""
+    """Row of each point's left-right twin [K]."""
     swap = {"left": "right", "right": "left"}
     twins = []
     for name in POINT_NAMES:

@@ -1,4 +1,4 @@
-"""A part label for each vertex, from skinning weights and Anny's segmentation."""
+"""Part labels of vertices, from skinning weights and Anny's segmentation."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def part_labels(
     """Labels [V] into ``PART_NAMES`` for weights [V, 24] of the full mesh, joints [24, 3]."""
     of_joint = np.array([PART_NAMES.index(part) for part in _JOINT_PART])
     labels = of_joint[weights.argmax(1)]
-    # The wrist's weights reach up the forearm; Anny's segmentation says where the hand begins.
+    # The wrist's weights extend into the forearm: Anny's segmentation bounds the hand.
     for side, hand in (("L", 0), ("R", 1)):
         forearm = PART_NAMES.index("left_forearm") + hand
         labels[labels == PART_NAMES.index("left_hand") + hand] = forearm
@@ -40,7 +40,7 @@ def part_labels(
 
 
 def _scalp(source: Source) -> npt.NDArray[np.bool_]:
-    """Where hair grows: behind and above a line from the forehead over the ears to the nape."""
+    """Vertices [V] of the scalp: above a line from the forehead over the ears to the nape."""
     vertices = source.template
     eyes = vertices[source.segmentation["eye_front.L"]].mean(0)
     ear = source.keypoint_weights[source.keypoint_names.index("left_ear")] @ vertices

@@ -1,9 +1,10 @@
-"""Pose blend shapes: what 24-joint linear skinning lacks, fitted as SMPL's linear correctives.
+"""Fits pose blend shapes: linear correctives of linear blend skinning, as in SMPL.
 
-Anny has none, so the target is made: skinning that spreads a limb's twist along the limb and blends
-rotations as dual quaternions (Kavan et al. 2008), which keeps the volume at bends. For every vertex
-the offsets are fitted by ridge regression in the *posed* frame, so that a badly conditioned inverse
-of the skinning never enters, on the rotations of the few joints that move it unevenly.
+Anny has none. The target is a skinning that distributes a limb's twist along the limb and blends
+rotations as dual quaternions (Kavan et al. 2008), which keeps the volume at bends. Each vertex's
+offsets are a linear function, by ridge regression, of the rotations of the few joints that deform
+its skin. The regression is in the *posed* frame, which avoids the ill-conditioned inverse of the
+skinning.
 """
 
 from __future__ import annotations
@@ -16,28 +17,28 @@ import roma
 import torch
 
 from icl_mesh.body.layout import PARENTS, POSE_FEATURES
-from icl_mesh.body.model import BodyModel, _forward_kinematics
+from icl_mesh.body.model import BodyModel
 
 from .joints import MIRRORED_JOINT
 from .poses import random_poses, wide_poses
 
 Array = npt.NDArray[np.float64]
 
-DUAL_SHARE = 0.8  # of dual quaternions in the target; the rest linear, against bulging
+DUAL_SHARE = 0.8  # of dual quaternions in the target, the rest is linear: less bulging
 MAX_JOINTS = 4  # per vertex
-RIDGE = 0.004  # price of the coefficients, against the mean square of the features
-SMALLEST = 2e-4  # m; a joint's block that moves a vertex less than this (rms) is dropped
+RIDGE = 0.004  # penalty of squared coefficients over the features' mean square
+SMALLEST = 2e-4  # m; a joint's block with a smaller rms displacement of a vertex is dropped
 
-# Joint that twists -> (segment's first joint, last joint, twist at its start, at its end): the skin
-# along a segment takes a growing share of the twist of the joint at its start or end.
-# (The forearm keeps the elbow's own twist whole: linear offsets would thin it below the elbow.)
+# Twisting joint -> (segment's first joint, last joint, share of the twist at the first joint). The
+# share of the twist grows linearly along the segment. The forearm takes the elbow's whole twist:
+# linear offsets would thin it below the elbow.
 _OWN_TWIST = {16: (16, 18, 0.0), 18: (18, 20, 1.0), 1: (1, 4, 0.0)}
 _END_TWIST = {20: (18, 20)}
 
 
 @dataclass
 class TwistedSkinning:
-    """The target. weights [V, 24] are those without the spread of the forearm's twist."""
+    """The target skinning. weights: [V, 24], without the forearm's twist."""
 
     body: BodyModel
     weights: torch.Tensor
@@ -57,7 +58,7 @@ class TwistedSkinning:
                 self.along[first] = along.clamp(0, 1)
 
     def _roll(self, rotations: torch.Tensor) -> dict[int, torch.Tensor]:
-        """Turn [V] about its own bone of each segment's skin, before its joint's transform."""
+        """Angles [V] of each segment's skin about its bone, before the joint's transform."""
         rolls: dict[int, torch.Tensor] = {}
         for side in (0, 1):
             for joint, (first, _, start) in _OWN_TWIST.items():
@@ -72,28 +73,37 @@ class TwistedSkinning:
         return rolls
 
     def __call__(
-        self, unposed: torch.Tensor, rest: torch.Tensor, rotations: torch.Tensor
+        self,
+        unposed: torch.Tensor,
+        rest: torch.Tensor,
+        rotations: torch.Tensor,
+        world: torch.Tensor,
+        joints: torch.Tensor,
     ) -> torch.Tensor:
-        """Unposed vertices [V, 3], joints [24, 3], rotations [24, 3, 3] -> vertices [V, 3]."""
-        world, joints = _forward_kinematics(rest[None], rotations[None])
-        world, joints = world[0], joints[0]
+        """Posed vertices [V, 3], m, of one body.
+
+        unposed: [V, 3] and rest: [24, 3], vertices and joints in the T-pose. rotations: [24, 3, 3],
+        relative. world: [24, 3, 3] and joints: [24, 3], of BodyModel.skeleton.
+        """
         count = len(unposed)
-        turns = roma.rotmat_to_unitquat(world)[None].expand(count, -1, -1).clone()
+        quaternions = roma.rotmat_to_unitquat(world)[None].expand(count, -1, -1).clone()
         offsets = (joints - (world @ rest[..., None])[..., 0])[None].expand(count, -1, -1).clone()
         for segment, angle in self._roll(rotations).items():
-            turn = roma.rotvec_to_unitquat(angle[:, None] * self.axes[segment])
-            turns[:, segment] = roma.quat_product(turns[:, segment], turn)
+            twist = roma.rotvec_to_unitquat(angle[:, None] * self.axes[segment])
+            quaternions[:, segment] = roma.quat_product(quaternions[:, segment], twist)
             centre = rest[segment].expand(count, -1)
-            offsets[:, segment] = joints[segment] - roma.quat_action(turns[:, segment], centre)
+            offsets[:, segment] = joints[segment] - roma.quat_action(
+                quaternions[:, segment], centre
+            )
         rows = torch.arange(count)[:, None]
-        turns, offsets = turns[rows, self.influences], offsets[rows, self.influences]
+        quaternions, offsets = quaternions[rows, self.influences], offsets[rows, self.influences]
         values = self.values[..., None]
-        points = unposed[:, None].expand(-1, turns.shape[1], -1)
-        linear = (values * (roma.quat_action(turns, points) + offsets)).sum(1)
-        same = torch.where((turns * turns[:, :1]).sum(-1, keepdim=True) < 0, -1.0, 1.0)
-        turns = turns * same
-        dual = 0.5 * roma.quat_product(torch.cat((offsets, offsets[..., :1] * 0), -1), turns)
-        real, dual = (values * turns).sum(1), (values * dual).sum(1)
+        points = unposed[:, None].expand(-1, quaternions.shape[1], -1)
+        linear = (values * (roma.quat_action(quaternions, points) + offsets)).sum(1)
+        same = torch.where((quaternions * quaternions[:, :1]).sum(-1, keepdim=True) < 0, -1.0, 1.0)
+        quaternions = quaternions * same
+        dual = 0.5 * roma.quat_product(torch.cat((offsets, offsets[..., :1] * 0), -1), quaternions)
+        real, dual = (values * quaternions).sum(1), (values * dual).sum(1)
         length = real.norm(dim=-1, keepdim=True)
         real, dual = real / length, dual / length
         shift = 2 * roma.quat_product(dual, roma.quat_conjugation(real))[..., :3]
@@ -108,7 +118,7 @@ def _twist(rotation: torch.Tensor, axis: torch.Tensor) -> torch.Tensor:
 
 
 def moving_joints(weights: Array, twisted: Array) -> list[tuple[int, ...]]:
-    """Joints whose rotation bends or twists the skin at each vertex (not merely carries it)."""
+    """Joints whose rotation deforms the skin at each vertex, beyond a rigid motion."""
     subtree = np.eye(24)
     for joint in range(23, 0, -1):
         subtree[PARENTS[joint]] += subtree[joint]
@@ -130,7 +140,7 @@ def moving_joints(weights: Array, twisted: Array) -> list[tuple[int, ...]]:
 
 @dataclass
 class PoseData:
-    """Samples of both skinnings: pose features, linear matrices, and what these lack (m)."""
+    """Samples of both skinnings. lacks: target minus linear skinning, m."""
 
     features: Array  # [S, 207]
     matrices: npt.NDArray[np.float32]  # [S, V, 3, 3]
@@ -138,22 +148,24 @@ class PoseData:
 
 
 def sample(target: TwistedSkinning, rotations: torch.Tensor, betas: torch.Tensor) -> PoseData:
-    """Pose the body by its linear skinning and by the target."""
+    """Pose the body by linear skinning and by the target."""
     body = target.body
     count = len(rotations)
     rest = body.rest_joints(betas)
     unposed = body.template + (betas @ body.shape_directions).unflatten(-1, (-1, 3))
-    world, joints = _forward_kinematics(rest, rotations)
+    world, joints = body.skeleton(betas, rotations)
     matrices = torch.einsum("vj,sjab->svab", body.skinning_weights, world)
     shift = joints - (world @ rest[..., None])[..., 0]
     linear = torch.einsum("svab,svb->sva", matrices, unposed) + body.skinning_weights @ shift
-    wanted = torch.stack([target(unposed[s], rest[s], rotations[s]) for s in range(count)])
+    wanted = torch.stack(
+        [target(*one) for one in zip(unposed, rest, rotations, world, joints, strict=True)]
+    )
     features = (rotations[:, 1:] - torch.eye(3)).reshape(count, -1)
     return PoseData(features.double().numpy(), matrices.numpy(), (wanted - linear).numpy())
 
 
 def fit_vertices(data: PoseData, vertices: list[int], joints: tuple[int, ...]) -> Array:
-    """Offsets per feature [M, 3, 207] of vertices that the same joints move."""
+    """Offsets per feature [M, 3, 207] of vertices that the same joints deform."""
     columns = np.concatenate([np.arange(9) + 9 * (joint - 1) for joint in joints])
     features = data.features[:, columns]  # [S, C]
     matrices = data.matrices[:, vertices].astype(np.float64).transpose(1, 0, 2, 3)  # [M, S, 3, 3]
@@ -168,9 +180,9 @@ def fit_vertices(data: PoseData, vertices: list[int], joints: tuple[int, ...]) -
     wanted = np.einsum("msab,msa->mbs", matrices, lacks) @ features
     solved = np.linalg.solve(gram, wanted.reshape(count, -1, 1)).reshape(count, 3, len(joints), 9)
     spread = features.reshape(len(features), len(joints), 9)
-    for place in range(len(joints)):
-        moved = solved[:, :, place] @ spread[:, place].T  # [M, 3, S]
-        solved[np.sqrt((moved**2).sum(1).mean(1)) < SMALLEST, :, place] = 0.0
+    for block in range(len(joints)):
+        moved = solved[:, :, block] @ spread[:, block].T  # [M, 3, S]
+        solved[np.sqrt((moved**2).sum(1).mean(1)) < SMALLEST, :, block] = 0.0
     offsets = np.zeros((count, 3, POSE_FEATURES))
     offsets[:, :, columns] = solved.reshape(count, 3, -1)
     return offsets
@@ -212,7 +224,7 @@ def fit_pose_shapes(
 
 
 def report(target: TwistedSkinning, directions: Array, seed: int = 5) -> None:
-    """Print the distance to the target on held-out everyday poses, without and with offsets."""
+    """Print the errors on held-out everyday poses, without and with blend shapes."""
     generator = np.random.default_rng(seed)
     data = sample(target, random_poses(150, generator), torch.zeros(150, 10))
     offsets = np.einsum("vak,sk->sva", directions, data.features)

