@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from icl_mesh.network.branches import BETAS, JOINTS, ROTATIONS
+from icl_mesh.network.constants import BETAS, JOINTS, ROTATIONS
 from icl_mesh.rotation import matrix_from_6d, sixd_from_matrix
 
 #: Joints with less evidence than this are as good as unseen.

@@ -1,13 +1,15 @@
-"""The tracker's compiled kernels against what numpy does in their place."""
+"""The tracker's compiled kernels: against published colours and hand computations, scipy, and numpy
+(oracle_tracking)."""
 
 from __future__ import annotations
 
 import dataclasses
 
 import numpy as np
+import oracle_tracking
 import pytest
 
-from icl_mesh import appearance, assignment, motion
+from icl_mesh import assignment, motion
 from icl_mesh.appearance import Looks, looks_of
 from icl_mesh.assignment import Candidates, Weights
 from icl_mesh.camera import Camera
@@ -36,25 +38,9 @@ def some_people(make_people, count, seed, camera=PINHOLE):
 def some_filters(people, seed):
     """After two images, with velocities and covariances of all kinds."""
     rng = np.random.default_rng(seed)
-    filters = motion.predict_with_numpy(motion.start(people), 0.2)
+    filters = motion.predict(motion.start(people), 0.2)
     moved = people.exchanged({"joints_m": people.joints_m + np.float32(rng.normal(0, 0.1))})
-    return motion.correct_with_numpy(filters, moved)
-
-
-@pytest.mark.parametrize("count", [0, 1, 8, 40])
-def test_filters(make_people, count):
-    people = some_people(make_people, count, 1)
-    filters = some_filters(people, 2)
-    seen = some_people(make_people, count, 3)
-    for seconds in (0.0, 0.033, 2.0):
-        found = motion.predict(filters, seconds)
-        expected = motion.predict_with_numpy(filters, seconds)
-        for one, other in zip(found, expected, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-15)
-        for one, other in zip(
-            motion.correct(found, seen), motion.correct_with_numpy(found, seen), strict=True
-        ):
-            np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+    return motion.correct(filters, moved)
 
 
 @pytest.mark.parametrize("camera", [PINHOLE, WIDE], ids=["pinhole", "lens"])
@@ -75,8 +61,8 @@ def test_costs_of_pairs(make_people, tracks, people, camera):
     looks = [Looks(color, weight.astype(np.float32)) for color, weight in looks]
     candidates = Candidates(some_filters(before, 6), before, looks[0], rng.uniform(0, 2, tracks))
     arguments = candidates, now, looks[1], Weights(0.3, 1.5)
-    cost, distance = assignment._costs_compiled(assignment._kernel(), *arguments)
-    expected_cost, expected_distance = assignment._costs_with_numpy(*arguments)
+    cost, distance = assignment.pair_costs(*arguments)
+    expected_cost, expected_distance = oracle_tracking.pair_costs(*arguments)
     assert cost.shape == distance.shape == (tracks, people)
     np.testing.assert_allclose(distance, expected_distance, rtol=1e-9)
     np.testing.assert_allclose(cost, expected_cost, rtol=1e-6, atol=1e-5)
@@ -88,7 +74,7 @@ def test_looks(make_people, backwards):
     image = np.random.default_rng(8).integers(0, 256, (480, 640, 3), np.uint8)
     image[:, :200] //= 32  # nearly black, where the curve is a line
     found = looks_of(image[..., ::-1] if backwards else image, people)
-    expected = appearance._looks_with_numpy(image, people, backwards=backwards)
+    expected = oracle_tracking.looks_of(image, people, backwards=backwards)
     # L*a*b* spans hundreds; OpenCV's own curve is a table of splines
     np.testing.assert_allclose(found.color, expected.color, atol=2e-3)
     np.testing.assert_allclose(found.weight, expected.weight, atol=1e-6)
@@ -113,9 +99,7 @@ def test_the_tracks_of_a_crowd_are_the_same(make_people, monkeypatch):
         return seen
 
     compiled = walk()
-    for module in (appearance, assignment):
-        monkeypatch.setattr(module, "_kernel", lambda: None)
-    monkeypatch.setattr(motion, "_kernels", lambda: None)
+    monkeypatch.setattr(assignment, "pair_costs", oracle_tracking.pair_costs)
     for ours, plain in zip(compiled, walk(), strict=True):
         np.testing.assert_array_equal(ours.people.track_id, plain.people.track_id)
         np.testing.assert_array_equal(ours.state, plain.state)
