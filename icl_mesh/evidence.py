@@ -73,9 +73,9 @@ def find_seen(heatmaps: Floats, image: Indices, points: Floats, extent: Floats) 
     """The best place for each point of each person near where the first pose has it.
 
     heatmaps float32 [B, K, H, W], in any layout; image [N]: each person's; points [N, K, 2] and
-    extent [N] of the person, in square coordinates. Cells weigh by a Gaussian around the point, since the same joint of
-    somebody else is seen as well; the place is the mean of the 3x3 cells around the best one, by
-    their probability: a cell is several pixels wide.
+    extent [N] of the person, in square coordinates. Cells weigh by a Gaussian around the point,
+    since the same joint of somebody else is seen as well; the place is the mean of the 3x3 cells
+    around the best one, by their probability: a cell is several pixels wide.
     """
     spread = WINDOW * np.maximum(extent, 1e-3).astype(np.float32)
     image, points = np.ascontiguousarray(image), np.ascontiguousarray(points, np.float32)

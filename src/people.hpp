@@ -102,7 +102,7 @@ struct SurfaceTables {
   const float* weight;
 };
 
-// Where it is wanted, and boxes around it: around the points of index [P].
+// Where it is wanted, and boxes around it: around the points of index [P], or of all where that is null.
 struct Surface {
   SurfaceTables tables;
   const int64_t* index;

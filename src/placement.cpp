@@ -78,7 +78,7 @@ void boxes_around(const Job& job, const Surface& surface) {
     for (int64_t first = 0; first < surface.points; first += AT_ONCE) {
       const int64_t count = std::min(AT_ONCE, surface.points - first);
       const float* points[AT_ONCE];
-      for (int64_t k = 0; k < count; ++k) points[k] = own + 3 * surface.index[first + k];
+      for (int64_t k = 0; k < count; ++k) points[k] = own + 3 * (surface.index ? surface.index[first + k] : first + k);
       if (job.lens.model == PINHOLE) widen<PINHOLE>(g, job.lens, points, count, nearest, ends);
       if (job.lens.model == BROWN) widen<BROWN>(g, job.lens, points, count, nearest, ends);
       if (job.lens.model == EQUIDISTANT) widen<EQUIDISTANT>(g, job.lens, points, count, nearest, ends);

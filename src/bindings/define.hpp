@@ -40,12 +40,14 @@ struct ArrayText<nb::ndarray<T, nb::shape<Shape...>, Rest...>> : std::true_type 
 
 inline std::string python_text(nb::handle object) { return nb::str(object).c_str(); }
 
+inline std::string list_text(nb::handle sequence) { return python_text(nb::steal(PySequence_List(sequence.ptr()))); }
+
 inline std::string given_text(nb::handle given) {
   if (!nb::hasattr(given, "dtype") || !nb::hasattr(given, "shape")) {
     return python_text(given.type().attr("__name__"));
   }
-  std::string text = python_text(given.attr("dtype")) + " " + python_text(nb::list(given.attr("shape")));
-  if (nb::hasattr(given, "strides")) text += " with strides " + python_text(nb::list(given.attr("strides")));
+  std::string text = python_text(given.attr("dtype")) + " " + list_text(given.attr("shape"));
+  if (nb::hasattr(given, "strides")) text += " with strides " + list_text(given.attr("strides"));
   if (nb::hasattr(given, "flags") && nb::hasattr(given.attr("flags"), "writeable") &&
       !nb::cast<bool>(given.attr("flags").attr("writeable"))) {
     text += ", read-only";

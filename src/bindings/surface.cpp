@@ -20,13 +20,15 @@ class BoundSurface {
     require_lists(weight_start, "weight_start", vertices, weight_joint, "weight_joint", JOINTS);
     require_rows(weight, "weight", weight_joint.shape(0));
     require(index.shape(0) > 0, "index", "must not be empty");
+    bool all = index.shape(0) == vertices;
     for (size_t k = 0; k < index.shape(0); ++k) {
+      all &= index.data()[k] == static_cast<int64_t>(k);
       require(index.data()[k] >= 0 && index.data()[k] < static_cast<int64_t>(vertices), "index", "must be vertices");
     }
     surface_.tables = {static_cast<int64_t>(vertices), rest.data(), shape_directions.data(), pose_start.data(),
                        pose_joint.data(), pose_directions.data(), weight_start.data(), weight_joint.data(),
                        weight.data()};
-    surface_.index = index.data();
+    surface_.index = all ? nullptr : index.data();
     surface_.points = static_cast<int64_t>(index.shape(0));
   }
 

@@ -304,9 +304,7 @@ def test_maps_and_bodies_of_other_shapes_are_refused(body: BodyModel) -> None:
     with pytest.raises(TypeError, match=message):
         read(reader, (maps._replace(camera=maps.camera[:, :2]), smpl))
     two = InferenceMaps(*(torch.cat((one, one)) for one in maps))
-    with pytest.raises(
-        TypeError, match=r"center_heatmap must be .* \[1, 1, .* got float32 \[2, 1, 32"
-    ):
+    with pytest.raises(TypeError, match=r"center_heatmap must be .*; got float32 \[2, 1, 32, "):
         read(reader, (two, smpl))
     with pytest.raises(ValueError, match=r"smpl_at gave \[\d+, 141\] for \d+ people"):
         read(reader, (maps, smpl[:, :141]))

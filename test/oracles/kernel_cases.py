@@ -57,7 +57,7 @@ def _image(k: ModuleType, rng: _Random) -> dict[str, Case]:
         "top": 5,
         "tones": rng(3, 3),
     }
-    return {"letterbox": Case(k.letterbox, arguments, {"planes": 1e-4}, ("image",))}
+    return {"letterbox": Case(k.letterbox, arguments, {"planes": 1e-4})}
 
 
 def _evidence(k: ModuleType, rng: _Random) -> dict[str, Case]:
@@ -282,12 +282,17 @@ def _reader(k: ModuleType, rng: _Random) -> dict[str, Case]:
     reader.read_features(found)
     count = reader.find(0.99)
     assert count > 2
+
+    def fit(smpl: np.ndarray) -> None:
+        reader.find(0.99)
+        reader.fit(smpl)
+
     return {
         "Body": Case(k.Body, parts["body"], {}),
         "Lifter": Case(k.Lifter, parts["lifter"], {}),
         "Reader": Case(k.Reader, parts["reader"], {}),
         "Reader.look_from": Case(reader.look_from, {"geometry": geometry(k), "lens": None}, {}),
-        "Reader.fit": Case(reader.fit, {"smpl": rng.normal(count, 142)}, {}),
+        "Reader.fit": Case(fit, {"smpl": rng.normal(count, 142)}, {}),
         "Reader.read_from": Case(k.Reader(**parts["reader"]).read_from, maps, {}),
         "Reader.read_features": Case(
             k.Reader(**parts["reader"]).read_features, {"features": found}, {}, ("features",)
