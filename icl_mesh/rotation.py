@@ -51,11 +51,6 @@ def sixd_from_matrix(matrix: torch.Tensor) -> torch.Tensor:
     return torch.cat((matrix[..., :, 0], matrix[..., :, 1]), dim=-1)
 
 
-def sixd_from_matrices(matrices: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-    """:func:`sixd_from_matrix` for arrays on the host [..., 3, 3]."""
-    return np.concatenate((matrices[..., 0], matrices[..., 1]), axis=-1)
-
-
 def rotvec_from_matrix(matrix: torch.Tensor) -> torch.Tensor:
     """Rotation matrices [..., 3, 3] -> rotation vectors (axis times angle, rad) [..., 3]."""
     import roma  # brings torch's compiler: seconds that estimating alone need not pay

@@ -8,6 +8,7 @@ import dataclasses
 import numpy as np
 import oracle_tracking
 import pytest
+from scipy.spatial.distance import mahalanobis
 
 from icl_mesh import assignment, motion
 from icl_mesh.appearance import Looks, looks_of
@@ -41,6 +42,39 @@ def some_filters(people, seed):
     filters = motion.predict(motion.start(people), 0.2)
     moved = people.exchanged({"joints_m": people.joints_m + np.float32(rng.normal(0, 0.1))})
     return motion.correct(filters, moved)
+
+
+def test_the_cost_of_a_pair_by_hand(make_people):
+    """One track, half a second out of sight, that stands still; a person half a metre beside it."""
+    before = make_people([[0.0, 0.0, 4.0]], PINHOLE, embedding=np.eye(64)[:1])
+    now = make_people([[0.5, 0.0, 4.0]], PINHOLE, embedding=[[0.6, 0.8, *[0.0] * 62]])
+    covariance = np.diag([0.04, 0.05, 0.3, 1, 1, 1])[None]
+    filters = motion.Motion(np.array([[0.0, 0, 4, 0, 0, 0]]), covariance)
+    looks = [
+        Looks(np.full((1, 3, 3), lightness, np.float32), np.array([[0.2, 0.4, 0.6]], np.float32))
+        for lightness in (50, 60)
+    ]
+    candidates = Candidates(filters, before, looks[0], np.array([0.5]))
+    cost, distance = assignment.pair_costs(candidates, now, looks[1], Weights(0.25, 2.0))
+
+    measured, far = np.array([0.5, 0.0, 4.0]), np.sqrt(0.25 + 16)
+    ray = measured / far
+    lateral, depth = (0.02 * far) ** 2, (0.1 * far) ** 2
+    error = lateral * np.eye(3) + (depth - lateral) * np.outer(ray, ray)
+    inverse = np.linalg.inv(covariance[0, :3, :3] + error)
+    wanted = mahalanobis(measured, [0, 0, 4.0], inverse) ** 2
+    np.testing.assert_allclose(distance, [[wanted]], rtol=1e-6)
+    box = np.maximum(
+        *(np.hypot(*(one.bbox_px[0, 2:] - one.bbox_px[0, :2])) for one in (before, now))
+    )
+    parts = {
+        "space": wanted / 30,
+        "image": 0.5 * (580 * 0.5 / 4) / box,
+        "embedding": 0.25 * 0.5 * (1 - 0.6) / 2,  # half of it is forgotten
+        # 10 in each of L*, a*, b*; weights are 0.4 on average, of which 0.3 suffice
+        "color": 2.0 * np.sqrt(300) / 40,
+    }
+    np.testing.assert_allclose(cost, [[sum(parts.values())]], rtol=1e-5)
 
 
 @pytest.mark.parametrize("camera", [PINHOLE, WIDE], ids=["pinhole", "lens"])

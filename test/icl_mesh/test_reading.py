@@ -8,12 +8,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import smplx.lbs
 import torch
 from oracle_reading import HostReader
 from scipy.spatial.transform import Rotation
 
 from icl_mesh import Estimator
 from icl_mesh.body import BodyModel
+from icl_mesh.body.asset import load_default_body
 from icl_mesh.camera import Camera
 from icl_mesh.decoding import decode_maps
 from icl_mesh.lens import Lens
@@ -239,6 +241,36 @@ def test_surfaces_are_those_of_torch(change: Callable[[BodyModel], None], thresh
     np.testing.assert_allclose(compiled.vertices_m, reference.vertices_m, rtol=0, atol=2e-5)
     np.testing.assert_allclose(compiled.bbox_px, reference.bbox_px, rtol=0, atol=1e-2)
     np.testing.assert_allclose(compiled.bbox_px, boxes, rtol=0, atol=1e-3)
+
+
+def test_meshes_are_those_of_smplx() -> None:
+    """Vertices in the camera frame, against smplx's blend skinning of the same body, m."""
+    body = BodyModel.load("default")
+    network = network_of("mobilenet_v2", lifted=False)
+    given = noisy_maps(network)
+    given[0].camera[:, 0] *= 0.2  # metres away
+    found = people_of(read(Reader(network, body), given, 0.9, vertices=True))
+    assert found.vertices_m is not None and len(found.score) > 5
+    arrays = load_default_body()
+    assert arrays.pose_directions is not None
+    count = len(found.score)
+    regressor = np.zeros((24, len(arrays.template)), np.float32)
+    sparse = arrays.joint_regressor
+    np.add.at(regressor, (np.arange(24)[:, None], sparse.indices), sparse.weights)
+    vertices, joints = smplx.lbs.lbs(
+        torch.from_numpy(found.betas),
+        torch.from_numpy(found.rotations),
+        torch.from_numpy(arrays.template)[None].expand(count, -1, -1),
+        torch.from_numpy(arrays.shape_directions),
+        torch.from_numpy(arrays.pose_directions.reshape(-1, 207).T.copy()),
+        torch.from_numpy(regressor),
+        torch.tensor(body.parents),
+        torch.from_numpy(arrays.skinning_weights),
+        pose2rot=False,
+    )
+    move = found.translation_m[:, None]
+    np.testing.assert_allclose(found.vertices_m, vertices.numpy() + move, rtol=0, atol=3e-5)
+    np.testing.assert_allclose(found.joints_m, joints.numpy() + move, rtol=0, atol=3e-5)
 
 
 @pytest.mark.parametrize("threshold", [0.9, 0.2])  # rounded down and up to float32

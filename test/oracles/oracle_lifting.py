@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from oracle_evidence import gather_evidence
 
@@ -12,13 +13,13 @@ from icl_mesh.decoding import REGRESSED_JOINTS, Detections, check_finite
 from icl_mesh.lifting import in_metres, lifter_inputs, moved_camera, square_points
 from icl_mesh.network import InferenceMaps, KeypointChannels
 from icl_mesh.network.lifter import (
+    MOST_CAMERA,
     PASSES,
     LifterInputs,
     PoseLifter,
-    bounded_camera,
     split_outputs,
 )
-from icl_mesh.rotation import matrices_from_6d, sixd_from_matrices
+from icl_mesh.rotation import matrices_from_6d
 
 
 class HostLifter:
@@ -56,7 +57,8 @@ class HostLifter:
         return found, skeletons
 
     def _lifted(self, found: Detections, inputs: LifterInputs) -> Detections:
-        sixd = sixd_from_matrices(found.rotations[:, :REGRESSED_JOINTS])
+        matrices = found.rotations[:, :REGRESSED_JOINTS]
+        sixd = np.concatenate((matrices[..., 0], matrices[..., 1]), axis=-1)
         # PyTorch's products, not numpy's: see icl_mesh.confidence.
         x = torch.from_numpy(inputs.rows(sixd, found.betas))
         for weights, bias in self._layers[:-1]:
@@ -65,6 +67,7 @@ class HostLifter:
         turns, shape, camera = split_outputs(torch.addmm(bias, x, weights).numpy())
         rotations = found.rotations.copy()
         rotations[:, :REGRESSED_JOINTS] = matrices_from_6d(sixd + turns.reshape(sixd.shape))
-        weak = moved_camera(found.weak, bounded_camera(camera))
+        bounded = MOST_CAMERA * np.tanh(camera / MOST_CAMERA)
+        weak = moved_camera(found.weak, bounded)
         betas = found.betas + shape
         return Detections(found.peaks, weak, rotations, betas, found.center_instance)
