@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
 import subprocess
@@ -49,6 +50,21 @@ def wrong_arrays(good: np.ndarray) -> dict[str, np.ndarray]:
         "stride": np.repeat(good, 2, axis=axis)[apart],
         "last stride": np.repeat(good, 2, axis=-1)[..., ::2],
     }
+
+
+def test_the_stub_and_the_cases_know_every_kernel() -> None:
+    """_compiled.pyi is written by hand; what takes arrays has a case, so that these are tested."""
+    stub = ast.parse(Path(levels.__file__).with_name("_compiled.pyi").read_text("utf-8"))
+    defined = {node.name: node for node in stub.body if hasattr(node, "name")}
+    public = {name for name in dir(kernels.compiled) if not name.startswith("_")}
+    assert public == {*defined, "LANES"}
+    for name, node in defined.items():
+        methods = [one for one in ast.walk(node) if isinstance(one, ast.FunctionDef)]
+        takes_arrays = "Float" in ast.unparse(node) or "UInt8" in ast.unparse(node)
+        assert not takes_arrays or any(case.startswith(name) for case in CASES), name
+        if isinstance(node, ast.ClassDef):
+            found = {one for one in dir(getattr(kernels.compiled, name)) if not one.startswith("_")}
+            assert found == {one.name for one in methods if not one.name.startswith("_")}
 
 
 @pytest.mark.parametrize(("name", "argument"), arrays())
