@@ -3,11 +3,17 @@
 The ROS 2 package (messages, nodes, launch files) is built by colcon from CMakeLists.txt.
 """
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
+from setuptools.errors import ExecError
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r"<version>(.+)</version>", (ROOT / "package.xml").read_text())[1]
@@ -35,6 +41,48 @@ class BuildWithMessages(build_py):
                 self.copy_file(str(path), str(folder / path.name))
 
 
+class BuildKernels(build_ext):
+    """Has CMake build src/CMakeLists.txt: the same modules as by colcon.
+
+    ICL_MESH_KERNELS_FROM: a folder that has them already, as colcon has left it.
+    """
+
+    def run(self) -> None:
+        in_place = self.inplace or self.editable_mode
+        folder = (ROOT if in_place else Path(self.build_lib)) / "icl_mesh" / "kernels"
+        self.mkpath(str(folder))
+        if built := os.environ.get("ICL_MESH_KERNELS_FROM"):
+            if not (modules := sorted(Path(built).glob("_*.so"))):
+                raise ExecError(f"ICL_MESH_KERNELS_FROM={built}: no compiled kernels (_*.so) there")
+            for path in modules:
+                shutil.copy(path, folder / path.name)
+            return
+        temporary = str(Path(self.build_temp).resolve())
+        options = [f"-DPython_EXECUTABLE={sys.executable}"]
+        options.append(f"-DICL_MESH_KERNELS_DESTINATION={folder.resolve()}")
+        for command in (
+            ["cmake", "-S", str(ROOT / "src"), "-B", temporary, *options],
+            ["cmake", "--build", temporary, "--parallel", str(os.cpu_count() or 1)],
+            ["cmake", "--install", temporary],
+        ):
+            try:
+                subprocess.run(command, check=True)
+            except FileNotFoundError:
+                raise ExecError("the compiled kernels need CMake: install cmake") from None
+            except subprocess.CalledProcessError as error:
+                raise ExecError(
+                    f"the compiled kernels could not be built (they need a C++17 compiler and "
+                    f"nanobind): {' '.join(command)} ended with {error.returncode}"
+                ) from None
+
+    def get_outputs(self) -> list[str]:
+        folder = Path(self.build_lib) / "icl_mesh" / "kernels"
+        return [str(path) for path in sorted(folder.glob("_*.so"))]
+
+    def get_output_mapping(self) -> dict[str, str]:
+        return {}
+
+
 setup(
     name="icl_mesh_ros",
     version=VERSION,
@@ -44,7 +92,10 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE", "icl_mesh/assets/NOTICE*"],
     packages=find_packages(include=["icl_mesh", "icl_mesh.*", "icl_mesh_training*"]),
-    package_data={"icl_mesh": ["assets/*", "py.typed"], "icl_mesh_training": ["assets/*"]},
+    package_data={
+        "icl_mesh": ["assets/*", "py.typed", "kernels/*.pyi"],
+        "icl_mesh_training": ["assets/*"],
+    },
     # Where `icl-mesh-train` finds recipes by name; a colcon install puts them there as well.
     data_files=[
         (
@@ -52,24 +103,8 @@ setup(
             [str(path.relative_to(ROOT)) for path in sorted((ROOT / "config/training").glob("*"))],
         )
     ],
-    # Optional: where nothing can compile, numpy does the same (icl_mesh/native.py).
-    ext_modules=[
-        Extension(
-            "icl_mesh._native",
-            sources=[str(path.relative_to(ROOT)) for path in sorted((ROOT / "src").glob("*.cpp"))],
-            depends=[str(path.relative_to(ROOT)) for path in sorted((ROOT / "src").glob("*.hpp"))],
-            extra_compile_args=[
-                "-std=c++17",
-                "-O3",
-                "-fno-math-errno",
-                "-fno-trapping-math",
-                "-fvisibility=hidden",
-            ],
-            language="c++",
-            optional=True,
-        )
-    ],
-    cmdclass={"build_py": BuildWithMessages},
+    ext_modules=[Extension("icl_mesh.kernels._baseline", sources=[])],  # and other levels of CPU
+    cmdclass={"build_py": BuildWithMessages, "build_ext": BuildKernels},
     python_requires=">=3.10",
     install_requires=[
         "torch>=2.11",

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from icl_mesh.engine import installed_engines
+from icl_mesh.kernels import LANES, LEVEL
 from icl_mesh_training.provenance import git_revision
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -26,6 +27,7 @@ def describe_machine() -> dict[str, str | int | float]:
         "load average before the run": round(os.getloadavg()[0], 2),
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
         "versions": f"torch {torch.__version__}, numpy {np.__version__}, OpenCV {cv2.__version__}",
+        "kernels": f"{LEVEL} ({LANES} lanes)",
         "engines": ", ".join(engine_versions()),
         "icl_mesh_ros": git_revision(),
     }

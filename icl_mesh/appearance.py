@@ -6,16 +6,13 @@ from image to image (docs/tracking.md has figures). Colours last as long as ligh
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from icl_mesh import kernels
 from icl_mesh.channel_order import as_stored
-from icl_mesh.native import FLOAT, INT, POINTER, address, kernel
 from icl_mesh.people import FloatArray, People
 
 #: Where the parts are looked at: midway between pairs of SMPL's joints.
@@ -28,13 +25,8 @@ _PARTS = (_UPPER, _LOWER, _HEAD)
 _SPACING = 0.05
 _STEPS = np.arange(-2, 3) * _SPACING
 _GRID = np.stack(np.meshgrid(_STEPS, _STEPS), axis=-1).reshape(-1, 2)
-#: All pairs [K, 2], and of each part the first one and their number.
 _PAIRS = np.array([pair for part in _PARTS for pair in part])
-_FIRST, _SECOND = _PAIRS.T.copy()
-_LENGTHS = np.array([len(part) for part in _PARTS])
-_STARTS = np.cumsum(_LENGTHS) - _LENGTHS
-#: sRGB's bytes as shares of light (IEC 61966-2-1). OpenCV makes L*a*b* of light in a third of the
-#: time that it takes for sRGB, which it looks up in a table too large for the caches.
+#: sRGB's bytes as shares of light (IEC 61966-2-1).
 _BYTES = np.arange(256) / 255
 _LINEAR = np.where(_BYTES <= 0.04045, _BYTES / 12.92, ((_BYTES + 0.055) / 1.055) ** 2.4)
 _LINEAR = _LINEAR.astype(np.float32)
@@ -44,28 +36,12 @@ _LEAST_WEIGHT = 1e-3
 SURE_WEIGHT = 0.3
 
 
-class _Plan(ctypes.Structure):
-    """Where people are looked at, for the compiled kernel: Plan of src/looks.cpp."""
-
-    _fields_ = (
-        ("pairs", POINTER),
-        ("grid", POINTER),
-        ("lengths", POINTER),
-        ("linear", POINTER),
-        ("pair_count", INT),
-        ("step_count", INT),
-        ("part_count", INT),
-    )
-
-
-_PLAN = _Plan(
-    address(_PAIRS, np.int64),
-    address(_GRID, np.float64),
-    address(_LENGTHS, np.int64),
-    address(_LINEAR),
-    len(_PAIRS),
-    len(_GRID),
-    len(_LENGTHS),
+_PLAN = kernels.ColorPlan(
+    pairs=_PAIRS,
+    grid=_GRID,
+    lengths=np.array([len(part) for part in _PARTS]),
+    linear=_LINEAR,
+    least_weight=_LEAST_WEIGHT,
 )
 
 
@@ -99,52 +75,23 @@ def looks_of(image: npt.NDArray[np.uint8], people: People) -> Looks:
     if len(people) == 0:
         return Looks.unknown(0)
     image, backwards = as_stored(image)
-    height, width = people.camera.height, people.camera.width
-    fits = image.shape == (height, width, 3) and image.flags.c_contiguous
-    if (compiled := _kernel()) is None or not fits:
-        return _looks_with_numpy(image, people, backwards=backwards)
+    size = people.camera.width, people.camera.height
+    if image.shape != (size[1], size[0], 3):
+        raise IndexError(
+            f"people of a {size[0]}x{size[1]} image cannot be looked at in an image of shape "
+            f"{list(image.shape)}"
+        )
     shape = len(people), len(_PARTS)
     color, weight = np.empty((*shape, 3), np.float32), np.empty(shape, np.float32)
-    compiled(
-        address(image, np.uint8),
-        width,
-        height,
+    _PLAN(
+        np.ascontiguousarray(image),
         backwards,
-        address(np.ascontiguousarray(people.joints_px)),
-        address(np.ascontiguousarray(people.joint_confidence)),
-        len(people),
-        ctypes.addressof(_PLAN),
-        _LEAST_WEIGHT,
-        address(color),
-        address(weight),
+        np.ascontiguousarray(people.joints_px),
+        np.ascontiguousarray(people.joint_confidence),
+        color,
+        weight,
     )
     return Looks(color, weight)
-
-
-def _looks_with_numpy(image: npt.NDArray[np.uint8], people: People, *, backwards: bool) -> Looks:
-    """image: BGR where it is backwards."""
-    joints_px = people.joints_px
-    points = (joints_px[:, _FIRST] + joints_px[:, _SECOND]) / 2  # [N, K, 2]
-    confidence = people.joint_confidence
-    confidence = np.minimum(confidence[:, _FIRST], confidence[:, _SECOND])
-    trunk = np.hypot(*(joints_px[:, 12] - joints_px[:, 0]).T)
-    steps = _GRID.T[:, None, None] * trunk[:, None, None]
-    nearest = np.rint(points.transpose(2, 0, 1)[..., None] + steps)  # x and y, [2, N, K, 25]
-    last = np.array((people.camera.width - 1, people.camera.height - 1))[:, None, None, None]
-    inside = np.minimum(np.maximum(nearest, 0), last)
-    x, y = inside.astype(np.intp)
-    pixels = image.reshape(-1, 3).take(y * people.camera.width + x, axis=0)
-    to_lab = cv2.COLOR_LBGR2LAB if backwards else cv2.COLOR_LRGB2LAB
-    lab = cv2.cvtColor(_LINEAR.take(pixels).reshape(len(people), -1, 3), to_lab)
-    lab = np.asarray(lab).reshape(*pixels.shape)
-
-    on_image = inside == nearest
-    weight = (on_image[0] & on_image[1]) * (confidence[..., None] + _LEAST_WEIGHT)  # [N, K, 25]
-    total = np.add.reduceat(weight.sum(axis=2), _STARTS, axis=1)  # [N, P]
-    summed = np.add.reduceat((weight[:, :, None] @ lab)[:, :, 0], _STARTS, axis=1)  # [N, P, 3]
-    color = summed / np.maximum(total, 1e-9)[..., None]
-    seen = total / (_LENGTHS * len(_GRID))
-    return Looks(color.astype(np.float32), seen.astype(np.float32))
 
 
 def mixed(old: Looks, new: Looks, rate: float) -> Looks:
@@ -152,20 +99,3 @@ def mixed(old: Looks, new: Looks, rate: float) -> Looks:
     share = new.weight / np.maximum(new.weight + old.weight * (1 - rate) / rate, 1e-9)
     color = old.color + (new.color - old.color) * share[..., None]
     return Looks(color.astype(np.float32), np.maximum(old.weight, new.weight))
-
-
-def color_distances(tracks: Looks, people: Looks) -> tuple[FloatArray, FloatArray]:
-    """Differences of colour [T, N] (CIE76, mean over parts) and how much they can be relied on
-    [T, N], 0 to 1."""
-    weight = np.minimum(tracks.weight[:, None], people.weight)  # [T, N, P]
-    difference = np.linalg.norm(tracks.color[:, None] - people.color, axis=-1)
-    total = weight.sum(axis=-1)
-    mean = (weight * difference).sum(axis=-1) / np.maximum(total, 1e-9)
-    return mean, np.minimum(1, total / (weight.shape[-1] * SURE_WEIGHT)).astype(np.float32)
-
-
-def _kernel() -> Callable[..., None] | None:
-    """Of src/looks.cpp."""
-    image = (POINTER, INT, INT, INT)
-    people = (POINTER, POINTER, INT)
-    return kernel("icl_looks", *image, *people, POINTER, FLOAT, POINTER, POINTER)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from icl_mesh.network import InferenceMaps, NetworkMaps
+from icl_mesh.network.constants import JOINTS, ROTATIONS, SCALE_BASE
 from icl_mesh.network.sampling import sample_at
 from icl_mesh.rotation import matrices_from_6d
 
@@ -22,16 +23,14 @@ Floats = npt.NDArray[np.floating[Any]]
 #: Images [N] and cells (x, y) [N, 2] -> SMPL channels there [N, 142]: Engine.smpl_at of some maps.
 SmplAt = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]], torch.Tensor]
 
-JOINT_COUNT = 24
+JOINT_COUNT = JOINTS
 #: The network regresses joints 0 to 21; the hands (22, 23) stay at identity.
-REGRESSED_JOINTS = 22
+REGRESSED_JOINTS = ROTATIONS
 
 PEAK_THRESHOLD = 0.2
 PEAK_WINDOW = 5
 MAX_PEOPLE = 64
 
-#: Camera channel 0 is the scale's logarithm to this base (method: "Camera").
-SCALE_BASE = 1.1
 #: |c0| is held below this: a metre then spans between 1/2000 and 2000 half squares, and neither
 #: an untrained network nor a damaged one can make depths infinite.
 MAX_LOG_SCALE = 80.0

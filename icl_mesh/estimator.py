@@ -12,7 +12,6 @@ import torch
 
 from icl_mesh.body import BodyModel
 from icl_mesh.camera import Camera
-from icl_mesh.compiled_reader import make_reader
 from icl_mesh.confidence import VISIBLE_CONFIDENCE
 from icl_mesh.decoding import PEAK_THRESHOLD
 from icl_mesh.engine import Engine, create_engine, parse_engine, resolve_device
@@ -20,7 +19,7 @@ from icl_mesh.engine.device import on_gpu_or_cpu
 from icl_mesh.network import IclMeshNetwork
 from icl_mesh.people import People
 from icl_mesh.preprocessing import empty_planes, preprocess
-from icl_mesh.reading import View
+from icl_mesh.reading import Reader, View
 from icl_mesh.stage_clock import StageClock
 from icl_mesh.weights import default_weights_path, load_weights
 
@@ -58,7 +57,7 @@ class Estimator:
         )
         self.network = network.to(self.engine.device).eval()
         self.body = body.to(self.engine.device)
-        self._read = make_reader(self.network, self.body, self.engine.device)
+        self._read = Reader(self.network, self.body)
         self.input_size = input_size
         # One memory for all images: what is new has to be fetched before it is written.
         self._planes = None if self.engine.device.type != "cpu" else empty_planes(input_size)

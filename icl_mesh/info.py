@@ -13,6 +13,7 @@ import icl_mesh
 from icl_mesh.body import BodyModel
 from icl_mesh.engine import create_engine, installed_engines, parse_engine, resolve_device
 from icl_mesh.engine.cache import cache_folder
+from icl_mesh.kernels import LANES, LEVEL
 from icl_mesh.weights import default_weights_path, load_weights
 from icl_mesh.wording import MESSAGE, shown
 
@@ -31,6 +32,7 @@ def print_info(weights: str, body: str, device: str, engine: str) -> int:
     rows += [
         ("device", _device_text(chosen)),
         ("engines installed", ", ".join(installed_engines())),
+        ("kernels", f"{LEVEL} ({LANES} lanes)"),
         ("cache folder", str(cache_folder())),
     ]
     good = True

@@ -1,21 +1,17 @@
 """Letterbox: an image fitted, aspect kept, into the network's padded square, and back exactly.
 
-cv2.resize works on whole output pixels, so the true scale differs a little between the axes.
-Both scales are kept, and every coordinate goes through them: nothing is lost by rounding.
+An image is resized to whole pixels, so the true scale differs a little between the axes. Both
+scales are kept, and every coordinate goes through them: nothing is lost by rounding.
 """
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh.area_average import shrink
 from icl_mesh.camera import Camera, SquareCamera
-from icl_mesh.channel_order import as_stored
 
 #: Grey of the padding: near the ImageNet mean, so that it normalises to about zero.
 PAD_VALUE = (124, 116, 104)
@@ -54,26 +50,6 @@ class Letterbox:
         inner_width, inner_height = self.inner_size
         return np.array([(self.size - inner_width) // 2, (self.size - inner_height) // 2])
 
-    def apply(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """RGB [height, width, 3] -> [size, size, 3], padded with PAD_VALUE; from a view of BGR
-        (`bgr[..., ::-1]`) such a view again."""
-        if image.shape[:2] != (self.height, self.width):
-            raise ValueError(
-                f"letterbox was made for {self.width}x{self.height} images, got "
-                f"{image.shape[1]}x{image.shape[0]}"
-            )
-        inner, (x, y) = self.inner_size, self.offset
-        image, backwards = as_stored(image)
-        square = _padding(self.size, backwards).copy()
-        window = square[y : y + inner[1], x : x + inner[0]]
-        if inner == (self.width, self.height):
-            window[:] = image
-        elif inner[0] < self.width or inner[1] < self.height:  # a thin one keeps its single pixel
-            shrink(image, window)
-        else:
-            cv2.resize(image, inner, dst=window, interpolation=cv2.INTER_LINEAR)
-        return square[..., ::-1] if backwards else square
-
     def square_from_px(self, px: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Image pixels [..., 2] -> square coordinates [..., 2] in [-1, 1]."""
         edge = (np.asarray(px, dtype=np.float64) + 0.5) * self.scale + self.offset
@@ -98,9 +74,3 @@ class Letterbox:
         unit = 2 * self.scale / self.size
         px, py = self.square_from_px([camera.cx, camera.cy])
         return SquareCamera(camera.fx * unit[0], camera.fy * unit[1], float(px), float(py))
-
-
-@functools.lru_cache(maxsize=4)
-def _padding(size: int, backwards: bool) -> npt.NDArray[np.uint8]:
-    """A square [size, size, 3] of nothing else; to be copied, which is faster than filling one."""
-    return np.full((size, size, 3), PAD_VALUE[::-1] if backwards else PAD_VALUE, dtype=np.uint8)

@@ -1,7 +1,6 @@
-"""People with poses that fit the joints seen around them: what the lifter is given, and makes.
+"""What the lifter is given, made of people's poses and the joints seen around them.
 
-On the host, for all people at once, with the lifter's batch norms folded; here with numpy, and by
-one compiled function in icl_mesh.compiled_lifter.
+For training; kernels.Reader does the same by itself.
 """
 
 from __future__ import annotations
@@ -12,72 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from icl_mesh.body.posing import Poser, Skeletons
+from icl_mesh.body.posing import Skeletons
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.camera import SquareCamera, project_from_weak
-from icl_mesh.decoding import REGRESSED_JOINTS, Detections, check_finite
-from icl_mesh.evidence import Evidence, gather_evidence
-from icl_mesh.network import InferenceMaps, KeypointChannels
-from icl_mesh.network.lifter import (
-    PASSES,
-    LifterInputs,
-    PoseLifter,
-    bounded_camera,
-    split_outputs,
-)
-from icl_mesh.rotation import matrices_from_6d, sixd_from_matrices
+from icl_mesh.evidence import Evidence
+from icl_mesh.network.lifter import LifterInputs
 
 Floats = npt.NDArray[np.floating[Any]]
 Array = TypeVar("Array", Floats, torch.Tensor)
-
-
-class HostLifter:
-    """A trained lifter with all that it needs of a body."""
-
-    def __init__(
-        self,
-        lifter: PoseLifter,
-        poser: Poser,
-        rig: KeypointRig,
-        channels: KeypointChannels | None,
-    ) -> None:
-        """channels: of the network's backbone (IclMeshNetwork.keypoint_channels)."""
-        self._layers = lifter.folded()
-        self._poser, self._rig, self._channels = poser, rig, channels
-
-    def __call__(
-        self, found: Detections, maps: InferenceMaps, camera: SquareCamera
-    ) -> tuple[Detections, Skeletons]:
-        """People with the pose, shape and camera that fit the joints seen around them, and their
-        skeletons. A lens is left out. Raises RuntimeError where maps are not finite."""
-        first = found.weak
-        skeletons = self._poser.skeletons(found.betas, found.rotations)
-        joints, keypoints = square_points(skeletons, self._rig, first, camera)
-        evidence = gather_evidence(maps, self._channels, found.peaks, joints, keypoints)
-        check_finite(joint_heatmaps=evidence.joints.strength)
-        inputs = lifter_inputs(evidence, joints, keypoints, first, camera)
-        for number in range(PASSES):
-            if number:
-                joints, keypoints = square_points(skeletons, self._rig, found.weak, camera)
-                inputs = inputs.posed(in_metres(joints, first), in_metres(keypoints, first))
-            found = self._lifted(found, inputs)
-            skeletons = self._poser.skeletons(found.betas, found.rotations)
-        check_finite(lifted=found.rotations)
-        return found, skeletons
-
-    def _lifted(self, found: Detections, inputs: LifterInputs) -> Detections:
-        sixd = sixd_from_matrices(found.rotations[:, :REGRESSED_JOINTS])
-        # PyTorch's products, not numpy's: see icl_mesh.confidence.
-        x = torch.from_numpy(inputs.rows(sixd, found.betas))
-        for weights, bias in self._layers[:-1]:
-            x = torch.addmm(bias, x, weights).relu_()
-        weights, bias = self._layers[-1]
-        turns, shape, camera = split_outputs(torch.addmm(bias, x, weights).numpy())
-        rotations = found.rotations.copy()
-        rotations[:, :REGRESSED_JOINTS] = matrices_from_6d(sixd + turns.reshape(sixd.shape))
-        weak = moved_camera(found.weak, bounded_camera(camera))
-        betas = found.betas + shape
-        return Detections(found.peaks, weak, rotations, betas, found.center_instance)
 
 
 def square_points(

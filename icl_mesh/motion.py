@@ -6,14 +6,11 @@ in the camera optical frame.
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh.native import INT, POINTER, address, kernel
 from icl_mesh.people import People
 
 Array = npt.NDArray[np.float64]
@@ -33,8 +30,6 @@ LEAST_ERROR_M = 0.02
 ACCELERATION = 2.0
 FIRST_SPEED = 1.0
 _IDENTITY = np.eye(3)
-#: As the compiled kernels take them: Errors of src/measurement.hpp.
-ERRORS = np.array((DEPTH_ERROR, MEASURED_DEPTH_ERROR, LATERAL_ERROR, LEAST_ERROR_M))
 
 
 class Motion(NamedTuple):
@@ -90,22 +85,6 @@ def start(people: People) -> Motion:
 
 def predict(motion: Motion, seconds: float) -> Motion:
     """Where people are after some time without a measurement; white-noise acceleration."""
-    if (compiled := _kernels()) is not None:
-        mean, covariance = np.empty_like(motion.mean), np.empty_like(motion.covariance)
-        compiled[0](
-            *(address(part, np.float64) for part in motion),
-            len(mean),
-            seconds,
-            ACCELERATION,
-            address(mean, np.float64),
-            address(covariance, np.float64),
-        )
-        return Motion(mean, covariance)
-    return predict_with_numpy(motion, seconds)
-
-
-def predict_with_numpy(motion: Motion, seconds: float) -> Motion:
-    """:func:`predict` without the compiled kernel."""
     mean, covariance = motion.mean.copy(), motion.covariance.copy()
     mean[:, :3] += seconds * motion.velocity
     # F P F^T for F = [[1, seconds], [0, 1]] times the identity: rows, then columns.
@@ -119,23 +98,6 @@ def predict_with_numpy(motion: Motion, seconds: float) -> Motion:
 
 def correct(motion: Motion, people: People) -> Motion:
     """Take in the position that was measured of each person [T]."""
-    if (compiled := _kernels()) is not None:
-        mean, covariance = np.empty_like(motion.mean), np.empty_like(motion.covariance)
-        compiled[1](
-            *(address(part, np.float64) for part in motion),
-            address(np.ascontiguousarray(people.joints_m)),
-            address(np.ascontiguousarray(people.distance_from_depth), np.bool_),
-            len(mean),
-            address(ERRORS, np.float64),
-            address(mean, np.float64),
-            address(covariance, np.float64),
-        )
-        return Motion(mean, covariance)
-    return correct_with_numpy(motion, people)
-
-
-def correct_with_numpy(motion: Motion, people: People) -> Motion:
-    """:func:`correct` without the compiled kernel."""
     position = people.position_m.astype(np.float64)
     # at the predicted place: errors are shares of the distance, and with those of the measured one
     # the nearer of two measurements would count for more
@@ -148,16 +110,6 @@ def correct_with_numpy(motion: Motion, people: People) -> Motion:
     kept = motion.covariance - gain @ motion.covariance[:, :3]
     covariance = kept + (gain @ error - kept[:, :, :3]) @ gain.transpose(0, 2, 1)
     return Motion(mean, covariance)
-
-
-def squared_distances(motion: Motion, people: People) -> Array:
-    """Mahalanobis distance squared [T, N] of people [N] from the filters."""
-    position = people.position_m.astype(np.float64)
-    error = measurement_covariance(position, depth_errors(people))
-    difference = position[None] - motion.position[:, None]  # [T, N, 3]
-    covariance = motion.position_covariance[:, None] + error[None]
-    solved = np.linalg.solve(covariance, difference[..., None])[..., 0]
-    return (difference * solved).sum(axis=-1)
 
 
 def total_covariance(motion: Motion, shared_error: Array) -> Array:
@@ -177,12 +129,3 @@ def measurement_covariance(position: Array, depth_error: Array) -> Array:
     lateral = np.maximum(LATERAL_ERROR * distance, LEAST_ERROR_M) ** 2
     along = ray[:, :, None] * (ray * (depth - lateral)[:, None])[:, None]
     return lateral[:, None, None] * _IDENTITY + along
-
-
-def _kernels() -> tuple[Callable[..., None], Callable[..., None]] | None:
-    """To predict and to correct, of src/motion.cpp."""
-    filters = (POINTER, POINTER)
-    number = ctypes.c_double
-    predict_all = kernel("icl_predict_motion", *filters, INT, number, number, *filters)
-    correct_all = kernel("icl_correct_motion", *filters, POINTER, POINTER, INT, POINTER, *filters)
-    return None if predict_all is None or correct_all is None else (predict_all, correct_all)

@@ -18,7 +18,7 @@ import torch
 from icl_mesh.body import BodyModel
 from icl_mesh.camera import Camera
 from icl_mesh.files import write_atomically
-from icl_mesh.rotation import quaternions, rotvecs
+from icl_mesh.rotation import quaternions_and_rotvecs
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -170,7 +170,8 @@ class People:
     @property
     def pose_rotvec(self) -> FloatArray:
         """Rotation vectors of the 24 joints, one after the other, [N, 72], rad."""
-        return rotvecs(quaternions(self.rotations)).reshape(-1, 72).astype(np.float32)
+        _, vectors = quaternions_and_rotvecs(self.rotations)
+        return vectors.reshape(-1, 72).astype(np.float32)
 
     def mesh_m(self) -> FloatArray:
         """Mesh vertices [N, V, 3], m: vertices_m, or computed now where that is None."""

@@ -7,14 +7,13 @@ Representations in Neural Networks", section 4.1).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from icl_mesh.native import INT, POINTER, address, kernel
+from icl_mesh import kernels
 
 IDENTITY_6D = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 
@@ -52,11 +51,6 @@ def sixd_from_matrix(matrix: torch.Tensor) -> torch.Tensor:
     return torch.cat((matrix[..., :, 0], matrix[..., :, 1]), dim=-1)
 
 
-def sixd_from_matrices(matrices: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-    """:func:`sixd_from_matrix` for arrays on the host [..., 3, 3]."""
-    return np.concatenate((matrices[..., 0], matrices[..., 1]), axis=-1)
-
-
 def rotvec_from_matrix(matrix: torch.Tensor) -> torch.Tensor:
     """Rotation matrices [..., 3, 3] -> rotation vectors (axis times angle, rad) [..., 3]."""
     import roma  # brings torch's compiler: seconds that estimating alone need not pay
@@ -71,70 +65,15 @@ def matrix_from_rotvec(rotvec: torch.Tensor) -> torch.Tensor:
     return roma.rotvec_to_rotmat(rotvec)
 
 
-def quaternions(matrices: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Rotation matrices [..., 3, 3] -> unit quaternions (x, y, z, w) [..., 4].
-
-    SciPy first makes matrices exactly orthogonal, one SVD each, which for the joints of many people
-    takes most of a millisecond; the network's are orthogonal to float32. Of 4 q q^T, whose entries
-    are sums of the matrix's, the row with the largest diagonal is taken (Shepperd 1978).
-    """
-    matrices = np.asarray(matrices, np.float64)
-    products = np.einsum("mk,kp->mp", matrices.reshape(-1, 9), _PRODUCTS).reshape(-1, 4, 4)
-    products += np.eye(4)
-    best = products[:, range(4), range(4)].argmax(axis=1)
-    rows = products[np.arange(len(products)), best]
-    rows /= np.sqrt(np.einsum("mi,mi->m", rows, rows))[:, None]
-    return rows.reshape(*matrices.shape[:-2], 4)
-
-
-def _quaternion_products() -> npt.NDArray[np.float64]:
-    """What of a matrix's 9 entries adds up to the 16 of 4 q q^T, q = (x, y, z, w), [9, 16]; on its
-    diagonal 1 is missing."""
-    of = np.zeros((4, 4, 3, 3))
-    for i in range(3):
-        j, k = (i + 1) % 3, (i + 2) % 3
-        of[3, 3, i, i] = of[i, i, i, i] = 1
-        of[i, i, j, j] = of[i, i, k, k] = -1
-        for row, column in ((i, j), (j, i)):
-            of[row, column, i, j] = of[row, column, j, i] = 1
-        for row, column in ((i, 3), (3, i)):
-            of[row, column, k, j], of[row, column, j, k] = 1, -1
-    return np.ascontiguousarray(of.reshape(16, 9).T)
-
-
-_PRODUCTS = _quaternion_products()
-
-
-def rotvecs(quaternions: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Unit quaternions (x, y, z, w) [..., 4] -> rotation vectors [..., 3], rad, angles up to pi."""
-    axis, w = quaternions[..., :3], quaternions[..., 3]
-    sine = np.sqrt(np.einsum("...i,...i->...", axis, axis))
-    half = np.arctan2(sine, np.abs(w))
-    # q and -q are one rotation: the one with w >= 0 turns by pi at most.
-    length = np.where(sine > 1e-12, 2 * half / np.maximum(sine, 1e-12), 2.0)
-    return axis * np.copysign(length, w)[..., None]
-
-
 def quaternions_and_rotvecs(
     matrices: npt.NDArray[np.float32],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """:func:`quaternions` of rotation matrices [..., 3, 3], and :func:`rotvecs` of these: by the
-    compiled kernel in a tenth of their time for the joints of a few people."""
-    if (compiled := _kernel()) is None:
-        turns = quaternions(matrices)
-        return turns, rotvecs(turns)
-    matrices = np.ascontiguousarray(matrices)
+    """Rotation matrices [..., 3, 3] -> unit quaternions (x, y, z, w) [..., 4] and rotation vectors
+    [..., 3], rad, angles up to pi (src/rotations.cpp)."""
+    matrices = np.ascontiguousarray(matrices, np.float32)
     shape = matrices.shape[:-2]
     turns, vectors = np.empty((*shape, 4)), np.empty((*shape, 3))
-    compiled(
-        address(matrices),
-        matrices.size // 9,
-        address(turns, np.float64),
-        address(vectors, np.float64),
+    kernels.quaternions_and_rotvecs(
+        matrices.reshape(-1, 3, 3), turns.reshape(-1, 4), vectors.reshape(-1, 3)
     )
     return turns, vectors
-
-
-def _kernel() -> Callable[..., None] | None:
-    """Of src/poses.cpp."""
-    return kernel("icl_poses", POINTER, INT, POINTER, POINTER)

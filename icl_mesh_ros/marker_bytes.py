@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import io
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from icl_mesh.native import INT, POINTER, address, kernel
+from icl_mesh import kernels
 from icl_mesh_ros import cdr
 
 _NUMBERS = struct.Struct("=iii")  # id, type, action
@@ -32,7 +32,7 @@ _TEXT_MARK = "here is the marker's text!!"
 class Geometry(NamedTuple):
     """What a marker draws: points [P, 3], m; colors: RGBA (0 to 1) of each drawn point, or None.
 
-    corners [C]: rows of the points to draw, since triangles share vertices. None: all points.
+    corners [C]: rows of the points (float32) to draw, since triangles share vertices. None: all points.
     """
 
     points: npt.NDArray[np.floating[Any]]
@@ -133,8 +133,7 @@ def _block(marker: MarkerFields) -> bytes:
 def _write(geometry: Geometry, memory: memoryview) -> None:
     """Write the points, the number of colours, and the colours."""
     count = geometry.point_count
-    if not _write_compiled(geometry, memory):
-        _write_with_numpy(geometry, memory)
+    _write_points(geometry, memory)
     at = _POINT_SIZE * count
     if geometry.colors is None:
         _COUNT.pack_into(memory, at, 0)
@@ -143,39 +142,14 @@ def _write(geometry: Geometry, memory: memoryview) -> None:
         np.frombuffer(memory, np.float32, offset=at + 4)[:] = geometry.colors.ravel()
 
 
-def _write_compiled(geometry: Geometry, memory: memoryview) -> bool:
-    """The corners of a mesh, by the compiled kernel; False, and nothing done, for what it does not
-    take."""
-    points, corners = geometry.points, geometry.corners
-    if corners is None or points.dtype != np.float32 or (compiled := _kernel()) is None:
-        return False
-    points = np.ascontiguousarray(points)
-    place = np.frombuffer(memory, np.uint8)
-    compiled(
-        address(points),
-        len(points),
-        address(corners, np.int64),
-        len(corners),
-        address(place, np.uint8),
-    )
-    return True
-
-
-def _kernel() -> Callable[..., None] | None:
-    """Of src/marker_points.cpp."""
-    return kernel("icl_marker_points", POINTER, INT, POINTER, INT, POINTER)
-
-
-def _write_with_numpy(geometry: Geometry, memory: memoryview) -> None:
-    """The points alone."""
-    count = geometry.point_count
-    # As pairs of 4 bytes: behind the encapsulation, numbers of 8 bytes lie across numpy's grid.
-    points = np.frombuffer(memory, np.float32, 6 * count).reshape(count, 6)
-    pairs = np.ascontiguousarray(geometry.points, dtype=np.float64).view(np.float32)
-    if geometry.corners is None:
-        points[:] = pairs
+def _write_points(geometry: Geometry, memory: memoryview) -> None:
+    """The points alone, as doubles."""
+    points, corners = np.ascontiguousarray(geometry.points), geometry.corners
+    if corners is None:
+        # As bytes: behind the encapsulation, numbers of 8 bytes lie across numpy's grid.
+        memory[: _POINT_SIZE * len(points)] = points.astype(np.float64).data.cast("B")
     else:
-        np.take(pairs, geometry.corners, axis=0, out=points, mode="clip")
+        kernels.marker_points(points, corners, np.frombuffer(memory, np.uint8))
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-// icl_mesh/confidence.py: joints' heatmaps where they project to, times the agreement of embeddings there.
+// How surely a joint is seen, and is this person's own: joints' heatmaps where they project to, times the agreement of embeddings there.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -8,7 +8,11 @@
 namespace {
 
 // Channels of the embeddings, and the projectors' layers of as many without biases, ReLUs in between.
-constexpr int64_t CHANNELS = 64, LAYERS = 3, PARTS = CHANNELS / LANES;
+constexpr int64_t CHANNELS = INSTANCE_CHANNELS, LAYERS = PROJECTOR_LAYERS;
+
+// Columns that are summed at once: 4 rows of them fill half of the registers, of which AVX-512 has 32, others 16.
+constexpr int64_t TOGETHER = LANES == 16 ? 4 : 2, GROUP = TOGETHER * LANES;
+static_assert(CHANNELS % GROUP == 0, "columns come in whole groups");
 
 // Each channel of a cell lies in another line of memory: they are fetched so many cells ahead of time.
 constexpr size_t AHEAD = 3;
@@ -17,21 +21,25 @@ constexpr size_t AHEAD = 3;
 // at once: the weights are more than a core's nearest cache holds.
 template <int ROWS>
 ICL_INLINE void embed(const float* weights, float* features) {
+  float sums[ROWS * CHANNELS];
   for (int64_t layer = 0; layer < LAYERS; ++layer, weights += CHANNELS * CHANNELS) {
-    Lanes sum[ROWS][PARTS] = {};
-    for (int64_t i = 0; i < CHANNELS; ++i) {
-      for (int64_t part = 0; part < PARTS; ++part) {
-        const Lanes column = lanes_at(weights + i * CHANNELS + part * LANES);
-        for (int row = 0; row < ROWS; ++row) sum[row][part] += column * features[row * CHANNELS + i];
+    for (int64_t first = 0; first < CHANNELS; first += GROUP) {
+      Lanes sum[ROWS][TOGETHER] = {};
+      for (int64_t i = 0; i < CHANNELS; ++i) {
+        for (int64_t part = 0; part < TOGETHER; ++part) {
+          const Lanes column = lanes_at(weights + i * CHANNELS + first + part * LANES);
+          for (int row = 0; row < ROWS; ++row) sum[row][part] += column * features[row * CHANNELS + i];
+        }
+      }
+      for (int row = 0; row < ROWS; ++row) {
+        for (int64_t part = 0; part < TOGETHER; ++part) {
+          Lanes value = sum[row][part];
+          if (layer + 1 < LAYERS) value = value < 0 ? Lanes{} : value;
+          lanes_at(sums + row * CHANNELS + first + part * LANES) = value;
+        }
       }
     }
-    for (int row = 0; row < ROWS; ++row) {
-      for (int64_t part = 0; part < PARTS; ++part) {
-        Lanes value = sum[row][part];
-        if (layer + 1 < LAYERS) value = value < 0 ? Lanes{} : value;
-        lanes_at(features + row * CHANNELS + part * LANES) = value;
-      }
-    }
+    std::copy(sums, sums + ROWS * CHANNELS, features);
   }
   for (float* row = features; row < features + ROWS * CHANNELS; row += CHANNELS) {
     float square = 0;
@@ -92,17 +100,17 @@ ICL_INLINE bool look_around(const float* map, int64_t size, const float* square,
 }  // namespace
 
 // P_C of the centres' features, at length one.
-ICL_CLONES void embed_centers(Job& job) {
+void embed_centers(Job& job) {
   const People& people = job.people;
   std::copy(people.center_instance, people.center_instance + job.count * CHANNELS, people.embedding);
   embed_all(job.model.center_projector, people.embedding, job.count);
 }
 
-ICL_CLONES void joint_confidence(Job& job) {
+void joint_confidence(Job& job) {
   const float *heatmaps = job.maps.joint_heatmaps, *instance = job.maps.joint_instance;
   const float *weights = job.model.joint_projector, *embeddings = job.people.embedding;
   const float* square = job.people.joints_square;
-  const uint8_t* inside = job.people.inside;
+  const bool* inside = job.people.inside;
   float* confidence = job.people.confidence;
   const int64_t size = job.maps.side, joints = JOINTS, people = job.count;
   const int64_t cells = size * size, all = people * joints;

@@ -1,10 +1,11 @@
-// icl_mesh/evidence.py: the best cells of heatmaps around the points of people's first poses.
+// The best cells of heatmaps around the points of people's first poses.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
 
-#include "people.hpp"
+#include "evidence.hpp"
+#include "simd.hpp"
 
 namespace {
 
@@ -161,10 +162,7 @@ ICL_INLINE void mean_place(const float* map, const Strided& maps, int64_t x, int
 
 }  // namespace
 
-// heatmaps [B, K, H, W] by `strides` (4, in numbers), of which blocks are searched, so that about search_cells lie
-// along a side; image [N]; points [N, K, 2] in square coordinates; spread [N]: the window's standard deviation there ->
-// places [N, K, 2], strength [N, K], NaN where a map is not finite. The steps: points from one person to the next.
-ICL_EXPORT ICL_CLONES void icl_find_seen(
+void find_seen(
     const float* heatmaps, const int64_t* strides, int64_t kinds, int64_t height, int64_t width, int64_t search_cells,
     const int64_t* image, const float* points, int64_t point_step, const float* spread, int64_t people, float* places,
     float* strength, int64_t place_step) {
@@ -197,11 +195,7 @@ ICL_EXPORT ICL_CLONES void icl_find_seen(
   }
 }
 
-// evidence.regressed_keypoints: features [B, H, W, C] by `strides` (image, channel, row, column, in numbers), from the
-// first channel of `channels` on: center, first of 17 (y, x) offsets, log_extent. image [N], cell (x, y) [N, 2] of a
-// map of half the size -> points [N, 17, 2] in square coordinates, and one strength for all of
-// a person's. place_step: of both, from one person to the next.
-ICL_EXPORT ICL_CLONES void icl_regressed_keypoints(
+void regressed_keypoints(
     const float* features, const int64_t* strides, int64_t height, int64_t width, const int64_t* channels,
     int64_t kinds, const int64_t* image, const int64_t* cell, int64_t people, float* points, float* strength,
     int64_t place_step) {

@@ -1,11 +1,10 @@
-// Lens distortion of icl_mesh/lens.py, whose constants and formulas these are: normalised coordinates (x / z, y / z)
-// forwards and back.
+// Lens distortion as in icl_mesh/lens.py and OpenCV: normalised coordinates (x / z, y / z) forwards and back.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 
-#include "native.hpp"
+#include "simd.hpp"
 
 enum LensModel : int64_t { PINHOLE = 0, BROWN = 1, EQUIDISTANT = 2 };  // BROWN: plumb_bob, rational_polynomial
 

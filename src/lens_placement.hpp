@@ -1,8 +1,10 @@
-// Where a body stands that is seen through a lens: icl_mesh.placement.place_bodies, whose steps and constants these
-// are.
+// Where a body stands that is seen through a lens. Its scale and shift mean a body as the image shows it, and differ
+// from place to place: wanted is the root whose joints, projected through the lens, are best described by them (least
+// squares over the joints, the network's 2-D loss).
 #pragma once
 
 #include "people.hpp"
+#include "weak_perspective.hpp"
 
 // A point of a body in the camera frame [3] as a pixel.
 ICL_INLINE Point pixel(const Geometry& g, const Lens& lens, const double* point, double root_depth) {
@@ -33,16 +35,17 @@ struct Described {
 };
 
 ICL_INLINE void describe(const Geometry& g, const float* weak, const double* offsets, Described& described) {
-  const double aspect_x = g.square_fx / g.focal, aspect_y = g.square_fy / g.focal, scale = weak[0];
+  const WeakPerspective<double> camera(g, weak);
+  const double aspect_x = g.square_fx / g.focal, aspect_y = g.square_fy / g.focal;
   for (int64_t i = 0; i < JOINTS; ++i) {
-    const double* offset = offsets + 3 * i;
-    const double z = scale * offset[2] / g.focal;
-    const bool near = 1 + z <= g.nearest;
-    const double depth = near ? g.nearest : 1 + z, sinking = near ? 0 : z;
-    const double x = scale * aspect_x * offset[0], y = scale * aspect_y * offset[1];
-    const Point apart{(x + weak[1] - g.square_px) / depth, (y + weak[2] - g.square_py) / depth};
-    described.joints[i] = {g.square_px + apart.x, g.square_py + apart.y};
-    described.by_scale[i] = {x / depth - sinking * apart.x / depth, y / depth - sinking * apart.y / depth};
+    // Pixels need not be square.
+    const double offset[3] = {aspect_x * offsets[3 * i], aspect_y * offsets[3 * i + 1], offsets[3 * i + 2]};
+    double square[2];
+    const double depth = camera.project(offset, square), sinking = depth > g.nearest ? depth - 1 : 0;
+    const Point apart{square[0] - g.square_px, square[1] - g.square_py};
+    described.joints[i] = {square[0], square[1]};
+    described.by_scale[i] = {(weak[0] * offset[0] - sinking * apart.x) / depth,
+                             (weak[0] * offset[1] - sinking * apart.y) / depth};
     described.by_shift[i] = 1 / depth;
   }
 }

@@ -9,7 +9,8 @@
 #include <cstring>
 #include <vector>
 
-#include "native.hpp"
+#include "kernels.hpp"
+#include "simd.hpp"
 
 namespace {
 
@@ -193,7 +194,7 @@ struct Window {
   Pixel scale, shift;
 };
 
-ICL_CLONES void fill_window(const uint8_t* image, int64_t stride, int64_t image_width, const std::vector<Mean>& rows,
+void fill_window(const uint8_t* image, int64_t stride, int64_t image_width, const std::vector<Mean>& rows,
                             const Columns& columns, const Window& window) {
   const int64_t height = static_cast<int64_t>(rows.size()), width = static_cast<int64_t>(columns.begin.size());
   const int64_t numbers = CHANNELS * image_width, length = numbers + 1;  // one behind the last pixel
@@ -232,12 +233,8 @@ void fill_padding(float* plane, int64_t size, int64_t width, int64_t height, int
 
 }  // namespace
 
-// image: bytes [height, width, 3], rows `stride` bytes apart (of either sign), channels RGB, or `backwards` BGR;
-// planes: floats [3, size, size] to fill, RGB, with a window [inner_height, inner_width] at (left, top);
-// tones: floats [3, 3], RGB: what a byte is multiplied by, what is then added, and the (normalised) padding.
-ICL_EXPORT void icl_letterbox(const uint8_t* image, int64_t stride, int64_t width, int64_t height, int64_t backwards,
-                              float* planes, int64_t size, int64_t inner_width, int64_t inner_height, int64_t left,
-                              int64_t top, const float* tones) {
+void letterbox(const uint8_t* image, int64_t stride, int64_t width, int64_t height, bool backwards, float* planes,
+               int64_t size, int64_t inner_width, int64_t inner_height, int64_t left, int64_t top, const float* tones) {
   Window window = {{}, size, top * size + left, {}, {}};
   for (int64_t channel = 0; channel < CHANNELS; ++channel) {
     float* plane = planes + channel * size * size;

@@ -1,37 +1,22 @@
-// icl_mesh/lifting.py: people's poses, fitted to the joints seen around them by a small network.
+// People's poses, fitted to the joints seen around them by a small network.
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "people.hpp"
 #include "rotation.hpp"
+#include "weak_perspective.hpp"
 
 namespace {
 
-constexpr int64_t POINTS = JOINTS + KEYPOINTS, TURNS = 22 * 6;
+constexpr int64_t POINTS = JOINTS + KEYPOINTS, TURNS = 6 * ROTATIONS;
 
-// What of a square's camera projects people's points: 1 / focal length, principal point; least depth in shares of the
-// root's.
-struct Camera {
-  float inverse_focal, x, y, nearest;
-
-  __attribute__((always_inline)) explicit Camera(const Geometry& of)
-      : inverse_focal(static_cast<float>(1 / of.focal)),
-        x(static_cast<float>(of.square_px)),
-        y(static_cast<float>(of.square_py)),
-        nearest(static_cast<float>(of.nearest)) {}
-};
-
-// People's points [24 + 17, 3] by a weak camera (s, tx, ty), in square coordinates [24 + 17, 2].
-ICL_INLINE void project(const float* points, const float* weak, Camera camera, float* square) {
-  const float principal[2] = {camera.x, camera.y};
-  for (int64_t i = 0; i < POINTS; ++i) {
-    const float depth = std::max(1 + points[3 * i + 2] * weak[0] * camera.inverse_focal, camera.nearest);
-    for (int axis = 0; axis < 2; ++axis) {
-      const float center = principal[axis];
-      square[2 * i + axis] = center + (weak[0] * points[3 * i + axis] + weak[1 + axis] - center) / depth;
-    }
-  }
+// A skeleton's joints and keypoints by a weak camera [3], in square coordinates [24 + 17, 2].
+ICL_INLINE void project(const Job& job, const Skeleton& posed, const float* weak, float* square) {
+  float points[3 * POINTS];
+  body_points(job.model.body, posed, points);
+  const WeakPerspective<float> camera(job.geometry, weak);
+  for (int64_t i = 0; i < POINTS; ++i) camera.project(points + 3 * i, square + 2 * i);
 }
 
 ICL_INLINE void in_metres(const float* square, const float* weak, int64_t count, float* metres) {
@@ -99,23 +84,20 @@ ICL_INLINE void apply(
 }  // namespace
 
 // Of the bodies and weak cameras that were read.
-ICL_CLONES void first_points(Job& job) {
+void first_points(Job& job) {
   const People& people = job.people;
-  const Camera camera(job.geometry);
   for (int64_t n = 0; n < job.count; ++n) {
     const Skeleton posed = skeleton_of(people, n);
-    pose_skeleton(*job.model.body, people.betas + n * BETAS, people.rotations + n * 9 * JOINTS, posed);
-    float points[3 * POINTS];
-    body_points(*job.model.body, posed, points);
-    project(points, people.weak + 3 * n, camera, people.square + n * 2 * POINTS);
+    pose_skeleton(job.model.body, people.betas + n * BETAS, people.rotations + n * 9 * JOINTS, posed);
+    project(job, posed, people.weak + 3 * n, people.square + n * 2 * POINTS);
   }
 }
 
 // All passes. seen and strength: joints, keypoints, regressed keypoints, in the square.
-ICL_CLONES void lift(Job& job) {
-  const Layers* layers = job.model.layers;
-  const BodyTables& body = *job.model.body;
-  const Camera camera(job.geometry);
+void lift(Job& job) {
+  const Layers& layers = job.model.layers;
+  const BodyTables& body = job.model.body;
+  const float inverse_focal = static_cast<float>(1 / job.geometry.focal);
   const int64_t people = job.count, kinds = job.model.kinds, passes = job.model.passes;
   const float *seen = job.people.seen, *strength = job.people.strength;
   float *rotations = job.people.rotations, *betas = job.people.betas, *weak = job.people.weak;
@@ -123,7 +105,7 @@ ICL_CLONES void lift(Job& job) {
   const float min_evidence = static_cast<float>(job.rules.min_evidence);
   const float min_center = static_cast<float>(job.rules.min_center), most = static_cast<float>(job.rules.most_camera);
   const int64_t places = JOINTS + 2 * kinds;
-  const int64_t wide = std::max(layers->inputs[0], *std::max_element(layers->outputs, layers->outputs + 4));
+  const int64_t wide = std::max(layers.inputs[0], *std::max_element(layers.outputs, layers.outputs + LIFTER_LAYERS));
   std::vector<float> room(people * (2 * wide + 3 + 2 * places + TURNS));
   float *x = room.data(), *y = x + people * wide;
   float *first = y + people * wide, *metres = first + 3 * people, *six = metres + 2 * places * people;
@@ -146,16 +128,16 @@ ICL_CLONES void lift(Job& job) {
       }
       row = std::copy(six + n * TURNS, six + (n + 1) * TURNS, row);
       for (int64_t i = 0; i < BETAS; ++i) *row++ = betas[n * BETAS + i] / 3;
-      for (int axis = 0; axis < 2; ++axis) *row++ = first[3 * n + 1 + axis] * camera.inverse_focal;
+      for (int axis = 0; axis < 2; ++axis) *row++ = first[3 * n + 1 + axis] * inverse_focal;
     }
-    for (int number = 0; number < 4; ++number) {
-      apply(*layers, number, number < 3, x, wide, y, people);
+    for (int number = 0; number < LIFTER_LAYERS; ++number) {
+      apply(layers, number, number + 1 < LIFTER_LAYERS, x, wide, y, people);
       std::swap(x, y);
     }
     for (int64_t n = 0; n < people; ++n) {
       const float* change = x + n * wide;
       for (int64_t i = 0; i < TURNS; ++i) six[n * TURNS + i] += change[i];
-      for (int64_t i = 0; i < 22; ++i) {
+      for (int64_t i = 0; i < ROTATIONS; ++i) {
         matrix_from_6d(six + n * TURNS + 6 * i, rotations + 9 * (n * JOINTS + i));
       }
       for (int64_t i = 0; i < BETAS; ++i) betas[n * BETAS + i] += change[TURNS + i];
@@ -167,9 +149,7 @@ ICL_CLONES void lift(Job& job) {
       const Skeleton posed = skeleton_of(job.people, n);
       pose_skeleton(body, betas + n * BETAS, rotations + n * 9 * JOINTS, posed);
       if (pass + 1 == passes) continue;
-      float points[3 * POINTS];
-      body_points(body, posed, points);
-      project(points, own, camera, square + n * 2 * POINTS);
+      project(job, posed, own, square + n * 2 * POINTS);
     }
   }
   job.finite.lifted = all_finite(rotations, people * 9 * JOINTS);

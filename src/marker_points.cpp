@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "native.hpp"
+#include "kernels.hpp"
 
 namespace {
 
@@ -12,9 +12,7 @@ typedef double Doubles __attribute__((vector_size(32)));
 
 }  // namespace
 
-// points: corner_count times 24 bytes, at any address. vertices [vertex_count, 3], m; corners: rows of them, clipped
-// to those that there are.
-ICL_EXPORT ICL_CLONES void icl_marker_points(
+void marker_points(
     const float* vertices, int64_t vertex_count, const int64_t* corners, int64_t corner_count, unsigned char* points) {
   const int64_t last = vertex_count - 1;
   for (int64_t i = 0; i < corner_count; ++i) {

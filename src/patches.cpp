@@ -1,13 +1,14 @@
-// What lies around people's cells, cut out of the maps: see icl_mesh/engine/host_patches.py.
-#include "native.hpp"
+// What lies around people's cells, cut out of the maps (icl_mesh/network/patches.py).
+#include "constants.hpp"
+#include "kernels.hpp"
 
 #include <algorithm>
 #include <cstring>
 
 namespace {
 
-constexpr int64_t CELLS = 11, FEATURES = 23;  // along a patch: PATCH_CELLS, PATCH_FEATURES (network/patches.py)
-constexpr int64_t REACH = CELLS / 2;
+// Along a patch: cell i's stem reads the features 2 i - 1 to 2 i + 1.
+constexpr int64_t REACH = SMPL_REACH, CELLS = 2 * REACH + 1, FEATURES = 2 * CELLS + 1;
 
 // What a patch of this length from `first` on has in common with a map's side: `size` from `from` of the map on, `to`
 // of the patch on; 0 where they lie apart.
@@ -38,19 +39,14 @@ void clear(float* numbers, int64_t count) { std::fill_n(numbers, count, 0.0f); }
 
 }  // namespace
 
-// Maps [B, C, h, w], features [B, 2 h, 2 w, F]; cells (x, y) [N, 2] of the images [N] -> near [N, 23, 23, F],
-// center_hints [N, 1 + I, 11, 11], joint_hints [N, J + I, 11, 11], inside [N, 1, 11, 11], all of them written.
-ICL_EXPORT void icl_cut_patches(int64_t height, int64_t width, int64_t joints, int64_t instance, int64_t depth,
-                                const float* center_heatmap, const float* center_instance, const float* joint_heatmaps,
-                                const float* joint_instance, const float* features, int64_t people,
-                                const int64_t* image, const int64_t* cell, float* near, float* center_hints,
-                                float* joint_hints, float* inside) {
+void cut_patches(const PatchMaps& maps, int64_t people, const int64_t* image, const int64_t* cell, const Patches& patches) {
   constexpr int64_t patch = CELLS * CELLS;
-  const int64_t map = height * width;
+  const int64_t height = maps.height, width = maps.width, joints = maps.joints, instance = maps.instance;
+  const int64_t depth = maps.depth, map = height * width;
   for (int64_t n = 0; n < people; ++n) {
     const Overlap x(cell[2 * n] - REACH, CELLS, width), y(cell[2 * n + 1] - REACH, CELLS, height);
-    float* center = center_hints + n * (1 + instance) * patch, *joint = joint_hints + n * (joints + instance) * patch;
-    float* here = inside + n * patch;
+    float* center = patches.center_hints + n * (1 + instance) * patch, *joint = patches.joint_hints + n * (joints + instance) * patch;
+    float* here = patches.inside + n * patch;
     if (x.size * y.size < patch) {
       clear(center, (1 + instance) * patch);
       clear(joint, (joints + instance) * patch);
@@ -58,15 +54,15 @@ ICL_EXPORT void icl_cut_patches(int64_t height, int64_t width, int64_t joints, i
     }
     for (int64_t row = 0; row < y.size; ++row) std::fill_n(here + (y.to + row) * CELLS + x.to, x.size, 1.0f);
     const int64_t picture = image[n];
-    cut_cells(center_heatmap + picture * map, 1, height, width, y, x, center);
-    cut_cells(center_instance + picture * instance * map, instance, height, width, y, x, center + patch);
-    cut_cells(joint_heatmaps + picture * joints * map, joints, height, width, y, x, joint);
-    cut_cells(joint_instance + picture * instance * map, instance, height, width, y, x, joint + joints * patch);
+    cut_cells(maps.center_heatmap + picture * map, 1, height, width, y, x, center);
+    cut_cells(maps.center_instance + picture * instance * map, instance, height, width, y, x, center + patch);
+    cut_cells(maps.joint_heatmaps + picture * joints * map, joints, height, width, y, x, joint);
+    cut_cells(maps.joint_instance + picture * instance * map, instance, height, width, y, x, joint + joints * patch);
 
     const Overlap far_x(2 * (cell[2 * n] - REACH) - 1, FEATURES, 2 * width);
     const Overlap far_y(2 * (cell[2 * n + 1] - REACH) - 1, FEATURES, 2 * height);
-    float* to = near + n * FEATURES * FEATURES * depth;
-    const float* from = features + picture * 4 * map * depth;
+    float* to = patches.near + n * FEATURES * FEATURES * depth;
+    const float* from = maps.features + picture * 4 * map * depth;
     for (int64_t row = 0; row < FEATURES; ++row, to += FEATURES * depth) {
       if (row < far_y.to || row >= far_y.to + far_y.size) {
         clear(to, FEATURES * depth);

@@ -1,4 +1,4 @@
-// icl_mesh/decoding.py: people at the peaks of the centre heatmap.
+// People at the peaks of the centre heatmap.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -8,15 +8,14 @@
 
 namespace {
 
-constexpr int64_t REACH = 2;  // PEAK_WINDOW is 5: so many cells to each side
-constexpr int64_t REGRESSED = 22, SMPL = 6 * REGRESSED + BETAS;
-constexpr int64_t INSTANCE = 64;  // channels
+constexpr int64_t REGRESSED = ROTATIONS, SMPL = 6 * REGRESSED + BETAS;
+constexpr int64_t INSTANCE = INSTANCE_CHANNELS;
 
 // A cell that reaches the threshold and is the largest of its neighbourhood; equal neighbours are all peaks.
-ICL_INLINE bool is_peak(const float* map, int64_t height, int64_t width, int64_t y, int64_t x) {
+ICL_INLINE bool is_peak(const float* map, int64_t height, int64_t width, int64_t reach, int64_t y, int64_t x) {
   const float score = map[y * width + x];
-  for (int64_t row = std::max<int64_t>(y - REACH, 0); row <= std::min(y + REACH, height - 1); ++row) {
-    for (int64_t column = std::max<int64_t>(x - REACH, 0); column <= std::min(x + REACH, width - 1); ++column) {
+  for (int64_t row = std::max<int64_t>(y - reach, 0); row <= std::min(y + reach, height - 1); ++row) {
+    for (int64_t column = std::max<int64_t>(x - reach, 0); column <= std::min(x + reach, width - 1); ++column) {
       if (map[row * width + column] > score) return false;
     }
   }
@@ -37,15 +36,15 @@ ICL_INLINE float mean_angle(const float* first, const float* second) {
 }  // namespace
 
 // find_peaks and what is read there, by falling score.
-ICL_CLONES void read_people(Job& job) {
+void read_people(Job& job) {
   const Maps& maps = job.maps;
   const People& people = job.people;
-  const int64_t side = maps.side, cells = side * side;
+  const int64_t side = maps.side, cells = side * side, reach = job.rules.peak_window / 2;
   const float *map = maps.center_heatmap, threshold = static_cast<float>(job.rules.threshold);
   job.finite.center_heatmap = all_finite(map, cells);
   std::vector<int64_t> peaks;
   for (int64_t at = 0; at < cells; ++at) {
-    if (map[at] >= threshold && is_peak(map, side, side, at / side, at % side)) peaks.push_back(at);
+    if (map[at] >= threshold && is_peak(map, side, side, reach, at / side, at % side)) peaks.push_back(at);
   }
   std::stable_sort(peaks.begin(), peaks.end(), [map](int64_t a, int64_t b) { return map[a] > map[b]; });
   job.count = std::min<int64_t>(peaks.size(), job.rules.most);
@@ -56,8 +55,8 @@ ICL_CLONES void read_people(Job& job) {
     people.cell[2 * n + 1] = at / side;
     people.score[n] = map[at];
     float* weak = people.weak + 3 * n;
-    for (int64_t c = 0; c < 3; ++c) weak[c] = maps.camera[c * cells + at];
-    job.finite.camera &= all_finite(weak, 3);
+    for (int64_t c = 0; c < CAMERA_CHANNELS; ++c) weak[c] = maps.camera[c * cells + at];
+    job.finite.camera &= all_finite(weak, CAMERA_CHANNELS);
     const double most = job.rules.max_log_scale, log_scale = std::clamp(static_cast<double>(weak[0]), -most, most);
     weak[0] = static_cast<float>(std::pow(job.rules.scale_base, log_scale));
     float* features = people.center_instance + INSTANCE * n;
@@ -68,7 +67,7 @@ ICL_CLONES void read_people(Job& job) {
 
 // repeats: who is an earlier one found again: within so many cells of it, with a scale that differs by a small factor,
 // and rotations by few degrees on average. The hands' rotations are identity.
-ICL_CLONES void read_bodies(Job& job) {
+void read_bodies(Job& job) {
   const People& people = job.people;
   const Rules& rules = job.rules;
   job.finite.smpl = all_finite(people.smpl, job.count * SMPL);

@@ -1,6 +1,8 @@
-// icl_mesh/compiled_reader.py: all that happens to an image's people between the network and the surface of their
-// bodies. A call from Python costs more than most of what is done here.
+// All that happens to an image's people between the network and the surface of their bodies. A call from Python costs
+// more than most of what is done here.
 #include "people.hpp"
+
+#include "evidence.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -20,14 +22,14 @@ void drop_repeats(Job& job) {
         std::copy_n(rows + n * length, length, rows + kept * length);
       };
       move(people.image, 1), move(people.cell, 2), move(people.score, 1), move(people.weak, 3);
-      move(people.center_instance, 64), move(people.rotations, 9 * JOINTS), move(people.betas, BETAS);
+      move(people.center_instance, INSTANCE_CHANNELS), move(people.rotations, 9 * JOINTS), move(people.betas, BETAS);
     }
     ++kept;
   }
   job.count = kept;
 }
 
-// evidence.gather_evidence
+// What the maps show of people around their first poses.
 void gather_evidence(Job& job) {
   const People& people = job.people;
   const Maps& maps = job.maps;
@@ -44,7 +46,7 @@ void gather_evidence(Job& job) {
     people.spread[n] = static_cast<float>(job.rules.window) * std::max(extent, 1e-3f);
   }
   const int64_t side = maps.side, cells = side * side, strides[4] = {JOINTS * cells, cells, side, 1};
-  icl_find_seen(
+  find_seen(
       maps.joint_heatmaps, strides, JOINTS, side, side, job.rules.search_cells, people.image, people.square, POINTS,
       people.spread, job.count, people.seen, people.strength, places);
   for (int64_t n = 0; n < job.count; ++n) {
@@ -53,11 +55,11 @@ void gather_evidence(Job& job) {
   if (!model.kinds || !job.finite.joint_heatmaps) return;
   const float* keypoints = maps.found + model.keypoints * maps.found_strides[1];
   float *seen = people.seen + 2 * JOINTS, *strength = people.strength + JOINTS;
-  icl_find_seen(
+  find_seen(
       keypoints, maps.found_strides, model.kinds, maps.found_side, maps.found_side, job.rules.search_cells,
       people.image, people.square + 2 * JOINTS, POINTS, people.spread, job.count, seen, strength, places);
   const int64_t channels[3] = {model.center, model.offsets, model.log_extent};
-  icl_regressed_keypoints(
+  regressed_keypoints(
       maps.found, maps.found_strides, maps.found_side, maps.found_side, channels, model.kinds, people.image,
       people.cell, job.count, seen + 2 * model.kinds, strength + model.kinds, places);
 }
@@ -76,39 +78,24 @@ void center_pixels(Job& job) {
 
 }  // namespace
 
-// Who is there: count, and image, cell, score, weak, center_instance.
-ICL_EXPORT void icl_find_people(Job* job) {
-  job->finite = {1, 1, 1, 1, 1, 1, 1, 1};
-  read_people(*job);
+void find_people(Job& job) {
+  job.finite = {true, true, true, true, true, true, true, true};
+  read_people(job);
 }
 
-// Their bodies, by smpl: rotations, betas, weak and skeletons. Whoever was found twice is left out.
-ICL_EXPORT void icl_fit_people(Job* job) {
-  read_bodies(*job);
-  if (!job->finite.smpl || !job->finite.rotations) return;
-  drop_repeats(*job);
-  first_points(*job);
-  if (!job->model.layers) return;
-  gather_evidence(*job);
-  if (job->finite.joint_heatmaps) lift(*job);
+void fit_people(Job& job) {
+  read_bodies(job);
+  if (!job.finite.smpl || !job.finite.rotations) return;
+  drop_repeats(job);
+  first_points(job);
+  if (job.model.passes == 0) return;
+  gather_evidence(job);
+  if (job.finite.joint_heatmaps) lift(job);
 }
 
-// Where they are, who they are, and how surely their joints are seen.
-ICL_EXPORT void icl_place_people(Job* job) {
-  place(*job);
-  embed_centers(*job);
-  joint_confidence(*job);
-  center_pixels(*job);
-}
-
-// Bodies in their places, and boxes around them.
-ICL_EXPORT void icl_place_surfaces(const Job* job, const Surface* surface) {
-  place_surfaces(*job, surface->tables, surface->placed);
-  boxes_around(*job, *surface);
-}
-
-// sizeof Job and Surface: Python's structures must be as long.
-ICL_EXPORT void icl_structure_sizes(int64_t* sizes) {
-  sizes[0] = sizeof(Job);
-  sizes[1] = sizeof(Surface);
+void place_people(Job& job) {
+  place(job);
+  embed_centers(job);
+  joint_confidence(job);
+  center_pixels(job);
 }

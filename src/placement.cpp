@@ -1,4 +1,4 @@
-// icl_mesh/placement.py: bodies in metres in front of a camera, and boxes around them in its image.
+// Bodies in metres in front of a camera, and boxes around them in its image.
 #include <algorithm>
 #include <limits>
 
@@ -30,13 +30,13 @@ ICL_INLINE void widen(
 }  // namespace
 
 // Bodies by their weak cameras, through the lens where there is one. Joints outside the image have pixels as well.
-ICL_CLONES void place(Job& job) {
+void place(Job& job) {
   const Geometry g = job.geometry;
   const People& people = job.people;
   for (int64_t n = 0; n < job.count; ++n) {
     const float *joints = people.joints + 3 * JOINTS * n, *weak = people.weak + 3 * n;
-    const double z = g.focal / weak[0];
-    double root[3] = {(weak[1] - g.square_px) * z / g.square_fx, (weak[2] - g.square_py) * z / g.square_fy, z};
+    double root[3];
+    root_of_weak(g, weak, root);
     if (job.lens.model != PINHOLE) {
       double offsets[3 * JOINTS];
       for (int64_t i = 0; i < 3 * JOINTS; ++i) offsets[i] = static_cast<double>(joints[i]) - joints[i % 3];
@@ -65,9 +65,9 @@ ICL_CLONES void place(Job& job) {
   }
 }
 
-// icl_mesh/boxes.py: around placed [N, V, 3], m, of which some points are looked at -> boxes [N, 4]: x0 y0 x1 y1, px,
+// Around placed [N, V, 3], m, of which some points are looked at -> boxes [N, 4]: x0 y0 x1 y1, px,
 // clipped to the image's pixels.
-ICL_CLONES void boxes_around(const Job& job, const Surface& surface) {
+void boxes_around(const Job& job, const Surface& surface) {
   constexpr double far = std::numeric_limits<double>::infinity();
   const Geometry& g = job.geometry;
   const double last[4] = {g.width - 1, g.height - 1, g.width - 1, g.height - 1};

@@ -1,9 +1,9 @@
-// Rotations as icl_mesh.rotation has them.
+// The 6-D representation of rotations (Zhou et al. 2019), as in icl_mesh/rotation.py.
 #pragma once
 
 #include <cmath>
 
-#include "native.hpp"
+#include "simd.hpp"
 
 // The first two columns [6] of a matrix, of any length, to the rotation matrix [3, 3], by Gram-Schmidt.
 ICL_INLINE void matrix_from_6d(const float* six, float* matrix) {

@@ -1,11 +1,10 @@
-// A posed skeleton: what icl_mesh.body.posing.Poser.skeletons and icl_mesh.body.rig make with numpy.
+// A posed skeleton by forward kinematics, and the keypoints that its bones carry.
 #pragma once
 
-#include "native.hpp"
+#include "constants.hpp"
+#include "simd.hpp"
 
-constexpr int64_t JOINTS = 24, BETAS = 10, KEYPOINTS = 17;
-
-// Of a body model; arrays as icl_mesh/lifting.py keeps them.
+// Of a body model.
 struct BodyTables {
   const float* rest;             // [24, 3], joints of the mean shape
   const float* rest_directions;  // [10, 24, 3]

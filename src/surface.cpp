@@ -1,23 +1,23 @@
 // Surfaces of people in their places: blend shapes, then linear blend skinning (Loper et al. 2015, "SMPL: A
 // Skinned Multi-Person Linear Model", equations 6-9). icl_mesh/body/surface_tables.py makes the tables.
 //
-// Eight people at a time, one in each lane: every number of a table is read once for all of them, and what is
+// Crowd people at a time (four where a register holds no more), one in each lane: every number of a table is read once for all of them, and what is
 // sparse (pose directions, skinning weights) costs what it holds, without gathering.
 #include "people.hpp"
 
 namespace {
 
-constexpr int EIGHT = 8, AXES = 3;
+constexpr int TOGETHER = LANES < 8 ? LANES : 8, AXES = 3;
 constexpr int ROTATION = 9, FEATURES = (JOINTS - 1) * ROTATION;
 constexpr int BONE = 12;  // of a transform: rows of the rotation and, behind each, of the translation
 constexpr int TILE = 8;   // vertices that are written to each person's memory together
 
-typedef float Eight __attribute__((vector_size(4 * EIGHT)));  // a number of eight people
+typedef float Crowd __attribute__((vector_size(4 * TOGETHER)));  // a number of so many people
 
 struct Poses {
-  Eight betas[BETAS];
-  Eight features[FEATURES];  // rotations minus identity
-  Eight bones[JOINTS][BONE];
+  Crowd betas[BETAS];
+  Crowd features[FEATURES];  // rotations minus identity
+  Crowd bones[JOINTS][BONE];
 };
 
 // Person n becomes `lane` of the block. The translation is added before the shift is rounded.
@@ -38,26 +38,26 @@ ICL_INLINE void pack(Poses& poses, int lane, const People& people, int64_t n) {
     }
 }
 
-ICL_INLINE void place_vertex(const SurfaceTables& tables, const Poses& poses, int64_t vertex, Eight* placed) {
-  Eight unposed[AXES];
+ICL_INLINE void place_vertex(const SurfaceTables& tables, const Poses& poses, int64_t vertex, Crowd* placed) {
+  Crowd unposed[AXES];
   const float* shape = tables.shape_directions + vertex * AXES * BETAS;
   for (int axis = 0; axis < AXES; ++axis) {
-    unposed[axis] = Eight{} + tables.rest[AXES * vertex + axis];
+    unposed[axis] = Crowd{} + tables.rest[AXES * vertex + axis];
     for (int k = 0; k < BETAS; ++k) unposed[axis] += shape[BETAS * axis + k] * poses.betas[k];
   }
   for (int32_t at = tables.pose_start[vertex]; at < tables.pose_start[vertex + 1]; ++at) {
-    const Eight* feature = poses.features + ROTATION * tables.pose_joint[at];
+    const Crowd* feature = poses.features + ROTATION * tables.pose_joint[at];
     const float* directions = tables.pose_directions + static_cast<int64_t>(at) * AXES * ROTATION;
     for (int axis = 0; axis < AXES; ++axis)
       for (int k = 0; k < ROTATION; ++k) unposed[axis] += directions[ROTATION * axis + k] * feature[k];
   }
-  Eight bone[BONE] = {};
+  Crowd bone[BONE] = {};
   for (int32_t at = tables.weight_start[vertex]; at < tables.weight_start[vertex + 1]; ++at) {
-    const Eight* one = poses.bones[tables.weight_joint[at]];
+    const Crowd* one = poses.bones[tables.weight_joint[at]];
     for (int k = 0; k < BONE; ++k) bone[k] += tables.weight[at] * one[k];
   }
   for (int row = 0; row < AXES; ++row) {
-    const Eight* turn = bone + 4 * row;
+    const Crowd* turn = bone + 4 * row;
     placed[row] = turn[3] + turn[0] * unposed[0] + turn[1] * unposed[1] + turn[2] * unposed[2];
   }
 }
@@ -65,14 +65,14 @@ ICL_INLINE void place_vertex(const SurfaceTables& tables, const Poses& poses, in
 }  // namespace
 
 // Vertices of a surface of everybody: placed [N, V, 3], m.
-ICL_CLONES void place_surfaces(const Job& job, const SurfaceTables& tables, float* placed) {
-  for (int64_t first = 0; first < job.count; first += EIGHT) {
-    const int present = static_cast<int>(job.count - first < EIGHT ? job.count - first : EIGHT);
+void place_surfaces(const Job& job, const SurfaceTables& tables, float* placed) {
+  for (int64_t first = 0; first < job.count; first += TOGETHER) {
+    const int present = static_cast<int>(job.count - first < TOGETHER ? job.count - first : TOGETHER);
     Poses poses = {};
     for (int lane = 0; lane < present; ++lane) pack(poses, lane, job.people, first + lane);
     for (int64_t vertex = 0; vertex < tables.vertices; vertex += TILE) {
       const int64_t size = tables.vertices - vertex < TILE ? tables.vertices - vertex : TILE;
-      Eight tile[TILE * AXES];
+      Crowd tile[TILE * AXES];
       for (int64_t k = 0; k < size; ++k) place_vertex(tables, poses, vertex + k, tile + AXES * k);
       for (int lane = 0; lane < present; ++lane) {
         float* to = placed + ((first + lane) * tables.vertices + vertex) * AXES;

@@ -1,6 +1,6 @@
 """Bodies posed and put in their places, for inference: the skeleton first, on the host, then the
-surface, straight in the camera frame, on the body's device. (On the CPU by compiled kernels where
-they are there: icl_mesh.compiled_surface.)
+surface, straight in the camera frame, on the body's device. (On the CPU icl_mesh.reading has
+kernels.Surface do it.)
 
 BodyModel does the same in one differentiable piece. Here the joints are there before anybody asks
 for a surface (they decide where a body stands), and the place is part of each bone's transform, so

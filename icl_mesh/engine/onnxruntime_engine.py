@@ -12,7 +12,7 @@ from icl_mesh.engine.eager import EagerPeople
 from icl_mesh.engine.host_patches import cut_on_host
 from icl_mesh.engine.onnx_model import INPUT, PATCHES, OnnxModels, maps_of
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
-from icl_mesh.network.branches import SMPL_CHANNELS
+from icl_mesh.network.constants import SMPL_CHANNELS
 
 
 class OnnxRuntimeEngine:

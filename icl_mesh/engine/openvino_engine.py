@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from icl_mesh.engine.host_patches import Floats, PatchCutter, empty_patches
+from icl_mesh.engine.host_patches import Floats, empty_patches, patch_cutter
 from icl_mesh.engine.onnx_model import INPUT, PATCHES, SMPL, OnnxModels, maps_of
 from icl_mesh.engine.signal_stack import same_signal_stack
+from icl_mesh.engine.spec import refuse_bf16
 from icl_mesh.network import InferenceMaps
-from icl_mesh.network.branches import SMPL_CHANNELS
+from icl_mesh.network.constants import SMPL_CHANNELS
 
 
 class OpenVinoEngine:
@@ -33,10 +34,7 @@ class OpenVinoEngine:
         with same_signal_stack():  # the CPU plug-in is loaded here
             abilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bf16" and "BF16" not in abilities:
-            raise ValueError(
-                "engine openvino:bf16 needs a CPU with bf16 arithmetic (AVX512_BF16 or AMX), which "
-                "this one lacks: use openvino:f32"
-            )
+            refuse_bf16("openvino")
         options = {
             "INFERENCE_PRECISION_HINT": precision,
             "PERFORMANCE_HINT": "LATENCY",
@@ -96,7 +94,7 @@ class OpenVinoEngine:
         self, maps: InferenceMaps, image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]
     ) -> torch.Tensor:
         smpl = np.empty((len(image), SMPL_CHANNELS), np.float32)
-        cut = PatchCutter(maps, image, cell, self._patches)
+        cut = patch_cutter(maps, image, cell, self._patches)
         for row in range(len(image)):
             cut(row, 1)
             self._person.infer(share_outputs=True)

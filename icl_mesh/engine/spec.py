@@ -89,6 +89,15 @@ def check_available(spec: EngineSpec, device_type: str) -> None:
         )
 
 
+def refuse_bf16(name: str) -> None:
+    """Raise ValueError: this CPU has no bf16 arithmetic. Emulated, it takes many times as long as
+    f32."""
+    raise ValueError(
+        f"engine {name}:bf16 needs a CPU with bf16 arithmetic (AVX512_BF16 or AMX), which this one "
+        f"lacks: use {name}:f32"
+    )
+
+
 def candidates(precision: str, device_type: str) -> list[EngineSpec]:
     """The installed engines that have this precision on this kind of device."""
     return [

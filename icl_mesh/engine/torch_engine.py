@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from icl_mesh.engine.eager import EagerPeople
+from icl_mesh.engine.spec import refuse_bf16
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
 from icl_mesh.threads import torch_threads
 
@@ -32,7 +33,10 @@ class TorchEngine:
     def __init__(
         self, network: IclMeshNetwork, device: torch.device, precision: str = "f32"
     ) -> None:
-        """precision: "f32"; "bf16", "f16": convolutions in it, maps are float32 still."""
+        """precision: "f32"; "bf16", "f16": convolutions in it, maps are float32 still. Raises
+        ValueError for bf16 on a CPU without it."""
+        if precision == "bf16" and device.type == "cpu" and not cpu_has_bf16():
+            refuse_bf16("torch")
         self.name = f"torch:{precision}"
         self.device = device
         self._threads = torch.get_num_threads()
@@ -68,6 +72,12 @@ class TorchEngine:
         # A graph must not hold on to the casts of another one.
         with torch.autocast(self.device.type, self._type, cache_enabled=False):
             return self.network.inference_maps(images)
+
+
+def cpu_has_bf16() -> bool:
+    """Whether this CPU multiplies bf16 by itself."""
+    abilities = torch.cpu.get_capabilities()
+    return any(there for ability, there in abilities.items() if "bf16" in ability)
 
 
 def _with_convolutions_in(network: IclMeshNetwork, kind: torch.dtype) -> IclMeshNetwork:

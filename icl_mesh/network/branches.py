@@ -11,18 +11,15 @@ import torch
 from torch import nn
 
 from icl_mesh.network.blocks import ConvBlock, ResBlock, middle, unpadded
+from icl_mesh.network.constants import (
+    INSTANCE_CHANNELS,
+    JOINTS,
+    PROJECTOR_LAYERS,
+    SMPL_CHANNELS,
+)
 
-JOINTS = 24
-CAMERA_CHANNELS = 3
-INSTANCE_CHANNELS = 64
-ROTATIONS = 22  # SMPL's hands (joints 22, 23) are not regressed
-BETAS = 10
-SMPL_CHANNELS = ROTATIONS * 6 + BETAS  # 142
 #: Channels of heatmaps and instance map, which each of the SMPL branch's two paths is told.
 CENTER_HINTS, JOINT_HINTS = 1 + INSTANCE_CHANNELS, JOINTS + INSTANCE_CHANNELS
-#: So many cells on each side decide a cell's SMPL parameters, counted behind the branch's stem:
-#: one for each 3x3 convolution between.
-SMPL_REACH = 5
 
 
 def plain_branch(in_channels: int, hidden: int, out_channels: int) -> nn.Sequential:
@@ -113,6 +110,6 @@ class SmplBranch(nn.Module):
 def projector() -> nn.Sequential:
     """P_C or P_J: FC-ReLU-FC-ReLU-FC without biases, [..., 64] -> [..., 64]."""
     layers: list[nn.Module] = []
-    for _ in range(3):
+    for _ in range(PROJECTOR_LAYERS):
         layers += [nn.Linear(INSTANCE_CHANNELS, INSTANCE_CHANNELS, bias=False), nn.ReLU()]
     return nn.Sequential(*layers[:-1])

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from icl_mesh.network.branches import BETAS, JOINTS, ROTATIONS
+from icl_mesh.network.constants import BETAS, JOINTS, ROTATIONS
 from icl_mesh.rotation import matrix_from_6d, sixd_from_matrix
 
 #: Joints with less evidence than this are as good as unseen.
@@ -144,8 +144,3 @@ def split_outputs(out: Any) -> tuple[Any, Any, Any]:
     before its bound."""
     turns = ROTATIONS * 6
     return out[:, :turns], out[:, turns : turns + BETAS], out[:, turns + BETAS :]
-
-
-def bounded_camera(change: np.ndarray) -> np.ndarray:
-    """The camera's part of split_outputs [N, 3], on the host, within its bound."""
-    return np.asarray(MOST_CAMERA * np.tanh(change / MOST_CAMERA))

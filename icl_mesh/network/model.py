@@ -9,16 +9,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from icl_mesh.network.branches import (
-    BETAS,
-    CAMERA_CHANNELS,
-    JOINTS,
-    ROTATIONS,
-    InstanceBranch,
-    SmplBranch,
-    plain_branch,
-    projector,
-)
+from icl_mesh.network.branches import InstanceBranch, SmplBranch, plain_branch, projector
+from icl_mesh.network.constants import BETAS, CAMERA_CHANNELS, JOINTS, ROTATIONS, SCALE_BASE
 from icl_mesh.network.lifter import PoseLifter
 from icl_mesh.network.movenet import KEYPOINTS, KeypointChannels
 from icl_mesh.network.patches import InferenceMaps, cut_patches
@@ -30,7 +22,7 @@ from icl_mesh.rotation import IDENTITY_6D
 HEATMAP_BIAS = -2.19
 #: 1.1 ** c0 = 0.9: one metre is 0.45 of the square's side, so a person of 1.7 m spans three
 #: quarters of it. Near the middle of the sizes met, on a logarithmic scale, for full bodies.
-CAMERA_BIAS = (math.log(0.9) / math.log(1.1), 0.0, 0.0)
+CAMERA_BIAS = (math.log(0.9) / math.log(SCALE_BASE), 0.0, 0.0)
 #: Cells along the map for which the camera branch's scale is absolute: an input of 256 pixels.
 REFERENCE_CELLS = 32
 #: Upright and facing the camera: the body's y is up and the camera's y is down, so half a turn

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from icl_mesh.network.branches import SMPL_REACH
+from icl_mesh.network.constants import SMPL_REACH
 
 #: Cells along a patch, and features: cell i's stem reads the features 2 i - 1 to 2 i + 1.
 PATCH_CELLS = 2 * SMPL_REACH + 1

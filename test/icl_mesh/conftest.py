@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from plain_network import PlainNetwork
 from scipy.spatial.transform import Rotation
 
-from icl_mesh import native
 from icl_mesh.body import BodyModel
 from icl_mesh.body.asset import load_default_body
 from icl_mesh.camera import Camera
@@ -30,12 +30,6 @@ Array = npt.NDArray[np.float64]
 
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
-
-
-@pytest.fixture
-def without_library(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Call it: from then on the compiled kernels are missing."""
-    return lambda: monkeypatch.setattr(native, "library", lambda: None)
 
 
 @pytest.fixture
@@ -178,18 +172,6 @@ def encode_people(truth: Truth, size: int) -> NetworkMaps:
             joint[0, :, v, u] = torch.eye(64)[n]
     maps = torch.from_numpy(heat).float()[None]
     return NetworkMaps(maps[:, :1], maps[:, 1:], camera, center, joint, smpl)
-
-
-class PlainNetwork(torch.nn.Module):
-    """Stands in for the network where maps come from elsewhere: its projectors change nothing."""
-
-    lifter = None
-
-    def project_center(self, features: torch.Tensor) -> torch.Tensor:
-        return features
-
-    def project_joint(self, features: torch.Tensor) -> torch.Tensor:
-        return features
 
 
 class FixedEngine:

@@ -4,8 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from oracle_tracking import color_distances
 
-from icl_mesh.appearance import Looks, color_distances, looks_of, mixed
+from icl_mesh.appearance import Looks, looks_of, mixed
 from icl_mesh.camera import Camera
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)

@@ -3,63 +3,112 @@
 import numpy as np
 import pytest
 import torch
+from kernel_cases import all_cases
+from oracle_confidence import joint_confidence
+from plain_network import PlainNetwork, unchanging_projector
 
+from icl_mesh import kernels
 from icl_mesh.camera import Camera
-from icl_mesh.confidence import joint_confidence
 from icl_mesh.estimator import Estimator
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 
 
-def confidence(plain_network, heat, instance, own, square, inside=None):
-    square = np.array(square)
-    inside = np.ones(square.shape[:2], dtype=np.bool_) if inside is None else inside
-    own = own.numpy()
-    return joint_confidence(heat, instance, own, square, inside, network=plain_network)
+#: Leaves the first 32 channels as they are, and the others out.
+PROJECTOR = np.stack([layer.weight.numpy().T for layer in unchanging_projector()[::2]]).copy()
+
+
+def confidence(heat, instance, centers, square, inside=None):
+    """Of the first two joints [N, 2]; nothing is seen of the others."""
+    heatmaps, features = np.zeros((24, 8, 8), np.float32), np.zeros((64, 8, 8), np.float32)
+    heatmaps[:2], features[:4] = heat, instance
+    count = len(centers)
+    embedding, places = np.zeros((count, 64), np.float32), np.zeros((count, 24, 2), np.float32)
+    embedding[:, :4], places[:, :2] = centers, square
+    within = np.ones((count, 24), np.bool_)
+    if inside is not None:
+        within[:, :2] = inside
+    result = np.full((count, 24), np.nan, np.float32)
+    kernels.joint_confidence(heatmaps, features, PROJECTOR, embedding, places, within, result)
+    assert (result[:, 2:] == 0).all()
+    return result[:, :2]
 
 
 @pytest.fixture
 def maps():
     """Two joints on 8x8 cells: joint 0 in cell (x, y) = (6, 1), score 0.8; joint 1 in (0, 0),
     score 0.5. Everybody's features there are the first unit vector."""
-    heat, instance = torch.zeros(2, 8, 8), torch.zeros(4, 8, 8)
+    heat, instance = np.zeros((2, 8, 8)), np.zeros((4, 8, 8))
     heat[0, 1, 6], heat[1, 0, 0] = 0.8, 0.5
     instance[0, 1, 6] = instance[0, 0, 0] = 3.0  # length does not matter
     return heat, instance
 
 
 PLACES = [[[0.625, -0.625], [-0.875, -0.875]]]  # middles of cells (6, 1) and (0, 0)
+OWN = np.eye(4)[:1]
 
 
-def test_own_joints_have_their_heatmaps_value(plain_network, maps) -> None:
-    result = confidence(plain_network, *maps, torch.eye(4)[:1], PLACES)
-    np.testing.assert_allclose(result, [[0.8, 0.5]])
+def test_own_joints_have_their_heatmaps_value(maps) -> None:
+    np.testing.assert_allclose(confidence(*maps, OWN, PLACES), [[0.8, 0.5]])
 
 
-def test_another_persons_joints_are_not_own(plain_network, maps) -> None:
-    centers = torch.stack((torch.eye(4)[1], -torch.eye(4)[0], torch.tensor([0.6, 0.8, 0, 0])))
-    result = confidence(plain_network, *maps, centers, PLACES * 3)
+def test_another_persons_joints_are_not_own(maps) -> None:
+    centers = np.stack((np.eye(4)[1], -np.eye(4)[0], [0.6, 0.8, 0, 0]))
     # orthogonal 0, opposite 0 (not negative), cosine 0.6
-    np.testing.assert_allclose(result, [[0, 0], [0, 0], [0.48, 0.3]], atol=1e-6)
+    found = confidence(*maps, centers, PLACES * 3)
+    np.testing.assert_allclose(found, [[0, 0], [0, 0], [0.48, 0.3]], atol=1e-6)
 
 
-def test_one_cell_off_still_counts_two_do_not(plain_network, maps) -> None:
+def test_features_that_point_the_other_way_agree_where_both_do(maps) -> None:
     heat, instance = maps
+    np.testing.assert_allclose(confidence(heat, -instance, -OWN, PLACES), [[0.8, 0.5]])
+    np.testing.assert_allclose(confidence(heat, -instance, OWN, PLACES), [[0, 0]])
+
+
+def test_one_cell_off_still_counts_two_do_not(maps) -> None:
     places = [[[0.625 - 0.25, -0.625 + 0.25], [-0.875, -0.875]], [[0.125, -0.625], [-0.4, -0.875]]]
-    result = confidence(plain_network, heat, instance, torch.eye(4)[:1].repeat(2, 1), places)
-    np.testing.assert_allclose(result, [[0.8, 0.5], [0, 0]])
+    found = confidence(*maps, OWN.repeat(2, axis=0), places)
+    np.testing.assert_allclose(found, [[0.8, 0.5], [0, 0]])
 
 
-def test_x_and_y_are_not_swapped(plain_network, maps) -> None:
+def test_the_best_product_of_nine_cells_counts(maps) -> None:
+    """Seen less and agreed on more: 0.7 * 1 is more than 0.8 * 0.6."""
+    heat, instance = maps
+    heat[0, 2, 6], instance[0, 2, 6] = 0.7, 1.0
+    instance[:2, 1, 6] = 0.6, 0.8
+    np.testing.assert_allclose(confidence(heat, instance, OWN, PLACES), [[0.7, 0.5]])
+
+
+def test_x_and_y_are_not_swapped(maps) -> None:
     swapped = [[[-0.625, 0.625], [-0.875, -0.875]]]
-    result = confidence(plain_network, *maps, torch.eye(4)[:1], swapped)
-    np.testing.assert_allclose(result, [[0.0, 0.5]])
+    np.testing.assert_allclose(confidence(*maps, OWN, swapped), [[0.0, 0.5]])
 
 
-def test_joints_outside_the_image_have_none(plain_network, maps) -> None:
-    inside = np.array([[False, True]])
-    result = confidence(plain_network, *maps, torch.eye(4)[:1], PLACES, inside)
-    np.testing.assert_allclose(result, [[0.0, 0.5]])
+def test_joints_outside_the_image_have_none(maps) -> None:
+    found = confidence(*maps, OWN, PLACES, np.array([[False, True]]))
+    np.testing.assert_allclose(found, [[0.0, 0.5]])
+
+
+def test_maps_that_are_not_finite_have_no_finite_confidence(maps) -> None:
+    heat, instance = maps
+    heat[0, 2, 7] = np.nan
+    assert np.isnan(confidence(heat, instance, OWN, PLACES)).tolist() == [[True, False]]
+
+
+def test_it_is_what_torch_computes() -> None:
+    """Random maps and projectors; the reference projects whole maps (oracle_confidence)."""
+    case = all_cases(kernels.compiled)["joint_confidence"]
+    case.call(**case.arguments)
+    given = case.arguments
+    network = PlainNetwork()
+    for layer, weights in zip(network.joint_projector[::2], given["projector"], strict=True):
+        layer.weight = torch.nn.Parameter(torch.from_numpy(weights.T.copy()), requires_grad=False)
+    wanted = joint_confidence(
+        torch.from_numpy(given["heatmaps"]), torch.from_numpy(given["instance"]),
+        given["embedding"], given["joints_square"], given["inside"], network=network,
+    )  # fmt: skip
+    np.testing.assert_allclose(given["confidence"], wanted, atol=2e-6)
+    assert (wanted > 0).mean() > 0.5
 
 
 def test_seen_and_hidden_people_in_an_image(

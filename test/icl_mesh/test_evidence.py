@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import oracle_evidence
 import pytest
 import torch
 
-from icl_mesh import evidence, native
 from icl_mesh.decoding import Peaks
-from icl_mesh.evidence import find_seen, gather_evidence, pooled, regressed_keypoints
+from icl_mesh.evidence import find_seen, gather_evidence, regressed_keypoints
 from icl_mesh.network import InferenceMaps, build_network
 
 
@@ -20,16 +20,6 @@ def extent_of(joints: np.ndarray) -> np.ndarray:
     return np.linalg.norm(np.ptp(joints, axis=1), axis=1)
 
 
-@pytest.fixture(params=["compiled", "numpy"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways to find what is seen."""
-    if request.param == "numpy":
-        monkeypatch.setattr(evidence, "kernel", lambda *_: None)
-    else:
-        assert native.library() is not None  # scripts/setup builds it
-
-
-@pytest.mark.usefixtures("way")
 def test_the_joint_nearby_is_taken_and_not_a_stronger_one_of_somebody_else() -> None:
     joints = np.zeros((2, 24, 2))
     joints[:, 0], joints[:, 1] = (-0.5, -0.5), (0.0, 0.0)  # extent: 8 cells of 32, diagonally
@@ -44,7 +34,6 @@ def test_the_joint_nearby_is_taken_and_not_a_stronger_one_of_somebody_else() -> 
     np.testing.assert_allclose(seen.strength[:, 8], 0)
 
 
-@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("cells", [16, 96, 144])
 def test_places_lie_between_cells(cells: int) -> None:
     """A Gaussian around a point that is no cell's middle is found there, in maps that are searched
@@ -58,7 +47,6 @@ def test_places_lie_between_cells(cells: int) -> None:
     np.testing.assert_allclose((seen.points + 1) / 2 * cells, [[middle] * 24], atol=0.3)
 
 
-@pytest.mark.usefixtures("way")
 def test_each_person_reads_their_own_image() -> None:
     heatmaps = np.zeros((2, 24, 8, 8), np.float32)
     heatmaps[0, :, 4, 3], heatmaps[1, :, 3, 4] = 0.5, 0.6
@@ -70,9 +58,7 @@ def test_each_person_reads_their_own_image() -> None:
 
 @pytest.mark.parametrize(("kinds", "cells"), [(24, 48), (24, 30), (17, 96), (3, 100), (2, 5)])
 @pytest.mark.parametrize("side_by_side", [False, True])
-def test_compiled_it_finds_what_numpy_finds(
-    monkeypatch: pytest.MonkeyPatch, kinds: int, cells: int, side_by_side: bool
-) -> None:
+def test_it_finds_what_numpy_finds(kinds: int, cells: int, side_by_side: bool) -> None:
     """Noise, of maps in both layouts, of which some kinds are taken; people beside the image."""
     rng = np.random.default_rng(0)
     shape = (2, kinds + 4, cells, cells)
@@ -86,26 +72,17 @@ def test_compiled_it_finds_what_numpy_finds(
         rng.uniform(0, 1.5, 5),
     )
     seen = find_seen(*given)
-    monkeypatch.setattr(evidence, "kernel", lambda *_: None)
-    expected = find_seen(*given)
+    expected = oracle_evidence.find_seen(*given)
     np.testing.assert_allclose(seen.points, expected.points, atol=2e-6)
     np.testing.assert_array_equal(seen.strength, expected.strength)
 
 
-@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_maps_that_are_not_finite_have_no_finite_strength(value: float) -> None:
     heatmaps = np.full((1, 3, 96, 96), 0.1, np.float32)
     heatmaps[0, 1, 95, 3] = value
     seen = find_seen(heatmaps, np.array([0]), np.zeros((1, 3, 2)), np.ones(1))
     assert np.isfinite(seen.strength).tolist() == [[True, False, True]]
-
-
-def test_pooled_cells_hold_the_largest_of_each_block() -> None:
-    maps = np.random.default_rng(0).normal(size=(2, 3, 12, 18))
-    expected = maps.reshape(2, 3, 4, 3, 6, 3).max(axis=(3, 5))
-    np.testing.assert_array_equal(pooled(maps, 3), expected)
-    np.testing.assert_array_equal(pooled(maps, 1), maps)
 
 
 def test_keypoints_regressed_from_the_centre_near_by() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from icl_mesh.camera import Camera
+from icl_mesh.kernels.lenses import kernel_lens
 from icl_mesh.lens import Lens
 
 LENSES = {
@@ -53,6 +54,18 @@ def test_distortion_is_opencvs(name):
     points = points_within(lens, reach)
     np.testing.assert_allclose(lens.distort(points), opencv_distort(lens, points), atol=1e-12)
     np.testing.assert_array_equal(lens.distort([0.0, 0.0]), [0.0, 0.0])
+
+
+@pytest.mark.parametrize("name", LENSES)
+def test_the_compiled_lens_is_opencvs(name):
+    """Forwards, and back from what OpenCV made."""
+    lens, reach = LENSES[name]
+    points = points_within(lens, reach)
+    compiled, found = kernel_lens(lens), np.empty_like(points)
+    compiled.distort(points, found)
+    np.testing.assert_allclose(found, opencv_distort(lens, points), atol=1e-12)
+    compiled.undistort(opencv_distort(lens, points), found)
+    np.testing.assert_allclose(found, points, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", LENSES)

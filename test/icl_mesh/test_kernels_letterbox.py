@@ -1,9 +1,7 @@
-"""The compiled letterbox, and that of GPUs: against weights counted in float64, and against the
-path without them."""
+"""The compiled letterbox, and that of GPUs, against weights counted in float64."""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -74,23 +72,6 @@ def noise(width: int, height: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-@pytest.fixture(autouse=True)
-def built() -> None:
-    assert preprocessing._kernel() is not None, "scripts/setup builds it"
-
-
-@pytest.fixture
-def without_kernel(monkeypatch):
-    """preprocess as it is where the kernel was not built."""
-
-    def fallback(image: np.ndarray, size: int) -> torch.Tensor:
-        with monkeypatch.context() as patch:
-            patch.setattr(preprocessing, "_kernel", lambda: None)
-            return preprocess(image, size)[0]
-
-    return fallback
-
-
 @pytest.mark.parametrize(("width", "height", "size"), SIZES)
 def test_every_number_is_the_mean_that_geometry_says(width, height, size) -> None:
     image = noise(width, height)
@@ -118,17 +99,6 @@ def test_a_gpu_makes_the_same_means(width, height, size) -> None:
     np.testing.assert_allclose(found[0].numpy(), expected_input(image, size), rtol=0, atol=1e-5)
     backwards = np.ascontiguousarray(image[..., ::-1])[..., ::-1]
     assert torch.equal(on_device(backwards, size), found)
-
-
-@pytest.mark.parametrize(("width", "height", "size"), SIZES)
-def test_like_the_path_without_it_but_for_rounding(width, height, size, without_kernel) -> None:
-    """To bytes, a few times; from four times as large on, that path halves, which is an
-    approximation: a smooth picture then, as of a camera."""
-    halved = max(width, height) >= 4 * size
-    image = cv2.resize(noise(32, 24), (width, height)) if halved else noise(width, height)
-    difference = (preprocess(image, size)[0] - without_kernel(image, size))[0].abs()
-    levels = (difference.numpy() * 255 * STD[:, None, None]).max()
-    assert levels < (8 if halved else 2.5)
 
 
 @pytest.mark.parametrize(("width", "height", "size"), SIZES)
@@ -168,8 +138,7 @@ def test_nothing_outside_of_the_image_counts() -> None:
 
 
 @pytest.mark.parametrize("device", ["cpu", torch.device("cpu"), torch.device("cpu", 0)])
-def test_the_cpu_by_any_name(device, monkeypatch) -> None:
-    monkeypatch.setattr(preprocessing, "normalized_tensor", None)  # the path without the kernel
+def test_the_cpu_by_any_name(device) -> None:
     assert preprocess(noise(64, 48), 32, device)[0].shape == (1, 3, 32, 32)
 
 

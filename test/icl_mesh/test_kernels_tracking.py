@@ -1,13 +1,16 @@
-"""The tracker's compiled kernels against what numpy does in their place."""
+"""The tracker's compiled kernels: against published colours and hand computations, scipy, and numpy
+(oracle_tracking)."""
 
 from __future__ import annotations
 
 import dataclasses
 
 import numpy as np
+import oracle_tracking
 import pytest
+from scipy.spatial.distance import mahalanobis
 
-from icl_mesh import appearance, assignment, motion
+from icl_mesh import assignment, motion
 from icl_mesh.appearance import Looks, looks_of
 from icl_mesh.assignment import Candidates, Weights
 from icl_mesh.camera import Camera
@@ -36,25 +39,42 @@ def some_people(make_people, count, seed, camera=PINHOLE):
 def some_filters(people, seed):
     """After two images, with velocities and covariances of all kinds."""
     rng = np.random.default_rng(seed)
-    filters = motion.predict_with_numpy(motion.start(people), 0.2)
+    filters = motion.predict(motion.start(people), 0.2)
     moved = people.exchanged({"joints_m": people.joints_m + np.float32(rng.normal(0, 0.1))})
-    return motion.correct_with_numpy(filters, moved)
+    return motion.correct(filters, moved)
 
 
-@pytest.mark.parametrize("count", [0, 1, 8, 40])
-def test_filters(make_people, count):
-    people = some_people(make_people, count, 1)
-    filters = some_filters(people, 2)
-    seen = some_people(make_people, count, 3)
-    for seconds in (0.0, 0.033, 2.0):
-        found = motion.predict(filters, seconds)
-        expected = motion.predict_with_numpy(filters, seconds)
-        for one, other in zip(found, expected, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-13, atol=1e-15)
-        for one, other in zip(
-            motion.correct(found, seen), motion.correct_with_numpy(found, seen), strict=True
-        ):
-            np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+def test_the_cost_of_a_pair_by_hand(make_people):
+    """One track, half a second out of sight, that stands still; a person half a metre beside it."""
+    before = make_people([[0.0, 0.0, 4.0]], PINHOLE, embedding=np.eye(64)[:1])
+    now = make_people([[0.5, 0.0, 4.0]], PINHOLE, embedding=[[0.6, 0.8, *[0.0] * 62]])
+    covariance = np.diag([0.04, 0.05, 0.3, 1, 1, 1])[None]
+    filters = motion.Motion(np.array([[0.0, 0, 4, 0, 0, 0]]), covariance)
+    looks = [
+        Looks(np.full((1, 3, 3), lightness, np.float32), np.array([[0.2, 0.4, 0.6]], np.float32))
+        for lightness in (50, 60)
+    ]
+    candidates = Candidates(filters, before, looks[0], np.array([0.5]))
+    cost, distance = assignment.pair_costs(candidates, now, looks[1], Weights(0.25, 2.0))
+
+    measured, far = np.array([0.5, 0.0, 4.0]), np.sqrt(0.25 + 16)
+    ray = measured / far
+    lateral, depth = (0.02 * far) ** 2, (0.1 * far) ** 2
+    error = lateral * np.eye(3) + (depth - lateral) * np.outer(ray, ray)
+    inverse = np.linalg.inv(covariance[0, :3, :3] + error)
+    wanted = mahalanobis(measured, [0, 0, 4.0], inverse) ** 2
+    np.testing.assert_allclose(distance, [[wanted]], rtol=1e-6)
+    box = np.maximum(
+        *(np.hypot(*(one.bbox_px[0, 2:] - one.bbox_px[0, :2])) for one in (before, now))
+    )
+    parts = {
+        "space": wanted / 30,
+        "image": 0.5 * (580 * 0.5 / 4) / box,
+        "embedding": 0.25 * 0.5 * (1 - 0.6) / 2,  # half of it is forgotten
+        # 10 in each of L*, a*, b*; weights are 0.4 on average, of which 0.3 suffice
+        "color": 2.0 * np.sqrt(300) / 40,
+    }
+    np.testing.assert_allclose(cost, [[sum(parts.values())]], rtol=1e-5)
 
 
 @pytest.mark.parametrize("camera", [PINHOLE, WIDE], ids=["pinhole", "lens"])
@@ -75,8 +95,8 @@ def test_costs_of_pairs(make_people, tracks, people, camera):
     looks = [Looks(color, weight.astype(np.float32)) for color, weight in looks]
     candidates = Candidates(some_filters(before, 6), before, looks[0], rng.uniform(0, 2, tracks))
     arguments = candidates, now, looks[1], Weights(0.3, 1.5)
-    cost, distance = assignment._costs_compiled(assignment._kernel(), *arguments)
-    expected_cost, expected_distance = assignment._costs_with_numpy(*arguments)
+    cost, distance = assignment.pair_costs(*arguments)
+    expected_cost, expected_distance = oracle_tracking.pair_costs(*arguments)
     assert cost.shape == distance.shape == (tracks, people)
     np.testing.assert_allclose(distance, expected_distance, rtol=1e-9)
     np.testing.assert_allclose(cost, expected_cost, rtol=1e-6, atol=1e-5)
@@ -88,7 +108,7 @@ def test_looks(make_people, backwards):
     image = np.random.default_rng(8).integers(0, 256, (480, 640, 3), np.uint8)
     image[:, :200] //= 32  # nearly black, where the curve is a line
     found = looks_of(image[..., ::-1] if backwards else image, people)
-    expected = appearance._looks_with_numpy(image, people, backwards=backwards)
+    expected = oracle_tracking.looks_of(image, people, backwards=backwards)
     # L*a*b* spans hundreds; OpenCV's own curve is a table of splines
     np.testing.assert_allclose(found.color, expected.color, atol=2e-3)
     np.testing.assert_allclose(found.weight, expected.weight, atol=1e-6)
@@ -113,9 +133,7 @@ def test_the_tracks_of_a_crowd_are_the_same(make_people, monkeypatch):
         return seen
 
     compiled = walk()
-    for module in (appearance, assignment):
-        monkeypatch.setattr(module, "_kernel", lambda: None)
-    monkeypatch.setattr(motion, "_kernels", lambda: None)
+    monkeypatch.setattr(assignment, "pair_costs", oracle_tracking.pair_costs)
     for ours, plain in zip(compiled, walk(), strict=True):
         np.testing.assert_array_equal(ours.people.track_id, plain.people.track_id)
         np.testing.assert_array_equal(ours.state, plain.state)

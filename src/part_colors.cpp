@@ -1,24 +1,15 @@
-// Colours of people's clothes: what icl_mesh.appearance.looks_of does with numpy and OpenCV.
+// Colours of people's clothes (icl_mesh/appearance.py).
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
-#include "native.hpp"
+#include "constants.hpp"
+#include "kernels.hpp"
+#include "simd.hpp"
 
 namespace {
 
-// MOST: points per person, more than the plan of icl_mesh/appearance.py has.
-constexpr int JOINTS = 24, NECK = 12, MOST = 512;
-
-// Where a person is looked at. pairs [K, 2]: joints between which the image is read, on a grid [G, 2] of steps in
-// units of the trunk; lengths [P]: how many pairs make a part, one part after the other. linear [256]: light.
-struct Plan {
-  const int64_t* pairs;
-  const double* grid;
-  const int64_t* lengths;
-  const float* linear;
-  int64_t pair_count, step_count, part_count;
-};
+constexpr int NECK = 12, MOST = MOST_COLOR_POINTS;
 
 // Cube root of a positive float: a third of the exponent, then two of Halley's steps.
 ICL_INLINE float cube_root(float x) {
@@ -57,7 +48,7 @@ ICL_INLINE void to_lab(float (*planes)[MOST], int count) {
 // Where a person's points lie in the image, as numbers of pixels, and how much they count: joints [24, 2] px,
 // confidence [24].
 ICL_INLINE void find_points(
-    int64_t width, int64_t height, const float* joints, const float* confidence, float least_weight, const Plan& plan,
+    int64_t width, int64_t height, const float* joints, const float* confidence, float least_weight, const ColorPlan& plan,
     int32_t* pixels, float* weight) {
   const double trunk = std::hypot(joints[2 * NECK] - joints[0], joints[2 * NECK + 1] - joints[1]);
   const double last_x = double(width - 1), last_y = double(height - 1);
@@ -90,36 +81,34 @@ ICL_INLINE float sum_of_products(const float* a, const float* b, int count) {
 
 }  // namespace
 
-// Colours [N, P, 3], L*a*b*, and how well each was seen, [N, P]. image [height, width, 3] u8: RGB, or BGR
-// (backwards). joints [N, 24, 2] px; confidence [N, 24].
-ICL_EXPORT ICL_CLONES void icl_looks(
+void part_colors(
     const uint8_t* image,
     int64_t width,
     int64_t height,
-    int64_t backwards,
+    bool backwards,
     const float* joints,
     const float* confidence,
     int64_t people,
-    const Plan* plan,
+    const ColorPlan& plan,
     float least_weight,
     float* colors,
     float* seen) {
   float planes[3][MOST], weight[MOST], ones[MOST];
   int32_t pixels[MOST];
   std::fill(ones, ones + MOST, 1.0f);
-  const int steps = int(plan->step_count), points = int(plan->pair_count) * steps;
+  const int steps = int(plan.step_count), points = int(plan.pair_count) * steps;
   for (int64_t n = 0; n < people; ++n) {
     find_points(
-        width, height, joints + 2 * JOINTS * n, confidence + JOINTS * n, least_weight, *plan, pixels, weight);
+        width, height, joints + 2 * JOINTS * n, confidence + JOINTS * n, least_weight, plan, pixels, weight);
     for (int i = 0; i < points; ++i) __builtin_prefetch(image + 3 * int64_t(pixels[i]));
     for (int i = 0; i < points; ++i) {
       const uint8_t* pixel = image + 3 * int64_t(pixels[i]);
-      for (int c = 0; c < 3; ++c) planes[c][i] = plan->linear[pixel[backwards ? 2 - c : c]];
+      for (int c = 0; c < 3; ++c) planes[c][i] = plan.linear[pixel[backwards ? 2 - c : c]];
     }
     to_lab(planes, points);
     int at = 0;
-    for (int64_t part = 0; part < plan->part_count; ++part, ++seen, colors += 3) {
-      const int count = int(plan->lengths[part]) * steps;
+    for (int64_t part = 0; part < plan.part_count; ++part, ++seen, colors += 3) {
+      const int count = int(plan.lengths[part]) * steps;
       const float total = sum_of_products(weight + at, ones, count);
       for (int c = 0; c < 3; ++c) {
         colors[c] = sum_of_products(weight + at, planes[c] + at, count) / std::max(total, 1e-9f);

@@ -1,0 +1,50 @@
+"""Which build of the kernels this machine runs: of x86-64-v4 (AVX-512), x86-64-v3 (AVX2), or the
+baseline, which every CPU runs."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from types import ModuleType
+
+#: Environment variable that asks for a level by name: for tests and measurements.
+LEVEL_VARIABLE = "ICL_MESH_KERNELS"
+HOW_TO_BUILD = (
+    "build them in a checkout of icl_mesh_ros with scripts/setup, or install it anew with "
+    "`pip install .` (both need a C++ compiler and CMake)"
+)
+
+
+def supported_levels() -> list[str]:
+    """Levels that this CPU can run, the best one first. Raises ImportError as :func:`load`."""
+    return [str(level) for level in load_level("baseline").supported_levels()]
+
+
+def load() -> ModuleType:
+    """The best module for this CPU that was built; with LEVEL_VARIABLE that one.
+
+    Raises ImportError, which says how the kernels are built, where they do not load.
+    """
+    supported = supported_levels()
+    if wanted := os.environ.get(LEVEL_VARIABLE):
+        if wanted not in supported:
+            raise ImportError(
+                f"{LEVEL_VARIABLE}={wanted}: this CPU runs the levels {', '.join(supported)}"
+            )
+        return load_level(wanted)
+    for level in supported:
+        # A compiler that does not know a level leaves it out (src/CMakeLists.txt).
+        if importlib.util.find_spec(f"{__package__}._{level}") is not None:
+            return load_level(level)
+    return load_level("baseline")
+
+
+def load_level(level: str) -> ModuleType:
+    """The module of a level. Raises ImportError, which says how the kernels are built."""
+    try:
+        return importlib.import_module(f"{__package__}._{level}")
+    except ImportError as error:
+        raise ImportError(
+            f"the compiled kernels of icl_mesh do not load ({error}): {HOW_TO_BUILD}"
+        ) from error

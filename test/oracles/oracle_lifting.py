@@ -1,0 +1,73 @@
+"""The lifter at work, with numpy and PyTorch: what the compiled kernel is tested against."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from oracle_evidence import gather_evidence
+
+from icl_mesh.body.posing import Poser, Skeletons
+from icl_mesh.body.rig import KeypointRig
+from icl_mesh.camera import SquareCamera
+from icl_mesh.decoding import REGRESSED_JOINTS, Detections, check_finite
+from icl_mesh.lifting import in_metres, lifter_inputs, moved_camera, square_points
+from icl_mesh.network import InferenceMaps, KeypointChannels
+from icl_mesh.network.lifter import (
+    MOST_CAMERA,
+    PASSES,
+    LifterInputs,
+    PoseLifter,
+    split_outputs,
+)
+from icl_mesh.rotation import matrices_from_6d
+
+
+class HostLifter:
+    """A trained lifter with all that it needs of a body."""
+
+    def __init__(
+        self,
+        lifter: PoseLifter,
+        poser: Poser,
+        rig: KeypointRig,
+        channels: KeypointChannels | None,
+    ) -> None:
+        """channels: of the network's backbone (IclMeshNetwork.keypoint_channels)."""
+        self._layers = lifter.folded()
+        self._poser, self._rig, self._channels = poser, rig, channels
+
+    def __call__(
+        self, found: Detections, maps: InferenceMaps, camera: SquareCamera
+    ) -> tuple[Detections, Skeletons]:
+        """People with the pose, shape and camera that fit the joints seen around them, and their
+        skeletons. A lens is left out. Raises RuntimeError where maps are not finite."""
+        first = found.weak
+        skeletons = self._poser.skeletons(found.betas, found.rotations)
+        joints, keypoints = square_points(skeletons, self._rig, first, camera)
+        evidence = gather_evidence(maps, self._channels, *found.peaks[:2], joints, keypoints)
+        check_finite(joint_heatmaps=evidence.joints.strength)
+        inputs = lifter_inputs(evidence, joints, keypoints, first, camera)
+        for number in range(PASSES):
+            if number:
+                joints, keypoints = square_points(skeletons, self._rig, found.weak, camera)
+                inputs = inputs.posed(in_metres(joints, first), in_metres(keypoints, first))
+            found = self._lifted(found, inputs)
+            skeletons = self._poser.skeletons(found.betas, found.rotations)
+        check_finite(lifted=found.rotations)
+        return found, skeletons
+
+    def _lifted(self, found: Detections, inputs: LifterInputs) -> Detections:
+        matrices = found.rotations[:, :REGRESSED_JOINTS]
+        sixd = np.concatenate((matrices[..., 0], matrices[..., 1]), axis=-1)
+        # PyTorch's products, not numpy's: see icl_mesh.confidence.
+        x = torch.from_numpy(inputs.rows(sixd, found.betas))
+        for weights, bias in self._layers[:-1]:
+            x = torch.addmm(bias, x, weights).relu_()
+        weights, bias = self._layers[-1]
+        turns, shape, camera = split_outputs(torch.addmm(bias, x, weights).numpy())
+        rotations = found.rotations.copy()
+        rotations[:, :REGRESSED_JOINTS] = matrices_from_6d(sixd + turns.reshape(sixd.shape))
+        bounded = MOST_CAMERA * np.tanh(camera / MOST_CAMERA)
+        weak = moved_camera(found.weak, bounded)
+        betas = found.betas + shape
+        return Detections(found.peaks, weak, rotations, betas, found.center_instance)

@@ -1,0 +1,85 @@
+"""People read from maps with numpy and PyTorch: what the compiled reader is tested against."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from oracle_confidence import joint_confidence, unit
+from oracle_lifting import HostLifter
+from oracle_placement import place
+
+from icl_mesh.body import BodyModel
+from icl_mesh.body.posing import Poser
+from icl_mesh.body.rig import KeypointRig
+from icl_mesh.boxes import bounding_boxes
+from icl_mesh.decoding import SmplAt, check_finite, decode_maps
+from icl_mesh.network import IclMeshNetwork, InferenceMaps
+from icl_mesh.reading import Found, View
+from icl_mesh.stage_clock import StageClock
+
+
+class HostReader:
+    """As icl_mesh.reading.Reader."""
+
+    def __init__(self, network: IclMeshNetwork, body: BodyModel) -> None:
+        """network: in evaluation mode."""
+        self._network = network
+        self._poser = Poser(body)
+        self._lifter = None
+        if network.lifter is not None:
+            rig = KeypointRig(body)
+            channels = network.keypoint_channels
+            self._lifter = HostLifter(network.lifter, self._poser, rig, channels)
+
+    @torch.inference_mode()
+    def __call__(
+        self,
+        maps: InferenceMaps,
+        threshold: float,
+        smpl_at: SmplAt,
+        view: View,
+        clock: StageClock,
+        *,
+        vertices: bool,
+    ) -> Found | None:
+        found = decode_maps(maps, threshold, smpl_at)
+        if len(found) == 0:
+            return None
+        letterbox, camera = view
+        if self._lifter is None:
+            skeletons = self._poser.skeletons(found.betas, found.rotations)
+        else:
+            found, skeletons = self._lifter(found, maps, letterbox.camera(camera))
+        placed = place(skeletons.joints, found.weak, letterbox, camera)
+        centers = torch.from_numpy(found.center_instance)
+        embedding = unit(self._network.project_center(centers).numpy())
+        confidence = joint_confidence(
+            maps.joint_heatmaps[0],
+            maps.joint_instance[0],
+            embedding,
+            placed.joints_square,
+            placed.inside,
+            network=self._network,
+        )
+        check_finite(joint_heatmaps_and_instance=confidence)
+        clock.lap("decode")
+        pose = self._poser.mesh if vertices else self._poser.outline
+        surface = pose(skeletons, placed.translation_m).numpy()
+        outline = surface[:, self._poser.outline_index] if vertices else surface
+        boxes = bounding_boxes(camera, outline, placed.depth_m)
+        clock.lap("body")
+        middles = (found.peaks.cell + 0.5) / maps.center_heatmap.shape[-1] * 2 - 1
+        return Found(
+            score=found.peaks.score,
+            center_px=letterbox.px_from_square(middles).astype(np.float32),
+            bbox_px=boxes,
+            betas=found.betas,
+            rotations=found.rotations,
+            translation_m=placed.translation_m,
+            joints_m=placed.joints_m,
+            joints_px=placed.joints_px,
+            joint_confidence=confidence,
+            weak_camera=found.weak,
+            embedding=embedding,
+            vertices_m=surface if vertices else None,
+        )
