@@ -32,7 +32,7 @@ _TEXT_MARK = "here is the marker's text!!"
 class Geometry(NamedTuple):
     """What a marker draws: points [P, 3], m; colors: RGBA (0 to 1) of each drawn point, or None.
 
-    corners [C]: rows of the points (float32) to draw, since triangles share vertices. None: all points.
+    corners [C]: rows of the points (float32) to draw, since triangles share vertices. None: all.
     """
 
     points: npt.NDArray[np.floating[Any]]

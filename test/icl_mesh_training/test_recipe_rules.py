@@ -43,7 +43,7 @@ def said(entries: dict[Any, Any]) -> str:
         ("freeze_to_stride", 5, "must be one of 0, 4, 8, 16, 32, got 5"),
         ("head_width", float("nan"), "must be in [0.125, 2] and finite, got nan"),
         ("smpl_width", 100.0, "must be in [0.125, 2], got 100.0"),
-        ("input_size", 8192, "must be a multiple of 32 up to 4096, got 8192"),
+        ("input_size", 8192, "must be a multiple of 32 up to 2048, got 8192"),
         ("checkpoint_minutes", float("inf"), "must be above 0 and finite, got inf"),
         ("decay_epochs", [0], "must be above 0, got 0"),
         ("decay_epochs", "60", "must be a list of whole numbers, got '60'"),

@@ -113,6 +113,7 @@ def test_an_exception_in_each_callback(name, make, least, request, other, monkey
             reached.add(kind)
             raise LookupError(SAID)
 
+        failing.__qualname__ = kind  # the log tells timers apart by their callbacks
         if kind.startswith("topic"):
             entity.callback = lambda message, failing=failing: failing()
         else:

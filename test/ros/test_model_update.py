@@ -221,7 +221,7 @@ def test_a_load_that_takes_too_long_is_given_up_and_the_old_weights_stay(limited
     assert (response.success, response.weights_version) == (False, before)
     assert "not loaded within 0.2 s (update_time_limit)" in response.message
     assert "an earlier load, given up before, still runs" in asked(node, second).message
-    node._patience._running.join()
+    node._time_limit._running.join()
     assert node._loaded.model.weights_version == before
 
 
