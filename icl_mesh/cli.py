@@ -14,8 +14,10 @@ from icl_mesh.wording import MESSAGE, shown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code: 0 well, 1 some images failed, 2 nothing could be
-    done."""
+    """Run the command.
+
+    Returns its exit code: 0 success, 1 some images failed, 2 nothing could be done.
+    """
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
@@ -30,7 +32,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="icl-mesh", description=icl_mesh.__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version=f"icl-mesh {icl_mesh.__version__}")
     commands = parser.add_subparsers(title="commands", required=True)
+    _add_predict(commands)
+    add_bag_command(commands, _add_model_options, _threshold)
+    info = commands.add_parser(
+        "info", help="print versions, device, engine, weights and body that would be used"
+    )
+    info.set_defaults(run=_info)
+    _add_model_options(info)
+    _add_export(commands)
+    return parser
 
+
+def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     predict = commands.add_parser(
         "predict",
         help="find the people of an image or of all images of a folder",
@@ -66,14 +79,8 @@ def build_parser() -> argparse.ArgumentParser:
     output.add_argument("--no-glb", action="store_true", help="write no meshes")
     output.add_argument("--json", action="store_true", help="write NAME.json too")
 
-    add_bag_command(commands, _add_model_options, _threshold)
 
-    info = commands.add_parser(
-        "info", help="print versions, device, engine, weights and body that would be used"
-    )
-    info.set_defaults(run=_info)
-    _add_model_options(info)
-
+def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     export = commands.add_parser(
         "export",
         help="write the network as ONNX and check every engine against PyTorch",
@@ -95,7 +102,6 @@ def build_parser() -> argparse.ArgumentParser:
         "--images", type=Path, help="photos to check with, file or folder (default: rendered)"
     )
     export.add_argument("--json", type=Path, help="write the results there too")
-    return parser
 
 
 def _add_model_options(parser: argparse.ArgumentParser, *, with_engine: bool = True) -> None:
