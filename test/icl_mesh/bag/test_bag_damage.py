@@ -86,7 +86,7 @@ def test_damage_in_the_middle_keeps_what_came_before(
     assert status == 1
     assert "is damaged, the rest is not read" in error
     assert ("mcap recover" if storage == "MCAP" else ".recover | sqlite3") in error
-    assert "of the 4 images that the bag promises are in it" in error
+    assert "of the 4 images that it lists" in error
     assert "images failed: written to" in out
     read(tmp_path / "out")  # whole
 
