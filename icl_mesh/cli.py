@@ -1,4 +1,4 @@
-"""The command `icl-mesh`: people from photos without ROS, and what is installed."""
+"""The command `icl-mesh`: people from photos and bags without ROS."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     predict.set_defaults(run=_predict)
     predict.add_argument("input", type=Path, help="an image, or a folder of images")
-    predict.add_argument("--out", type=Path, required=True, help="folder to write to; made if new")
+    predict.add_argument("--out", type=Path, required=True, help="output folder; created if new")
     _add_model_options(predict)
     predict.add_argument(
         "--threshold",
@@ -69,7 +69,7 @@ def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default=None,
         help="assumed field of view across the longer side, degrees (default 60)",
     )
-    camera.add_argument("--fx", type=float, help="focal length; makes distances real")
+    camera.add_argument("--fx", type=float, help="focal length; gives metric distances")
     camera.add_argument("--fy", type=float, help="vertical focal length (default: fx)")
     camera.add_argument("--cx", type=float, help="principal point (default: image centre)")
     camera.add_argument("--cy", type=float, help="principal point (default: image centre)")
@@ -85,23 +85,22 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "export",
         help="write the network as ONNX and check every engine against PyTorch",
         description="Write the network as ONNX, for machines that cannot convert it themselves, "
-        "and print for every engine that is installed how many people it finds otherwise than "
-        "PyTorch in float32, and how far it moves their joints and places. Exit code 1: an engine "
-        "in f32 differs by more than rounding; 2: nothing could be done.",
+        "and print for every installed engine how its people, their joints and positions differ "
+        "from those of PyTorch in float32. Exit code 1: an engine in f32 differs by more than "
+        "rounding; 2: nothing could be done.",
     )
     export.set_defaults(run=_export)
     _add_model_options(export, with_engine=False)
     export.add_argument(
         "--out",
         type=Path,
-        help="ONNX file NAME.onnx, with NAME.people.onnx for its second step; beside "
-        "NAME.safetensors they are used from then on (default: none, engines keep theirs in the "
-        "cache folder)",
+        help="ONNX file NAME.onnx, with NAME.people.onnx for its second step; next to "
+        "NAME.safetensors they replace the cached ones (default: only the cache folder)",
     )
     export.add_argument(
         "--images", type=Path, help="photos to check with, file or folder (default: rendered)"
     )
-    export.add_argument("--json", type=Path, help="write the results there too")
+    export.add_argument("--json", type=Path, help="also write the results to this file")
 
 
 def _add_model_options(parser: argparse.ArgumentParser, *, with_engine: bool = True) -> None:
