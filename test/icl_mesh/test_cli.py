@@ -306,6 +306,6 @@ def test_export_writes_onnx_and_checks_the_engines(
         if engine.endswith(":f32"):
             assert row["missing"] == row["added"] == 0 and row["joints_mm"][2] < 1
     text = capsys.readouterr().out
-    assert f"to be found by themselves they must lie at {weights.with_suffix('.onnx')}" in text
+    assert f"Estimator.load uses them only as {weights.with_suffix('.onnx')}" in text
     assert main([*arguments, "--out", str(tmp_path / "model.pt")]) == 2
     assert "--out must name a file that ends in .onnx" in capsys.readouterr().err
