@@ -197,7 +197,7 @@ def _made(
     if not any(d):
         model = "plumb_bob" if model.lower() in ("", "none", "pinhole") else model
     else:
-        with suppress(ValueError):  # other nodes may know it; who reads the CameraInfo says if not
+        with suppress(ValueError):  # other nodes may know it; the reader of CameraInfo reports it
             model, d = known_lens("plumb_bob" if model == "pinhole" else model, d)
     if p is None or not any(p):
         p = [*k[0:3], 0.0, *k[3:6], 0.0, *k[6:9], 0.0]

@@ -178,14 +178,14 @@ def _median_ratio(depths: Array, samples: _Samples) -> float:
     return float(ratios[order][np.searchsorted(cumulative, cumulative[-1] / 2)])
 
 
-def _agreed_distance(measured: Array, samples: _Samples, judged: float, limit: float) -> float:
+def _agreed_distance(measured: Array, samples: _Samples, by_size: float, limit: float) -> float:
     """The distance of the pelvis from the cluster of largest weight; NaN for none.
 
-    measured [S]: pelvis distances by the samples, m, NaN: none. judged: distance by size, m.
+    measured [S]: pelvis distances by the samples, m, NaN: none. by_size: distance by size, m.
     limit: largest plausible factor between both.
     """
     trust = np.log(PLAUSIBLE_FACTOR) / np.log(limit)
-    shift = trust * np.abs(np.log(np.maximum(measured, 1e-6) / judged))
+    shift = trust * np.abs(np.log(np.maximum(measured, 1e-6) / by_size))
     used = (samples.weight > 0) & (shift <= np.log(PLAUSIBLE_FACTOR))  # NaN compares false
     if not used.any():
         return float("nan")

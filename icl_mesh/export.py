@@ -54,8 +54,8 @@ def export(
         for path, data, takes in zip((out, people_path(out)), models, inputs, strict=True):
             write_atomically(path, data)
             print(f"{path}: {len(data) / 1e6:.1f} MB, {takes}")
-        if out.resolve() != beside(weights).resolve():
-            print(f"Estimator.load uses them only as {beside(weights)} and its .people.onnx")
+        if out.resolve() != _default_onnx(weights).resolve():
+            print(f"Estimator.load uses them only as {_default_onnx(weights)} and its .people.onnx")
     pictures = list(_pictures(images, reference))
     rows, good = [], True
     for precision in PRECISIONS:
@@ -81,7 +81,7 @@ def export(
     return 0 if good else 1
 
 
-def beside(weights: str) -> Path:
+def _default_onnx(weights: str) -> Path:
     """The path of the ONNX file that Estimator.load uses with these weights."""
     path = default_weights_path() if weights == "default" else Path(weights)
     return path.with_suffix(".onnx")
@@ -119,7 +119,7 @@ def _statistics(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
 def _line(engine: str, accuracy: Accuracy) -> str:
     parts: Sequence[tuple[str, npt.NDArray[np.float64]]] = (
         ("joints", accuracy.joints_mm),
-        ("places", accuracy.places_mm),
+        ("positions", accuracy.places_mm),
     )
     text = "; ".join(
         "{} moved by {:.3g} / {:.3g} / {:.3g} mm".format(name, *_statistics(values))

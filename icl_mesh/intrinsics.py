@@ -114,7 +114,7 @@ def lens_fault(camera: Camera) -> str:
     radii, distorted = camera.lens.radial_table
     reach = float(distorted[-1]) * min(camera.fx, camera.fy)
     if not reach >= LEAST_UNFOLDED * min(camera.width, camera.height):
-        return f"its polynomial turns back {max(reach, 0.0):.3g} pixels from the image's middle"
+        return f"its polynomial turns back {max(reach, 0.0):.3g} pixels from the image's centre"
     half = 0.5 * max(camera.width / camera.fx, camera.height / camera.fy)
     seen = 2 * math.degrees(math.atan(float(np.interp(half, distorted, radii))))
     if not seen >= NARROWEST_DEG:

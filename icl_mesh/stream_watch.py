@@ -39,9 +39,9 @@ class StreamWatch:
                 )
             elif self._seen and (stamp_ns == 0) != (self._stamp_ns <= 0):
                 self._oddities["zero"] = (
-                    f"images on '{self._topic}' change between stamps and none (0): ids suffer, "
-                    "since the time of arrival, which wavers, counts for those without; the driver "
-                    "should stamp every image"
+                    f"images on '{self._topic}' change between stamps and none (0): ids are "
+                    "less stable, since images without a stamp get the time of their arrival; the "
+                    "driver should stamp every image"
                 )
             elif stamp_ns == 0:
                 self._oddities.setdefault(

@@ -31,7 +31,7 @@ class Streams:
         self._by_size: OrderedDict[tuple[int, int], Stream] = OrderedDict()  # the latest last
 
     def clear(self) -> None:
-        """Forget everybody."""
+        """Drop all streams."""
         self._by_size.clear()
 
     def put(self, stream: Stream) -> None:

@@ -143,15 +143,15 @@ class Tracker:
         if not is_everyone(detection, len(detection)):
             order = np.argsort(detection)
             track, detection = track[order], detection[order]
-        everybody = is_everyone(detection, len(seen))
+        all_assigned = is_everyone(detection, len(seen))
         current = self._follow(
             old.select(track),
-            seen if everybody else seen.select(detection),
-            looks if everybody else looks.select(detection),
+            seen if all_assigned else seen.select(detection),
+            looks if all_assigned else looks.select(detection),
             stamp_s,
             afresh=other,
         )
-        if not everybody:
+        if not all_assigned:
             is_new = _others(len(seen), detection)
             current = current.join(self._new(seen.select(is_new), looks.select(is_new), stamp_s))
             order = np.argsort(np.concatenate((detection, np.flatnonzero(is_new))))

@@ -16,9 +16,9 @@ def add_command(
     bag = commands.add_parser(
         "bag",
         help="find the people of a rosbag2, without ROS",
-        description="Read the images of a rosbag2 (sqlite3 or mcap), use the CameraInfo beside "
-        "them, and write a bag of people (icl_mesh_ros/HumanArray) with the images' own stamps. "
-        "No image is dropped. Exit code 1: some images failed; 2: nothing could be done.",
+        description="Read the images of a rosbag2 (sqlite3 or mcap), use their CameraInfo, "
+        "and write a bag of people (icl_mesh_ros/HumanArray) with the images' own stamps. No image "
+        "is dropped. Exit code 1: some images failed; 2: nothing could be done.",
     )
     bag.set_defaults(run=_convert)
     bag.add_argument("input", type=Path, help="folder of a rosbag2, or its .mcap or .db3 file")

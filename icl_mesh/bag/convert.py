@@ -67,8 +67,8 @@ def convert(options: argparse.Namespace) -> int:
         infos = CameraInfos(reader, info_topic)
         depths = None
         if options.depth_topic is not None:
-            beside = opened.enter_context(open_bag(options.input, typestore))
-            depths = DepthImages(beside, options.depth_topic)
+            depth_reader = opened.enter_context(open_bag(options.input, typestore))
+            depths = DepthImages(depth_reader, options.depth_topic)
         estimator = Estimator.load(options.weights, options.body, options.device, options.engine)
         frames = _Frames(options, images[0].topic, estimator, infos, depths)
         with new_bag(options.out, options.storage, like=options.input) as writer:

@@ -70,8 +70,8 @@ def new_bag(path: Path, storage: str, *, like: Path) -> Iterator[Writer]:
     path.parent.mkdir(parents=True, exist_ok=True)
     plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
     # rosbags names the files after their folder: the name is final, its parent is temporary.
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".icl_mesh_bag.") as beside:
-        unfinished = Path(beside) / path.name
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".icl_mesh_bag.") as folder:
+        unfinished = Path(folder) / path.name
         with Writer(unfinished, version=Writer.VERSION_LATEST, storage_plugin=plugin) as writer:
             yield writer
         unfinished.rename(path)
@@ -112,10 +112,10 @@ def _refuse_pending(database: Path) -> None:
     """Raise ValueError for an sqlite database with a pending log: rosbags ignores logs."""
     for log in ("-wal", "-journal"):
         real = database.resolve()  # sqlite puts logs next to a link's target
-        beside = real.with_name(real.name + log)
-        if beside.is_file() and beside.stat().st_size > 0:
+        pending = real.with_name(real.name + log)
+        if pending.is_file() and pending.stat().st_size > 0:
             raise ValueError(
-                f"{beside} holds messages or changes that are not yet in {database.name}: when "
+                f"{pending} holds messages or changes that are not yet in {database.name}: when "
                 f"nobody records any more, `sqlite3 {database} 'PRAGMA journal_mode=DELETE'` puts "
                 "them there"
             )
@@ -137,9 +137,7 @@ def _what_is_wrong(path: Path, error: Exception) -> str:
         except Exception as file_error:  # see open_bag
             return _what_is_wrong(file, file_error)
     alone = f", or give {files[0]} itself" if len(files) == 1 else ""
-    return (
-        f"{path / 'metadata.yaml'} does not fit ({error}): `{_reindex(path)}` makes it anew{alone}"
-    )
+    return f"{path / 'metadata.yaml'} does not fit ({error}): `{_reindex(path)}` rebuilds it{alone}"
 
 
 def _cure(file: Path) -> str:

@@ -92,6 +92,6 @@ def _scattered(sizes: tuple[int, ...], rows: Array, columns: Array, values: Arra
     found = np.zeros(sizes)
     rows, columns = np.broadcast_arrays(rows, columns)
     if rows.shape != values.shape:
-        refuse(f"a sparse matrix has {values.shape} values at {rows.shape} places")
+        refuse(f"a sparse matrix has {values.shape} values at {rows.shape} positions")
     np.add.at(found, (rows, columns), values)
     return found

@@ -66,10 +66,10 @@ def read_cached(name: str, most_bytes: int = MOST_BYTES) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:  # a symbolic link, a device, no permission
-        _say_once(f"{path} in the cache is not used ({error}): it is made anew")
+        _say_once(f"{path} in the cache is not used ({error}): it is regenerated")
         return None
     if digest.strip() != hashlib.sha256(data).hexdigest().encode():
-        _say_once(f"{path} in the cache does not have the SHA-256 beside it: it is made anew")
+        _say_once(f"{path} in the cache does not have the SHA-256 beside it: it is regenerated")
         return None
     return data
 
@@ -122,7 +122,7 @@ def _read_own(path: Path, most_bytes: int) -> bytes | None:
             problem = f"has {status.st_size} bytes, more than {most_bytes}"
         if not problem:
             return file.read(most_bytes)
-    _say_once(f"{path} in the cache {problem}: it is made anew")
+    _say_once(f"{path} in the cache {problem}: it is regenerated")
     return None
 
 

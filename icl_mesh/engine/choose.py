@@ -58,7 +58,7 @@ def choose_engine(
         try:
             return make(remembered)
         except Exception as error:  # each engine raises its own errors
-            _LOG.warning("engine %s no longer works (%s): choosing anew", remembered, error)
+            _LOG.warning("engine %s no longer works (%s): choosing again", remembered, error)
     images = _test_image(input_size).to(device)
     reference = make(EngineSpec("torch", "f32"))
     cells = _test_cells(input_size)

@@ -86,8 +86,9 @@ def export_onnx(network: IclMeshNetwork, input_size: int) -> OnnxModels:
 
 
 def onnx_of(network: IclMeshNetwork, input_size: int, path: Path | None = None) -> OnnxModels:
-    """The network's ONNX models: each from its file beside ``path`` where that exists (the first
-    step's is ``path`` itself), else from the cache, else made now and kept.
+    """The network's ONNX models, each from its file if that exists, else from the cache, else new.
+
+    path: the file of the first step; people_path gives the file of the second.
 
     Raises ValueError for files of other weights, of another input size, or of another version.
     """

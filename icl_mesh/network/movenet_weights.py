@@ -91,7 +91,7 @@ def _read(path: Path, files: list[tuple[Any, Any]]) -> dict[str, Array]:
     for paths, entries in files:
         for shard in paths:
             if not (path.parent / shard).is_file():
-                raise FileNotFoundError(f"{path} keeps its weights in {shard}: not beside it")
+                raise FileNotFoundError(f"{path} needs its weights {shard} in the same folder")
         data = b"".join((path.parent / shard).read_bytes() for shard in paths)
         start = 0
         for entry in entries:

@@ -36,8 +36,8 @@ _local = threading.local()
 def draw_overlay(image: Image, people: People, *, alpha: float = 0.8, labels: bool = True) -> Image:
     """Draw all meshes on the image with ``people.camera``.
 
-    image: RGB u8 [H, W, 3] of the size of ``people.camera``. alpha: opacity of a person whose
-    joints are all confident; less confident people are drawn fainter. labels: track id (or row)
+    image: RGB u8 [H, W, 3] of the size of ``people.camera``. alpha: opacity for mean joint
+    confidence of 0.5 or more; less confident people are drawn fainter. labels: track id (or row)
     and distance in metres ("~" where the focal length was assumed). Returns a new image.
 
     Raises ValueError for an image of another size, RenderingUnavailableError without EGL.
