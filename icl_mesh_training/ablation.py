@@ -17,7 +17,7 @@ from torch import nn
 from icl_mesh.body import BodyModel
 from icl_mesh.estimator import Estimator
 from icl_mesh.files import write_atomically
-from icl_mesh_training.checkpoints import CHECKPOINT
+from icl_mesh_training.checkpoints import CHECKPOINT, RECIPE
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.evaluation import MIN_VISIBLE, evaluate_scenes
 from icl_mesh_training.export import load_checkpoint
@@ -25,7 +25,7 @@ from icl_mesh_training.objective import PAPER_WEIGHTS
 from icl_mesh_training.plots import plot_contrastive
 from icl_mesh_training.provenance import git_revision
 from icl_mesh_training.report import table
-from icl_mesh_training.train import RECIPE, steps_done, train
+from icl_mesh_training.train import steps_done, train
 
 #: What each variant changes: entries of the recipe, and losses on top of the recipe's.
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, float]]] = {

@@ -17,7 +17,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from icl_mesh.files import write_atomically
 from icl_mesh_training.config import TrainingConfig
 
+#: Files in the output folder of a run: its last checkpoint, and the recipe it ran with.
 CHECKPOINT = "last.ckpt"
+RECIPE = "recipe.yaml"
 #: What a run needs to go on, besides its weights.
 _RUN = ("epoch", "loops", "optimizer_states", "lr_schedulers", "callbacks")
 

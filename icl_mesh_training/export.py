@@ -11,7 +11,7 @@ from icl_mesh.body import BodyModel
 from icl_mesh.estimator import Estimator
 from icl_mesh.network import IclMeshNetwork, build_network
 from icl_mesh.weights import save_weights
-from icl_mesh_training.checkpoints import CHECKPOINT, read_checkpoint
+from icl_mesh_training.checkpoints import CHECKPOINT, RECIPE, read_checkpoint
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.data.files import read_json
 from icl_mesh_training.provenance import git_revision
@@ -109,8 +109,6 @@ def export_run(
     metrics: JSON of `icl-mesh-train evaluate`. Raises FileNotFoundError or
     ValueError with the path.
     """
-    from icl_mesh_training.train import RECIPE
-
     checkpoint = run / CHECKPOINT if run.is_dir() else run
     recipe = checkpoint.parent / RECIPE
     for file in (checkpoint, recipe):

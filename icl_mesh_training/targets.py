@@ -1,6 +1,6 @@
-"""Training targets: body centres, their collision-aware placing, Gaussian heatmaps.
+"""Training targets: body centres, their collision-aware shift, Gaussian heatmaps.
 
-All on flat lists of people, whatever image they are in. Map cells follow one rule everywhere,
+All functions take flat lists of people of all images. Map cells follow one rule everywhere,
 `icl_mesh.network.cell_from_square`: heatmap peaks and sampled features share their cells.
 """
 
@@ -115,14 +115,14 @@ def gaussian_maps(
 
 
 def box_maps(box: torch.Tensor, channel: torch.Tensor, channels: int, size: int) -> torch.Tensor:
-    """1 in the cells whose middle lies in a box, else 0.
+    """1 in the cells whose centre lies in a box, else 0.
 
     box [M, 4] (left, top, right, bottom) in square coordinates, channel int [M]
     -> [channels, size, size].
     """
-    middle = torch.arange(size, device=box.device).add(0.5).mul(2 / size).sub(1)
-    x = (middle >= box[:, :1]) & (middle <= box[:, 2:3])
-    y = (middle >= box[:, 1:2]) & (middle <= box[:, 3:])
+    center = torch.arange(size, device=box.device).add(0.5).mul(2 / size).sub(1)
+    x = (center >= box[:, :1]) & (center <= box[:, 2:3])
+    y = (center >= box[:, 1:2]) & (center <= box[:, 3:])
     inside = (y[:, :, None] & x[:, None, :]).float()
     maps = torch.zeros(channels, size, size, device=box.device)
     return maps.scatter_reduce_(0, channel[:, None, None].expand_as(inside), inside, "amax")
@@ -156,10 +156,10 @@ def make_targets(
 ) -> Targets:
     """Targets for the [map_size, map_size] maps of a batch.
 
-    People of whom less than min_visible is seen, or fewer than three joints, or who are smaller
-    than min_size (square coordinates), are not demanded: the centre loss ignores the surroundings
-    of their centre and no other loss counts them. The same holds for people without a labelled
-    joint, in all of their box.
+    A person is demanded if at least min_visible of it and at least three joints are visible, and
+    if it is at least min_size large (square coordinates). The centre loss ignores the surroundings
+    of the others' centres, and no other loss counts them. For people without a labelled joint the
+    centre loss ignores their whole box.
     """
     images = len(batch.images)
     known = batch.joint_labelled.any(1)
@@ -183,31 +183,20 @@ def make_targets(
     moved[kept] = push_apart(cells[kept], radius[kept], batch.image_index[kept])
     center = (moved / map_size * 2 - 1).clamp(-1, 1)
     # sigma = diameter / 6, with the diameter 2 r + 1 of CenterNet's window.
-    sigma = ((2 * radius + 1) / 6).clamp(min=0.5)
-    peak = cell_from_square(center, map_size)
-    center_heatmap = gaussian_maps(
-        peak[kept], sigma[kept], batch.image_index[kept], images, map_size
-    )[:, None]
-    # Who lies outside the square has no place in it, also not the middle, where zeros average to.
-    doubtful = ~kept & (state < OUTSIDE).any(1)
-    hidden = gaussian_maps(
-        peak[doubtful],
-        sigma[doubtful].clamp(min=1.5),
-        batch.image_index[doubtful],
-        images,
-        map_size,
-    )[:, None]
+    sigma = (2 * radius + 1) / 6
+
+    def center_maps(chosen: torch.Tensor, least: float) -> torch.Tensor:
+        peaks = cell_from_square(center[chosen], map_size)
+        image = batch.image_index[chosen]
+        spread = sigma[chosen].clamp(min=least)
+        return gaussian_maps(peaks, spread, image, images, map_size)[:, None]
+
+    center_heatmap = center_maps(kept, 0.5)
+    # People without a joint inside the square have no location in it (their centre is 0, 0).
+    hidden = center_maps(~kept & (state < OUTSIDE).any(1), 1.5)
     region = box_maps(corners[~known], batch.image_index[~known], images, map_size)[:, None]
     center_weight = (((hidden < 0.3) & (region == 0)) | (center_heatmap > 0.3)).float()
-
-    person, joint = (batch.joint_labelled & (state == VISIBLE)).nonzero(as_tuple=True)
-    joint_heatmaps = gaussian_maps(
-        cell_from_square(batch.joints_2d[person, joint], map_size),
-        batch.joints_2d.new_ones(len(person)),
-        batch.image_index[person] * 24 + joint,
-        images * 24,
-        map_size,
-    ).view(images, 24, map_size, map_size)
+    joint_heatmaps = _joint_heatmaps(batch, batch.joint_labelled & (state == VISIBLE), map_size)
     return Targets(
         center_heatmap,
         joint_heatmaps,
@@ -217,3 +206,16 @@ def make_targets(
         size,
         kept,
     )
+
+
+def _joint_heatmaps(batch: Batch, chosen: torch.Tensor, map_size: int) -> torch.Tensor:
+    """[B, 24, map_size, map_size] of the chosen joints, bool [N, 24]; sigma is one cell."""
+    person, joint = chosen.nonzero(as_tuple=True)
+    channels = len(batch.images) * 24
+    return gaussian_maps(
+        cell_from_square(batch.joints_2d[person, joint], map_size),
+        batch.joints_2d.new_ones(len(person)),
+        batch.image_index[person] * 24 + joint,
+        channels,
+        map_size,
+    ).view(-1, 24, map_size, map_size)

@@ -29,6 +29,7 @@ from icl_mesh_training.augmentation import AugmentationConfig
 from icl_mesh_training.averaging import moving_average
 from icl_mesh_training.checkpoints import (
     CHECKPOINT,
+    RECIPE,
     LastCheckpoint,
     WholeCheckpoints,
     check_goes_on,
@@ -44,8 +45,6 @@ from icl_mesh_training.resuming import changed_entries, check_resumable
 from icl_mesh_training.schedule import Schedule
 from icl_mesh_training.sources import mix, open_source
 from icl_mesh_training.widening import widen_smpl_branch
-
-RECIPE = "recipe.yaml"
 
 
 def train(config: TrainingConfig) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -114,6 +115,16 @@ class ImageRecord:
 
 
 @dataclass
+class Images:
+    """I images, as a reader finds them: paths, and arrays as of Annotations, None where unknown."""
+
+    paths: list[Path]
+    size: npt.ArrayLike | None = None
+    intrinsics: npt.ArrayLike | None = None
+    distortion: npt.ArrayLike | None = None
+
+
+@dataclass
 class Annotations:
     """All labels of one data set.
 
@@ -149,36 +160,35 @@ class Annotations:
         dataset: str,
         convention: str,
         source: Path,
-        images: list[Path],
+        images: Images,
         image_of_person: npt.ArrayLike,
         people: People,
-        size: npt.ArrayLike | None = None,
-        intrinsics: npt.ArrayLike | None = None,
-        distortion: npt.ArrayLike | None = None,
         faults: dict[int, str] | None = None,
     ) -> Annotations:
-        """Sorts people by their image and finds labels that are no numbers.
+        """Sort people by their image, and record labels that are NaN or infinite as faults.
 
         image_of_person [P]: index into images.
         """
-        count = len(images)
+        paths, count = images.paths, len(images.paths)
+
+        def array(
+            given: npt.ArrayLike | None, width: int, fill: float, dtype: npt.DTypeLike
+        ) -> npt.NDArray[Any]:
+            return (
+                np.full((count, width), fill, dtype) if given is None else np.asarray(given, dtype)
+            )
+
         owner = np.asarray(image_of_person, np.int64).reshape(-1)
         order = np.argsort(owner, kind="stable")
-        found = {
-            int(owner[p]): f"{images[owner[p]]}: {text}" for p, text in _faults(people).items()
-        }
+        found = {int(owner[p]): f"{paths[owner[p]]}: {text}" for p, text in _faults(people).items()}
         return cls(
             dataset=dataset,
             convention=convention,
             source=source,
-            images=images,
-            size=np.zeros((count, 2), np.int32) if size is None else np.asarray(size, np.int32),
-            intrinsics=np.full((count, 4), np.nan)
-            if intrinsics is None
-            else np.asarray(intrinsics, np.float64),
-            distortion=np.full((count, 5), np.nan)
-            if distortion is None
-            else np.asarray(distortion, np.float64),
+            images=paths,
+            size=array(images.size, 2, 0, np.int32),
+            intrinsics=array(images.intrinsics, 4, np.nan, np.float64),
+            distortion=array(images.distortion, 5, np.nan, np.float64),
             first=np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=count)))),
             people=people.select(order),
             faults={n: f"{text} (labels: {source})" for n, text in found.items()} | (faults or {}),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from icl_mesh_training.data.annotations import Annotations, People
+from icl_mesh_training.data.annotations import Annotations, Images, People
 from icl_mesh_training.data.coco_file import read_coco_file
 from icl_mesh_training.data.conventions import CONVENTIONS
 from icl_mesh_training.data.visibility import UNLABELLED, VISIBILITY_RULES
@@ -43,10 +43,9 @@ def read_coco(
         dataset=dataset,
         convention=convention,
         source=source,
-        images=file.paths,
+        images=Images(file.paths, sizes),
         image_of_person=owner,
         people=people,
-        size=sizes,
         faults=file.faults,
     )
     annotations.mended += _counted(file.mended)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from icl_mesh_training.data.annotations import Annotations, People
+from icl_mesh_training.data.annotations import Annotations, Images, People
 from icl_mesh_training.data.files import as_published, entries, existing, read_json
 from icl_mesh_training.data.visibility import UNLABELLED, VISIBILITY_RULES
 
@@ -74,12 +74,9 @@ def read_panoptic(folder: Path, cameras: tuple[str, ...] = CAMERAS) -> Annotatio
         dataset="panoptic",
         convention="panoptic19",
         source=folder,
-        images=images,
+        images=Images(images, sizes, intrinsics, lenses),
         image_of_person=owner,
         people=People.joined(parts),
-        size=sizes,
-        intrinsics=intrinsics,
-        distortion=lenses,
         faults=faults,
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
-from icl_mesh_training.data.annotations import Annotations, People
+from icl_mesh_training.data.annotations import Annotations, Images, People
 from icl_mesh_training.data.files import as_published, existing, read_pickle
 from icl_mesh_training.data.visibility import VISIBILITY_RULES
 
@@ -79,10 +79,9 @@ def read_pw3d(folder: Path, split: str) -> Annotations:
         dataset="3dpw",
         convention="smpl24",
         source=place,
-        images=images,
+        images=Images(images, intrinsics=intrinsics),
         image_of_person=owner,
         people=People.joined(parts),
-        intrinsics=intrinsics,
     )
 
 

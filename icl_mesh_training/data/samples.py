@@ -55,18 +55,11 @@ def make_sample(
     state[(np.abs(joints) >= 1).any(-1) | ~labelled] = OUTSIDE
     _keep_regions(joints, state, region)
 
-    points = labels.joints_m.astype(np.float64)
-    hips = points[:, _HIPS].mean(axis=1)
-    # Losses are hip-centred or aligned: any origin serves, the pelvis where it is labelled.
-    root = np.where(np.isfinite(points[:, :1]), points[:, :1], hips[:, None])
-    points = points - root
-    in_space = np.isfinite(points).all(axis=2)
-    complete = (in_space | ~labelled).all(axis=1) & (in_space & labelled).any(axis=1)
-    has_joints = np.asarray(complete, bool)
+    root, points, has_joints = _joints_3d(labels.joints_m.astype(np.float64), labelled)
     has_joints &= {"joints_3d", "joints_3d_aligned"} <= losses
-    weak = np.tile([1.0, 0.0, 0.0], (count, 1))
+    weak_camera = np.tile([1.0, 0.0, 0.0], (count, 1))
     if has_camera.any():
-        weak[has_camera] = weak_perspective_from_root(root[has_camera, 0], camera)
+        weak_camera[has_camera] = weak_perspective_from_root(root[has_camera], camera)
     rotations = Rotation.from_rotvec(labels.pose.reshape(-1, 3)).as_matrix()
     neutral = people.gender == "n"
     return Sample(
@@ -77,7 +70,7 @@ def make_sample(
         betas=np.nan_to_num(labels.betas).astype(np.float32),
         rotations=rotations.reshape(count, 24, 3, 3).astype(np.float32),
         joints_3d=np.nan_to_num(points).astype(np.float32),
-        weak_camera=weak.astype(np.float32),
+        weak_camera=weak_camera.astype(np.float32),
         inverse_focal=np.full(count, 1 / camera.focal, np.float32),
         principal=np.tile([camera.px, camera.py], (count, 1)).astype(np.float32),
         has_pose=people.has_pose & ("pose" in losses),
@@ -86,6 +79,22 @@ def make_sample(
         has_camera=has_camera,
         joint_labelled=labelled,
     )
+
+
+def _joints_3d(
+    points: npt.NDArray[np.float64], labelled: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Roots [N, 3], joints [N, 24, 3] relative to them, and who has all labelled joints in 3-D.
+
+    points [N, 24, 3]: camera frame, m, NaN where unknown. The root is the pelvis, or the centre of
+    the hips where the pelvis is unknown: losses are hip-centred or aligned, so any origin serves.
+    """
+    hips = points[:, _HIPS].mean(axis=1, keepdims=True)
+    root = np.where(np.isfinite(points[:, :1]), points[:, :1], hips)
+    points = points - root
+    known = np.isfinite(points).all(axis=2)
+    complete = (known | ~labelled).all(axis=1) & (known & labelled).any(axis=1)
+    return root[:, 0], points, np.asarray(complete, bool)
 
 
 def _scene(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from icl_mesh_training.data.annotations import Annotations, People
+from icl_mesh_training.data.annotations import Annotations, Images, People
 from icl_mesh_training.data.conventions import CONVENTIONS
 from icl_mesh_training.data.files import (
     CONVERSION_ERRORS,
@@ -57,7 +57,7 @@ def read_mpii(source: Path, images: Path) -> Annotations:
         dataset="mpii",
         convention="mpii16",
         source=source,
-        images=[images / name for name in index_of],
+        images=Images([images / name for name in index_of]),
         image_of_person=owner,
         people=people,
         faults=faults,
@@ -95,7 +95,7 @@ def read_lsp(folder: Path, split: str) -> Annotations:
         dataset="lsp",
         convention="lsp14",
         source=source,
-        images=[place / f"im{number + 1:0{digits}d}{suffix}" for number in numbers],
+        images=Images([place / f"im{n + 1:0{digits}d}{suffix}" for n in numbers]),
         image_of_person=np.arange(len(numbers)),
         people=people,
     )

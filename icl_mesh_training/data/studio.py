@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh_training.data.annotations import Annotations, People
+from icl_mesh_training.data.annotations import Annotations, Images, People
 from icl_mesh_training.data.conventions import CONVENTIONS
 from icl_mesh_training.data.files import (
     CONVERSION_ERRORS,
@@ -74,11 +74,13 @@ def read_studio_npz(
         dataset=dataset,
         convention=convention,
         source=source,
-        images=[images / name for name in names],
+        images=Images(
+            [images / name for name in names],
+            intrinsics=[intrinsics for intrinsics, _ in lenses],
+            distortion=[distortion for _, distortion in lenses],
+        ),
         image_of_person=np.arange(count),
         people=people,
-        intrinsics=[intrinsics for intrinsics, _ in lenses],
-        distortion=[distortion for _, distortion in lenses],
     )
 
 
@@ -135,10 +137,8 @@ def read_muco(source: Path) -> Annotations:
         dataset="muco",
         convention="muco21",
         source=source,
-        images=paths,
+        images=Images(paths, size, intrinsics),
         image_of_person=owner,
         people=people,
-        size=size,
-        intrinsics=intrinsics,
         faults=faults,
     )
