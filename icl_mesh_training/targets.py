@@ -19,15 +19,17 @@ TORSO_JOINTS = (0, 1, 2, 12, 16, 17)
 #: Share of the missing distance by which centres of overlapping people are pushed apart
 #: (collision-aware representation; Sun et al. 2021, ROMP, section 3.3).
 REPULSION = 0.2
+#: Least visible share, and least size (square coordinates), of a person who must be found.
+MIN_VISIBLE, MIN_SIZE = 0.12, 0.1
 #: Overlap that CenterNet's radius rule guarantees between a box and its shifted copy.
 MIN_OVERLAP = 0.7
 
 
 class Targets(NamedTuple):
     """center_heatmap [B,1,h,w], joint_heatmaps [B,24,h,w]; center_weight [B,1,h,w] is 0 around
-    people too hidden to demand or forbid; joint_weight [B,24,h,w] is 0 where a joint may lie that
-    is not labelled; center [N,2] square coordinates; size [N] extent of each person's box in
-    square coordinates; kept bool [N]: people that the network must find.
+    people who are not demanded; joint_weight [B,24,h,w] is 0 where an unlabelled joint may be;
+    center [N,2] square coordinates; size [N] extent of each person's box in square coordinates;
+    kept bool [N]: people that the network must find.
     """
 
     center_heatmap: torch.Tensor
@@ -85,7 +87,7 @@ def gaussian_radius(box: torch.Tensor) -> torch.Tensor:
 def push_apart(
     center: torch.Tensor, radius: torch.Tensor, image_index: torch.Tensor
 ) -> torch.Tensor:
-    """Centres [N, 2] in cells, those of overlapping people of one image pushed apart.
+    """Centres [N, 2] in cells after the repulsion of overlapping people of one image.
 
     For two centres at distance d < r1 + r2 + 1, each moves along the line between them by
     REPULSION times the missing distance r1 + r2 + 1 - d.
@@ -151,13 +153,11 @@ def joint_weights(batch: Batch, box: torch.Tensor, joint_heatmaps: torch.Tensor)
     return weight * ((unknown.view_as(joint_heatmaps) == 0) | (joint_heatmaps > 0.3))
 
 
-def make_targets(
-    batch: Batch, map_size: int, min_visible: float = 0.12, min_size: float = 0.1
-) -> Targets:
+def make_targets(batch: Batch, map_size: int) -> Targets:
     """Targets for the [map_size, map_size] maps of a batch.
 
-    A person is demanded if at least min_visible of it and at least three joints are visible, and
-    if it is at least min_size large (square coordinates). The centre loss ignores the surroundings
+    A person is demanded if at least MIN_VISIBLE of it and at least three joints are visible, and
+    if it is at least MIN_SIZE large. The centre loss ignores the surroundings
     of the others' centres, and no other loss counts them. For people without a labelled joint the
     centre loss ignores their whole box.
     """
@@ -173,10 +173,10 @@ def make_targets(
     box = (corners[:, 2:] - corners[:, :2]) * (map_size / 2)
     radius = gaussian_radius(box)
     seen_joints = (state <= BY_SELF).sum(1)
-    kept = known & (batch.visible_share >= min_visible) & (seen_joints >= 3)
+    kept = known & (batch.visible_share >= MIN_VISIBLE) & (seen_joints >= 3)
     kept &= (center.abs() < 1).all(1)
     size = box.amax(1) * 2 / map_size
-    kept &= size >= min_size
+    kept &= size >= MIN_SIZE
 
     cells = (center + 1) / 2 * map_size
     moved = cells.clone()
