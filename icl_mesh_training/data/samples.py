@@ -36,7 +36,7 @@ def make_sample(
     """RGB image [H, W, 3] with its record -> sample of a square of `size` px.
 
     losses: the data set's row of Table 2. body: the SMPL body whose betas the network learns, or
-    None. Where intrinsics are not known the sample carries those that the estimator assumes, and
+    None. If the intrinsics are unknown, the sample has those that the estimator assumes, and
     has_camera is False. People without a labelled joint keep the corners of their box (batch.py).
     """
     people = record.people
@@ -100,17 +100,17 @@ def _joints_3d(
 def _scene(
     people: People, convention: Convention, camera: Camera, body: BodyModel | None
 ) -> SceneLabels:
-    """The labels in the form that augmentation moves; UNLABELLED stands among the states."""
+    """The labels in the form that augmentation takes; states may be UNLABELLED."""
     count = len(people)
     pixels, state = convention.to_smpl(people.keypoints_px, people.state)
     metres, _ = convention.to_smpl(people.keypoints_m, people.state)
     for person in range(count):
-        if (state[person] == UNLABELLED).all():  # also who has labels, but of the face alone
+        if (state[person] == UNLABELLED).all():  # also people with labels of the face only
             left, top, width, height = _box(people, person)
             corners = [(left + x, top + y) for x in (0, width - 1) for y in (0, height - 1)]
             pixels[person] = np.array(corners * 6)
         else:
-            # Any place inside the person does: crops may look at it, no loss does.
+            # Any position inside the person: crops may use it, losses do not.
             lost = state[person] == UNLABELLED
             pixels[person, lost] = np.nanmean(pixels[person], axis=0)
     pose = np.nan_to_num(people.pose)
@@ -145,7 +145,7 @@ def _body_joints(
     pose: npt.NDArray[np.float32],
     pelvis: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
-    """SMPL joints [N, 24, 3] of fits, at the labelled pelvis, at the origin where there is none."""
+    """SMPL joints [N, 24, 3] of fits, at the labelled pelvis, else at the origin."""
     matrices = Rotation.from_rotvec(pose.reshape(-1, 3)).as_matrix().reshape(-1, 24, 3, 3)
     with torch.no_grad():
         joints = body.joints(torch.from_numpy(betas), torch.from_numpy(matrices).float())
@@ -156,7 +156,7 @@ def _body_joints(
 def _keep_regions(
     joints: npt.NDArray[np.float64], state: npt.NDArray[np.uint8], region: npt.NDArray[np.bool_]
 ) -> None:
-    """Regions of which nothing is known: corners of their box's part in the square, as VISIBLE."""
+    """Clip unlabelled regions (the corners of boxes) to the square and mark them VISIBLE."""
     for person in np.flatnonzero(region):
         low, high = joints[person].min(axis=0), joints[person].max(axis=0)
         if (high > -1).all() and (low < 1).all():
