@@ -111,12 +111,14 @@ class GeneratedScenes(Dataset[Sample]):
         *,
         assets: SceneAssets | None = None,
         body: str = "default",
+        long_side: int = 384,
+        texture_size: int = 512,
     ) -> None:
         if length < 1:
             raise ValueError(f"a pass of generated scenes needs at least 1, got {length}")
         self.length, self.size = length, size
         self.augmentation, self.seed, self.assets = augmentation, seed, assets
-        self._body = body
+        self._body, self._long_side, self._texture_size = body, long_side, texture_size
         self._generator: SceneGenerator | None = None
         self._process = 0
 
@@ -135,7 +137,12 @@ class GeneratedScenes(Dataset[Sample]):
     def _made(self) -> SceneGenerator:
         if self._generator is None or self._process != os.getpid():
             os.environ.setdefault("LP_NUM_THREADS", "1")  # llvmpipe: one thread per loader process
-            body = BodyModel.load(self._body)
-            self._generator = SceneGenerator(body, self.assets, seed=self.seed)
+            self._generator = SceneGenerator(
+                BodyModel.load(self._body),
+                self.assets,
+                seed=self.seed,
+                long_side=self._long_side,
+                texture_size=self._texture_size,
+            )
             self._process = os.getpid()
         return self._generator
