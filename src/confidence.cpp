@@ -22,7 +22,7 @@ constexpr size_t AHEAD = 3;
 template <int ROWS>
 ICL_INLINE void embed(const float* weights, float* features) {
   float sums[ROWS * CHANNELS];
-  for (int64_t layer = 0; layer < LAYERS; ++layer, weights += CHANNELS * CHANNELS) {
+  for (int64_t layer = 0; weights && layer < LAYERS; ++layer, weights += CHANNELS * CHANNELS) {
     for (int64_t first = 0; first < CHANNELS; first += GROUP) {
       Lanes sum[ROWS][TOGETHER] = {};
       for (int64_t i = 0; i < CHANNELS; ++i) {
@@ -50,6 +50,7 @@ ICL_INLINE void embed(const float* weights, float* features) {
 }
 
 ICL_INLINE void embed_all(const float* weights, float* features, int64_t rows) {
+  if (std::isnan(*weights)) weights = nullptr;  // a network without projector: features are embeddings already
   int64_t row = 0;
   for (; row + 4 <= rows; row += 4) embed<4>(weights, features + row * CHANNELS);
   for (; row < rows; ++row) embed<1>(weights, features + row * CHANNELS);

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import icl_mesh  # noqa: F401  before any test imports cv2, whose limit of pixels it sets
+
 sys.path.insert(0, str(Path(__file__).parent))  # videos.py
 
 

@@ -29,7 +29,8 @@ def test_engines_agree_with_torch_for_any_batch(network, images, name, cache) ->
     # channels last, as preprocessing leaves images
     again = engine(images.contiguous(memory_format=torch.channels_last))
     assert map_difference(again, expected) < 2e-5
-    assert sorted(path.suffix for path in cache.iterdir()) == [".onnx", ".onnx"]  # both steps
+    suffixes = sorted(path.suffix for path in cache.iterdir())
+    assert suffixes == [".onnx", ".onnx", ".sha256", ".sha256"]  # both steps, with checksums
 
 
 @pytest.mark.parametrize("name", ["torch", "onnxruntime", "openvino"])
