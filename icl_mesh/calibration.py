@@ -1,8 +1,8 @@
-"""CameraInfo messages to cameras, without ROS: any object with CameraInfo's fields will do.
+"""CameraInfo messages to cameras, without ROS: any object with CameraInfo's fields is accepted.
 
-A CameraInfo whose matrix is all zero means "uncalibrated" in ROS. One made from an assumed field
-of view says so in its distortion_model (ASSUMED_MODEL), so that nobody takes it for a calibration.
-One that cannot be true (icl_mesh.intrinsics) is not taken for one either.
+In ROS, a CameraInfo whose matrix is zero means "uncalibrated". The distortion_model ASSUMED_MODEL
+marks a CameraInfo from an assumed field of view, which is no calibration. An implausible
+calibration (icl_mesh.intrinsics) is not used.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from icl_mesh.intrinsics import camera_fault, camera_oddities, lens_fault, matri
 from icl_mesh.lens import Lens
 from icl_mesh.sensor_layout import SensorLayout, image_size_of
 
-#: distortion_model of a CameraInfo that was made from an assumed field of view.
+#: distortion_model of a CameraInfo from an assumed field of view.
 ASSUMED_MODEL = "assumed_field_of_view"
 
 
 class InfoMessage(Protocol):
-    """The fields of sensor_msgs/CameraInfo that count here."""
+    """The fields of sensor_msgs/CameraInfo that are used."""
 
     height: int
     width: int
@@ -34,10 +34,10 @@ class InfoMessage(Protocol):
 
 
 class CameraSource(NamedTuple):
-    """A camera, and one sentence on where it comes from.
+    """A camera, and one sentence on its source.
 
-    warnings: what is odd about that, by kind, one sentence each. fault: why the calibration that
-    was given cannot be true and is not used; "" where it is used, or where there is none.
+    warnings: oddities by kind, one sentence each. fault: why the given calibration is implausible
+    and not used; "" if it is used, or if there is none.
     """
 
     camera: Camera
@@ -57,11 +57,11 @@ def camera_from_info(
 ) -> CameraSource:
     """The camera of a width x height image.
 
-    info: the latest CameraInfo, None where none has arrived. Without a usable one the camera is
-    assumed from assumed_fov_deg and marked (``camera.focal_assumed``). Region of interest and
-    binning are applied; the lens of distortion_model and d becomes the camera's.
-    rectified: the image has been rectified, so the projection matrix P holds and no lens; so it is
-    where P is all that info has.
+    info: the latest CameraInfo, or None. Without a usable one the camera is assumed from
+    assumed_fov_deg and marked (``camera.focal_assumed``). Region of interest and binning are
+    applied; distortion_model and d give the camera's lens.
+    rectified: the image is rectified: use the projection matrix P and no lens. The same applies
+    where info has only P.
     Raises ValueError where info belongs to an image of another size.
     """
 
@@ -118,10 +118,9 @@ def camera_from_info(
 def _matrix(
     info: InfoMessage, rectified: bool, topic: str
 ) -> tuple[str, list[float], dict[str, str]]:
-    """The name and the nine numbers of the matrix that counts, and what is odd about that choice,
-    by kind."""
+    """Name and nine numbers of the matrix to use, and warnings about that choice by kind."""
     k, p = [float(x) for x in info.k], [float(x) for x in info.p]
-    # P's last element may be 1 in a message that says nothing else.
+    # P[10] may be 1 in a message without P.
     p = [*p[0:3], *p[4:7], *p[8:11]] if any(p[:7]) else []
     if rectified and p:
         return "P", p, {}
@@ -137,7 +136,7 @@ def _matrix(
 
 
 def _lens(info: InfoMessage, topic: str) -> tuple[Lens | None, str]:
-    """The lens, and what is odd about it."""
+    """The lens, and a warning."""
     model, numbers = info.distortion_model, [float(x) for x in info.d]
     try:
         lens = Lens.from_calibration(model, numbers)

@@ -1,6 +1,6 @@
 """Camera calibration files: ROS's YAML, OpenCV's, and kalibr's camchain.
 
-Files are read as plain data: no tag of a YAML file makes an object or runs code.
+Files are read as plain data: YAML tags neither create objects nor run code.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from icl_mesh.calibration import camera_from_info
 from icl_mesh.lens_names import known_lens
 from icl_mesh.wording import shown
 
-#: A calibration of one camera has a thousand bytes, its longest matrix 14 numbers.
+#: A calibration of one camera has about 1000 bytes, its longest matrix 14 numbers.
 _MOST_BYTES, _MOST_NUMBERS = 100_000, 20
 _WIDEST = 65535
-#: By their first bytes: files that hold calibrations too, and how each becomes YAML.
+#: Other files with calibrations, by their first bytes, and their conversion to YAML.
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b", "a compressed archive: unpack it (camera_calibration puts ost.yaml into it)"),
     (b"PK\x03\x04", "a zip or .npz file: write its numbers as YAML"),
@@ -47,8 +47,8 @@ _WHOLE = _WholeSensor()
 
 @dataclass
 class Calibration:
-    """What sensor_msgs/CameraInfo has by these names: image size in pixels, lens model and its
-    coefficients, K (9 numbers), R (9) and P (12); without binning or region of interest."""
+    """The fields of sensor_msgs/CameraInfo: image size in pixels, lens model and its coefficients,
+    K (9 numbers), R (9) and P (12); without binning or region of interest."""
 
     width: int
     height: int
@@ -65,9 +65,9 @@ class Calibration:
 def read_calibration(path: str | Path) -> Calibration:
     """Read a calibration file.
 
-    Without a lens model it means plumb_bob; without R and P, the image that K has without a lens.
-    A model that is known by another name gets ROS's; another is left as it is.
-    Raises FileNotFoundError, or ValueError with what is wrong and how to mend it.
+    The default lens model is plumb_bob. The default R and P are identity and K. Other names of a
+    known lens model become ROS's name; an unknown model is kept.
+    Raises FileNotFoundError, or ValueError with the fault and the remedy.
     """
     where = f"camera calibration file '{path}'"
     try:
@@ -80,7 +80,7 @@ def read_calibration(path: str | Path) -> Calibration:
             content = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
         raise
-    except (OSError, RuntimeError) as error:  # RuntimeError: the home of a user who is not known
+    except (OSError, RuntimeError) as error:  # RuntimeError: home of an unknown user
         raise ValueError(f"{where} cannot be read: {error}") from error
     try:
         calibration = _calibration(_plain(content))
@@ -96,10 +96,10 @@ def read_calibration(path: str | Path) -> Calibration:
 
 
 class _Loader(yaml.SafeLoader):
-    """Plain data, and OpenCV's matrices. Merge keys, which can grow without end, are refused."""
+    """Plain data, and OpenCV's matrices. Merge keys, which can expand endlessly, are refused."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Leaves merge keys as they are; nothing constructs them."""
+        """Keep merge keys, which have no constructor: loading them is an error."""
 
 
 def _matrix(loader: _Loader, node: yaml.Node) -> dict[Any, Any]:
@@ -112,7 +112,7 @@ _Loader.add_constructor("tag:yaml.org,2002:opencv-matrix", _matrix)
 
 
 def _plain(content: bytes) -> dict[str, Any]:
-    """The file's mapping, with keys in lower case (OpenCV once wrote others)."""
+    """The file's mapping with keys in lower case, since old OpenCV wrote upper case too."""
     if len(content) > _MOST_BYTES:
         raise ValueError(f"it is larger than {_MOST_BYTES} bytes; {_FORMS}")
     for start, what in _OTHERS:
@@ -120,9 +120,9 @@ def _plain(content: bytes) -> dict[str, Any]:
             raise ValueError(f"it is {what}")
     try:
         text = content.decode("utf-8-sig")
-        # OpenCV's header is no YAML directive.
+        # OpenCV's header is not a valid YAML directive.
         values = yaml.load(re.sub(r"\A%YAML:[\d.]+[ \t]*\r?\n", "", text), _Loader)
-    except Exception as error:  # PyYAML hands on Python's own errors for values that do not fit
+    except Exception as error:  # PyYAML passes on Python's errors for bad values
         detail = " ".join(str(error).split())[:200]
         raise ValueError(f"it is no YAML ({detail}); {_FORMS}") from error
     if values is None:
@@ -150,8 +150,10 @@ def _is_kalibr(value: Any) -> bool:
 
 
 def _from_ros(values: dict[str, Any]) -> Calibration:
-    """As camera_calibration and camera_info_manager write it; and OpenCV, whose samples leave the
-    lens model out, or set fisheye_model."""
+    """The format of camera_calibration, camera_info_manager and OpenCV.
+
+    OpenCV's samples have no lens model, or set fisheye_model.
+    """
     size = _size(values["image_width"], values["image_height"])
     model = _text(values.get("distortion_model") or values.get("camera_model"), "distortion_model")
     if values.get("fisheye_model"):
@@ -195,7 +197,7 @@ def _made(
     if not any(d):
         model = "plumb_bob" if model.lower() in ("", "none", "pinhole") else model
     else:
-        with suppress(ValueError):  # other nodes may know it; who reads the CameraInfo says if not
+        with suppress(ValueError):  # other nodes may know it; the reader of CameraInfo reports it
             model, d = known_lens("plumb_bob" if model == "pinhole" else model, d)
     if p is None or not any(p):
         p = [*k[0:3], 0.0, *k[3:6], 0.0, *k[6:9], 0.0]

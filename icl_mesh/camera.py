@@ -1,4 +1,4 @@
-"""Cameras in pixels, and the network's camera: weak perspective in a padded square.
+"""Pinhole cameras in pixels, and the network's weak-perspective camera in a padded square.
 
 Pixels: as in OpenCV and ROS, integer coordinates are pixel *centres*; an image of width W
 spans [-0.5, W - 0.5]. Frame: the camera optical frame (x right, y down, z forward), metres.
@@ -19,8 +19,8 @@ import torch
 
 from icl_mesh.lens import Lens
 
-#: A point's depth is never taken for less than this share of its root's depth: it keeps the
-#: projection of a body that reaches past the camera finite (and its gradient bounded).
+#: Least depth of a point as a share of its root's depth. It keeps the projection of a body that
+#: extends past the camera plane finite (and its gradient bounded).
 MIN_DEPTH_RATIO = 0.2
 
 Array = TypeVar("Array", npt.NDArray[np.float64], torch.Tensor)
@@ -32,8 +32,8 @@ class Camera:
     """Pinhole intrinsics, and the distortion of the lens where the image is not rectified.
 
     fx, fy: focal lengths; cx, cy: principal point; width, height: image size; all in pixels.
-    focal_assumed: the focal length is a guess, so distances made with it are guesses too.
-    lens: None for a pinhole. Pixels are those of the image as it is, lens included.
+    focal_assumed: the focal length is assumed, so that distances are guesses.
+    lens: None for a pinhole. Pixels are those of the image, with the lens' distortion.
     """
 
     fx: float
@@ -57,10 +57,10 @@ class Camera:
 
     @classmethod
     def assumed(cls, width: int, height: int, fov_deg: float = 60.0) -> Camera:
-        """A camera of which only the image size is known.
+        """A camera with an assumed focal length.
 
         fov_deg: assumed field of view across the *longer* side. The principal point is the
-        image centre. The result is marked ``focal_assumed``.
+        image centre. ``focal_assumed`` is set.
         """
         if not 1.0 <= fov_deg <= 179.0:
             raise ValueError(f"fov_deg must lie in [1, 179], got {fov_deg}")
@@ -75,7 +75,7 @@ class Camera:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Camera:
-        """The inverse of dataclasses.asdict (which is also what JSON keeps of a camera)."""
+        """The inverse of dataclasses.asdict, which is also the JSON form."""
         lens = values.get("lens")
         if lens is not None:
             lens = Lens(lens["model"], tuple(lens["coefficients"]))
@@ -86,9 +86,9 @@ class Camera:
         return dataclasses.replace(self, cx=self.cx - x, cy=self.cy - y, width=width, height=height)
 
     def binned(self, x: int, y: int) -> Camera:
-        """The camera of the image after x columns and y rows have become one pixel each.
+        """The camera of the image after binning by x columns and y rows.
 
-        A bin of b pixels has its centre (b - 1) / 2 after that of its first one.
+        The centre of a bin of b pixels is (b - 1) / 2 pixels from that of its first pixel.
         """
         return dataclasses.replace(
             self,
@@ -101,7 +101,7 @@ class Camera:
         )
 
     def undistort(self, px: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Pixels of the image [..., 2] -> where a pinhole of the same K would have them."""
+        """Pixels of the image [..., 2] -> pixels of a pinhole camera with the same K [..., 2]."""
         px = np.asarray(px, dtype=np.float64)
         if self.lens is None:
             return px
@@ -109,14 +109,14 @@ class Camera:
         return self.lens.undistort((px - center) / focal) * focal + center
 
     def rays(self, px: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Pixels of the image [..., 2] -> (x / z, y / z) of what they show, [..., 2]."""
+        """Pixels of the image [..., 2] -> (x / z, y / z) of their rays [..., 2]."""
         focal, center = self._focal_and_center
         return (self.undistort(px) - center) / focal
 
     def pinhole_equivalent(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Points [..., 3] moved sideways to where a pinhole of the same K images them as this
-        camera images the given ones; a renderer without lenses then draws meshes in place.
-        Points at or behind the camera plane stay.
+        """Points [..., 3] shifted so that a pinhole of the same K projects them to the pixels that
+        this camera projects the given points to. It lets a renderer without lens distortion draw
+        meshes. Points at or behind the camera plane are unchanged.
         """
         points = np.array(points, dtype=np.float64)
         if self.lens is None:
@@ -137,7 +137,7 @@ class Camera:
     def project(self, points: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Points in the camera optical frame [..., 3], m -> pixels [..., 2].
 
-        Points at or behind the camera plane have no image: they become NaN.
+        Points at or behind the camera plane become NaN.
         """
         points = np.asarray(points, dtype=np.float64)
         z = np.where(points[..., 2:] > 1e-6, points[..., 2:], np.nan)
@@ -148,20 +148,20 @@ class Camera:
     ) -> npt.NDArray[np.float64]:
         """Body points in the camera optical frame [N, K, 3], m -> pixels [N, K, 2], always finite.
 
-        root_depth [N]: depth of each body's root, m, positive. A point's depth is not taken for
-        less than MIN_DEPTH_RATIO of its root's: the hand of a person who reaches past the camera
-        gets a far pixel on the right side, instead of none. Elsewhere this is :meth:`project`.
+        root_depth [N]: depth of each body's root, m, positive. A point's depth is clamped to at
+        least MIN_DEPTH_RATIO of its root's: a hand behind the camera plane gets a distant pixel on
+        the correct side. Other points are projected as by :meth:`project`.
         """
         points = np.asarray(points, dtype=np.float64)
         nearest = MIN_DEPTH_RATIO * np.asarray(root_depth, dtype=np.float64)[:, None]
         inverse = 1 / np.maximum(points[..., 2], nearest)
-        if self.lens is None:  # apart: a quarter of the time for the meshes of many people
+        if self.lens is None:  # a quarter of the time for the meshes of many people
             x = self.fx * points[..., 0] * inverse + self.cx
             return np.stack((x, self.fy * points[..., 1] * inverse + self.cy), axis=-1)
         return self._pixels(points[..., :2] * inverse[..., None])
 
     def contains(self, px: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
-        """Which pixels [..., 2] lie on the image: within [-0.5, width - 0.5] and likewise y."""
+        """Mask of the pixels [..., 2] inside the image: x in [-0.5, width - 0.5], y likewise."""
         x, y = px[..., 0], px[..., 1]
         across = (x >= -0.5) & (x <= self.width - 0.5)
         return np.asarray(across & (y >= -0.5) & (y <= self.height - 0.5))
@@ -169,7 +169,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class SquareCamera:
-    """A pinhole camera seen in square coordinates (normalised to [-1, 1]).
+    """A pinhole camera in square coordinates (normalised to [-1, 1]).
 
     fx, fy: focal lengths and px, py: principal point, both in units of half the square's side.
     """
@@ -190,8 +190,8 @@ def weak_perspective_from_root(
 ) -> npt.NDArray[np.float64]:
     """Root (pelvis) positions [N, 3], m -> (s, tx, ty) [N, 3].
 
-    s is the size in square units of one metre at the root's depth and (tx, ty) the root's image,
-    so that ``x = s * X + t`` for X measured from the root (method: "weak perspective").
+    s is the size in square units of one metre at the root's depth, and (tx, ty) the projection of
+    the root: weak perspective is ``x = s * X + t`` for X relative to the root.
     """
     z = root[..., 2]
     return np.stack(
@@ -227,8 +227,8 @@ def project_from_weak(
     unknown focal length. principal [N, 2]: principal point in square coordinates.
     Returns [N, K, 2] in square coordinates.
 
-    With z0 = focal / s the root's depth, pinhole projection of a point (X, Y, Z) from the root is
-    ``p + (s X + t - p) / (1 + Z / z0)``: weak perspective is its limit for a long lens.
+    With the root's depth z0 = focal / s, the pinhole projection of a root-relative point (X, Y, Z)
+    is ``p + (s X + t - p) / (1 + Z / z0)``. Weak perspective is its limit for a long focal length.
     """
     scale, shift = weak[:, None, :1], weak[:, None, 1:]
     depth_ratio = 1 + points[..., 2:] * scale * inverse_focal[:, None, None]

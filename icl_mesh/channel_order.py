@@ -1,4 +1,4 @@
-"""RGB images whose bytes lie as BGR: turned by a view instead of a copy."""
+"""RGB images stored as BGR, as views without a copy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy.typing as npt
 
 
 def as_stored(image: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], bool]:
-    """An image [H, W, 3] -> the same with its channels as they lie in memory, and whether that is
-    backwards: as in `bgr[..., ::-1]`, which OpenCV and torch would have to copy."""
-    backwards = image.strides[-1] < 0
-    return (image[..., ::-1] if backwards else image), backwards
+    """An image [H, W, 3] -> the image in its channel order in memory, and whether that is reversed.
+
+    A reversed view such as `bgr[..., ::-1]` would be copied by OpenCV and torch.
+    """
+    is_reversed = image.strides[-1] < 0
+    return (image[..., ::-1] if is_reversed else image), is_reversed

@@ -1,4 +1,4 @@
-"""The command `icl-mesh`: people from photos without ROS, and what is installed."""
+"""The command `icl-mesh`: people from photos and bags without ROS."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from icl_mesh.wording import MESSAGE, shown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code: 0 well, 1 some images failed, 2 nothing could be
-    done."""
+    """Run the command.
+
+    Returns its exit code: 0 success, 1 some images failed, 2 nothing could be done.
+    """
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
@@ -30,7 +32,18 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="icl-mesh", description=icl_mesh.__doc__.splitlines()[0])
     parser.add_argument("--version", action="version", version=f"icl-mesh {icl_mesh.__version__}")
     commands = parser.add_subparsers(title="commands", required=True)
+    _add_predict(commands)
+    add_bag_command(commands, _add_model_options, _threshold)
+    info = commands.add_parser(
+        "info", help="print versions, device, engine, weights and body that would be used"
+    )
+    info.set_defaults(run=_info)
+    _add_model_options(info)
+    _add_export(commands)
+    return parser
 
+
+def _add_predict(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     predict = commands.add_parser(
         "predict",
         help="find the people of an image or of all images of a folder",
@@ -40,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     predict.set_defaults(run=_predict)
     predict.add_argument("input", type=Path, help="an image, or a folder of images")
-    predict.add_argument("--out", type=Path, required=True, help="folder to write to; made if new")
+    predict.add_argument("--out", type=Path, required=True, help="output folder; created if new")
     _add_model_options(predict)
     predict.add_argument(
         "--threshold",
@@ -56,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         default=None,
         help="assumed field of view across the longer side, degrees (default 60)",
     )
-    camera.add_argument("--fx", type=float, help="focal length; makes distances real")
+    camera.add_argument("--fx", type=float, help="focal length; gives metric distances")
     camera.add_argument("--fy", type=float, help="vertical focal length (default: fx)")
     camera.add_argument("--cx", type=float, help="principal point (default: image centre)")
     camera.add_argument("--cy", type=float, help="principal point (default: image centre)")
@@ -66,36 +79,28 @@ def build_parser() -> argparse.ArgumentParser:
     output.add_argument("--no-glb", action="store_true", help="write no meshes")
     output.add_argument("--json", action="store_true", help="write NAME.json too")
 
-    add_bag_command(commands, _add_model_options, _threshold)
 
-    info = commands.add_parser(
-        "info", help="print versions, device, engine, weights and body that would be used"
-    )
-    info.set_defaults(run=_info)
-    _add_model_options(info)
-
+def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     export = commands.add_parser(
         "export",
         help="write the network as ONNX and check every engine against PyTorch",
         description="Write the network as ONNX, for machines that cannot convert it themselves, "
-        "and print for every engine that is installed how many people it finds otherwise than "
-        "PyTorch in float32, and how far it moves their joints and places. Exit code 1: an engine "
-        "in f32 differs by more than rounding; 2: nothing could be done.",
+        "and print for every installed engine how its people, their joints and positions differ "
+        "from those of PyTorch in float32. Exit code 1: an engine in f32 differs by more than "
+        "rounding; 2: nothing could be done.",
     )
     export.set_defaults(run=_export)
     _add_model_options(export, with_engine=False)
     export.add_argument(
         "--out",
         type=Path,
-        help="ONNX file NAME.onnx, with NAME.people.onnx for its second step; beside "
-        "NAME.safetensors they are used from then on (default: none, engines keep theirs in the "
-        "cache folder)",
+        help="ONNX file NAME.onnx, with NAME.people.onnx for its second step; next to "
+        "NAME.safetensors they replace the cached ones (default: only the cache folder)",
     )
     export.add_argument(
         "--images", type=Path, help="photos to check with, file or folder (default: rendered)"
     )
-    export.add_argument("--json", type=Path, help="write the results there too")
-    return parser
+    export.add_argument("--json", type=Path, help="also write the results to this file")
 
 
 def _add_model_options(parser: argparse.ArgumentParser, *, with_engine: bool = True) -> None:

@@ -1,7 +1,7 @@
-"""Distances measured by a registered depth image, in place of those judged from body size.
+"""Distances from a registered depth image, instead of those estimated from body size.
 
-Registered: pixel (u, v) of the depth image sees what pixel (u, v) of the image sees; its value is
-the depth z in the camera optical frame (REP 118), not the length of the ray.
+Registered: pixel (u, v) of the depth image shows the same point as pixel (u, v) of the image. Its
+value is the depth z in the camera optical frame (REP 118), not the length of the ray.
 """
 
 from __future__ import annotations
@@ -21,47 +21,47 @@ from icl_mesh.silhouettes import BodyParts, front_most
 
 Array = npt.NDArray[np.float64]
 
-#: Joints whose parts are the torso: pelvis, spine, collars.
+#: Joints of the torso: pelvis, spine, collars.
 TORSO_JOINTS = (0, 3, 6, 9, 13, 14)
-#: A part counts as much as its joint is confident, and not at all below this.
+#: A body part is weighted by the confidence of its joint, and ignored below this confidence.
 LEAST_CONFIDENCE = 0.1
-#: A distance that the depth image puts farther than this factor from the one judged by size is
-#: not that person's: adults differ by a quarter, the network errs by half at worst.
+#: A measured distance beyond this factor from the one by size is not that person's: adults differ
+#: by a quarter, and the network's error is at most a half.
 PLAUSIBLE_FACTOR = 2.0
-#: With an assumed focal length, distances by size are off by its error too: lenses see 30 to 110
-#: degrees. Not more: depth in units of 0.25 mm is off by 4.
+#: With an assumed focal length, distances by size include its error: lenses have 30 to 110 degrees.
+#: A larger factor would accept depth in units of 0.25 mm, which is off by 4.
 ASSUMED_FACTOR = 3.0
-#: How far, as a logarithm, the judged distance is trusted where the depth image offers several.
+#: Standard deviation of the prior around the distance by size, of the logarithm.
 PRIOR_LOG_DEVIATION = 0.35
-#: Half width of a cluster of agreeing pixels: an error in the pose, and a sensor's noise per metre.
+#: Half width of a cluster of agreeing pixels: error of the pose, and sensor noise per metre.
 CLUSTER_M, CLUSTER_PER_M = 0.10, 0.02
-#: Fewer agreeing pixels, or a smaller share of the torso, measure nobody.
+#: Least number of agreeing pixels, and their least share of the torso.
 LEAST_PIXELS, LEAST_SHARE = 12, 0.05
 
 
 @dataclass(frozen=True)
 class DepthImage:
-    """pixels [H, W], any number type, times unit_m: metres. 0, negative, NaN, infinite: nothing."""
+    """pixels [H, W], any number type, times unit_m: metres. 0, negative, NaN, inf: no value."""
 
     pixels: npt.NDArray[Any]
     unit_m: float
 
     def at(self, columns: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Array:
-        """Metres at whole pixels inside the image; NaN where nothing was measured."""
+        """Metres at integer pixels inside the image; NaN where there is no value."""
         depth = self.pixels[rows, columns].astype(np.float64) * self.unit_m
         return np.where(np.isfinite(depth) & (depth > 0), depth, np.nan)
 
 
 class Measured(NamedTuple):
-    """The people, moved; and of each, ratio [N], what the depth image has where the torso is seen
-    over what size says, believed or not; NaN where it has nothing there."""
+    """The corrected people, and ratio [N]: median depth of the visible torso over its estimated
+    depth, plausible or not; NaN without values there."""
 
     people: People
     ratio: Array
 
 
 def believed_factor(camera: Camera) -> float:
-    """How far, as a factor, a measured distance may be from the one judged by size."""
+    """Largest plausible factor between a measured distance and the one by size."""
     return ASSUMED_FACTOR if camera.focal_assumed else PLAUSIBLE_FACTOR
 
 
@@ -71,18 +71,17 @@ def correct_distances(people: People, depth: DepthImage) -> People:
 
 
 def measure_distances(people: People, depth: DepthImage) -> Measured:
-    """The people, each moved along the ray of the pelvis to where the depth image shows them.
+    """Move each person along the ray of the pelvis to the distance in the depth image.
 
-    Everybody's own torso is looked for at the pixels where the estimated body has it: triangles
-    that face the camera, are not behind somebody who is judged nearer, and belong to joints that
-    are seen. Each tells the pelvis' distance as the depth measured there plus what the estimated
-    body has between that surface and the pelvis. The largest group of pixels that agree decides,
-    by its median, so that holes, noise and what stands in front do not; a group far from the
-    distance judged by size has to be larger, and beyond believed_factor it does not count. Those
-    who are not measured stay as they are, and ``distance_from_depth`` says who was. Pixel positions
-    stay: they are what the image shows.
+    Samples are torso triangles of the estimated body that face the camera, are not occluded by a
+    nearer person, and belong to visible joints. Each sample gives a distance of the pelvis: the
+    measured depth, minus the offset in depth between the triangle and the pelvis in the estimated
+    body. The median of the largest cluster of agreeing samples is used, which rejects holes, noise
+    and occluders. Clusters are weighted by a prior around the distance by size, and ignored beyond
+    believed_factor. ``distance_from_depth`` marks the people that were measured; the others are
+    unchanged. Pixel positions are observations and stay.
 
-    Raises ValueError where the depth image is of another size than the image.
+    Raises ValueError where the depth image has another size than the image.
     """
     camera = people.camera
     if depth.pixels.shape != (camera.height, camera.width):
@@ -96,7 +95,7 @@ def measure_distances(people: People, depth: DepthImage) -> Measured:
     z = people.position_m[:, 2].astype(np.float64)
     px = camera.project_bodies(meshes, z)
     parts = _body_parts(people.body)
-    owner = front_most(parts.silhouettes, px, z, (camera.width, camera.height))
+    owner = front_most(parts.hulls, px, z, (camera.width, camera.height))
     limit = believed_factor(camera)
     moved, ratio = np.zeros(len(people)), np.zeros(len(people))
     for row, mesh in enumerate(meshes):
@@ -118,9 +117,11 @@ def measure_distances(people: People, depth: DepthImage) -> Measured:
 
 
 class _Samples(NamedTuple):
-    """Torso triangles that face the camera, S: depth z [S], m, whole pixels inside the image
-    columns, rows [S], and weight [S]: pixels covered times confidence. total: the weight that a
-    torso wholly in view, and surely seen, would have."""
+    """S torso triangles that face the camera and are inside the image.
+
+    z [S]: depth, m. columns, rows [S]: integer pixels. weight [S]: covered pixels times confidence.
+    total: weight of a torso that is wholly in the image with confidence 1.
+    """
 
     z: Array
     columns: npt.NDArray[np.int64]
@@ -130,7 +131,7 @@ class _Samples(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    silhouettes: BodyParts
+    hulls: BodyParts
     torso_faces: npt.NDArray[np.int64]  # [F, 3]
     torso_joint: npt.NDArray[np.int64]  # [F]
 
@@ -151,21 +152,23 @@ def _torso_samples(
     parts: _Parts, mesh: Array, px: Array, confidence: npt.NDArray[np.float32], camera: Camera
 ) -> _Samples:
     first, second, third = (mesh[parts.torso_faces[:, i]] for i in range(3))
-    middle = (first + second + third) / 3  # [F, 3]
+    center = (first + second + third) / 3  # [F, 3]
     normal = np.cross(second - first, third - first)
-    facing = np.maximum(-(normal * middle).sum(axis=1), 0.0)
-    area = facing / np.maximum(middle[:, 2], 1e-3) ** 3  # pixels covered, but for a factor
+    facing = np.maximum(-(normal * center).sum(axis=1), 0.0)
+    area = facing / np.maximum(center[:, 2], 1e-3) ** 3  # covered pixels up to a factor
     first, second, third = (px[parts.torso_faces[:, i]] for i in range(3))
     at = np.rint((first + second + third) / 3)
     kept = (area > 0) & camera.contains(at)
     column, row = at[kept].astype(np.int64).T
     sure = np.where(confidence >= LEAST_CONFIDENCE, confidence, 0.0)[parts.torso_joint]
-    return _Samples(middle[kept, 2], column, row, (area * sure)[kept], float(area.sum()))
+    return _Samples(center[kept, 2], column, row, (area * sure)[kept], float(area.sum()))
 
 
 def _median_ratio(depths: Array, samples: _Samples) -> float:
-    """Depth over the estimated body's, by their weights' median; NaN where too few are measured.
-    In any unit: nothing is compared with what is plausible."""
+    """Weighted median of measured over estimated depth; NaN for too few measurements.
+
+    Implausible ratios are included, since depth may be in a wrong unit.
+    """
     used = (samples.weight > 0) & np.isfinite(depths)
     if np.count_nonzero(used) < LEAST_PIXELS:
         return float("nan")
@@ -175,14 +178,14 @@ def _median_ratio(depths: Array, samples: _Samples) -> float:
     return float(ratios[order][np.searchsorted(cumulative, cumulative[-1] / 2)])
 
 
-def _agreed_distance(measured: Array, samples: _Samples, judged: float, limit: float) -> float:
-    """The pelvis' distance that most weight agrees on; NaN for none.
+def _agreed_distance(measured: Array, samples: _Samples, by_size: float, limit: float) -> float:
+    """The distance of the pelvis from the cluster of largest weight; NaN for none.
 
-    measured [S]: pelvis distances by the samples, m, NaN: none. judged: by size, m; limit: the
-    factor by which that may be off.
+    measured [S]: pelvis distances by the samples, m, NaN: none. by_size: distance by size, m.
+    limit: largest plausible factor between both.
     """
     trust = np.log(PLAUSIBLE_FACTOR) / np.log(limit)
-    shift = trust * np.abs(np.log(np.maximum(measured, 1e-6) / judged))
+    shift = trust * np.abs(np.log(np.maximum(measured, 1e-6) / by_size))
     used = (samples.weight > 0) & (shift <= np.log(PLAUSIBLE_FACTOR))  # NaN compares false
     if not used.any():
         return float("nan")

@@ -1,4 +1,4 @@
-"""People's distances from the depth image that belongs to their image."""
+"""Corrects people's distances with the depth image of the same stamp."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from icl_mesh.depth_store import DepthStore
 from icl_mesh.people import People
 from icl_mesh.pixels import depth_from_image
 
-#: What depth is multiplied by may lie between these: a unit of 0.1 um to one of 10 m, in mm.
+#: Range of the factor on depth: units of 0.1 um to 10 m, relative to mm.
 SCALES = (1e-4, 1e4)
 _INSTEAD = "until then distances come from body size"
 
 
 class Corrected(NamedTuple):
-    """The people; a warning where there is no depth image or its unit is in doubt, an error where
-    it cannot be used ("": all is well); and why nobody of the people who are seen was measured ("":
-    somebody was, or nobody is seen). Who was not measured stays where size says."""
+    """The people; those without a measurement keep the distance by size.
+
+    warning: there is no depth image, or its unit is doubtful. error: the depth image cannot be
+    used. unmeasured: why none of the people was measured. All are "" where they do not apply.
+    """
 
     people: People
     warning: str = ""
@@ -31,14 +33,13 @@ class Corrected(NamedTuple):
 
 
 class DepthCorrection:
-    """Finds each image's depth image, and learns whether its unit is what it should be."""
+    """Finds the depth image of each image, and estimates whether its unit is correct."""
 
     def __init__(self, depths: DepthStore, *, remedy: str, scale_option: str) -> None:
-        """remedy: what the user can do where there is no depth image. scale_option: the name of
-        what sets the scale."""
+        """remedy: what the user can do without a depth image. scale_option: the option's name."""
         self._depths, self._remedy, self._option = depths, remedy, scale_option
         self._factor = DepthFactor()
-        self._known_for: tuple[float, float] | None = None  # what the factor was measured with
+        self._known_for: tuple[float, float] | None = None  # conditions of the factor's estimate
         self._said: float | None = None
 
     def __call__(
@@ -49,10 +50,10 @@ class DepthCorrection:
         scale: float = 1.0,
         patience_s: float = 0.0,
     ) -> Corrected:
-        """The people with the distances that the depth image of their stamp shows.
+        """Correct people with the depth image that matches stamp_ns within tolerance_s.
 
-        scale: depth is multiplied by it, where its unit is not what its encoding says. patience_s:
-        wait so long for the depth image.
+        scale: factor on depth whose unit is not that of its encoding. patience_s: longest time to
+        wait for the depth image.
         """
         corrected = self._correct(people, stamp_ns, tolerance_s, scale, patience_s)
         if len(people) == 0 or corrected.people.distance_from_depth.any():
@@ -91,14 +92,14 @@ class DepthCorrection:
         limit = believed_factor(people.camera)
         factor = self._factor.value
         if factor is not None and not 1 / limit <= factor <= limit:
-            # By chance somebody's size is so badly judged that another unit seems to fit.
+            # In a wrong unit, single people may seem plausible by chance.
             return Corrected(people, self._doubt(people, scale), unmeasured=self._disagreement())
         ratio = measured.ratio[np.isfinite(measured.ratio)]
         if ratio.size == 0:
             reason = "the depth image has no values where their torsos are seen"
-        elif not 1 / limit <= (middle := float(np.median(ratio))) <= limit:
+        elif not 1 / limit <= (median := float(np.median(ratio))) <= limit:
             reason = (
-                f"depth is {middle:.2g} times the distance by body size, beyond the factor "
+                f"depth is {median:.2g} times the distance by body size, beyond the factor "
                 f"{limit:g} that is believed: is its unit right ({self._option})?"
             )
         else:
@@ -106,7 +107,7 @@ class DepthCorrection:
         return Corrected(measured.people, self._doubt(people, scale), unmeasured=reason)
 
     def _learn(self, ratio: npt.NDArray[np.float64], scale: float, camera: Camera) -> None:
-        # A calibrated focal length moves with the autofocus, an assumed one when somebody sets it.
+        # A calibrated focal length varies with the autofocus, an assumed one only when it is set.
         known_for = scale, camera.fx if camera.focal_assumed else 0.0
         if self._known_for != known_for:
             self._known_for, self._factor, self._said = known_for, DepthFactor(), None
@@ -119,7 +120,7 @@ class DepthCorrection:
         )
 
     def _doubt(self, people: People, scale: float) -> str:
-        """The warning about the factor; once, unless it changes."""
+        """The warning about the factor. It is repeated only if the factor changes."""
         factor, limit = self._factor.value, believed_factor(people.camera)
         if factor is None or 1 / FAR <= factor <= FAR:
             return ""

@@ -1,7 +1,7 @@
 """The factor between measured depth and distances by body size, over the people of many images.
 
-One person may be a child, or half hidden; a factor that most people share is the depth image's
-unit, or an assumed focal length's error.
+The ratio of one person may be due to body size or occlusion. A factor that most people share is due
+to the unit of the depth image, or the error of an assumed focal length.
 """
 
 from __future__ import annotations
@@ -14,42 +14,42 @@ import numpy.typing as npt
 
 from icl_mesh.camera import Camera
 
-#: So many people, counted in each image anew, tell a factor; and the last ones count.
+#: Least number of detections for a factor, and the number of latest detections that are used.
 LEAST, MOST = 20, 100
-#: Half of them must agree to within this factor: else the scene disagrees, not the unit.
+#: Largest factor between the quartiles: a wider spread is not due to the unit.
 SPREAD = 1.5
-#: From this factor on it is said: adults differ by a quarter, and a school class from them.
+#: Least factor that is reported; adults differ by a quarter, and children more.
 FAR = 1.5
 
 
 class DepthFactor:
-    """Collects each person's ratio, and knows the factor that they share."""
+    """Collects the ratios of people, and estimates their common factor."""
 
     def __init__(self) -> None:
         self._logarithms: deque[float] = deque(maxlen=MOST)
 
     def add(self, ratios: npt.NDArray[np.float64]) -> None:
-        """ratios [N]: measured over judged distance of each person; NaN: not measured."""
+        """ratios [N]: measured distance over distance by size of each person; NaN: not measured."""
         self._logarithms.extend(np.log(ratios[ratios > 0]).tolist())
 
     @property
     def count(self) -> int:
-        """People that it is over."""
+        """Number of detections used."""
         return len(self._logarithms)
 
     @property
     def value(self) -> float | None:
-        """None while there are too few people, or too different ones."""
+        """The common factor; None for too few detections or too wide a spread."""
         if self.count < LEAST:
             return None
-        low, middle, high = np.quantile(self._logarithms, (0.25, 0.5, 0.75))
-        return float(np.exp(middle)) if high - low <= math.log(SPREAD) else None
+        low, median, high = np.quantile(self._logarithms, (0.25, 0.5, 0.75))
+        return float(np.exp(median)) if high - low <= math.log(SPREAD) else None
 
 
 def explanation(factor: float, camera: Camera, scale: float, option: str) -> str:
-    """What makes depth `factor` times the distances by size, and what to set.
+    """The likely cause of a factor between depth and distances by size, and the remedy.
 
-    scale: what depth is multiplied by now, and option: what the user sets it with.
+    scale: the present factor on depth; option: the option that sets it.
     """
     unit = f"in another unit (set {option} to about {scale / factor:.2g})"
     if not camera.focal_assumed:

@@ -1,6 +1,6 @@
-"""The depth image that belongs to an image: matched by stamp, since each has its own topic.
+"""Matches depth images to images by stamp.
 
-Messages are those of sensor_msgs/Image, ROS's own or the library rosbags'.
+Messages are sensor_msgs/Image of ROS or of the library rosbags.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 class DepthStore:
     """Keeps the latest depth images. Thread-safe."""
 
-    _DISORDER_NS = 500_000_000  # what overtakes another is not that late
+    _DISORDER_NS = 500_000_000  # messages out of order differ by less
 
     def __init__(self, topic: str, most: int = 8) -> None:
-        """topic: named in errors. most: how many are kept; 8 are a quarter of a second at 30 Hz."""
+        """topic: named in errors. most: capacity; 8 images are a quarter of a second at 30 Hz."""
         self.topic = topic
         self._changed = threading.Condition()
         self._images: deque[tuple[int, Any]] = deque(maxlen=most)
@@ -25,25 +25,25 @@ class DepthStore:
         stamp = nanoseconds(image.header.stamp)
         with self._changed:
             if self._images and stamp < self._images[-1][0] - self._DISORDER_NS:
-                self._images.clear()  # time went back: a bag is played again
+                self._images.clear()  # time jumped back: a bag is played again
             self._images.append((stamp, image))
             self._changed.notify_all()
 
     def reaches(self, stamp_ns: int) -> bool:
-        """Whether there is one of this stamp or a later one."""
+        """Whether an image of this stamp or a later one is stored."""
         with self._changed:
             return self._any_from(stamp_ns)
 
     def find(self, stamp_ns: int, tolerance_s: float, patience_s: float = 0.0) -> Any | None:
-        """The one nearest to an image's stamp, if within tolerance_s; of equal ones the newest.
+        """The depth image nearest to a stamp, if within tolerance_s; the newest of equal ones.
 
-        patience_s: wait so long for one (an image may overtake its depth image), but no longer
-        than until a later one shows that it will not come.
+        patience_s: longest time to wait for it, since an image may arrive before its depth image.
+        The wait ends when a later depth image arrives.
         """
         tolerance = round(tolerance_s * 1e9)
         with self._changed:
             self._changed.wait_for(lambda: self._any_from(stamp_ns - tolerance), patience_s)
-            # From the newest on: without stamps, all of them are equal.
+            # Newest first: without stamps all are equal.
             newest_first = reversed(self._images)
             nearest = min(newest_first, key=lambda pair: abs(pair[0] - stamp_ns), default=None)
         if nearest is None or abs(nearest[0] - stamp_ns) > tolerance:
@@ -55,5 +55,5 @@ class DepthStore:
 
 
 def nanoseconds(stamp: Any) -> int:
-    """A builtin_interfaces/Time since 1970."""
+    """A builtin_interfaces/Time as nanoseconds since 1970."""
     return int(stamp.sec) * 10**9 + int(stamp.nanosec)

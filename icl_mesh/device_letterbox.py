@@ -1,8 +1,7 @@
-"""Letterbox and normalisation on a GPU: two products with the means of src/letterbox.cpp.
+"""Letterbox and normalisation on a GPU, with the weights of src/letterbox.cpp.
 
-The image travels as it came, in bytes. Every new pixel is a weighted mean of a row's old ones, and
-of a column's: as products with two matrices, which are mostly zero and still take a GPU less time
-than a launch.
+The image is copied to the GPU as bytes. Resampling is separable: two products with weight matrices.
+They are mostly zero, but a dense product takes a GPU less time than a kernel launch.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from icl_mesh.letterbox import PAD_VALUE, Letterbox
 
 
 class DeviceLetterbox:
-    """Of images of one size, on one device. Its constants are made once (:func:`on_device`)."""
+    """The letterbox of one image size on one device. :func:`on_device` caches instances."""
 
     def __init__(
         self,
@@ -27,8 +26,8 @@ class DeviceLetterbox:
         scale: tuple[float, ...],
         shift: tuple[float, ...],
     ) -> None:
-        """scale, shift: by channel, what a byte is multiplied by, and what is then added."""
-        with torch.inference_mode(False):  # they outlast the call that asked for them
+        """scale, shift [3]: per channel, value = byte * scale + shift."""
+        with torch.inference_mode(False):  # the constants outlive the call
             width, height = letterbox.inner_size
             self._rows = _weights(letterbox.height, height).to(device)
             self._columns = _weights(letterbox.width, width).T.contiguous().to(device)
@@ -42,10 +41,10 @@ class DeviceLetterbox:
         self._device = device
 
     def __call__(self, image: npt.NDArray[np.uint8]) -> torch.Tensor:
-        """RGB [H, W, 3] -> [1, 3, S, S], float32. A view of BGR is turned there, not here."""
-        stored, backwards = as_stored(image)
+        """RGB [H, W, 3] -> [1, 3, S, S], float32. The device reorders the channels of BGR views."""
+        stored, is_reversed = as_stored(image)
         pixels = torch.from_numpy(np.ascontiguousarray(stored)).to(self._device).permute(2, 0, 1)
-        pixels = pixels.flip(0) if backwards else pixels
+        pixels = pixels.flip(0) if is_reversed else pixels
         numbers = pixels.to(torch.float32, memory_format=torch.contiguous_format)
         means = self._rows @ numbers @ self._columns
         planes = self._empty.clone()
@@ -61,21 +60,21 @@ def on_device(
     scale: tuple[float, ...],
     shift: tuple[float, ...],
 ) -> DeviceLetterbox:
-    """See DeviceLetterbox; the same again for the same arguments."""
+    """A cached DeviceLetterbox."""
     return DeviceLetterbox(letterbox, device, scale, shift)
 
 
 def _weights(before: int, after: int) -> torch.Tensor:
-    """What each old pixel of an axis weighs in each new one: float32 [after, before].
+    """Resampling weights along an axis: float32 [after, before].
 
-    Where the axis shrinks, the share of the new one that it covers; where it grows, by distance
-    between the centres of the two nearest (cv2.INTER_LINEAR), the outermost ones repeated.
+    Shrinking: the share of the new pixel that an old one covers (cv2.INTER_AREA). Growing: linear
+    between the two nearest centres (cv2.INTER_LINEAR), with replicated borders.
     """
     old, new = np.arange(before), np.arange(after)[:, None]
     if after > before:
         centers = np.clip((new + 0.5) * before / after - 0.5, 0, before - 1)
         weights = np.maximum(1 - np.abs(centers - old), 0)
-    else:  # counted in whole numbers: an old pixel is `after` long, a new one `before`
+    else:  # in integers: an old pixel has length `after`, a new one `before`
         ends = np.minimum((new + 1) * before, (old + 1) * after)
         weights = np.maximum(ends - np.maximum(new * before, old * after), 0) / before
     return torch.from_numpy(weights.astype(np.float32))

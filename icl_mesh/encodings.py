@@ -1,4 +1,4 @@
-"""The encodings of sensor_msgs/Image: which become RGB here, and what is wrong with the others."""
+"""The encodings of sensor_msgs/Image: those converted to RGB, and errors for the others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import cv2
 
 
 class Layout(NamedTuple):
-    """channels per pixel, bytes per channel, OpenCV conversion to RGB."""
+    """Channels per pixel, bytes per channel, OpenCV's conversion to RGB (None: none)."""
 
     channels: int
     size: int
@@ -37,7 +37,7 @@ PACKED: dict[str, Layout] = {
         for size in (1, 2)
         for name, (channels, code) in _COLORS.items()
     },
-    # YUV 4:2:2 under sensor_msgs' present and former names
+    # YUV 4:2:2 by sensor_msgs' present and former names
     "uyvy": Layout(2, 1, cv2.COLOR_YUV2RGB_UYVY),
     "yuv422": Layout(2, 1, cv2.COLOR_YUV2RGB_UYVY),
     "yuyv": Layout(2, 1, cv2.COLOR_YUV2RGB_YUY2),
@@ -45,11 +45,11 @@ PACKED: dict[str, Layout] = {
 }
 #: YUV 4:2:0: a plane of Y, then half as many rows of interleaved U and V (or V and U).
 PLANAR: dict[str, int] = {"nv12": cv2.COLOR_YUV2RGB_NV12, "nv21": cv2.COLOR_YUV2RGB_NV21}
-#: What icl_mesh.pixels.rgb_from_image reads.
+#: The encodings that icl_mesh.pixels.rgb_from_image reads.
 ENCODINGS = (*PACKED, *PLANAR)
 
-#: What is said of encodings by a pattern of their letters and digits, in small letters.
-_HOPELESS = (
+#: Errors for encodings, by a pattern of their letters and digits in lower case.
+_UNREADABLE = (
     (
         re.compile(""),
         "which says nothing of its pixels: the camera driver should set it, to 'bgr8', 'rgb8' or "
@@ -71,29 +71,31 @@ _HOPELESS = (
         "with image_transport compressed",
     ),
 )
-#: As ROS writes them, by how others may: BGR8, Mono16, "bgr8 ".
+#: ROS's spelling by letters and digits, for variants such as BGR8, Mono16, "bgr8 ".
 _BY_LETTERS = {re.sub(r"\W|_", "", name): name for name in ENCODINGS}
-#: Names as cameras have them (GenICam), such as BayerRG12p and RGB8Packed.
-_CAMERAS_OWN = re.compile(
+#: GenICam's names, such as BayerRG12p and RGB8Packed.
+_GENICAM = re.compile(
     r"(rgba?|bgra?|mono|bayer(?:rggb|bggr|gbrg|grbg|rg|bg|gb|gr))(\d{1,2})(?:p|packed)?"
 )
 _BAYER_BY_ROW = {name[6:8]: name for name in _BAYER}  # GenICam names the first row alone
 
 
 def why_unread(encoding: str) -> str:
-    """Why neither this package nor cv_bridge reads an encoding, and who mends it, to follow "has
-    encoding '...', ". "" for one of ENCODINGS, and for one that cv_bridge may know.
+    """Why neither this package nor cv_bridge reads an encoding, and the remedy.
+
+    The text follows "has encoding '...', ". It is "" for ENCODINGS, and for encodings that
+    cv_bridge may read.
     """
     if encoding in ENCODINGS:
         return ""
     letters = re.sub(r"\W|_", "", encoding.lower())
-    known = (why for pattern, why in _HOPELESS if pattern.fullmatch(letters))
+    known = (why for pattern, why in _UNREADABLE if pattern.fullmatch(letters))
     return next(known, "") or _why_misspelt(letters)
 
 
 def _why_misspelt(letters: str) -> str:
     name = _BY_LETTERS.get(letters)
-    if name is None and (found := _CAMERAS_OWN.fullmatch(letters)) is not None:
+    if name is None and (found := _GENICAM.fullmatch(letters)) is not None:
         kind, bits = found[1], int(found[2])
         if kind.startswith("bayer"):
             kind = _BAYER_BY_ROW[kind[5:7]]

@@ -1,7 +1,7 @@
-"""What `icl-mesh export` does: write the network as ONNX, and check every engine against PyTorch.
+"""Runs `icl-mesh export`: writes the network as ONNX, and checks every engine against PyTorch.
 
-The check is the one that users feel: the same images through the whole estimator, and how far
-people's joints move, in millimetres, from those of PyTorch in float32.
+The check runs the whole estimator on the same images and compares people's joints, in millimetres,
+with those of PyTorch in float32.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from icl_mesh.image_files import find_images, read_images
 from icl_mesh.weights import default_weights_path
 from icl_mesh.wording import MESSAGE, shown
 
-#: In f32 engines only add up in another order: more than this is a fault, mm.
+#: Largest difference of joints in f32, mm. Engines only differ in the order of sums.
 F32_LIMIT_MM = 1.0
 
 
@@ -36,13 +36,13 @@ def export(
     images: Path | None = None,
     report: Path | None = None,
 ) -> int:
-    """Write ONNX, print one line per engine and precision. Returns 1 if an engine in f32 finds
-    other people or moves joints by more than F32_LIMIT_MM, else 0.
+    """Write ONNX, and print one line per engine and precision.
 
-    out: where to write, NAME.onnx, and NAME.people.onnx beside it (docs/engines.md);
-    beside the weights, with their stem, they are what Estimator.load takes.
-    images: a file or folder; None renders people. report: JSON with the table.
-    Raises ValueError or OSError for files that do not fit, and where no image shows anybody.
+    out: NAME.onnx for the first step; NAME.people.onnx is the second (docs/engines.md). With the
+    folder and stem of the weights, Estimator.load uses them. images: a file or folder; None renders
+    people. report: a JSON file for the results.
+    Returns 1 if an engine in f32 finds other people or joints differ by more than F32_LIMIT_MM,
+    else 0. Raises ValueError or OSError for files that do not fit, and for images without people.
     """
     kind = resolve_device(device)
     reference = Estimator.load(weights, body, str(kind), "torch:f32")
@@ -54,8 +54,8 @@ def export(
         for path, data, takes in zip((out, people_path(out)), models, inputs, strict=True):
             write_atomically(path, data)
             print(f"{path}: {len(data) / 1e6:.1f} MB, {takes}")
-        if out.resolve() != beside(weights).resolve():
-            print(f"to be found by themselves they must lie at {beside(weights)} and beside it")
+        if out.resolve() != _default_onnx(weights).resolve():
+            print(f"Estimator.load uses them only as {_default_onnx(weights)} and its .people.onnx")
     pictures = list(_pictures(images, reference))
     rows, good = [], True
     for precision in PRECISIONS:
@@ -81,8 +81,8 @@ def export(
     return 0 if good else 1
 
 
-def beside(weights: str) -> Path:
-    """Where Estimator.load looks for the ONNX file of these weights."""
+def _default_onnx(weights: str) -> Path:
+    """The path of the ONNX file that Estimator.load uses with these weights."""
     path = default_weights_path() if weights == "default" else Path(weights)
     return path.with_suffix(".onnx")
 
@@ -119,7 +119,7 @@ def _statistics(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
 def _line(engine: str, accuracy: Accuracy) -> str:
     parts: Sequence[tuple[str, npt.NDArray[np.float64]]] = (
         ("joints", accuracy.joints_mm),
-        ("places", accuracy.places_mm),
+        ("positions", accuracy.places_mm),
     )
     text = "; ".join(
         "{} moved by {:.3g} / {:.3g} / {:.3g} mm".format(name, *_statistics(values))

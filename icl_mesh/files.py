@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Atomic writing of files."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Write a file whole or not at all: a broken run or a full disk leaves no broken file, and
-    leaves an older file of that name as it was.
+    """Write a file atomically: after an interrupted run or on a full disk, the old file remains.
 
-    durable: wait until the disk has it, so that this holds through a power cut too.
-    A link is followed. A device or pipe, such as /dev/stdout, is written to as it is.
-    Raises OSError with the path.
+    durable: sync to disk, so that this holds for a power cut too. Links are followed. Devices and
+    pipes, such as /dev/stdout, are written directly. Raises OSError with the path.
     """
-    target = Path(os.path.realpath(path))  # replacing a link would leave its file as it was
+    target = Path(os.path.realpath(path))  # renaming would replace the link, not its target
     try:
         if target.exists() and not target.is_file():
             target.write_bytes(data)
         else:
             _replace(target, data, durable)
-    except OSError as error:  # that of a full disk names no file, others the temporary one
+    except OSError as error:  # errors name no file, or the temporary one
         raise type(error)(error.errno, error.strerror or str(error), str(path)) from error
 
 

@@ -1,7 +1,6 @@
-"""Tracked people as the numbers of the message icl_mesh_ros/Human, without ROS.
+"""Tracked people as values of the fields of icl_mesh_ros/Human, without ROS.
 
-The node fills ROS messages with them, `icl-mesh bag` messages of rosbags: one place says what each
-field means.
+The node fills ROS messages with them, and `icl-mesh bag` messages of rosbags.
 """
 
 from __future__ import annotations
@@ -17,21 +16,21 @@ from icl_mesh.tracking import Tracks
 
 #: Human.distance_source
 ASSUMED_FOCAL, CAMERA_INFO, DEPTH = 0, 1, 2
-#: Fields that are messages of geometry_msgs, and what their numbers are called.
+#: Fields that are messages of geometry_msgs, and their fields.
 NESTED = {"position": "xyz", "velocity": "xyz", "orientation": "xyzw"}
 
 
 def human_columns(
     tracks: Tracks, *, with_vertices: bool = False
 ) -> dict[str, npt.NDArray[np.generic]]:
-    """The fields of Human by name, each for everybody: [N] or [N, ...].
+    """The fields of Human by name, of all people: [N] or [N, ...].
 
-    with_vertices: with the meshes, which must be there; else vertices is [N, 0].
+    with_vertices: include the meshes, which must exist; else vertices is [N, 0].
     Raises ValueError for people without ids.
     """
     people = tracks.people
     ids, count = track_ids(people), len(people)
-    turns, pose = quaternions_and_rotvecs(people.rotations)  # x y z w, as geometry_msgs orders
+    quaternions, pose = quaternions_and_rotvecs(people.rotations)  # x y z w, as in geometry_msgs
     return {
         "id": ids,
         "tracking_state": tracks.state,
@@ -41,7 +40,7 @@ def human_columns(
         "position": tracks.position_m,
         "position_covariance": tracks.position_covariance,
         "velocity": tracks.velocity_m_s,
-        "orientation": turns[:, 0],
+        "orientation": quaternions[:, 0],
         "distance_source": distance_sources(people),
         "betas": people.betas,
         "pose": pose.astype(np.float32),
@@ -54,8 +53,10 @@ def human_columns(
 
 
 def human_fields(tracks: Tracks, *, with_vertices: bool = False) -> list[dict[str, Any]]:
-    """Per person what :func:`human_columns` has of everybody, as the fields of a message take it:
-    numbers, flat arrays, and 3 or 4 numbers for those in NESTED."""
+    """The values of :func:`human_columns` per person, in the form of a message's fields.
+
+    They are numbers and flat arrays; the fields in NESTED have 3 or 4 numbers.
+    """
     columns = human_columns(tracks, with_vertices=with_vertices)
     columns["position_covariance"] = columns["position_covariance"].astype(np.float64)
     return [
@@ -68,21 +69,21 @@ def human_fields(tracks: Tracks, *, with_vertices: bool = False) -> list[dict[st
 
 
 def distance_sources(people: People) -> npt.NDArray[np.uint8]:
-    """Human.distance_source of everybody [N]."""
+    """Human.distance_source of each person [N]."""
     by_size = ASSUMED_FOCAL if people.camera.focal_assumed else CAMERA_INFO
     measured = np.asarray(people.distance_from_depth, dtype=np.bool_)
     return np.where(measured, DEPTH, by_size).astype(np.uint8)
 
 
 def vertices_of(people: People) -> npt.NDArray[np.float32]:
-    """Meshes [N, V, 3]; ValueError where the estimator was not asked for them."""
+    """Meshes [N, V, 3]. Raises ValueError for people without meshes."""
     if people.vertices_m is None:
         raise ValueError("people without vertices_m: run the estimator with vertices=True")
     return people.vertices_m
 
 
 def track_ids(people: People) -> npt.NDArray[np.int64]:
-    """Ids [N]; ValueError where no tracker ran."""
+    """Track ids [N]. Raises ValueError for people without a tracker."""
     if people.track_id is None:
         raise ValueError("people without track_id: pass them through icl_mesh.tracking.Tracker")
     return people.track_id

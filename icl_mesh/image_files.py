@@ -1,5 +1,4 @@
-"""Image files: finding and reading them. What is wrong with one picture is a ValueError with its
-path, whatever OpenCV or the operating system made of it."""
+"""Finds and reads image files. All faults of one file are a ValueError with its path."""
 
 from __future__ import annotations
 
@@ -14,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 #: Formats that are not read, and the command that converts a file IN to a file OUT. Cameras' raw
-#: files are TIFF files in form: OpenCV would take their thumbnail for the picture.
+#: files have the form of TIFF: OpenCV would read their thumbnail.
 UNREAD = {
     **dict.fromkeys((".cr2", ".cr3", ".nef", ".arw", ".raf", ".dng"), "darktable-cli IN OUT.jpg"),
     ".jxl": "djxl IN OUT.png",
 }
-#: Read by OpenCV, or by Pillow where this OpenCV was built without them.
+#: Formats that OpenCV reads only in some builds; Pillow is tried next.
 _PERHAPS = {
     **dict.fromkeys((".heic", ".heif", ".hif"), "heif-convert IN OUT.jpg"),
     ".avif": "avifdec IN OUT.png",
@@ -40,16 +39,16 @@ _READ = (
     ".tif",
     ".tiff",
 )
-#: Suffixes of pictures. One that is not read is found too, so that nobody misses it silently.
+#: Suffixes of images. Formats that are not read are found too, so that they are reported.
 IMAGE_SUFFIXES = (*_READ, *_PERHAPS, *UNREAD)
-#: An image file of more bytes is none.
+#: Largest size of an image file.
 _MOST_BYTES = 2**30
 
 
 def find_images(path: Path) -> list[Path]:
     """The file itself, or the image files of a folder (not of its subfolders) by name.
 
-    Raises FileNotFoundError where there is nothing, ValueError for a folder without images.
+    Raises FileNotFoundError for a missing path, ValueError for a folder without images.
     """
     if not path.is_dir():
         if path.exists() or path.is_symlink():
@@ -62,7 +61,7 @@ def find_images(path: Path) -> list[Path]:
 
 
 def read_images(paths: Iterable[Path]) -> Iterator[npt.NDArray[np.uint8]]:
-    """RGB uint8 [H, W, 3] of each file that can be read; of the others one line on stderr."""
+    """RGB uint8 [H, W, 3] of each readable file; other files are reported on stderr."""
     for path in paths:
         try:
             yield read_image(path)
@@ -71,10 +70,10 @@ def read_images(paths: Iterable[Path]) -> Iterator[npt.NDArray[np.uint8]]:
 
 
 def read_image(path: Path) -> npt.NDArray[np.uint8]:
-    """An image file -> RGB uint8 [H, W, 3], turned as its EXIF orientation says; of an animation
-    the first picture.
+    """An image file -> RGB uint8 [H, W, 3], rotated by its EXIF orientation.
 
-    Raises ValueError, with the path, for a file that cannot be opened or is no image.
+    Of an animation it is the first image. Raises ValueError, with the path, for a file that cannot
+    be opened or is no image.
     """
     suffix = path.suffix.lower()
     if suffix in UNREAD:
@@ -87,7 +86,7 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
         image = _read_by_pillow(data)
         if image is not None:
             return image
-        suffix = ".heic" if _is_heif(data) else suffix  # telephones' files, under any name
+        suffix = ".heic" if _is_heif(data) else suffix  # phones may use any suffix
         if suffix in _PERHAPS:
             raise ValueError(f"{path}: {_not_read(path, suffix, _PERHAPS[suffix])}") from error
         raise ValueError(
@@ -96,16 +95,15 @@ def read_image(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def decode_image(data: npt.NDArray[np.uint8], flags: int) -> npt.NDArray[Any]:
-    """The bytes of a JPEG, PNG, ... -> [H, W, 3], BGR. flags: OpenCV's ImreadModes; uint8 but for
-    those with IMREAD_ANYDEPTH.
+    """The bytes of a JPEG, PNG, ... -> BGR [H, W, 3], uint8 unless flags have IMREAD_ANYDEPTH.
 
-    Raises ValueError, with the reason, for all that OpenCV makes of bytes that are no image.
+    flags: OpenCV's ImreadModes. Raises ValueError with the reason for all errors of OpenCV.
     """
     if not data.size:
         raise ValueError("it is empty")
     _check_png(data)
     try:
-        # Not IMREAD_COLOR_RGB: the OpenCV of older systems, from 4.8 on, does not have it.
+        # Older OpenCV (4.8) lacks IMREAD_COLOR_RGB.
         image = cv2.imdecode(data, flags)
     except (cv2.error, MemoryError) as error:
         if "MAX_IMAGE" in str(error):
@@ -118,8 +116,10 @@ def decode_image(data: npt.NDArray[np.uint8], flags: int) -> npt.NDArray[Any]:
 
 
 def _check_png(data: npt.NDArray[np.uint8]) -> None:
-    """Raise ValueError for a PNG of which a chunk is longer than what is left: OpenCV takes memory
-    for all that it promises, up to 4 GB for a file of 100 bytes."""
+    """Raise ValueError for a PNG with a chunk longer than the file.
+
+    OpenCV would allocate the length in the chunk's header, up to 4 GB for a file of 100 bytes.
+    """
     signature = b"\x89PNG\r\n\x1a\n"
     if data[: len(signature)].tobytes() != signature:
         return
@@ -136,12 +136,12 @@ def _bytes_of(path: Path) -> npt.NDArray[np.uint8]:
         if not path.is_file():
             if path.is_symlink() and not path.exists():
                 what = f"a link to '{path.readlink()}', which is not there"
-            else:  # reading a pipe would wait for ever
+            else:  # reading a pipe would block
                 what = "a folder" if path.is_dir() else "not a file" if path.exists() else "gone"
             raise ValueError(f"{path}: it is {what}: replace or remove it")
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError(f"{path}: has more than {_MOST_BYTES} bytes: replace or remove it")
-        return np.fromfile(path, dtype=np.uint8)  # imread takes no paths beyond ASCII everywhere
+        return np.fromfile(path, dtype=np.uint8)  # imread is limited to ASCII paths on some systems
     except OSError as error:
         raise ValueError(
             f"{path}: cannot be read ({error.strerror}): check its rights and its disk"
@@ -168,7 +168,7 @@ def _is_heif(data: npt.NDArray[np.uint8]) -> bool:
 
 
 def _read_by_pillow(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
-    """RGB, of what OpenCV may have been built without; None where Pillow cannot either."""
+    """RGB [H, W, 3] of formats that OpenCV may lack; None if Pillow cannot read them either."""
     try:
         from PIL import Image, ImageOps
     except ImportError:
@@ -186,5 +186,5 @@ def _read_by_pillow(data: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None
     try:
         with Image.open(BytesIO(data.tobytes()), formats=formats) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"), dtype=np.uint8)
-    except Exception:  # broken files make Pillow and its plugins raise all sorts
+    except Exception:  # Pillow and its plugins raise many types for broken files
         return None

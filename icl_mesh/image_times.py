@@ -1,20 +1,20 @@
-"""The time that counts for an image: its stamp, or its arrival where it carries none."""
+"""The time of an image: its stamp, or its arrival if it has none."""
 
 from __future__ import annotations
 
 
 class ImageTimes:
-    """For the images of one stream, in the order in which they are worked on.
+    """Times of the images of one stream, in the order of processing.
 
-    An image without a stamp among stamped ones arrived so long after the last of those: two
-    clocks in turns would be a new beginning to a tracker with every image.
+    The arrival of an image without a stamp is converted to the clock of the last stamp: with two
+    clocks, a tracker would start afresh with every image.
     """
 
     def __init__(self) -> None:
         self._clock_offset_s = 0.0
 
     def __call__(self, stamp_ns: int, arrival_s: float) -> float:
-        """Seconds. stamp_ns: 0, or before 1970, for no stamp; arrival_s: by any steady clock."""
+        """Time in seconds. stamp_ns: 0 or negative for no stamp; arrival_s: by a steady clock."""
         if stamp_ns <= 0:
             return arrival_s + self._clock_offset_s
         stamp_s = stamp_ns * 1e-9

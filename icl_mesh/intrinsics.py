@@ -1,8 +1,7 @@
-"""Which camera matrices cannot be true, and which are odd: one rule for CameraInfo messages, bags
-and calibration files.
+"""Plausibility of camera intrinsics, for CameraInfo messages, bags and calibration files.
 
-A matrix may be valid in form and impossible in content: never filled in, in other units, of
-another camera. What cannot be true is not used; what is odd happens, and is used.
+A well-formed matrix may be implausible: unset, in other units, or of another camera. Implausible
+intrinsics (faults) are not used. Rare ones (oddities) are used with a warning.
 """
 
 from __future__ import annotations
@@ -15,30 +14,33 @@ import numpy as np
 from icl_mesh.camera import Camera
 from icl_mesh.lens import WIDEST_RAD
 
-#: Pixels are nearly square: a larger factor between fx and fy is odd, or cannot be true.
+#: Pixels are nearly square: larger factors between fx and fy are an oddity, or a fault.
 ODD_ASPECT, WORST_ASPECT = 1.2, 2.0
-#: Numbers of a matrix in pixels are smaller.
+#: Upper bound of a matrix's entries, px.
 LARGEST = 1e7
-#: Degrees across the side that sees more. A pinhole cannot come near to 180, a fisheye lens can.
+#: Field of view across the wider side, degrees, by fisheye. A pinhole's is well below 180.
 NARROWEST_DEG, WIDEST_DEG = 2.0, {False: 2 * math.degrees(WIDEST_RAD), True: 180.0}
-#: A principal point within so many pixels of the first one has never been set, or not in pixels.
+#: A principal point this near to the first pixel is unset, or not in pixels.
 UNSET_PX = 1.0
-#: A lens whose polynomial turns back nearer to its axis than this share of the shorter side was
-#: fitted to no picture of this camera.
+#: Least radius up to which a lens' polynomial is monotonic, as a share of the shorter side. Others
+#: are not a calibration of this camera.
 LEAST_UNFOLDED = 0.2
-#: Terms of the matrix that must be 0 and are not are odd from this share of the focal length on.
+#: Least skew that is an oddity, as a share of the focal length.
 ODD_SKEW = 0.01
 
 
 def field_of_view_deg(focal_px: float, size_px: float, fisheye: bool) -> float:
-    """Degrees across size_px pixels by the lens's own rule, around its axis: a fisheye
-    (equidistant) lens's angle grows with the distance from the axis, a pinhole's tangent does."""
+    """Field of view of size_px pixels around the axis, degrees.
+
+    Distance from the axis is proportional to the angle for a fisheye (equidistant) lens, and to
+    its tangent for a pinhole.
+    """
     half = 0.5 * size_px / focal_px
     return math.degrees(2 * (half if fisheye else math.atan(half)))
 
 
 def matrix_fault(matrix: Sequence[float]) -> str:
-    """Why the nine numbers of a 3x3 matrix are no camera's; "" where they may be."""
+    """Why the nine entries of a 3x3 matrix are implausible; "" if they are plausible."""
     fx, cx, fy, cy = (matrix[i] for i in (0, 2, 4, 5))
     if not all(abs(number) < LARGEST for number in matrix) or fx <= 0 or fy <= 0:
         return (
@@ -46,7 +48,7 @@ def matrix_fault(matrix: Sequence[float]) -> str:
             "lengths positive"
         )
     below = matrix[3], *matrix[6:9]
-    if any(below[:3]) or below[3] not in (0.0, 1.0):  # some drivers leave the last 1 out
+    if any(below[:3]) or below[3] not in (0.0, 1.0):  # some drivers omit the last 1
         terms = ", ".join(f"{term:g}" for term in below)
         return f"the terms below its diagonal and its last one are {terms}: they must be 0, 0, 0, 1"
     if max(abs(cx), abs(cy)) <= UNSET_PX:
@@ -55,8 +57,10 @@ def matrix_fault(matrix: Sequence[float]) -> str:
 
 
 def camera_fault(camera: Camera, fisheye: bool) -> str:
-    """Why no camera has these intrinsics; "" where one may. camera: of the whole sensor, before a
-    region is cut out, since that moves the principal point anywhere."""
+    """Why these intrinsics are implausible; "" if they are plausible.
+
+    camera: of the whole sensor, since cropping can move the principal point anywhere.
+    """
     larger = max(camera.fx / camera.fy, camera.fy / camera.fx)
     if larger > WORST_ASPECT:
         return (
@@ -81,7 +85,7 @@ def camera_fault(camera: Camera, fisheye: bool) -> str:
 
 
 def camera_oddities(camera: Camera, skew: float = 0.0) -> dict[str, str]:
-    """What is rare with these intrinsics, by kind; see camera_fault. skew: K's second number."""
+    """Oddities of intrinsics by kind; camera as in camera_fault. skew: K's second entry, px."""
     odd = {}
     larger = max(camera.fx / camera.fy, camera.fy / camera.fx)
     if larger > ODD_ASPECT:
@@ -100,14 +104,17 @@ def camera_oddities(camera: Camera, skew: float = 0.0) -> dict[str, str]:
 
 
 def lens_fault(camera: Camera) -> str:
-    """Why the camera's lens cannot be its own, "" where it may be: its polynomial turns back in the
-    middle of the image, or squeezes what the image shows into almost nothing."""
+    """Why the camera's lens is implausible; "" if it is plausible.
+
+    Faults: its polynomial is not monotonic near the centre of the image, or the field of view is
+    close to 0.
+    """
     if camera.lens is None:
         return ""
     radii, distorted = camera.lens.radial_table
     reach = float(distorted[-1]) * min(camera.fx, camera.fy)
     if not reach >= LEAST_UNFOLDED * min(camera.width, camera.height):
-        return f"its polynomial turns back {max(reach, 0.0):.3g} pixels from the image's middle"
+        return f"its polynomial turns back {max(reach, 0.0):.3g} pixels from the image's centre"
     half = 0.5 * max(camera.width / camera.fx, camera.height / camera.fy)
     seen = 2 * math.degrees(math.atan(float(np.interp(half, distorted, radii))))
     if not seen >= NARROWEST_DEG:

@@ -1,7 +1,7 @@
-"""Lens distortion in normalised image coordinates, forwards and back.
+"""Lens distortion and its inverse, in normalised image coordinates.
 
-Normalised coordinates are (x / z, y / z) of a point in the camera optical frame; K takes them to
-pixels. Models, names and order of coefficients are those of OpenCV and of ROS's CameraInfo.
+Normalised coordinates are (x / z, y / z) of a point in the camera optical frame; K transforms them
+to pixels. Models, names and order of coefficients are those of OpenCV and of ROS's CameraInfo.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from icl_mesh.wording import shown
 
 Array = npt.NDArray[np.float64]
 
-#: Model -> numbers of coefficients that it may have.
+#: Model -> allowed numbers of coefficients.
 LENS_MODELS: dict[str, tuple[int, ...]] = {
     "plumb_bob": (4, 5),  # k1 k2 p1 p2 [k3]
     "rational_polynomial": (8, 12),  # k1 k2 p1 p2 k3 k4 k5 k6 [s1 s2 s3 s4]
     "equidistant": (4,),  # k1 k2 k3 k4 over the angle from the axis (Kannala, Brandt 2006)
 }
-#: The image must still move outwards by this share of what it would without distortion: where a
-#: polynomial folds back, points far outside the picture would land inside it.
+#: Least slope of the distorted radius. Where a polynomial is not monotonic, points far outside the
+#: image would be projected into it.
 LEAST_SLOPE = 0.01
-#: Widest angle from the axis that normalised coordinates are used for.
+#: Largest angle from the axis for which normalised coordinates are used.
 WIDEST_RAD = math.radians(89.0)
-_TABLE_ROWS, _TABLE_TURNS = 4096, 16
+_TABLE_ROWS, _TABLE_DIRECTIONS = 4096, 16
 _NEWTON_STEPS = 8
 _STEP = 1e-6
 
@@ -39,9 +39,9 @@ _STEP = 1e-6
 class Lens:
     """One lens: its model (a key of LENS_MODELS) and its coefficients.
 
-    Inside ``valid_radius`` this is OpenCV's function. Outside, where a polynomial fitted to the
-    picture means nothing, points go on outwards in proportion: every point has an image that is
-    finite and on its own side.
+    Inside ``valid_radius`` this is OpenCV's function. Outside it, where the fitted polynomial is
+    meaningless, the distorted radius is proportional to the radius: every point has a finite
+    projection in its own direction.
     """
 
     model: str
@@ -66,16 +66,16 @@ class Lens:
 
     @classmethod
     def from_calibration(cls, model: str, coefficients: Sequence[float]) -> Lens | None:
-        """From what a calibration says; None for a lens without distortion (all zero, or none).
+        """The lens of a calibration; None without distortion (no coefficients, or all zero).
 
-        Accepts the other names that drivers and tools use (lens_names), and trailing zeros. Raises
-        ValueError for a model or a number of coefficients that is not known.
+        Accepts the names of drivers and tools (lens_names), and trailing zeros. Raises ValueError
+        for an unknown model or number of coefficients.
         """
         name, numbers = known_lens(model, list(coefficients))
         return cls(name, tuple(numbers)) if numbers else None
 
     def distort(self, points: npt.ArrayLike) -> Array:
-        """Where the lens puts points: normalised [..., 2] -> distorted normalised [..., 2]."""
+        """Normalised [..., 2] -> distorted normalised [..., 2]."""
         points = np.asarray(points, dtype=np.float64)
         radius = np.linalg.norm(points, axis=-1, keepdims=True)
         beyond = np.maximum(radius / self.valid_radius, 1.0)
@@ -96,12 +96,12 @@ class Lens:
 
     @property
     def valid_radius(self) -> float:
-        """Normalised radius up to which the lens moves points outwards, at most tan(89 degrees)."""
+        """Normalised radius up to which distortion is monotonic, at most tan(89 degrees)."""
         return float(_radial_table(self)[0][-1])
 
     @property
     def radial_table(self) -> tuple[Array, Array]:
-        """Radii up to the valid one [M], and what they become, their mean over all directions."""
+        """Radii [M] up to valid_radius, and their distorted radii [M], the mean over directions."""
         return _radial_table(self)
 
     def _radial_factor(self, squared: Array) -> Array:
@@ -121,7 +121,7 @@ class Lens:
         return np.asarray(factor, dtype=np.float64)
 
     def _polynomial(self, points: Array) -> Array:
-        """OpenCV's distortion (calib3d, "Detailed description"), which may fold back far out."""
+        """OpenCV's distortion (calib3d, "Detailed description"), which may not be monotonic."""
         squared = (points**2).sum(axis=-1)
         bent = points * self._radial_factor(squared)[..., None]
         if self.model == "equidistant":
@@ -136,7 +136,7 @@ class Lens:
         return np.asarray(bent + np.stack((dx, dy), axis=-1), dtype=np.float64)
 
     def _jacobian(self, points: Array) -> Array:
-        """Derivative of distort [..., 2 (of), 2 (by)], by central differences."""
+        """Jacobian of distort [..., 2 (output), 2 (input)], by central differences."""
         step = _STEP * np.maximum(1.0, np.linalg.norm(points, axis=-1))[..., None]
         columns = [
             (self.distort(points + step * axis) - self.distort(points - step * axis)) / (2 * step)
@@ -145,19 +145,19 @@ class Lens:
         return np.stack(columns, axis=-1)
 
 
-@lru_cache(maxsize=64)  # a camera's messages make an equal lens with every image
+@lru_cache(maxsize=64)  # each CameraInfo message creates an equal lens
 def _radial_table(lens: Lens) -> tuple[Array, Array]:
-    """Radii up to the valid one, in even steps of the angle, and their mean distorted radii."""
+    """Radii up to the valid one, in equal steps of the angle, and their mean distorted radii."""
     angles = np.linspace(0, WIDEST_RAD, _TABLE_ROWS)
-    turns = np.linspace(0, 2 * math.pi, _TABLE_TURNS, endpoint=False)
-    outwards = np.stack((np.cos(turns), np.sin(turns)), axis=-1)
+    azimuth = np.linspace(0, 2 * math.pi, _TABLE_DIRECTIONS, endpoint=False)
+    outwards = np.stack((np.cos(azimuth), np.sin(azimuth)), axis=-1)
     radii = np.tan(angles)
-    with np.errstate(all="ignore"):  # denominators of the polynomial may vanish far out
-        bent = lens._polynomial(radii[:, None, None] * outwards)  # [rows, turns, 2]
+    with np.errstate(all="ignore"):  # the polynomial may have poles
+        bent = lens._polynomial(radii[:, None, None] * outwards)  # [rows, directions, 2]
         distorted = (bent * outwards).sum(axis=-1)
-        # A fisheye lens is even over the angle, the others over the radius.
-        even = angles if lens.model == "equidistant" else radii
-        slope = np.gradient(distorted, even, axis=0).min(axis=1)
+        # Without distortion a fisheye lens is linear in the angle, the others in the radius.
+        argument = angles if lens.model == "equidistant" else radii
+        slope = np.gradient(distorted, argument, axis=0).min(axis=1)
     good = slope > LEAST_SLOPE
     count = len(radii) if good.all() else max(int(good.argmin()) - 1, 2)
     return radii[:count], distorted[:count].mean(axis=1)

@@ -1,7 +1,7 @@
-"""What drivers and calibration tools call a lens, and how many coefficients they give it.
+"""Names and coefficients of lens models in drivers and calibration tools.
 
-Names count without case, spaces, dashes and underscores. The number of coefficients tells which
-member of Brown's family it is, as in OpenCV, whose function is the same with zeros for the others.
+Case, spaces, dashes and underscores of names are ignored. As in OpenCV, the number of coefficients
+selects the model of Brown's family; missing coefficients are zero.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _BROWN = {
     12: "rational_polynomial",
 }
 _FISHEYE = {4: "equidistant"}
-#: Name, but for case and separators -> model, by the number of coefficients.
+#: Name without case and separators -> models by number of coefficients.
 _FAMILIES: dict[str, dict[int, str]] = {
     **dict.fromkeys(
         ("plumbbob", "radtan", "radialtangential", "pinholeradtan", "brown", "brownconrady")
@@ -31,7 +31,7 @@ _FAMILIES: dict[str, dict[int, str]] = {
         _FISHEYE,
     ),
 }
-#: Names of lenses that bend nothing, where their coefficients are zero too.
+#: Names of lenses without distortion, if their coefficients are zero.
 _STRAIGHT = {
     *("", "none", "nodistortion", "undistorted", "rectified", "pinhole", "rectilinear"),
     *("modifiedbrownconrady", "inversebrownconrady"),  # RealSense's, which are often all zero
@@ -39,23 +39,22 @@ _STRAIGHT = {
 
 
 def known_lens(name: str, coefficients: list[float]) -> tuple[str, list[float]]:
-    """A calibration's model and coefficients -> a key of lens.LENS_MODELS and as many
-    coefficients as it may have; none for a lens that bends nothing: "plumb_bob", [].
+    """A calibration's model and coefficients -> a key of lens.LENS_MODELS and its coefficients.
 
-    A calibration that names no model means plumb_bob, as for ROS's own readers. Coefficients that
-    are zero at the end may be left out, and too many. Where the number fits no model, it is left
-    as it is, for Lens to refuse. Raises ValueError for a name that is not known.
+    A lens without distortion is "plumb_bob", []. The default model is plumb_bob, as in ROS's own
+    readers. Trailing zeros are dropped where the number of coefficients fits no model; if it still
+    fits none, Lens refuses it. Raises ValueError for an unknown name.
     """
     plain = re.sub(r"[\s_\-]+", "", name.casefold())
-    bends = any(coefficients)
+    distorts = any(coefficients)
     family = _FAMILIES.get(plain or "plumbbob")
-    if family is None and not (plain in _STRAIGHT and not bends):
+    if family is None and not (plain in _STRAIGHT and not distorts):
         raise ValueError(
             "lens model must be one of plumb_bob, rational_polynomial, equidistant, got "
             f"'{shown(name)}'"
         )
-    # As image_geometry has it, a lens whose coefficients are all zero bends nothing.
-    if family is None or not bends:
+    # As in image_geometry, zero coefficients mean no distortion.
+    if family is None or not distorts:
         return "plumb_bob", []
     numbers = list(coefficients)
     while len(numbers) > min(family) and numbers[-1] == 0 and len(numbers) not in family:

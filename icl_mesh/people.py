@@ -17,6 +17,7 @@ import torch
 
 from icl_mesh.body import BodyModel
 from icl_mesh.camera import Camera
+from icl_mesh.colors import person_color
 from icl_mesh.files import write_atomically
 from icl_mesh.rotation import quaternions_and_rotvecs
 
@@ -243,16 +244,26 @@ class People:
         write_atomically(Path(path), text.encode(), durable=False)
 
     def save_glb(self, path: str | Path) -> None:
-        """The meshes as binary glTF, one named node per person; see icl_mesh.mesh_files."""
+        """The meshes as binary glTF, one node per person; see icl_mesh.mesh_files.
+
+        A node is named "person_<track id>", or "person_<row>" without a tracker.
+        """
         from icl_mesh.mesh_files import write_glb
 
-        write_glb(path, self)
+        numbers = self._numbers()
+        names = [f"person_{number}" for number in numbers]
+        write_glb(path, self.mesh_m(), self.body.faces, list(map(person_color, numbers)), names)
 
     def save_ply(self, path: str | Path) -> None:
         """The meshes as one binary PLY, coloured by person; see icl_mesh.mesh_files."""
         from icl_mesh.mesh_files import write_ply
 
-        write_ply(path, self)
+        colors = list(map(person_color, self._numbers()))
+        write_ply(path, self.mesh_m(), self.body.faces, colors)
+
+    def _numbers(self) -> list[int]:
+        """Track ids, or rows without a tracker."""
+        return list(range(len(self))) if self.track_id is None else self.track_id.tolist()
 
     def _header(self) -> dict[str, Any]:
         return {

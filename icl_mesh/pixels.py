@@ -1,6 +1,6 @@
-"""Image messages of ROS as arrays, without ROS: any object with sensor_msgs/Image's fields will do.
+"""ROS image messages as arrays, without ROS: any object with sensor_msgs/Image's fields works.
 
-Refuses what contradicts itself or cannot be read, and says who fixes it.
+Inconsistent or unreadable messages are refused with an error that names the remedy.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ class CompressedMessage(Protocol):
 #: Depth images (REP 118): encoding -> bytes per pixel, type, metres per unit.
 _DEPTHS: dict[str, tuple[str, float]] = {
     "16UC1": ("u2", 0.001),
-    "mono16": ("u2", 0.001),  # older drivers' name for the same
+    "mono16": ("u2", 0.001),  # older drivers' name of 16UC1
     "32FC1": ("f4", 1.0),
 }
-#: What image_transport writes as the format of a depth image.
+#: image_transport's formats of depth images.
 _DEPTH_FORMATS = ("16UC1", "32FC1")
 
 
 def rgb_from_image(message: ImageMessage, topic: str, bits: SampleBits | None = None) -> Bytes:
-    """sensor_msgs/Image -> RGB [H, W, 3]. An rgb8 or bgr8 image is not copied: of bgr8 it is a view
-    with its channels backwards (icl_mesh.channel_order).
+    """sensor_msgs/Image -> RGB [H, W, 3].
 
-    Of 16-bit channels the upper byte is taken: they count to 65535, as sensor_msgs says; where
-    they do not, to what the largest fills. bits: of the stream, else of this image alone.
-    topic: named in errors. Raises ValueError for an image that contradicts itself (step, data
-    length, size) or is of an encoding that is not in ENCODINGS.
+    rgb8 and bgr8 images are not copied; bgr8 becomes a view with reversed channels
+    (icl_mesh.channel_order). 16-bit channels are scaled to 8 bits by the number of bits that are
+    used. bits: tracks that number for the stream; None: for this image alone. topic: named in
+    errors. Raises ValueError for an inconsistent image (step, data length, size) or an encoding
+    that is not in ENCODINGS.
     """
     encoding = message.encoding
     if encoding in PLANAR:
@@ -78,7 +78,7 @@ def rgb_from_image(message: ImageMessage, topic: str, bits: SampleBits | None = 
 
 
 def refusal(encoding: str, topic: str) -> str:
-    """What is said of an image whose encoding is not in ENCODINGS."""
+    """The error for an image whose encoding is not in ENCODINGS."""
     why = why_unread(encoding) or (
         "which cannot become RGB here: the camera driver should set the encoding to one of "
         f"{', '.join(ENCODINGS)}"
@@ -87,10 +87,10 @@ def refusal(encoding: str, topic: str) -> str:
 
 
 def depth_from_image(message: ImageMessage, topic: str) -> tuple[npt.NDArray[Any], float]:
-    """A depth image (16UC1 in mm or 32FC1 in m) -> its numbers [H, W], not copied, and the metres
-    that one of them stands for. 0, NaN and infinity mean that nothing was measured.
+    """A depth image (16UC1 in mm or 32FC1 in m) -> its values [H, W], not copied, and their unit
+    in metres. 0, NaN and infinity mean no value.
 
-    Raises ValueError for an image that contradicts itself or is of another encoding.
+    Raises ValueError for an inconsistent image or another encoding.
     """
     if message.encoding not in _DEPTHS:
         raise ValueError(
@@ -99,7 +99,7 @@ def depth_from_image(message: ImageMessage, topic: str) -> tuple[npt.NDArray[Any
         )
     kind, unit = _DEPTHS[message.encoding]
     dtype = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
-    # A view, even where rows are padded: only the last axis has to be dense.
+    # A view even of padded rows: only the last axis must be contiguous.
     rows = _rows(message, topic, dtype.itemsize, "depth image")
     return rows.view(dtype), unit
 
@@ -107,21 +107,23 @@ def depth_from_image(message: ImageMessage, topic: str) -> tuple[npt.NDArray[Any
 def rgb_from_compressed(
     message: CompressedMessage, topic: str, bits: SampleBits | None = None
 ) -> Bytes:
-    """sensor_msgs/CompressedImage (JPEG, PNG, ...) -> RGB [H, W, 3], a view with its channels
-    backwards. bits: as for rgb_from_image. Raises ValueError."""
+    """sensor_msgs/CompressedImage (JPEG, PNG, ...) -> RGB [H, W, 3], a view with reversed channels.
+
+    bits: as in rgb_from_image. Raises ValueError for an image that cannot be decoded, or is depth.
+    """
     if message.format.partition(";")[0].strip() in _DEPTH_FORMATS or "Depth" in message.format:
         raise ValueError(
             f"compressed image on '{topic}' has format '{shown(message.format)}', as depth images "
             "have: was a depth topic mapped to image? Map the camera's colour image to it"
         )
     data = np.frombuffer(message.data, dtype=np.uint8)
-    # IMREAD_COLOR: three channels, whatever was compressed. Not turned as EXIF may say: the
-    # CameraInfo is of the image as the camera took it.
+    # IMREAD_COLOR always gives three channels. EXIF orientation is ignored, since CameraInfo
+    # describes the image without rotation.
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = decode_image(data, flags | cv2.IMREAD_ANYDEPTH)
         if image.dtype not in (np.uint8, np.uint16):
-            image = decode_image(data, flags)  # floats: as OpenCV makes bytes of them
+            image = decode_image(data, flags)  # floats: OpenCV converts them to bytes
     except ValueError as error:
         raise ValueError(
             f"compressed image on '{topic}' (format '{shown(message.format)}', {data.size} bytes) "
@@ -150,7 +152,7 @@ def check_size(message: ImageMessage, topic: str, rows: int, kind: str = "image"
 
 
 def _rows(message: ImageMessage, topic: str, pixel_bytes: int, kind: str = "image") -> Bytes:
-    """The bytes of the pixels without the padding of the rows [H, W * pixel_bytes], a view."""
+    """The bytes of the pixels without row padding [H, W * pixel_bytes], a view."""
     check_size(message, topic, message.height, kind)
     _check_step(message, topic, pixel_bytes, kind)
     data = np.frombuffer(message.data, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""What `icl-mesh predict` does: image files in, overlays, arrays and meshes out."""
+"""Runs `icl-mesh predict`: image files to overlays, arrays and meshes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OVERLAY = "_overlay.png"
 
 
 def predict_files(options: argparse.Namespace) -> int:
-    """Run over the image files that the command line names; 1 if any of them failed, else 0."""
+    """Process the image files of the command line. Returns 1 if any of them failed, else 0."""
     paths = find_images(options.input)
     names = output_names(paths)
     if not options.no_overlay:
@@ -44,7 +44,7 @@ def predict_files(options: argparse.Namespace) -> int:
             people = estimator(image, camera, vertices=True, threshold=options.threshold)
             _write(options, options.out / name, image, people, draw_overlay)
         except (ValueError, RuntimeError, OSError, MemoryError, cv2.error) as error:
-            # One broken file among thousands must not cost the others.
+            # One broken file must not stop the others.
             failed += 1
             text = str(error) or "out of memory"
             text = text if str(path) in text else f"{path}: {text}"
@@ -57,9 +57,11 @@ def predict_files(options: argparse.Namespace) -> int:
 
 
 def output_names(paths: list[Path]) -> list[str]:
-    """Names of the outputs without suffix, each another one: the files' stems, or "stem_suffix"
-    where two files share a stem, or more where that is taken too."""
-    # Not all file systems tell X from x.
+    """Unique names of the outputs without suffix: the files' stems.
+
+    Files with a common stem get "stem_suffix", or a longer name if that exists too.
+    """
+    # Some file systems are case-insensitive.
     count = Counter(path.stem.casefold() for path in paths)
     taken = {stem for stem, times in count.items() if times == 1}
     names = []
@@ -75,7 +77,7 @@ def output_names(paths: list[Path]) -> list[str]:
 
 
 def _refuse_overwriting(out: Path, paths: list[Path], names: list[str]) -> None:
-    """Raise ValueError where an overlay would take the place of an input."""
+    """Raise ValueError where an overlay would overwrite an input."""
     inputs = {path.resolve() for path in paths}
     for name in names:
         if (overlay := out / f"{name}{_OVERLAY}").resolve() in inputs:
@@ -85,15 +87,15 @@ def _refuse_overwriting(out: Path, paths: list[Path], names: list[str]) -> None:
 
 
 def camera_maker(options: argparse.Namespace) -> Callable[[int, int], Camera]:
-    """(width, height) -> the camera that the command line describes.
+    """(width, height) -> the camera of the command line's options.
 
-    Raises ValueError for options that contradict each other. Intrinsics belong to one image
-    size: the camera of a second size is refused.
+    Raises ValueError for contradictory options. Intrinsics belong to one image size: a second
+    size raises ValueError too.
     """
     given = [name for name in ("fx", "fy", "cx", "cy") if getattr(options, name) is not None]
     if not given:
         fov_deg = 60.0 if options.fov_deg is None else options.fov_deg
-        Camera.assumed(1, 1, fov_deg)  # refuses a bad angle before any work is done
+        Camera.assumed(1, 1, fov_deg)  # refuses a bad angle early
         return lambda width, height: Camera.assumed(width, height, fov_deg)
     if options.fx is None:
         raise ValueError(f"--{given[0]} needs --fx: a camera has a focal length in pixels")
@@ -120,7 +122,7 @@ def camera_maker(options: argparse.Namespace) -> Callable[[int, int], Camera]:
 
 
 def summary(path: Path, people: People) -> str:
-    """One line per image: how many people, and how far away each is."""
+    """One line per image: the number of people, and their distances."""
     if len(people) == 0:
         return f"{path.name}: nobody"
     distances = ", ".join(f"{z:.1f} m" for z in people.position_m[:, 2])
@@ -144,7 +146,7 @@ def _overlay_function() -> DrawOverlay:
     def draw(image: npt.NDArray[np.uint8], people: People) -> npt.NDArray[np.uint8]:
         try:
             return draw_overlay(image, people)
-        except RenderingUnavailableError as error:  # no image will do better: stop at the first
+        except RenderingUnavailableError as error:  # every image would fail: stop at the first
             raise ImportError(f"{error}; or use --no-overlay") from error
 
     return draw
@@ -158,7 +160,7 @@ def _write(
     draw_overlay: DrawOverlay | None,
 ) -> None:
     def named(ending: str) -> Path:
-        return stem.with_name(stem.name + ending)  # with_suffix would eat dots inside the name
+        return stem.with_name(stem.name + ending)  # with_suffix would cut a name at its last dot
 
     if draw_overlay is not None:
         overlay = cv2.cvtColor(draw_overlay(image, people), cv2.COLOR_RGB2BGR)

@@ -1,18 +1,18 @@
-"""16-bit images that fill only their lower bits, as many cameras with 10 to 14 bits send them."""
+"""Scaling of 16-bit images that use only their lower bits, as of cameras with 10 to 14 bits."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-#: What cameras count in.
+#: Bit depths of cameras.
 _BITS = (8, 10, 12, 14, 16)
 
 
 class SampleBits:
-    """How many bits the images of one stream fill: as many as their largest sample so far takes.
+    """The number of bits that the images of one stream use, by their largest sample so far.
 
-    That only grows, so that brightness does not waver from image to image.
+    It never shrinks, so that brightness does not fluctuate between images.
     """
 
     def __init__(self) -> None:
@@ -22,21 +22,21 @@ class SampleBits:
     def upper_byte(
         self, samples: npt.NDArray[np.uint16], topic: str, channels: int
     ) -> npt.NDArray[np.uint8]:
-        """16-bit samples [..., C] of any byte order -> the upper 8 of the bits that are filled.
+        """16-bit samples [..., C] of any byte order -> the upper 8 of the bits that are used.
 
-        channels: the first ones count, so that an alpha channel that is full does not.
+        channels: number of colour channels; an alpha channel after them is ignored.
         """
         if self.bits < _BITS[-1]:
-            self._look(int(samples[..., :channels].max(initial=0)), topic)
-        # An alpha channel may overflow: nobody looks at it.
+            self._update(int(samples[..., :channels].max(initial=0)), topic)
+        # An alpha channel may overflow, but is not used.
         return (samples >> max(self.bits - 8, 0)).astype(np.uint8)
 
     def take_note(self) -> str:
-        """What is to be said of the bits since the last call; "" for nothing."""
+        """A note on a change of the bits since the last call; "" for none."""
         note, self._note = self._note, ""
         return note
 
-    def _look(self, largest: int, topic: str) -> None:
+    def _update(self, largest: int, topic: str) -> None:
         bits = next(bits for bits in _BITS if largest < 1 << bits) if largest else 0
         if bits <= self.bits:
             return

@@ -1,7 +1,7 @@
-"""Which pixels of the sensor an image shows, by CameraInfo's region of interest and binning.
+"""The region of the sensor in an image, by CameraInfo's region of interest and binning.
 
-ROS gives the sizes, the region and K of a CameraInfo in pixels of the whole sensor, before pixels
-are joined (sensor_msgs/CameraInfo). Drivers often give one of them as of the image instead.
+In ROS, the sizes, region and K of a CameraInfo are in pixels of the whole sensor before binning
+(sensor_msgs/CameraInfo). Some drivers give one of them in pixels of the image instead.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Any, NamedTuple
 
 from icl_mesh.camera import Camera
 
-#: Sizes may differ by so many pixels: they are rounded when pixels are joined.
+#: Sizes may differ by this, since binning rounds them.
 ROUNDING_PX = 1
-#: A principal point farther than this share of the sensor from its middle may be another image's.
+#: A principal point farther than this share of the sensor from its centre may be another image's.
 OFF_CENTER = 0.1
 
 
 class SensorLayout(NamedTuple):
-    """The sensor's width and height, and where the image's first pixel is on it, in its pixels;
-    how many columns and rows make one pixel. warning: where the message is not as ROS has it."""
+    """Size of the sensor, and position (x, y) of the image's first pixel, in pixels of the sensor;
+    binning in columns and rows. warning: deviation of the message from ROS's definition."""
 
     width: int
     height: int
@@ -30,12 +30,12 @@ class SensorLayout(NamedTuple):
 
     @classmethod
     def of(cls, info: Any, width: int, height: int) -> SensorLayout | None:
-        """What a CameraInfo says of an image of this size; None where it is another image's."""
+        """The layout of a CameraInfo for an image of this size; None for another image's."""
         bins = max(1, info.binning_x), max(1, info.binning_y)
         x, y = info.roi.x_offset, info.roi.y_offset
         given = unbinned_size_of(info)
-        unit, warning = (1, 1), ""  # the sensor's pixels in one of those that the message counts in
-        # Some drivers leave the size out: then the matrix can only be meant for this image.
+        unit, warning = (1, 1), ""  # sensor pixels per pixel of the message
+        # Some drivers omit the size: then the matrix must belong to this image.
         if not close(image_size_of(info), (width, height)) and 0 not in given:
             if not close(given, (width, height)):
                 return None
@@ -54,9 +54,11 @@ class SensorLayout(NamedTuple):
         return cls(*sensor, x, y, bins, warning)
 
     def camera(self, camera: Camera) -> tuple[Camera, str]:
-        """The camera of the whole sensor from the matrix of a CameraInfo, and a warning where that
-        is the region's or the binned image's already, which its principal point tells: the sensor's
-        is near the sensor's middle."""
+        """The camera of the whole sensor from the matrix of a CameraInfo, and a warning.
+
+        The matrix may belong to the region or the binned image already. The principal point
+        decides: the one of the whole sensor is near the sensor's centre.
+        """
         as_ros_has_it = self._whole(camera, 0, 0, (1, 1))
         if self._off_center(as_ros_has_it) <= OFF_CENTER:
             return as_ros_has_it, ""
@@ -92,18 +94,18 @@ class SensorLayout(NamedTuple):
 
 
 def image_size_of(info: Any) -> tuple[int, int]:
-    """Width and height of the images it belongs to (region of interest, binned); 0, 0: unknown."""
+    """Width and height of a CameraInfo's images (region of interest, binned); 0, 0: unknown."""
     width, height = unbinned_size_of(info)
     return width // max(1, info.binning_x), height // max(1, info.binning_y)
 
 
 def unbinned_size_of(info: Any) -> tuple[int, int]:
-    """Width and height of its region of interest; 0, 0: unknown."""
+    """Width and height of a CameraInfo's region of interest; 0, 0: unknown."""
     roi = info.roi
     whole = roi.width == 0 or roi.height == 0  # ROS: all zero means the full image
     return (info.width, info.height) if whole else (roi.width, roi.height)
 
 
 def close(one: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether two sizes are equal but for rounding."""
+    """Whether two sizes are equal up to rounding."""
     return all(abs(a - b) <= ROUNDING_PX for a, b in zip(one, other, strict=True))

@@ -1,10 +1,10 @@
-"""One-Euro filters of tracked people: distance and pose calm down, quick motion passes.
+"""One-Euro filters for the distance, pose and shape of tracked people.
 
 Casiez, Roussel and Vogel 2012, "1 Euro Filter": a first-order low-pass filter whose cutoff grows
-with the speed of what it filters, f = f_min + slope * |speed|. Each distance and each joint has its
-own speed. Distances are filtered as logarithms (their error is a share of the distance), rotations
-on the manifold: by a share of the turn that leads from the filtered one to the measured one, which
-knows no wrap. Letters: T tracks, J joints (24).
+with the speed of its input, f = f_min + slope * |speed|. Each distance and each joint has its own
+filter. Distances are filtered as logarithms, since their error is proportional to the distance.
+Rotations are filtered on SO(3): by a share of the relative rotation from the filtered to the
+measured one, without wrap-around. T tracks, J = 24 joints.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from icl_mesh.people import People
 
 Array = npt.NDArray[np.float64]
 
-#: How much the cutoff grows, Hz per unit of speed: distance in 1/s (log m per s), rotation in
-#: rad/s. Measured on sequences; see docs/tracking.md.
+#: Slope of the cutoff, Hz per unit of speed: distance in 1/s (log m per s), rotation in rad/s.
+#: Measured on sequences; see docs/tracking.md.
 DISTANCE_SLOPE, ROTATION_SLOPE = 0.3, 0.3
 #: Cutoff of the low-pass on the speeds themselves, Hz (the paper's value).
 SPEED_CUTOFF = 1.0
-#: The shape of a body does not change: its filter is so many times slower.
+#: The shape of a body is constant: the time constant of its filter is larger by this factor.
 SHAPE_SLOWER = 5.0
-#: Nobody is nearer, m: keeps logarithms finite.
+#: Least distance, m; keeps logarithms finite.
 LEAST_DISTANCE_M = 0.01
 
 
 class Smooth(NamedTuple):
-    """Filters of T people."""
+    """Filter states of T people."""
 
     log_distance: Array  # [T], log m
     distance_speed: Array  # [T], 1/s
     rotations: Array  # [T, J, 3, 3]
-    turn_speed: Array  # [T, J, 3], rad/s, in the joint's own frame
+    angular_velocity: Array  # [T, J, 3], rad/s, in the joint's own frame
     betas: Array  # [T, 10]
 
     def select(self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Smooth:
-        """The filters of an index array or a mask."""
+        """The filters selected by an index array or a mask."""
         return Smooth(*(value[index] for value in self))
 
     def join(self, other: Smooth) -> Smooth:
@@ -52,7 +52,7 @@ class Smooth(NamedTuple):
 
 
 def start(people: People) -> Smooth:
-    """Filters of people just seen."""
+    """Initial filters of new people."""
     distance = np.linalg.norm(people.position_m.astype(np.float64), axis=1)
     rotations = people.rotations.astype(np.float64)
     return Smooth(
@@ -65,11 +65,10 @@ def start(people: People) -> Smooth:
 
 
 def update(state: Smooth, people: People, seconds: Array, still_s: float) -> Smooth:
-    """Take in the same people [T] as measured `seconds` [T] after the time before.
+    """Update the filters of people [T] with measurements `seconds` [T] after the previous ones.
 
-    still_s: time constant for what does not move, s; 0: the measurement is taken as it is. What
-    moves is smoothed less, so that nothing in steady motion lags by more than still_s. Equal
-    stamps change nothing.
+    still_s: time constant for people who stand still, s; 0: no smoothing. Faster motion is
+    smoothed less, so that steady motion lags by at most still_s. Equal stamps change nothing.
     """
     now = start(people)
     if still_s == 0 or len(people) == 0:
@@ -80,17 +79,17 @@ def update(state: Smooth, people: People, seconds: Array, still_s: float) -> Smo
     speed = _low_pass(state.distance_speed, step, seconds)
     part = step * _share(least + DISTANCE_SLOPE * np.abs(speed), seconds)
 
-    turn = _rotvec(np.swapaxes(state.rotations, -1, -2) @ rotations)  # filtered -> measured
-    turn_speed = _low_pass(state.turn_speed, turn, seconds[:, None, None])
-    cutoff = least + ROTATION_SLOPE * np.linalg.norm(turn_speed, axis=-1)
-    part_turn = turn * _share(cutoff, seconds[:, None])[..., None]
+    rotvec = _rotvec(np.swapaxes(state.rotations, -1, -2) @ rotations)  # filtered -> measured
+    angular_velocity = _low_pass(state.angular_velocity, rotvec, seconds[:, None, None])
+    cutoff = least + ROTATION_SLOPE * np.linalg.norm(angular_velocity, axis=-1)
+    part_rotvec = rotvec * _share(cutoff, seconds[:, None])[..., None]
 
     shape = _share(np.full(len(betas), least / SHAPE_SLOWER), seconds)[:, None]
     return Smooth(
         state.log_distance + part,
         speed,
-        state.rotations @ _matrix(part_turn),
-        turn_speed,
+        state.rotations @ _matrix(part_rotvec),
+        angular_velocity,
         state.betas + (betas - state.betas) * shape,
     )
 
@@ -98,8 +97,8 @@ def update(state: Smooth, people: People, seconds: Array, still_s: float) -> Smo
 def applied(people: People, state: Smooth) -> People:
     """People [N] with the filtered distance, pose and shape [N].
 
-    They stay on the line of sight of their pelvis. What was observed in the image (score, centre,
-    box, confidences, weak camera, embedding) stays as it is.
+    They stay on the ray of their pelvis. Observations (score, centre, box, confidences,
+    weak-perspective camera, embedding) are unchanged.
     """
     if len(people) == 0:
         return people
@@ -132,17 +131,18 @@ def applied(people: People, state: Smooth) -> People:
 
 
 def _low_pass(speed: Array, step: Array, seconds: Array) -> Array:
-    """Speeds after a step within some time; a step in no time tells nothing about them."""
+    """Speeds updated by a step within `seconds`; unchanged where seconds is 0."""
     measured = np.where(seconds > 0, step / np.where(seconds > 0, seconds, 1.0), speed)
     return speed + (measured - speed) * _share(np.full_like(seconds, SPEED_CUTOFF), seconds)
 
 
 def _share(cutoff: Array, seconds: Array) -> Array:
-    """How far a first-order low-pass filter of a cutoff, Hz, goes towards a value measured so
-    many seconds after the one before: 1 / (1 + tau / seconds), tau = 1 / (2 pi cutoff). For a
-    ramp it lags by exactly tau."""
-    way = 2 * math.pi * cutoff * seconds
-    return way / (1 + way)
+    """Gain of a first-order low-pass filter: 1 / (1 + tau / seconds), tau = 1 / (2 pi cutoff).
+
+    cutoff: Hz; seconds: since the previous value. The lag of a ramp is tau.
+    """
+    ratio = 2 * math.pi * cutoff * seconds
+    return ratio / (1 + ratio)
 
 
 def _rotvec(matrices: Array) -> Array:

@@ -1,4 +1,4 @@
-"""Where an image's time goes, stage by stage."""
+"""Time per stage of an image's processing."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 
 import torch
 
-#: What the estimator's `times` is filled with, in this order.
+#: Keys of the estimator's `times`, in this order.
 STAGES = ("preprocess", "network", "decode", "body")
 
 
 class StageClock:
-    """Adds the time since the last lap to a stage; does nothing without a dict to fill."""
+    """Adds the time since the last lap to a stage, in ms; does nothing if times is None."""
 
     def __init__(self, device: torch.device, times: dict[str, float] | None) -> None:
         self.device, self.times = device, times
@@ -21,12 +21,12 @@ class StageClock:
 
     def _now(self) -> float:
         if self.times is not None and self.device.type == "cuda":
-            # not the whole device, on which another thread may be recording a graph
+            # not the whole device: another thread may be capturing a CUDA graph
             torch.cuda.current_stream(self.device).synchronize()
         return time.perf_counter()
 
     def lap(self, stage: str) -> None:
-        """The time since the last lap, or since the start, was spent on this stage."""
+        """Add the time since the last lap, or since the start, to this stage."""
         if self.times is None:
             return
         now = self._now()

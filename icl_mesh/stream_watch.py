@@ -1,4 +1,4 @@
-"""What is odd about a stream of images: no stamps, stamps that go back, gaps, several sources."""
+"""Detects oddities of an image stream: missing or decreasing stamps, gaps, several sources."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from icl_mesh.wording import shown
 
 
 class StreamWatch:
-    """Looks at the header of every image that arrives. Thread-safe."""
+    """Checks the header of every arriving image. Thread-safe."""
 
     def __init__(self, topic: str, clock: Callable[[], float] = time.monotonic) -> None:
-        """topic: named in what is said. clock: seconds, steady; when images arrive."""
+        """topic: named in warnings. clock: steady time in seconds, for arrivals."""
         self._topic, self._clock = topic, clock
         self._lock = threading.Lock()
         self._arrived = clock()
@@ -25,9 +25,10 @@ class StreamWatch:
         self._oddities: dict[str, str] = {}
 
     def see(self, header: Any) -> float:
-        """Take in an image that just arrived. header: its std_msgs/Header.
+        """Check an image that just arrived. header: its std_msgs/Header.
 
-        Returns the seconds since the one before it (or since the watch was made)."""
+        Returns the seconds since the previous image (or since the construction).
+        """
         now, stamp_ns = self._clock(), nanoseconds(header.stamp)
         with self._lock:
             gap_s, self._arrived = now - self._arrived, now
@@ -38,9 +39,9 @@ class StreamWatch:
                 )
             elif self._seen and (stamp_ns == 0) != (self._stamp_ns <= 0):
                 self._oddities["zero"] = (
-                    f"images on '{self._topic}' change between stamps and none (0): ids suffer, "
-                    "since the time of arrival, which wavers, counts for those without; the driver "
-                    "should stamp every image"
+                    f"images on '{self._topic}' change between stamps and none (0): ids are "
+                    "less stable, since images without a stamp get the time of their arrival; the "
+                    "driver should stamp every image"
                 )
             elif stamp_ns == 0:
                 self._oddities.setdefault(
@@ -67,12 +68,12 @@ class StreamWatch:
         return gap_s
 
     def gap_s(self) -> float:
-        """Seconds since the last image; since the watch was made where none has come."""
+        """Seconds since the last image, or since the construction."""
         with self._lock:
             return self._clock() - self._arrived
 
     def take_oddities(self) -> dict[str, str]:
-        """What was odd since the last call: each kind once, in words."""
+        """Warnings since the last call: each kind once."""
         with self._lock:
             oddities, self._oddities = self._oddities, {}
         return oddities

@@ -1,4 +1,4 @@
-"""How many threads PyTorch's operations take, and numpy's."""
+"""Numbers of threads of PyTorch's and numpy's operations."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import torch
 
 @contextmanager
 def torch_threads(count: int) -> Iterator[None]:
-    """PyTorch's operations of the calling thread take so many threads meanwhile.
+    """Set the number of threads of PyTorch's operations in the calling thread.
 
-    Several only pay for a network. Each operation ends when the last of its threads has had a core:
-    on a machine with other work, as every robot is, the hundred small ones around the network wait
-    for that a hundred times, and even on an idle one they are no faster. Other threads keep their
-    number, save those that first use PyTorch meanwhile.
+    Several threads pay off for the network only. An operation ends when its last thread ends: on a
+    busy machine, such as a robot, each of about 100 small operations waits for a core, and on an
+    idle one they are no faster. Other threads keep their number, except those that first use
+    PyTorch inside the context.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(count)
@@ -27,7 +27,9 @@ def torch_threads(count: int) -> Iterator[None]:
 
 
 def one_openblas_thread() -> None:
-    """In processes that are started from now on, unless the user has chosen: numpy's OpenBLAS reads
-    it when it is loaded. Its threads spin for some 25 ms after a product, on the cores of the other
-    processes."""
+    """Limit OpenBLAS to one thread in processes started later, unless the user has set a number.
+
+    numpy's OpenBLAS reads the variable when it is loaded. After a product its threads spin for
+    about 25 ms, which delays other processes.
+    """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,4 +1,4 @@
-"""What a tracker keeps of its people between two images."""
+"""State of the tracks between two images."""
 
 from __future__ import annotations
 
@@ -18,22 +18,21 @@ from icl_mesh.smoothing import Smooth
 
 @dataclass
 class Memory:
-    """T tracks after the last image. Never changed, only exchanged: parts are shared."""
+    """T tracks after the last image. Immutable by convention, since instances share arrays."""
 
     ids: npt.NDArray[np.int64]
     hits: npt.NDArray[np.int64]
     seen_s: Array
     filters: Motion
-    people: People  # as last seen, not smoothed, without vertices
+    people: People  # last detections, not smoothed, without vertices
     looks: Looks
-    smooth: Smooth | None  # None while nothing is smoothed
+    smooth: Smooth | None  # None without smoothing
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def select(self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Memory:
-        """The tracks of an index array or a mask. All in their order, as from most images to the
-        next, cost nothing."""
+        """The tracks of an index array or a mask; for all tracks in order, self without a copy."""
         if is_everyone(index, len(self)):
             return self
         return Memory(
@@ -47,7 +46,7 @@ class Memory:
         )
 
     def join(self, other: Memory) -> Memory:
-        """These tracks, then the others; smoothed where both are."""
+        """These tracks, then the others; smoothed if both are."""
         if len(other) == 0:
             return self
         return Memory(
@@ -62,15 +61,15 @@ class Memory:
 
 
 def is_everyone(index: npt.NDArray[np.integer] | npt.NDArray[np.bool_], count: int) -> bool:
-    """Whether an index array or a mask picks all of `count` rows, in their order."""
+    """Whether an index array or a mask selects all of `count` rows in order."""
     if len(index) != count:
         return False
-    rows = index.tolist()  # for so few, faster than numpy's operations start
+    rows = index.tolist()  # faster than numpy for few rows
     return all(rows) if index.dtype == np.bool_ else rows == list(range(count))
 
 
 def moved(people: People, position: FloatArray) -> People:
-    """People last seen, at their predicted places [N, 3]."""
+    """Last detections, moved to their predicted positions [N, 3], m."""
     step = position - people.position_m
     joints = people.joints_m + step[:, None]
     shift = pelvis_px(position, people) - pelvis_px(people.position_m, people)
@@ -88,9 +87,9 @@ def moved(people: People, position: FloatArray) -> People:
 
 
 def through(people: People, camera: Camera) -> People:
-    """The same people in the same places, as another calibration of their camera images them.
+    """The same people at the same positions, projected by another calibration of the camera.
 
-    Pixels follow the line of sight that they stand for; what is metric stays.
+    Pixels move with their rays; metric arrays are unchanged.
     """
     if camera == people.camera:
         return people

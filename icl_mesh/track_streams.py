@@ -1,4 +1,4 @@
-"""Which tracks an image goes on with: those of its size, its camera and its time."""
+"""Selects the tracks that an image continues, by its size, camera and time."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from icl_mesh.people import People
 from icl_mesh.track_memory import Memory
 from icl_mesh.wording import shown
 
-#: Images may come a little out of order; a stamp that lies farther back is a new beginning.
+#: Images may be slightly out of order; a stamp earlier by more than this is a restart.
 DISORDER_S = 0.5
-#: Image sizes remembered, the latest ones: a camera has a few modes, a folder of photos many.
+#: Number of latest image sizes kept: a camera has a few modes, a folder of photos many.
 MOST_SIZES = 8
 
 
@@ -25,17 +25,17 @@ class Stream(NamedTuple):
 
 
 class Streams:
-    """The streams of one topic."""
+    """The streams of one topic by image size."""
 
     def __init__(self) -> None:
         self._by_size: OrderedDict[tuple[int, int], Stream] = OrderedDict()  # the latest last
 
     def clear(self) -> None:
-        """Forget everybody."""
+        """Drop all streams."""
         self._by_size.clear()
 
     def put(self, stream: Stream) -> None:
-        """Remember a stream after an image."""
+        """Store a stream after an image."""
         size = _size(stream.memory.people.camera)
         self._by_size[size] = stream
         self._by_size.move_to_end(size)
@@ -45,15 +45,14 @@ class Streams:
     def continued_by(
         self, seen: People, stamp_s: float, frame_id: str, max_age_s: float
     ) -> tuple[Stream | None, str]:
-        """The stream that an image continues. None where it continues none, and why the people
-        of the stream that it should continue are lost by that ("": nobody is)."""
+        """The stream that an image continues; else None, and why tracks are lost ("": none is)."""
         stream = self._candidate(seen.camera, stamp_s, frame_id, max_age_s)
         if stream is None:
             return None, ""
-        why = _new_beginning(stream, seen, stamp_s, frame_id)
+        why = _restart(stream, seen, stamp_s, frame_id)
         if not why:
             return stream, ""
-        if stamp_s < stream.stamp_s - DISORDER_S:  # then all that lies ahead was before the jump
+        if stamp_s < stream.stamp_s - DISORDER_S:  # later streams precede the jump
             ahead = [size for size, one in self._by_size.items() if one.stamp_s > stamp_s]
             for size in ahead:
                 del self._by_size[size]
@@ -63,18 +62,18 @@ class Streams:
         self, camera: Camera, stamp_s: float, frame_id: str, max_age_s: float
     ) -> Stream | None:
         own = self._by_size.get(_size(camera))
-        if own is not None and stamp_s - own.stamp_s <= max_age_s:  # also sizes in turns
+        if own is not None and stamp_s - own.stamp_s <= max_age_s:  # also for alternating sizes
             return own
         newest = next(reversed(self._by_size.values()), None)
         if newest is not None and newest.frame_id == frame_id:
             before = newest.memory.people.camera
             if not (before.focal_assumed or camera.focal_assumed):
-                return newest  # a camera that changed to another mode: places are metric
+                return newest  # another mode of the camera: positions are metric
         return own
 
 
-def _new_beginning(stream: Stream, seen: People, stamp_s: float, frame_id: str) -> str:
-    """Why the people of an image cannot be those of the stream; "" where they can."""
+def _restart(stream: Stream, seen: People, stamp_s: float, frame_id: str) -> str:
+    """Why an image cannot continue a stream; "" if it can."""
     before = stream.memory.people
     if stamp_s < stream.stamp_s - DISORDER_S:
         return f"the stamps went back by {stream.stamp_s - stamp_s:.3g} s"
@@ -98,6 +97,8 @@ def _size(camera: Camera) -> tuple[int, int]:
 
 
 def _same_scale(before: Camera, now: Camera) -> bool:
-    """Whether the metres of two images are the same: with another guess of the focal length, or
-    a calibration instead of one, all distances change by a factor."""
+    """Whether two cameras give the same distances.
+
+    Another assumed focal length, or a calibration instead of it, scales all distances.
+    """
     return before == now or not (before.focal_assumed or now.focal_assumed)

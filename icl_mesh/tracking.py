@@ -1,7 +1,7 @@
-"""A small 3-D tracker: it gives people ids that last, and hides nobody.
+"""A 3-D tracker: it assigns persistent ids to people and reports every detection.
 
 Prediction: constant velocity of the pelvis (icl_mesh.motion). Assignment: one to one, of least
-total cost (icl_mesh.assignment). Distance and pose may be smoothed on top (icl_mesh.smoothing).
+total cost (icl_mesh.assignment). Distance, pose and shape may be smoothed (icl_mesh.smoothing).
 """
 
 from __future__ import annotations
@@ -21,34 +21,33 @@ from icl_mesh.people import FloatArray, People
 from icl_mesh.track_memory import Memory, is_everyone, moved, through
 from icl_mesh.track_streams import Stream, Streams
 
-#: Share of a new look of full weight in a track's running mean.
+#: Weight of new appearance features in a track's running mean.
 LOOKS_RATE = 0.2
-#: A person predicted nearer than this to the camera has left.
+#: Tracks predicted at less depth than this have left the image, m.
 LEAST_DEPTH_M = 0.1
-#: Most people remembered who are not seen, the latest ones: a bound where stamps stand still.
+#: Largest number of occluded people kept, the latest ones; a bound for constant stamps.
 MOST_LOST = 256
 
 
 class TrackState(IntEnum):
-    """What is known of a tracked person; the values of the ROS message."""
+    """State of a tracked person; the values of Human.tracking_state."""
 
-    TENTATIVE = 0  # seen in this image, but not often enough yet
-    TRACKED = 1  # seen in this image
-    OCCLUDED = 2  # not seen in this image, predicted
+    TENTATIVE = 0  # detected in this image, in fewer than min_hits images so far
+    TRACKED = 1  # detected in this image
+    OCCLUDED = 2  # not detected in this image, predicted
 
 
 @dataclass
 class Tracks:
-    """One image's people with their tracks, M rows: all detections in their order, then OCCLUDED
-    people.
+    """The tracks of one image, M rows: all detections in their order, then OCCLUDED people.
 
-    people: with track_id; where smoothing is on, distance, pose and shape are the filtered ones.
-    Occluded people are the body last seen, moved to the predicted place, with no joint visible
-    (score, weak_camera and embedding stay as last seen). state uint8 [M]: TrackState. position_m
-    [M, 3]: pelvis, from the Kalman filter, and its position_covariance [M, 3, 3], m^2, which grows
-    while a person is occluded and includes what all images of a person share
-    (icl_mesh.motion.shared_errors); velocity_m_s [M, 3]; camera optical frame. lost_because: why
-    all tracks that there were began anew with this image; "" where they did not.
+    people: with track_id; with smoothing, distance, pose and shape are filtered. An occluded person
+    is the last detection, moved to the predicted position, without visible joints (score,
+    weak_camera and embedding are unchanged). state uint8 [M]: TrackState. position_m [M, 3]:
+    pelvis, from the Kalman filter; position_covariance [M, 3, 3], m^2: it grows during occlusion,
+    and includes the errors common to all images of a person (icl_mesh.motion.shared_errors).
+    velocity_m_s [M, 3]. All in the camera optical frame. lost_because: why all tracks restarted
+    with this image; "" if they did not.
     """
 
     people: People
@@ -60,18 +59,17 @@ class Tracks:
 
     @property
     def detected(self) -> npt.NDArray[np.bool_]:
-        """bool [M]: seen in this image."""
+        """bool [M]: detected in this image."""
         return self.state != TrackState.OCCLUDED
 
 
 class Tracker:
-    """Follows the people of one camera. Call update once per image, in the order of time.
+    """Tracks the people of one camera. Call update once per image, in temporal order.
 
-    max_age_s: how long a person who is not seen is remembered, by the images' stamps.
-    min_hits: images in which a person must have been seen to be TRACKED.
-    smoothing_s: how strongly distance, pose and shape are smoothed: the time constant for those
-    who keep still, 0 for none; may be set between two images.
-    weights: of the cues of appearance. Ids count from 1; one tracker never uses an id twice.
+    max_age_s: how long an occluded person is kept, by the images' stamps. min_hits: number of
+    detections from which a person is TRACKED. smoothing_s: time constant of the smoothing of
+    distance, pose and shape for people who stand still, 0 for none; it may change between images.
+    weights: of the appearance cues. Ids count from 1 and are unique per tracker.
     """
 
     def __init__(
@@ -104,7 +102,7 @@ class Tracker:
         self._smoothing_s = value
 
     def reset(self) -> None:
-        """Forget everybody; ids go on counting."""
+        """Drop all tracks; ids continue to count."""
         self._streams.clear()
 
     def update(
@@ -115,18 +113,19 @@ class Tracker:
         *,
         frame_id: str = "",
     ) -> Tracks:
-        """Take in the people of one image, with the image's stamp in seconds.
+        """Update the tracks with the people of one image. stamp_s: its stamp, s.
 
-        looks: their colours (icl_mesh.appearance.looks_of), a further cue to who is who.
-        frame_id: of the image; of another frame with another calibration, it is another camera's.
-        Everybody in `people` comes back with an id; the arrays are shared with the tracker, and not
-        to be written to. Tracks start afresh when time jumps back by more than half a second (a
-        bag played again), or another camera, body model or guess of the focal length comes;
-        Tracks.lost_because says so. They outlast another calibration (autofocus, zoom,
-        another mode of the same camera), as places are metric, and another frame of the same
-        calibration (a driver that counts there). Images of several sizes in turns have their
-        tracks each. With people of other weights only ids go on: what two networks say is never
-        mixed.
+        looks: appearance features (icl_mesh.appearance.looks_of), a further cue for the assignment.
+        frame_id: of the image; another frame with another calibration means another camera.
+        All people are returned with an id. The arrays are shared with the tracker: do not modify
+        them.
+
+        Tracks restart (Tracks.lost_because gives the reason) when time jumps back by more than
+        0.5 s, as for a bag that is played again, or when the camera, the body model or the assumed
+        focal length changes. They continue with another calibration of the same camera (autofocus,
+        zoom, another mode), since positions are metric, and with another frame_id of the same
+        calibration. Alternating image sizes have separate tracks. When the weights change, only ids
+        continue, since estimates of two networks are not combined.
         """
         if not math.isfinite(stamp_s):
             raise ValueError(f"stamp_s must be a finite time in seconds, got {stamp_s}")
@@ -144,15 +143,15 @@ class Tracker:
         if not is_everyone(detection, len(detection)):
             order = np.argsort(detection)
             track, detection = track[order], detection[order]
-        everybody = is_everyone(detection, len(seen))
+        all_assigned = is_everyone(detection, len(seen))
         current = self._follow(
             old.select(track),
-            seen if everybody else seen.select(detection),
-            looks if everybody else looks.select(detection),
+            seen if all_assigned else seen.select(detection),
+            looks if all_assigned else looks.select(detection),
             stamp_s,
             afresh=other,
         )
-        if not everybody:
+        if not all_assigned:
             is_new = _others(len(seen), detection)
             current = current.join(self._new(seen.select(is_new), looks.select(is_new), stamp_s))
             order = np.argsort(np.concatenate((detection, np.flatnonzero(is_new))))
@@ -166,19 +165,19 @@ class Tracker:
         return self._report(people, current, lost, why)
 
     def _remembered(self, stream: Stream | None, seen: People, stamp_s: float) -> Memory:
-        """Who may still be there, predicted to this moment."""
+        """Tracks that are not too old, predicted to stamp_s."""
         if stream is None:
             nobody = np.zeros(0, np.int64)
             return self._new(seen.select(nobody), Looks.unknown(0), stamp_s)
         old = stream.memory
         remembered = through(old.people, seen.camera)
-        if remembered.body is not seen.body:  # other weights come with their own copy of it
+        if remembered.body is not seen.body:  # other weights have their own copy of the body
             remembered = dataclasses.replace(remembered, body=seen.body)
         smooth = None
-        if self.smoothing_s > 0:  # maybe since the last image
+        if self.smoothing_s > 0:  # possibly enabled since the last image
             smooth = old.smooth or smoothing.start(remembered)
         filters = motion.predict(old.filters, max(stamp_s - stream.stamp_s, 0.0))
-        # As lists: for so few, starting numpy's operations takes longer than Python's own.
+        # Lists: for few tracks they are faster than numpy.
         stays = [
             stamp_s - seen_s <= self.max_age_s and depth_m > LEAST_DEPTH_M
             for seen_s, depth_m in zip(
@@ -199,7 +198,7 @@ class Tracker:
     def _follow(
         self, tracks: Memory, people: People, looks: Looks, stamp_s: float, *, afresh: bool
     ) -> Memory:
-        """Tracks [K] after the people [K] that were assigned to them. afresh: with new filters."""
+        """Tracks [K] updated with their assigned people [K]. afresh: restart the filters."""
         smooth = None
         if tracks.smooth is not None:
             seconds = np.maximum(stamp_s - tracks.seen_s, 0.0)
@@ -249,7 +248,7 @@ class Tracker:
 
 
 def _others(count: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Mask [count] of all rows but these."""
+    """Mask [count] of all rows except these."""
     mask = np.ones(count, dtype=np.bool_)
     mask[rows] = False
     return mask

@@ -1,11 +1,11 @@
-"""Weights files: safetensors with metadata that says what they are and where they came from.
+"""Weights files: safetensors with metadata on the network and its training.
 
-A file holds the network's whole state dict. Its metadata (text, all keys present) are: format
-("icl_mesh"), format_version, name, architecture, head_width and, since 0.2, smpl_width (what
-build_network needs; files without smpl_width have head_width there too),
-input_size (px), body (name of the body model trained with), threshold (least score of a person),
-data, metrics (JSON), git_revision and licence. Damage is noticed by sha256, of the file's bytes
-after its header (the tensors), and header_sha256, of all else; older files lack one or both.
+A file has the network's whole state dict. Its metadata (text, all keys present) are: format
+("icl_mesh"), format_version, name, architecture, head_width and, since 0.2, smpl_width (arguments
+of build_network; the default of smpl_width is head_width), input_size (px), body (name of the body
+model of the training), threshold (least score of a person), data, metrics (JSON), git_revision and
+licence. Checksums are sha256, of the bytes after the header (the tensors), and header_sha256, of
+the rest; older files lack one or both.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from icl_mesh.weights_metadata import cut, typed_metadata
 
 FORMAT = "icl_mesh"
 FORMAT_VERSION = 1
-#: Bytes of the largest file that is read, three times the largest network.
+#: Largest size of a file in bytes, three times the largest network.
 MOST_BYTES = 1 << 29
 
-#: Of the longest header that is looked at before the rest is read.
+#: Largest size of a header in bytes.
 MOST_HEADER_BYTES = 1 << 22
 _HEADER_DIGEST = "header_sha256"
 _REQUIRED = ("input_size", "body")
@@ -39,19 +39,19 @@ _OPTIONAL = ("name", "threshold", "data", "metrics", "git_revision", "licence")
 
 
 def default_weights_path() -> Path:
-    """Where the weights that come with the package lie."""
+    """The path of the package's default weights."""
     return Path(str(resources.files("icl_mesh") / "assets" / "default_weights.safetensors"))
 
 
 def save_weights(
     path: str | Path, network: IclMeshNetwork, metadata: Mapping[str, Any], *, half: bool = False
 ) -> None:
-    """Write the network's weights, all or nothing: a broken run leaves no broken file.
+    """Write the network's weights atomically.
 
-    metadata: input_size and body are needed; name (short, default the architecture), threshold,
-    data, metrics (a dict), git_revision and licence are welcome; architecture and widths are
-    taken from the network. half: store matrices and kernels in float16, at half the size;
-    statistics and biases, which may leave its range, stay in float32.
+    metadata: input_size and body are required; name (default the architecture), threshold, data,
+    metrics (a dict), git_revision and licence are optional; architecture and widths are those of
+    the network. half: store matrices and kernels in float16, at half the size; statistics and
+    biases, which may exceed its range, stay in float32.
     Raises ValueError for missing or unknown metadata.
     """
     path = Path(path)
@@ -66,7 +66,7 @@ def save_weights(
 def load_weights(path: str | Path = "default") -> tuple[IclMeshNetwork, dict[str, Any]]:
     """A weights file -> the network (evaluation mode, CPU, float32) and its metadata.
 
-    The metadata has the keys of the module's docstring with their own types, and
+    The metadata are those of the module's docstring, converted to their types, and
     weights_version: name and first 12 hexadecimal digits of the file's SHA-256.
     Raises FileNotFoundError, or ValueError with path and rule for a file that is not safetensors
     or holds another network.
@@ -77,7 +77,7 @@ def load_weights(path: str | Path = "default") -> tuple[IclMeshNetwork, dict[str
         tensors = load(content)
     except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ValueError(f"{path}: weights must be a safetensors file ({cut(error)})") from None
-    header = json.loads(content[8 : _header_end(content)])  # which load has checked
+    header = json.loads(content[8 : _header_end(content)])  # checked by load
     metadata = _checked_metadata(path, header.get("__metadata__") or {})
     widths = metadata["head_width"], metadata["smpl_width"]
     network = build_network(metadata["architecture"], *widths)
@@ -92,8 +92,10 @@ def load_weights(path: str | Path = "default") -> tuple[IclMeshNetwork, dict[str
 
 
 def load_input_size(path: str | Path) -> int:
-    """Side of the network's square input, px, that a weights file names: nothing but its header is
-    read. Raises as load_weights."""
+    """Side of the network's square input, px, from the header of a weights file.
+
+    Raises the errors of load_weights.
+    """
     path = _existing(path)
     with path.open("rb") as file:
         start = file.read(8)
@@ -107,8 +109,8 @@ def load_input_size(path: str | Path) -> int:
 
 def _metadata_text(network: IclMeshNetwork, metadata: Mapping[str, Any]) -> dict[str, str]:
     missing = [key for key in _REQUIRED if key not in metadata]
-    # What load_weights returned may be saved again: the network's own keys are taken from it.
-    made_here = ("format_version", "weights_version", "sha256")  # header_sha256 is not handed out
+    # The metadata of load_weights may be saved again: these keys are then derived anew.
+    made_here = ("format_version", "weights_version", "sha256")  # load_weights drops header_sha256
     known = {*_REQUIRED, *_OPTIONAL, *network.config, *made_here}
     unknown = sorted(set(metadata) - known)
     if missing or unknown:
@@ -128,14 +130,14 @@ def _metadata_text(network: IclMeshNetwork, metadata: Mapping[str, Any]) -> dict
     }
     text = {key: str(value) for key, value in values.items()}
     text["metrics"] = json.dumps(values["metrics"], sort_keys=True)
-    typed_metadata(text)  # what would not load again is not written
+    typed_metadata(text)  # refuse metadata that would not load
     return {"format": FORMAT, "format_version": str(FORMAT_VERSION), **text}
 
 
 def _with_metadata(data: bytes, text: Mapping[str, str]) -> bytes:
     """Safetensors bytes with metadata in a fixed order.
 
-    The library's own writer shuffles them, so that equal weights would get unequal versions.
+    The library's writer has no fixed order, so that equal weights would have different versions.
     The format: length of the header (8 bytes, little endian), header (JSON, padded with spaces
     to a multiple of 8), tensors.
     """
@@ -155,7 +157,7 @@ def _tensors_digest(data: bytes) -> str:
 
 
 def _header_digest(header: Mapping[str, Any]) -> str:
-    """SHA-256 of a header's values without that sum itself."""
+    """SHA-256 of a header's values without this checksum."""
     text = {key: value for key, value in header["__metadata__"].items() if key != _HEADER_DIGEST}
     values = json.dumps({**header, "__metadata__": text}, sort_keys=True)
     return hashlib.sha256(values.encode()).hexdigest()
@@ -166,7 +168,7 @@ def _header_end(data: bytes) -> int:
 
 
 def _check_digests(path: Path, content: bytes, header: Mapping[str, Any]) -> None:
-    """Raise ValueError where a checksum that is there does not fit."""
+    """Raise ValueError where a checksum is present and does not match."""
     text, found = header["__metadata__"], None
     if text.get("sha256") not in (None, _tensors_digest(content)):
         found = "tensors do"
@@ -235,7 +237,7 @@ def _checked_metadata(path: Path, text: Mapping[str, str]) -> dict[str, Any]:
 def _check_tensors(
     path: Path, found: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]
 ) -> None:
-    """One ValueError that counts what differs and shows the first few."""
+    """Raise one ValueError with the number of differences and the first three."""
     problems = [f"{key} is missing" for key in expected if key not in found]
     problems += [f"{cut(key)} does not belong" for key in found if key not in expected]
     problems += [

@@ -1,4 +1,4 @@
-"""The metadata of weights files: from text to values within their bounds."""
+"""Parses and checks the metadata of weights files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 from icl_mesh.network import BACKBONES
 from icl_mesh.network.build import HEAD_WIDTHS
 
-#: Sides of the network's square input, px. Memory and time grow with the square: the largest takes
-#: 16 times what the usual 512 does.
+#: Sides of the network's square input, px. Memory and time grow quadratically: the largest needs
+#: 16 times those of the usual 512.
 INPUT_SIZES = range(32, 2048 + 1, 32)
 
 
 def typed_metadata(text: Mapping[str, str]) -> dict[str, Any]:
-    """Metadata with their own types; raises ValueError naming the first bad value."""
+    """Metadata converted to their types. Raises ValueError for the first bad value."""
     values: dict[str, Any] = dict(text)
     values.setdefault("smpl_width", text["head_width"])
     numbers = {"head_width": float, "smpl_width": float, "input_size": int, "threshold": float}
@@ -47,12 +47,12 @@ def typed_metadata(text: Mapping[str, str]) -> dict[str, Any]:
         )
     try:
         values["metrics"] = json.loads(text["metrics"])
-    except (ValueError, RecursionError) as error:  # ValueError: also digits without end
+    except (ValueError, RecursionError) as error:  # ValueError: also for very long numbers
         raise ValueError(f"metrics must be JSON: {cut(error)}") from None
     return values
 
 
 def cut(text: object) -> str:
-    """What stands in a file, for a message: one short line."""
+    """A value from a file, as one short line for a message."""
     shown = str(text).encode("unicode_escape").decode()
     return shown if len(shown) <= 100 else f"{shown[:100]}..."

@@ -1,12 +1,12 @@
-"""Foreign strings in messages: what others wrote may be long, or hold what splits a line."""
+"""Foreign strings in messages: they may be long, or contain line breaks."""
 
 from __future__ import annotations
 
 import re
 
-#: A name (an encoding, a frame, an entry of metadata) is cut to so many characters.
+#: Longest name (encoding, frame, entry of metadata) in a message, characters.
 NAME = 60
-#: A whole message is cut to so many.
+#: Longest message, characters.
 MESSAGE = 1500
 _VARIABLE = re.compile(r"'[^']*'|\d+(\.\d+)?")
 
@@ -14,9 +14,9 @@ _VARIABLE = re.compile(r"'[^']*'|\d+(\.\d+)?")
 def shown(value: object, most: int = NAME) -> str:
     """A value's text as one line of at most about `most` characters, for a message.
 
-    What is not printable (line ends, control and direction characters, broken UTF-8) is written as
-    Python's escapes have it. The middle of a long text is left out, and counted: its end may be
-    what tells paths apart, or the way out of a whole message.
+    Unprintable characters (line ends, control and direction characters, broken UTF-8) become
+    Python's escapes. The centre of a long text is replaced by its length: the end may distinguish
+    paths, or contain the remedy of a message.
     """
     text = str(value)
     if (rest := len(text) - most) > 0:
@@ -27,7 +27,7 @@ def shown(value: object, most: int = NAME) -> str:
 
 
 def kind_of(text: str) -> str:
-    """What is the same in messages of one kind: all but numbers and what stands in quotes."""
+    """The common text of messages of one kind: without numbers and quoted strings."""
     return _VARIABLE.sub("", text)
 
 

@@ -1,6 +1,6 @@
-"""`icl-mesh-train ablation`: variants of the contrastive loss, otherwise equal, side by side.
+"""`icl-mesh-train ablation`: compare variants of the contrastive loss, all else equal.
 
-The supplementary's Table 3 (with and without the projector), and two rows more: without the
+The supplementary's Table 3 (with and without the projector) and two more variants: without the
 contrastive loss, and with a push of joints away from other people's centres.
 """
 
@@ -17,7 +17,7 @@ from torch import nn
 from icl_mesh.body import BodyModel
 from icl_mesh.estimator import Estimator
 from icl_mesh.files import write_atomically
-from icl_mesh_training.checkpoints import CHECKPOINT
+from icl_mesh_training.checkpoints import CHECKPOINT, RECIPE
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.evaluation import MIN_VISIBLE, evaluate_scenes
 from icl_mesh_training.export import load_checkpoint
@@ -25,9 +25,9 @@ from icl_mesh_training.objective import PAPER_WEIGHTS
 from icl_mesh_training.plots import plot_contrastive
 from icl_mesh_training.provenance import git_revision
 from icl_mesh_training.report import table
-from icl_mesh_training.train import RECIPE, steps_done, train
+from icl_mesh_training.train import steps_done, train
 
-#: What each variant changes: entries of the recipe, and losses on top of the recipe's.
+#: Variant -> (recipe entries that it changes, loss weights that it changes).
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
     "full": ({}, {}),
     "without_projector": ({"projector": False}, {}),
@@ -53,10 +53,10 @@ def run_ablation(
 ) -> str:
     """Train and measure the variants; returns the table.
 
-    config: the recipe all share, seed, schedule and start included. output gets a folder per
-    variant, ablation.json, ablation.md and contrastive.png; finished variants are not trained
-    again, a stopped one resumes. benchmark: folder of scenes, the first `limit` of them if given.
-    min_visible: as of evaluate_scenes.
+    config: the shared recipe, with seed, schedule and start. output: gets a folder per variant,
+    ablation.json, ablation.md and contrastive.png. Finished variants are not trained again;
+    stopped ones resume. benchmark: folder of scenes, of which the first `limit` are used.
+    min_visible: see evaluate_scenes.
     Raises ValueError for an unknown variant.
     """
     chosen = list(variants or VARIANTS)
@@ -80,7 +80,7 @@ def variant_config(config: TrainingConfig, name: str, output: Path) -> TrainingC
 
 
 def load_variant(run: Path) -> Estimator:
-    """A finished variant. Without the projector features are compared as they are."""
+    """Estimator of a finished variant; without projector it compares the raw features."""
     config = TrainingConfig.load(run / RECIPE)
     network, _ = load_checkpoint(run / CHECKPOINT, config)
     if not config.projector:
@@ -90,7 +90,7 @@ def load_variant(run: Path) -> Estimator:
 
 
 def _write(output: Path, results: dict[str, dict[str, Any]], config: TrainingConfig) -> None:
-    """ablation.json and ablation.md of what is there so far."""
+    """Write ablation.json and ablation.md of the finished variants."""
     steps = {name: steps_done(output / name / CHECKPOINT) for name in results}
     record = {
         "git_revision": git_revision(),

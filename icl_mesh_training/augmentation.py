@@ -1,7 +1,7 @@
-"""Augmentation of a labelled scene: the image and every label move together, exactly.
+"""Augmentation of a labelled scene: image and labels are transformed together.
 
 Geometric: flip, roll about the optical axis, crop (zoom and shift). All three are changes of the
-pinhole camera, so 3-D labels stay true. Photometric: colour, grey, blur, erased patches.
+pinhole camera, so 3-D labels stay exact. Photometric: colour, grey, blur.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ MIRRORED_JOINTS = (
 class AugmentationConfig:
     """Probabilities and ranges; `AugmentationConfig.none()` only letterboxes.
 
-    A crop makes somebody so large that the joints span a share `person` of the square (uniform in
-    its logarithm, so that small and large people are trained alike), within `zoom`, the factor on
-    the letterboxed scale; images without people are zoomed at random. With probability `whole`
-    it looks at the whole person, else at any of the joints: half bodies are common in photos.
+    A crop scales the image so that the joints of one person span a share `person` of the square
+    (log-uniform, so that small and large people are equally frequent). `zoom` limits the factor on
+    the letterboxed scale; images without people are zoomed at random. With probability `whole` the
+    crop contains the whole person, else it keeps one random joint: photos often show half bodies.
     shift: largest shift as a share of the square. roll_deg: largest roll.
     """
 
@@ -55,7 +55,7 @@ class AugmentationConfig:
 
 
 def augmentation_errors(entries: object) -> list[str]:
-    """What is wrong with entries that are to replace those of AugmentationConfig, for recipes."""
+    """Errors in a recipe's replacements of AugmentationConfig's entries."""
     known = {f.name: f.default for f in fields(AugmentationConfig)}
     if not isinstance(entries, dict) or not set(entries) <= set(known):
         return [
@@ -134,7 +134,7 @@ def square_affine(
         roll = np.radians(rng.uniform(-config.roll_deg, config.roll_deg))
     cos, sin = scale * np.cos(roll), scale * np.sin(roll)
     principal = labels.intrinsics[2:4]
-    # Where the principal point lands without roll: the roll turns about it.
+    # Position of the principal point without roll; it is the centre of the roll.
     fixed = (principal + 0.5 - np.array([width, height]) / 2) * scale + size / 2 - 0.5 + shift
     linear = np.array([[cos, -sin], [sin, cos]])
     return np.column_stack((linear, fixed - linear @ principal)), float(roll)
@@ -145,11 +145,11 @@ def _crop(
 ) -> tuple[float, npt.NDArray[np.float64]]:
     """Zoom and shift, in square pixels, of a crop; see AugmentationConfig.
 
-    What is looked at stays where the letterboxed image shows it, so that crops lie within the
-    image, save that a whole person is moved as far as it needs to fit.
+    The person or joint keeps its position in the letterboxed image, so that crops lie within the
+    image. A whole person is moved as far as it needs to fit.
     """
     zoom = float(np.exp(rng.uniform(*np.log(config.zoom))))
-    # Regions of which nothing is known have no joints, only corners; people outside are not seen.
+    # Unlabelled regions have corners instead of joints; people outside are not visible.
     people = np.flatnonzero((labels.occlusion < OUTSIDE).any(axis=1))
     if not len(people):
         return zoom, np.zeros(2)
@@ -165,7 +165,7 @@ def _crop(
     point = (low + high) / 2 if whole else seen[rng.integers(len(seen))]
     if zoom <= 1:
         return zoom, np.zeros(2)
-    at = (point + 0.5 - labels.size / 2) * scale  # from the middle of the square
+    at = (point + 0.5 - labels.size / 2) * scale  # from the centre of the square
     half = (high - low) / 2 * scale * zoom if whole else np.zeros(2)
     room = np.maximum(size / 2 - half, 0)
     return zoom, np.clip(at, -room, room) - at * zoom
@@ -180,14 +180,14 @@ def moved_camera(labels: SceneLabels, affine: npt.NDArray[np.float64], size: int
 
 
 def roll_people(labels: SceneLabels, roll: float) -> SceneLabels:
-    """The people's poses and places after the camera rolled by -roll about its optical axis."""
+    """Poses and positions of the people after the camera rolled by -roll about its optical axis."""
     if roll == 0 or not len(labels.betas):
         return labels
-    turn = Rotation.from_rotvec([0, 0, roll])
+    rotation = Rotation.from_rotvec([0, 0, roll])
     pose = labels.pose.copy()
-    pose[:, 0] = (turn * Rotation.from_rotvec(labels.pose[:, 0])).as_rotvec()
-    joints = labels.joints_m @ turn.as_matrix().T
-    # SMPL turns the body about its pelvis, so the translation follows the pelvis.
+    pose[:, 0] = (rotation * Rotation.from_rotvec(labels.pose[:, 0])).as_rotvec()
+    joints = labels.joints_m @ rotation.as_matrix().T
+    # SMPL rotates the body about its pelvis, so the translation follows the pelvis.
     translation = labels.translation + joints[:, 0] - labels.joints_m[:, 0]
     return replace(labels, pose=pose, joints_m=joints, translation=translation)
 
@@ -206,7 +206,7 @@ def flip(
     flipped = replace(
         labels,
         intrinsics=np.array([fx, fy, width - 1 - cx, cy]),
-        # A rotation mirrored in x keeps its axis' x part and turns the other way about y and z.
+        # Mirroring in x keeps the x component of a rotation vector and negates y and z.
         pose=labels.pose[:, order] * np.array([1.0, -1.0, -1.0]),
         joints_px=pixels,
         joints_m=joints,
@@ -220,7 +220,7 @@ def flip(
 def jitter_colour(
     image: npt.NDArray[np.uint8], config: AugmentationConfig, rng: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
-    """Photometric changes, as one look-up table a channel; grey and blur now and then."""
+    """Photometric changes: one look-up table per channel, then grey and blur at random."""
     if rng.random() < config.colour:
         gamma = np.exp(rng.uniform(-0.35, 0.35))
         gain = np.exp(rng.uniform(-0.25, 0.25)) * np.exp(rng.normal(0, 0.07, 3))
@@ -239,7 +239,7 @@ def jitter_colour(
 def warp(
     image: npt.NDArray[np.uint8], affine: npt.NDArray[np.float64], size: int
 ) -> npt.NDArray[np.uint8]:
-    """The square image; outside the picture it is padding, as in the letterbox."""
+    """The square image, padded outside the source image as in the letterbox."""
     flags = cv2.INTER_LINEAR
     warped = cv2.warpAffine(image, affine, (size, size), flags=flags, borderValue=PAD_VALUE)
     return np.asarray(warped, np.uint8)

@@ -1,4 +1,4 @@
-"""Moving average of a training's weights, which leaves weights that rest exactly as they are."""
+"""Moving average of weights that leaves frozen weights exactly unchanged."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from lightning.pytorch.callbacks import WeightAveraging
 def moving_average(decay: float) -> WeightAveraging:
     """Averages weights and statistics after every step: a += (1 - decay) (w - a).
 
-    PyTorch's own, decay a + (1 - decay) w, is the same but for rounding: of equal numbers it gives
-    another one, step by step, and cuts counts (of batches, in batch norms) down to integers below.
+    PyTorch's own form, decay a + (1 - decay) w, rounds differently: it changes weights that equal
+    their average, and it truncates integers (the batch counts of batch norms).
     """
 
     def average(mean: torch.Tensor, value: torch.Tensor, _: torch.Tensor | int) -> torch.Tensor:

@@ -39,22 +39,21 @@ class Batch:
     """What a training step needs.
 
     images uint8 [B, S, S, 3]: RGB. image_index int64 [N]: each person's image.
-    joints_2d [N, J, 2]: square coordinates. joint_state uint8 [N, J]: who hides a joint,
-    as SceneLabels.occlusion.
-    visible_share [N]: visible part of the silhouette, 0-1; 1 where it is not known. betas [N, 10].
-    rotations [N, J, 3, 3]: joint 0 takes the body to the camera optical frame.
+    joints_2d [N, J, 2]: square coordinates. joint_state uint8 [N, J]: as SceneLabels.occlusion.
+    visible_share [N]: visible share of the person's mask, 0-1; 1 where unknown. betas [N, 10].
+    rotations [N, J, 3, 3]: joint 0 rotates from the body to the camera optical frame.
     joints_3d [N, J, 3]: metres from the pelvis, camera axes. weak_camera [N, 3]: (s, tx, ty).
     inverse_focal [N], principal [N, 2]: see icl_mesh.camera.project_from_weak; always set, from an
     assumed field of view (or 0: weak perspective) where the camera is not known.
 
-    Label masks (supplementary, Table 2, person by person); what is masked may hold any finite
-    number. has_pose, has_shape, has_camera bool [N]: rotations, betas, weak_camera are labels.
+    Label masks (supplementary, Table 2) per person; masked labels may hold any finite number.
+    has_pose, has_shape, has_camera bool [N]: rotations, betas, weak_camera are labels.
     has_joints_3d bool [N]: joints_3d is a label for the joints of joint_labelled.
     joint_labelled bool [N, J]: a label exists for the joint, visible or not; joint_state is
     meaningful for these alone.
-    A person without any labelled joint marks a region of which nothing is known (a crowd, a box
-    without keypoints): its joints_2d then lie on the corners of its box, joint_state VISIBLE.
-    An image without people in the batch is an image of nobody.
+    A person without labelled joints marks an unlabelled region (a crowd, a box without keypoints):
+    its joints_2d are the corners of its box, with joint_state VISIBLE. An image without people in
+    the batch is a negative.
     """
 
     images: torch.Tensor
@@ -79,7 +78,7 @@ class Batch:
         return Batch(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
 
     def pin_memory(self) -> Batch:
-        """The batch in page-locked memory, from which copies to a GPU need not wait."""
+        """The batch in page-locked memory, for asynchronous copies to a GPU."""
         return Batch(*(getattr(self, f.name).pin_memory() for f in fields(self)))
 
     def select(self, people: torch.Tensor) -> Batch:

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: written whole or not at all, read without running what is in them."""
+"""Checkpoints of a training: written atomically, read without executing their content."""
 
 from __future__ import annotations
 
@@ -17,16 +17,18 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from icl_mesh.files import write_atomically
 from icl_mesh_training.config import TrainingConfig
 
+#: Files in the output folder of a run: its last checkpoint, and the recipe it ran with.
 CHECKPOINT = "last.ckpt"
-#: What a run needs to go on, besides its weights.
+RECIPE = "recipe.yaml"
+#: Entries that a run needs to resume, besides its weights.
 _RUN = ("epoch", "loops", "optimizer_states", "lr_schedulers", "callbacks")
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Lightning's checkpoints, written beside and renamed.
+    """Lightning's checkpoints, written to a file beside the target and renamed.
 
-    Lightning itself writes to TMPDIR and moves the file from there. From another file system that
-    is a copy over the old file: a kill, or a full disk, then leaves half of the new one alone.
+    Lightning itself writes to TMPDIR and moves the file. Between file systems a move is a copy over
+    the old file: a kill or a full disk then leaves only a part of the new one.
     """
 
     def save_checkpoint(
@@ -43,7 +45,7 @@ class WholeCheckpoints(TorchCheckpointIO):
 class LastCheckpoint(ModelCheckpoint):
     """`last.ckpt` every so many minutes or steps, after whole steps only.
 
-    WholeCheckpoints writes it: a kill leaves the last one or the one before.
+    WholeCheckpoints writes it: after a kill the file is either the new or the previous one.
     """
 
     def __init__(self, config: TrainingConfig, output: Path) -> None:
@@ -73,15 +75,15 @@ class LastCheckpoint(ModelCheckpoint):
 
 
 def remove_remains(path: Path) -> None:
-    """Removes what killed runs left half-written beside a checkpoint."""
+    """Remove the partial files that killed runs left beside a checkpoint."""
     for remains in path.parent.glob(f".{path.name}.*"):
         remains.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What Lightning wrote: state_dict, tensors by name, and global_step are there.
+    """Content of Lightning's file, with state_dict (tensors by name) and global_step.
 
-    Raises ValueError naming a file that is something else, cut off or damaged.
+    Raises ValueError naming a file that is no checkpoint, truncated or damaged.
     """
     try:
         if (broken := zipfile.ZipFile(path).testzip()) is not None:
@@ -104,7 +106,7 @@ _WAY_OUT = "delete it to start over"
 
 
 def _fault(state: object) -> str:
-    """What is missing in a checkpoint's content, empty where nothing is."""
+    """The fault in a checkpoint's content, empty if there is none."""
     if not isinstance(state, dict) or not {"state_dict", "global_step"} <= set(state):
         return "it holds no state and step"
     steps, tensors = state["global_step"], state["state_dict"]
@@ -118,7 +120,7 @@ def _fault(state: object) -> str:
 
 
 def check_goes_on(path: Path, own: Mapping[str, torch.Tensor]) -> None:
-    """Raises ValueError where a run with this state dict cannot go on from a checkpoint."""
+    """Raise ValueError if a run with this state dict cannot resume from a checkpoint."""
     state = read_checkpoint(path)
     if missing := [name for name in _RUN if name not in state]:
         raise ValueError(

@@ -15,10 +15,10 @@ _NAMES = ("oks_ap", "oks_ap50", "oks_ap75", "oks_ap_medium", "oks_ap_large", "ok
 
 
 class KeypointAp:
-    """Gathers annotations and results in COCO's form.
+    """Collects annotations and results in COCO's form.
 
-    People are scored by their detection score. A true person without a labelled keypoint is
-    ignored, as COCO does it.
+    Predictions are ranked by detection score. True people without labelled keypoints are ignored,
+    as in COCO.
     """
 
     def __init__(self) -> None:
@@ -27,8 +27,8 @@ class KeypointAp:
         self._results: list[dict[str, Any]] = []
 
     def add(self, people: People, truth: Truth) -> None:
-        """One image; truth has keypoints and area."""
-        assert truth.keypoints is not None and truth.area is not None  # the caller looked
+        """Add one image; truth must have keypoints and area."""
+        assert truth.keypoints is not None and truth.area is not None  # checked by the caller
         image = len(self._images) + 1
         self._images.append({"id": image})
         for keypoints, area, box in zip(truth.keypoints, truth.area, truth.box_px, strict=True):

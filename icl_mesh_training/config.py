@@ -1,4 +1,4 @@
-"""Training recipes: YAML files checked as a whole before anything runs."""
+"""Training recipes: YAML files that are checked completely before anything runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from icl_mesh_training.sources import source_errors
 class TrainingConfig:
     """One training run. Times in optimiser steps.
 
-    output: folder of the run; it resumes from `output`/last.ckpt where there is one.
+    output: folder of the run; it resumes from `output`/last.ckpt if that exists.
     Data: `scenes`, a folder of rendered scenes, or `data`, a list of sources, each a mapping with
     name (see icl_mesh_training.sources), root and probability. augmentation: entries of
     AugmentationConfig to replace.
@@ -25,21 +25,20 @@ class TrainingConfig:
     that initialises the trunk (mobilenet_v2: .npz of folded convolutions, else a state dict).
     movenet: MoveNet's .json, which initialises trunk and keypoints of the architecture movenet.
     start: weights (.safetensors, or "default") to start from; a narrower SMPL branch is widened.
-    freeze_to_stride: trunk frozen down to this stride; 0 trains all of it. freeze_batch_norm:
-    statistics stay those of the start: for data sets too small to estimate them. body: "default" or
-    a body file.
-    train_smpl: false trains all but the SMPL branch, which is neither run nor changed; of weights,
-    objective.SMPL_TERMS are then without effect.
-    Length: steps, or, where it is above 0, epochs (passes over as many images as the sources hold
-    together). A step sees batch_size images on each process, accumulate times.
-    Rates: schedule cosine falls from learning_rate to its share final_learning_rate; step
-    multiplies it by decay_factor after each of decay_epochs. backbone_learning_rate: for the
-    trunk, learning_rate if left out; scale_backbone_rate: times the root mean square of each of its
-    tensors, for weights of very different sizes (movenet's: 0.0002 to 0.9).
-    ema_decay: of the averaged weights that are exported; 0 exports the last ones.
+    freeze_to_stride: the trunk is frozen down to this stride; 0 freezes nothing. freeze_batch_norm:
+    keeps the batch-norm statistics of the start, for data sets too small to estimate them. body:
+    "default" or a body file. train_smpl: false neither runs nor trains the SMPL branch;
+    objective.SMPL_TERMS then have no effect.
+    Length: epochs (passes over as many images as all sources have) if above 0, else steps. A step
+    uses batch_size images on each process, accumulate times.
+    Rates: schedule cosine decays from learning_rate to final_learning_rate times it; schedule step
+    multiplies the rate by decay_factor after each of decay_epochs. backbone_learning_rate: of the
+    trunk, learning_rate by default. scale_backbone_rate: multiplies it by the root mean square of
+    each tensor, for weights of very different sizes (movenet's: 0.0002 to 0.9).
+    ema_decay: of the averaged weights, which are exported; 0 exports the last weights.
     neighbours, projector, temperature, weights: see ObjectiveConfig.
-    threshold (least score of a person; the estimator's own if left out), licence: what the weights
-    that come out carry.
+    threshold (minimum score of a person; the estimator's default if left out), licence: metadata
+    of the exported weights.
     """
 
     output: str
@@ -94,7 +93,7 @@ class TrainingConfig:
 
     @classmethod
     def load(cls, path: str | Path, overrides: dict[str, Any] | None = None) -> TrainingConfig:
-        """Read a recipe; overrides replace its entries. One ValueError lists all that is wrong."""
+        """Read a recipe; overrides replace its entries. One ValueError lists all errors."""
         path = Path(path)
         if not path.is_file():
             raise FileNotFoundError(f"{path}: no such recipe; those shipped are in config/training")
@@ -102,14 +101,14 @@ class TrainingConfig:
 
     @classmethod
     def checked(cls, entries: dict[str, Any], origin: str) -> TrainingConfig:
-        """A recipe from a mapping; one ValueError, opened by origin, lists all that is wrong."""
+        """A recipe from a mapping; one ValueError, prefixed with origin, lists all errors."""
         if errors := _errors(entries):
             raise ValueError(f"{origin}: " + "; ".join(errors))
         return cls(**entries)
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
-    """A recipe's entries, unchecked. Raises ValueError for what is no mapping in YAML."""
+    """A recipe's unchecked entries. Raises ValueError if the file is not a YAML mapping."""
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as error:
@@ -120,7 +119,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 
 def _errors(entries: dict[str, Any]) -> list[str]:
-    """Everything that is wrong with a recipe's entries."""
+    """All errors in a recipe's entries."""
     known = {f.name: f for f in fields(TrainingConfig)}
     errors = [f"unknown entry '{name}'" for name in sorted(map(str, set(entries) - set(known)))]
     errors += [

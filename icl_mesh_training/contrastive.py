@@ -45,7 +45,7 @@ def contrastive_loss(
     person = ((1 - agreement) * labelled).sum(dim=1) / count.clamp(min=1)
     seen = count > 0
     pull = _mean_of_image_means(person[seen], image_index[seen], images)
-    # Without pairs or labels the sums above are cut off from the features: keep the path.
+    # Without pairs or labels the sums above do not depend on the features: keep the graph.
     anchor = 0 * (center.sum() + joint.sum())
     return push + anchor, pull + anchor
 
@@ -56,11 +56,11 @@ def cross_person_push(
     joint_labelled: torch.Tensor,
     image_index: torch.Tensor,
 ) -> torch.Tensor:
-    """Push of a person's joints away from other people's centres: what the paper's loss lacks.
+    """Push of a person's joints away from other people's centres. Not in the paper.
 
-    Arguments as in contrastive_loss. Per image of two people or more the mean over ordered pairs
-    (n, m) and the labelled joints k of m of ``1 + cos(c_n, j_mk)``; the mean over such images. Off
-    in the paper recipe.
+    Arguments as in contrastive_loss. Per image of two people or more: the mean of
+    ``1 + cos(c_n, j_mk)`` over ordered pairs (n, m) and the labelled joints k of m. Returns the
+    mean over such images.
     """
     center = functional.normalize(center.float(), dim=-1)
     joint = functional.normalize(joint.float(), dim=-1)
@@ -82,12 +82,11 @@ def infonce_loss(
     image_index: torch.Tensor,
     temperature: float,
 ) -> torch.Tensor:
-    """Temperature form of the contrastive loss (InfoNCE; van den Oord et al. 2018, eq. 4).
+    """InfoNCE form of the contrastive loss (van den Oord et al. 2018, eq. 4). Not in the paper.
 
-    Arguments as in contrastive_loss. Every labelled joint chooses its own person among the centres
-    of its image: cross entropy of ``cos(c_m, j_nk) / temperature`` over m. Mean over the joints of
-    a person, the people of an image, the images. Replaces push and pull where it is on; off in the
-    paper recipe.
+    Arguments as in contrastive_loss. Each labelled joint is classified among the centres of its
+    image: cross entropy of ``cos(c_m, j_nk) / temperature`` over m. Mean over the joints of a
+    person, the people of an image, the images. It replaces push and pull.
     """
     center = functional.normalize(center.float(), dim=-1)
     joint = functional.normalize(joint.float(), dim=-1)

@@ -20,8 +20,8 @@ from icl_mesh_training.scenes.labels import OUTSIDE, SceneLabels
 class SceneFolder(Dataset[Sample]):
     """A folder of `000000.jpg`, `000000.npz`, ... as `icl-mesh-train scenes` writes it.
 
-    size: side of the network's square. Items are asked for by (pass, index): augmentation is
-    drawn from (seed, pass, index), so that a resumed run sees what it would have seen.
+    size: side of the network's square, px. Items are indexed by (pass, index). Augmentation is
+    drawn from (seed, pass, index), so that a resumed run continues with the same samples.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ def make_sample(
     outside = (np.abs(joints) >= 1).any(-1)
     share = labels.visible_share.astype(np.float32)
     if people:
-        # A crop hides what it cuts off; the seen share falls with the joints that it loses.
+        # Cropping reduces the visible share by the share of joints that it cuts off.
         before = (state < OUTSIDE).sum(1)
         after = ((state < OUTSIDE) & ~outside).sum(1)
         share = share * np.clip(after / np.maximum(before, 1), 0, 1)

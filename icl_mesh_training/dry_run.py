@@ -1,4 +1,4 @@
-"""`icl-mesh-train train --dry-run`: read everything, make one step, say what would happen."""
+"""`icl-mesh-train train --dry-run`: read all inputs, make one step, print the plan."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ PROBES = 12
 
 
 def dry_run(config: TrainingConfig) -> str:
-    """The plan of a training, after one step of it; writes nothing.
+    """Make one step of a training and return its plan; writes nothing.
 
-    Raises what the training would raise for files that are missing or wrong.
+    Raises what the training would raise for missing or wrong files.
     """
     sources = open_data(config)
     lines = ["data"]
@@ -57,7 +57,7 @@ def dry_run(config: TrainingConfig) -> str:
 
 
 def _probe(source: SampleSource) -> Iterator[str]:
-    """What a few samples of a source hold."""
+    """Counts of labels in a few samples of a source."""
     guarded = Guarded(source)
     spread = np.unique(np.linspace(0, len(source) - 1, PROBES).astype(int))
     items = [guarded[0, int(index)] for index in spread]

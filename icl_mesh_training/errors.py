@@ -1,4 +1,4 @@
-"""Errors that several modules share, apart from torch, so that commands start fast."""
+"""Errors and their texts; without torch, so that commands start fast."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ def shown(value: object) -> str:
 
 
 class TrainingStoppedError(RuntimeError):
-    """The run cannot go on; the message says why and where the evidence lies."""
+    """The run cannot continue; the message says why and where the evidence is."""
 
 
 def sentence(error: Exception) -> str:
-    """What an error says, in one line."""
+    """The text of an error in one line."""
     text = str(error)
     if isinstance(error, OSError) and error.errno is not None:
         text = f"{error.filename or 'a file'}: {error.strerror}"
@@ -29,6 +29,6 @@ def sentence(error: Exception) -> str:
                 "; what was there before is whole: make room and run the same command again, which "
                 "goes on where it can"
             )
-    if "Original Traceback" in text:  # of a loader's process: its last line is the error
+    if "Original Traceback" in text:  # from a loader process: the last line is the error
         text = text.strip().splitlines()[-1]
     return wording.shown(text, wording.MESSAGE)

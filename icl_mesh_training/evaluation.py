@@ -27,7 +27,7 @@ from icl_mesh_training.truth import (
     truth_of_scene,
 )
 
-#: Rendered people of whom less is seen neither count as missed nor, if found, as false.
+#: Rendered people with a smaller visible share count neither as missed nor, if found, as false.
 MIN_VISIBLE = 0.25
 #: People of data sets with fewer labelled SMPL joints neither count as missed nor as false.
 MIN_JOINTS = 6
@@ -59,9 +59,9 @@ def evaluate_photos(
 ) -> dict[str, Any]:
     """Detection, OKS AP and PCK@0.2 on photos with COCO person keypoints.
 
-    folder holds person_keypoints.json and images/, what `icl-mesh-train data check` finds no fault
-    in. split: only COCO's photos of this one ("val2017"), which their coco_url names. Cameras are
-    unknown: their field of view is assumed. Raises FileNotFoundError or ValueError naming the file.
+    folder: person_keypoints.json and images/, without faults by `icl-mesh-train data check`. split:
+    only COCO's photos whose coco_url names this split ("val2017"). The cameras' field of view is
+    assumed. Raises FileNotFoundError or ValueError naming the file.
     """
     folder = Path(folder)
     source = folder / "person_keypoints.json"
@@ -96,11 +96,10 @@ def evaluate_dataset(
     split: str | None = None,
     limit: int | None = None,
 ) -> dict[str, Any]:
-    """A data set of icl_mesh_training.data, by the SMPL joints that its points stand for.
+    """All figures of Scores.result on a data set, by the SMPL joints that its points label.
 
-    Errors in 3-D are over its labelled joints, pelvis-aligned, on the network's own skeleton: data
-    sets that are compared by another regressor (Human3.6M's 14 or 17 joints) give other numbers
-    than in print.
+    3-D errors are over the labelled SMPL joints, pelvis-aligned. Published figures that use another
+    joint regressor (Human3.6M's 14 or 17 joints) are not comparable.
     """
     annotations = read_dataset(name, root, split)
     scores = Scores()

@@ -1,4 +1,4 @@
-"""From a training run to a weights file that users get: metadata, smoke test, file."""
+"""Export a training run to a weights file: metadata, smoke test, file."""
 
 from __future__ import annotations
 
@@ -11,28 +11,30 @@ from icl_mesh.body import BodyModel
 from icl_mesh.estimator import Estimator
 from icl_mesh.network import IclMeshNetwork, build_network
 from icl_mesh.weights import save_weights
-from icl_mesh_training.checkpoints import CHECKPOINT, read_checkpoint
+from icl_mesh_training.checkpoints import CHECKPOINT, RECIPE, read_checkpoint
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.data.files import read_json
 from icl_mesh_training.provenance import git_revision
 
-#: People that a network may find in a plain grey picture before it is taken for broken.
+#: Maximum number of people that a sound network finds in a plain grey image.
 GHOSTS = 5
 
 
 def export_network(
     network: IclMeshNetwork, config: TrainingConfig, path: Path, **metadata: Any
 ) -> None:
-    """The network as a weights file, with how it was made; nothing is written if it is broken.
+    """Write a network as a weights file; nothing is written if its smoke test fails.
 
-    metadata: icl_mesh.weights.save_weights' own (name, threshold, metrics, ...), and `steps`, which
-    becomes part of the data's description. Raises ValueError where the smoke test fails.
+    metadata: as of icl_mesh.weights.save_weights (name, threshold, metrics, ...), and `steps`,
+    which goes into the description of the data. Raises ValueError if the smoke test fails.
     """
     steps = metadata.pop("steps", None)
     own = {
         "name": path.stem,
         "input_size": config.input_size,
-        "body": BodyModel.load(config.body).name,  # not its path: files travel
+        "body": BodyModel.load(
+            config.body
+        ).name,  # not its path: weights are used on other machines
         "data": describe_data(config, steps),
         "git_revision": git_revision(),
         "licence": config.licence,
@@ -51,7 +53,7 @@ def export_network(
 
 
 def describe_data(config: TrainingConfig, steps: int | None = None) -> str:
-    """One line on what the weights saw, without paths."""
+    """One line on the training data, without paths."""
     total = sum(entry.get("probability", 1.0) for entry in config.sources)
     sources = ", ".join(
         f"{entry['name']} {entry.get('probability', 1.0) / total:.0%}" for entry in config.sources
@@ -66,9 +68,9 @@ def describe_data(config: TrainingConfig, steps: int | None = None) -> str:
 
 
 def smoke_test(path: Path, body: str = "default") -> None:
-    """Load a weights file as users do and run it on a grey and on a noisy picture.
+    """Load a weights file as users do and run it on a grey and on a noisy image.
 
-    Raises ValueError naming the fault: numbers that are not finite, or people in plain grey.
+    Raises ValueError naming the fault: values that are not finite, or people in plain grey.
     """
     estimator = Estimator.load(path, body, device="cpu")
     bad = [
@@ -109,8 +111,6 @@ def export_run(
     metrics: JSON of `icl-mesh-train evaluate`. Raises FileNotFoundError or
     ValueError with the path.
     """
-    from icl_mesh_training.train import RECIPE
-
     checkpoint = run / CHECKPOINT if run.is_dir() else run
     recipe = checkpoint.parent / RECIPE
     for file in (checkpoint, recipe):

@@ -1,4 +1,4 @@
-"""`icl-mesh-train finetune`: go on from weights with one's own photos or scenes."""
+"""`icl-mesh-train finetune`: train weights further on a user's photos or scenes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ def finetune_config(
 ) -> TrainingConfig:
     """The recipe for a fine-tuning; architecture, width and input size are those of the weights.
 
-    coco: folder of person_keypoints.json and images/. Its labels are 2-D alone: scenes beside it
-    keep the third dimension; both get half of the samples. Raises FileNotFoundError or ValueError.
+    coco: folder of person_keypoints.json and images/, which have 2-D labels only. scenes: folder of
+    rendered scenes, which keep the 3-D losses; each source gives half of the samples. Raises
+    FileNotFoundError or ValueError.
     """
     if coco is None and scenes is None:
         raise ValueError("nothing to train on: give --coco, --scenes or both")

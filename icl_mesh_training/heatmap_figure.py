@@ -21,10 +21,10 @@ JOINTS = ("right_knee", "left_shoulder")
 
 
 def plot_heatmaps(weights: str | Path, scenes: Path, path: Path, index: int | None = None) -> None:
-    """One scene's centre map and two joint maps over the picture.
+    """Plot one scene's centre map and two joint maps over its image.
 
-    index: number of the scene in the folder; by default the one with the most people of whom at
-    least a quarter is seen. Raises FileNotFoundError or ValueError for what is not there.
+    index: number of the scene in the folder; by default the one with the most people that are
+    visible by a quarter or more. Raises FileNotFoundError or ValueError.
     """
     network, metadata = load_weights(weights)
     folder = SceneFolder(scenes, metadata["input_size"], AugmentationConfig.none())
@@ -55,7 +55,7 @@ def plot_heatmaps(weights: str | Path, scenes: Path, path: Path, index: int | No
 
 
 def blend(image: npt.NDArray[np.uint8], heatmap: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """A heatmap [h, w] in [0, 1] over a darkened grey picture [S, S, 3]."""
+    """A heatmap [h, w] in [0, 1] over a darkened grey image [S, S, 3]."""
     import cv2
     from matplotlib import colormaps
 

@@ -1,9 +1,9 @@
-"""Train the lifter: from a first pose and the joints seen around it to a better pose.
+"""Train the lifter, which refines a first pose by the detected joints around it.
 
-All else of the network rests. It is run on labelled scenes as it will be used; each person found
-gives a sample: the first pose, the evidence of the joints, the truth. Rendered people's joints
-are seen worse than photographed ones', and a lifter that has met only those distrusts them. So for
-most samples the evidence is made of the true joints, with errors of all sizes (lifting_fit).
+The rest of the network is frozen. It is run on labelled scenes as in inference; each detected
+person gives a sample: the first pose, the evidence of the joints, the truth. Joints are detected
+less accurately in rendered images than in photos, and a lifter trained on these alone trusts them
+too little. So for most samples the evidence is synthetic: true joints with errors (lifting_fit).
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from icl_mesh_training.provenance import git_revision
 from icl_mesh_training.scenes.labels import SceneLabels
 from icl_mesh_training.truth import truth_of_scene
 
-#: Input sizes at which people are looked for, in turns: evidence is as coarse as the map.
+#: Input sizes, used in alternation: the precision of the evidence depends on the map size.
 SIZES = (288, 384)
 THRESHOLD = 0.2
-#: A person is found where their joints are off by less than this share of the person's extent.
+#: A detection matches a person if its joint error is below this share of the person's extent.
 _NEAR = 0.35
 _MIN_VISIBLE = 0.1
 
@@ -56,11 +56,11 @@ def train_lifter(
     engine: str = "auto",
     seed: int = 0,
 ) -> dict[str, float]:
-    """`icl-mesh-train lifter`: write weights again, with a lifter trained for them.
+    """`icl-mesh-train lifter`: write weights with a lifter trained for them.
 
     body: the weights' body. scenes: folder of rendered scenes; up to limit of them are used, drawn
-    by seed, each tenth to measure alone. Returns errors_mm of these. Raises FileNotFoundError or
-    ValueError.
+    by seed, every tenth for measurement only. Returns errors_mm on these. Raises FileNotFoundError
+    or ValueError.
     """
     network, metadata = load_weights(weights)
     model = BodyModel.load(body)
@@ -76,7 +76,7 @@ def train_lifter(
     network.lifter = None
     lifter = network.add_lifter()
     fit(lifter, model, seen, steps=steps, seed=seed)
-    # What was measured was measured without it.
+    # The metrics of the input weights were measured without this lifter.
     save_weights(out, network, metadata | {"metrics": {}, "git_revision": git_revision()})
     return errors_mm(lifter, model, held_out)
 
@@ -88,14 +88,15 @@ def collect(
     engine: str = "auto",
     sizes: Sequence[int] = SIZES,
 ) -> Samples:
-    """People that the network finds in rendered scenes (their .npz), with the truth.
+    """Samples of people that the network detects in rendered scenes (their .npz), with the truth.
 
     Returns, for N people: the fields of LifterInputs; rotations [N, 22, 3, 3], betas [N, 10],
     first_joints [N, 24, 3] (metres from the root) of the first pose; weak [N, 3], inverse_focal
     [N], principal [N, 2] (see project_from_weak); truth_points [N, 24, 2], truth_keypoints
     [N, 17, 2] in the image, in metres of the weak camera, truth_rotations, truth_betas,
-    truth_joints; state u8 [N, 24] (as SceneLabels.occlusion); facing [N, 5]: cosine of the angle by
-    which nose, eyes and ears look at the camera. Raises ValueError where nobody is found.
+    truth_joints; state u8 [N, 24] (as SceneLabels.occlusion); facing [N, 5]: cosine of the angle
+    between the directions of nose, eyes and ears and the direction to the camera. Raises ValueError
+    if nobody is detected.
     """
     engines = [create_engine(engine, network, "cpu", size) for size in sizes]
     people, rows = _People(network, body), []
@@ -119,7 +120,7 @@ def collect(
 
 
 class _People:
-    """Makes samples of people found in scenes."""
+    """Makes samples of the people detected in scenes."""
 
     def __init__(self, network: IclMeshNetwork, body: BodyModel) -> None:
         self.channels, self.body = network.keypoint_channels, body
@@ -128,7 +129,7 @@ class _People:
     def of_scene(
         self, found: Detections, maps: InferenceMaps, labels: SceneLabels, letterbox: Letterbox
     ) -> list[dict[str, np.ndarray]]:
-        """Samples of those who are found near somebody true, in one dict or none."""
+        """Samples of the detections that match a true person, in one dict or none."""
         skeletons = self.poser.skeletons(found.betas, found.rotations)
         camera = letterbox.camera(labels.camera)
         joints, keypoints = square_points(skeletons, self.rig, found.weak, camera)
@@ -153,22 +154,22 @@ class _People:
     def truth(
         self, labels: SceneLabels, people: np.ndarray, letterbox: Letterbox, weak: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """What is true of these people of a scene, who were found with these weak cameras."""
-        turns = Rotation.from_rotvec(labels.pose[people].reshape(-1, 3)).as_matrix()
-        turns = turns.reshape(-1, 24, 3, 3).astype(np.float32)
+        """Truth of some people of a scene; weak [N, 3]: the weak cameras of their detections."""
+        rotations = Rotation.from_rotvec(labels.pose[people].reshape(-1, 3)).as_matrix()
+        rotations = rotations.reshape(-1, 24, 3, 3).astype(np.float32)
         betas, joints = labels.betas[people].astype(np.float32), labels.joints_m[people]
         keypoints = truth_of_scene(labels, self.body, 0.0).keypoints
         assert keypoints is not None  # scenes have all labels
         keypoints = letterbox.square_from_px(keypoints[people, :, :2])
-        skeletons, rig = self.poser.skeletons(betas, turns), self.rig
-        # From the head joint through a keypoint: where that part of the face looks.
+        skeletons, rig = self.poser.skeletons(betas, rotations), self.rig
+        # The direction from the head joint to a keypoint is that of this part of the face.
         outwards = skeletons.world[:, KEYPOINT_BONE[:FACE]] @ rig.offsets[:FACE, :, None]
         face = rig(skeletons.joints, skeletons.world)[:, :FACE] - skeletons.joints[:, :1]
         toward = face + joints[:, :1]
         return {
             "truth_points": in_metres(_square_truth(labels, letterbox)[people], weak),
             "truth_keypoints": in_metres(np.nan_to_num(keypoints, nan=10.0), weak),
-            "truth_rotations": turns[:, :REGRESSED_JOINTS],
+            "truth_rotations": rotations[:, :REGRESSED_JOINTS],
             "truth_betas": betas,
             "truth_joints": joints - joints[:, :1],
             "state": labels.occlusion[people],
@@ -195,12 +196,12 @@ def errors_mm(lifter: PoseLifter, body: BodyModel, samples: Samples) -> dict[str
 
 
 def _square_truth(labels: SceneLabels, letterbox: Letterbox) -> np.ndarray:
-    """True joints [T, 24, 2] in square coordinates; far off where they are behind the camera."""
+    """True joints [T, 24, 2] in square coordinates; 10 where they are behind the camera."""
     return np.nan_to_num(letterbox.square_from_px(labels.joints_px.astype(np.float64)), nan=10.0)
 
 
 def _pairs(guessed: np.ndarray, true: np.ndarray, visible: np.ndarray) -> list[tuple[int, int]]:
-    """One-to-one pairs of people found and true people who are seen, close to each other."""
+    """One-to-one pairs of detections and visible true people that match by _NEAR."""
     extent = np.linalg.norm(np.ptp(true, axis=1), axis=1)
     apart = np.linalg.norm(guessed[:, None] - true[None], axis=3).mean(axis=2) / extent
     apart[:, visible < _MIN_VISIBLE] = np.inf

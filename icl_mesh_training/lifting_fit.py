@@ -1,6 +1,6 @@
-"""The lifter's optimisation: evidence that is made up, mirrored people, passes, the loss.
+"""The lifter's optimisation: synthetic evidence, mirrored people, passes, the loss.
 
-Samples are dicts of tensors over N people, as icl_mesh_training.lifting collects them.
+Samples are dicts of tensors over N people, as icl_mesh_training.lifting.collect returns them.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from icl_mesh_training.scenes.labels import BY_SELF, OUTSIDE, VISIBLE
 Samples = dict[str, torch.Tensor]
 
 BATCH = 256
-#: Share of samples whose evidence is made up.
+#: Share of samples with synthetic evidence.
 IMAGINED = 0.8
-#: Median error of made-up evidence, m in the image: photographed joints are seen about so well.
+#: Median error of synthetic evidence, m in the image: about the error of detections in photos.
 SPREAD = 0.015
 #: "coco17" with left and right exchanged.
 MIRRORED_KEYPOINTS = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
-#: Per entry, what changes sides with the body, and the signs of its last axis or axes.
+#: Signs by which mirroring in x changes points, positions and rotation matrices.
 _POINTS = torch.tensor([-1.0, 1.0])
 _SPACE = torch.tensor([-1.0, 1.0, 1.0])
-_TURNS = _SPACE[:, None] * _SPACE
+_ROTATION = _SPACE[:, None] * _SPACE
 
 
 def fit(
     lifter: PoseLifter, body: BodyModel, samples: Samples, *, steps: int, seed: int = 0
 ) -> None:
-    """Train the lifter in place, by AdamW at a rate that falls from 0.001, 256 people a step."""
+    """Train the lifter in place: AdamW, one-cycle schedule up to 0.001, BATCH people a step."""
     torch.manual_seed(seed)
     rig = KeypointRig(body)
     lifter.requires_grad_(True).train()
@@ -62,22 +62,22 @@ def fit(
 
 
 class Posed(NamedTuple):
-    """What a pass makes of N people: rotations [N, 22, 3, 3], betas [N, 10], weak camera [N, 3]."""
+    """A pass's result for N people: rotations [N, 22, 3, 3], betas [N, 10], weak camera [N, 3]."""
 
     rotations: torch.Tensor
     betas: torch.Tensor
     weak: torch.Tensor
 
     def detach(self) -> Posed:
-        """The same, through which nothing is learnt."""
+        """The same without gradients."""
         return Posed(*(value.detach() for value in self))
 
 
 def lift_samples(
     lifter: PoseLifter, body: BodyModel, rig: KeypointRig, samples: Samples
 ) -> list[Posed]:
-    """What each of PASSES passes makes of the samples, as icl_mesh.lifting does it. A pass learns
-    from where the last one led, not through it."""
+    """The results of all PASSES passes, computed as in icl_mesh.lifting. Gradients do not flow from
+    one pass into the one before."""
     inputs = LifterInputs(*(samples[name] for name in LifterInputs._fields))
     posed = Posed(samples["rotations"], samples["betas"], samples["weak"])
     passes: list[Posed] = []
@@ -107,17 +107,17 @@ def in_image(
 
 
 def lifting_loss(posed: Posed, body: BodyModel, rig: KeypointRig, batch: Samples) -> torch.Tensor:
-    """Turns, joints in space, joints and keypoints in the image, shape; weights as they balance at
-    the start."""
+    """Errors of rotations, 3-D joints, joints and keypoints in the image, and betas, weighted to
+    balance each other at the start."""
     joints, flat = in_image(posed, body, rig, batch)
     true = batch["truth_joints"]
-    turns = (posed.rotations - batch["truth_rotations"]).square().sum((-1, -2)).add(1e-6).sqrt()
+    angular = (posed.rotations - batch["truth_rotations"]).square().sum((-1, -2)).add(1e-6).sqrt()
     true_flat = torch.cat((batch["truth_points"], batch["truth_keypoints"]), dim=1)
     inside = all_states(batch) != OUTSIDE
     apart = (flat - true_flat).norm(dim=-1).clamp(max=1.0)[inside]
     return (
-        2.0 * turns[:, 1:].mean()
-        + 0.7 * turns[:, 0].mean()
+        2.0 * angular[:, 1:].mean()
+        + 0.7 * angular[:, 0].mean()
         + 6.0 * (joints - true).norm(dim=-1).mean()
         + 3.0 * (procrustes_align(joints, true) - true).norm(dim=-1).mean()
         + 10.0 * apart.mean()
@@ -126,24 +126,27 @@ def lifting_loss(posed: Posed, body: BodyModel, rig: KeypointRig, batch: Samples
 
 
 def all_states(samples: Samples) -> torch.Tensor:
-    """Who hides each joint and each keypoint [N, 24 + 17]: a keypoint is as its joint."""
+    """States of joints and keypoints [N, 24 + 17]; a keypoint has the state of its joint."""
     state = samples["state"]
     return torch.cat((state, state[:, KEYPOINT_JOINT]), dim=1)
 
 
 def imagined(samples: Samples) -> Samples:
-    """The samples with evidence made of the true points, with errors of all sizes.
+    """The samples with synthetic evidence: the true points with random errors.
 
-    Every person gets spreads and chances of their own. Hidden points are weak, and sometimes
-    somewhere else; points outside the image, and some others, are not seen at all. Faces are seen
-    from the front. Now and then a whole kind of evidence is missing, or left is taken for right.
+    Standard deviations and probabilities are drawn per person. Hidden points get low scores and are
+    sometimes displaced. Points outside the image, and some others, have no evidence. Face points
+    are hidden where they face away from the camera. Sometimes a whole kind of evidence is missing,
+    or left and right are swapped.
     """
     people, joints = samples["state"].shape
     state = all_states(samples)
     count = state.shape[1]
     true = torch.cat((samples["truth_points"], samples["truth_keypoints"]), dim=1)
     hidden = state != VISIBLE
-    hidden &= ~((state == BY_SELF) & (torch.rand(people, count) < 0.4))  # a trunk behind an arm
+    hidden &= ~(
+        (state == BY_SELF) & (torch.rand(people, count) < 0.4)
+    )  # for example the torso behind an arm
     hidden[:, joints : joints + FACE] |= samples["facing"] < 0.05
 
     points = true + SPREAD * torch.randn(people, 1, 1).mul(0.6).exp() * torch.randn(*true.shape)
@@ -179,7 +182,7 @@ def imagined(samples: Samples) -> Samples:
 
 
 def mirrored(samples: Samples) -> Samples:
-    """The samples as a mirror shows them: left and right exchanged."""
+    """The samples mirrored in x, with left and right exchanged."""
     joints, keypoints = list(MIRRORED_JOINTS), list(MIRRORED_KEYPOINTS)
     regressed = joints[:REGRESSED_JOINTS]
     kinds = keypoints[: samples["keypoints"].shape[1]]
@@ -191,7 +194,7 @@ def mirrored(samples: Samples) -> Samples:
         **dict.fromkeys(("keypoint_strength", "regressed_strength"), (kinds, None)),
         "facing": (keypoints[:FACE], None),
         **dict.fromkeys(("first_joints", "truth_joints"), (joints, _SPACE)),
-        **dict.fromkeys(("rotations", "truth_rotations"), (regressed, _TURNS)),
+        **dict.fromkeys(("rotations", "truth_rotations"), (regressed, _ROTATION)),
         **dict.fromkeys(("ray", "principal"), (None, _POINTS)),
         "weak": (None, torch.tensor([1.0, -1.0, 1.0])),
     }
@@ -203,7 +206,7 @@ def mirrored(samples: Samples) -> Samples:
 
 
 def _either(first: Samples, second: Samples, share: float) -> Samples:
-    """For each person the sample of second with the chance share, else that of first."""
+    """Per person the sample of second with probability share, else that of first."""
     take = torch.rand(len(first["weak"])) < share
     return {
         name: torch.where(take.view(-1, *[1] * (value.dim() - 1)), second[name], value)

@@ -1,4 +1,4 @@
-"""From sources to batches: sampling that resumes and splits over processes, broken samples."""
+"""From sources to batches: resumable sampling over processes, broken samples."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from icl_mesh_training.errors import TrainingStoppedError
 
 #: A run stops when more than this share of its samples is broken ...
 BROKEN_SHARE = 0.01
-#: ... counted over at least so many samples, so that one early bad file does not stop it.
+#: ... of at least this many samples, so that one broken file early on does not stop it.
 BROKEN_LEAST = 1000
-#: So many broken samples in a row are no accident.
+#: Loading fails after this many broken samples in a row.
 ATTEMPTS = 20
 
 
@@ -33,14 +33,14 @@ class SampleSource(Protocol):
 
 
 class GuardedItem(NamedTuple):
-    """A sample, and why those that it stands in for could not be read."""
+    """A sample, and the errors of the broken samples that it replaces."""
 
     sample: Sample
     broken: tuple[str, ...]
 
 
 class LoadedBatch(NamedTuple):
-    """A batch, and what was broken on the way to it."""
+    """A batch, and the errors of the samples that were replaced."""
 
     batch: Batch
     broken: tuple[str, ...]
@@ -83,11 +83,11 @@ def check_finite(sample: Sample) -> None:
 
 
 class EndlessSampler(Sampler[tuple[int, int]]):
-    """Shuffled (pass, index) pairs for ever, from any position on.
+    """Endless shuffled (pass, index) pairs, from any position on.
 
-    start: items that all processes together have taken already. With several processes every
-    block of batch_size * processes items is dealt out in runs of batch_size, so that they see
-    together what one process would see that accumulates over as many batches.
+    start: number of items that all processes together have already taken. Each block of
+    batch_size * processes items is split into runs of batch_size, one per process. So several
+    processes see the same items per step as one process that accumulates over as many batches.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ def make_loader(
     rank: int = 0,
     processes: int = 1,
 ) -> DataLoader[LoadedBatch]:
-    """Endless batches of one process, from where a run of `start` samples left off."""
+    """Endless batches of one process; start: samples that the run has already taken."""
     sampler = EndlessSampler(
         len(source), seed, start, batch_size=batch_size, rank=rank, processes=processes
     )
@@ -153,9 +153,8 @@ def make_loader(
 def _loader_context() -> multiprocessing.context.BaseContext:
     """Loader processes are forked from a clean server, not from the process that trains.
 
-    A fork carries over the locks but not the threads of OpenMP, OpenGL and inference engines:
-    forked loaders waited for ever, or took the whole process down, after a renderer or an engine
-    had run.
+    A fork copies the locks but not the threads of OpenMP, OpenGL and inference engines: after a
+    renderer or an engine had run, forked loaders deadlocked or crashed the process.
     """
     context = multiprocessing.get_context("forkserver")
     one_openblas_thread()
@@ -164,7 +163,7 @@ def _loader_context() -> multiprocessing.context.BaseContext:
 
 
 class BrokenSamples:
-    """Counts broken samples of a run, notes each one once in a file, stops above BROKEN_SHARE."""
+    """Counts broken samples of a run, lists each once in a file, stops above BROKEN_SHARE."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -173,7 +172,7 @@ class BrokenSamples:
         self._noted: set[str] = set()
 
     def count(self, loaded: LoadedBatch) -> None:
-        """Raises TrainingStoppedError where too many are broken."""
+        """Raises TrainingStoppedError if too many are broken."""
         self.seen += len(loaded.batch.images) + len(loaded.broken)
         self.broken += len(loaded.broken)
         new = [text for text in dict.fromkeys(loaded.broken) if text not in self._noted]

@@ -1,7 +1,7 @@
-"""The loss terms of the paper, vectorised over people; those of embeddings are in contrastive.
+"""The loss terms of the paper, vectorised over people; for embeddings see contrastive.
 
 Shapes: N people (all images of a batch together), J = 24 joints. Every function returns a scalar;
-with no people it is an exact zero that keeps the graph, so that an empty batch trains the maps.
+without people it is an exact zero that keeps the graph, so that empty batches train the maps.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ def focal_loss(
     """CornerNet's penalty-reduced focal loss (Law and Deng 2018, eq. 1; alpha 2, beta 4).
 
     predicted, target [B, C, H, W] in [0, 1], peaks of the target exactly 1. weight broadcasts to
-    them and is 0 where nothing is known (an unlabelled joint channel must never become a
-    negative). Summed per channel over the batch, divided by that channel's positives, then
-    averaged over channels.
+    them and is 0 where labels are unknown (an unlabelled joint must not become a negative). Summed
+    per channel over the batch, divided by that channel's positives, then averaged over channels.
     """
     predicted = predicted.float().clamp(1e-4, 1 - 1e-4)
     positive = target.ge(1).float()
@@ -66,8 +65,8 @@ def shape_loss(predicted: torch.Tensor, target: torch.Tensor, person: torch.Tens
 def joint_loss(predicted: torch.Tensor, target: torch.Tensor, joint: torch.Tensor) -> torch.Tensor:
     """MPJPE in metres of hip-centred joints [N, J, 3] (hips are joints 1 and 2).
 
-    joint bool [N, J]: joints with 3-D labels. People without both hips do not count: nothing else
-    is a centre that all data sets share.
+    joint bool [N, J]: joints with 3-D labels. People without both hips do not count: the centre of
+    the hips is the only root that all data sets label.
     """
     joint = joint & joint[:, 1:3].all(dim=1, keepdim=True)
     predicted = predicted - predicted[:, 1:3].mean(dim=1, keepdim=True)
@@ -126,12 +125,11 @@ def keypoint_loss(
 ) -> torch.Tensor:
     """2-D joint error in square coordinates [N, J, 2]; extremities relative to their parent.
 
-    joint bool [N, J]: joints that count. size [N]: each person's extent in square coordinates;
-    the error is taken relative to it (times one half, a person of ordinary size), so that
-    small people count as much as large ones.
+    joint bool [N, J]: joints that count. size [N]: each person's extent in square coordinates. The
+    error is divided by twice the extent, so that small people count as much as large ones.
     """
     moved, reference = list(RELATIVE_JOINTS), list(RELATIVE_JOINTS.values())
-    # A joint that is off by metres early in training must not drown the batch.
+    # Limit the weight of gross errors early in training.
     error = (predicted - target).clamp(-2, 2)
     relative = error.clone()
     both = joint[:, moved] & joint[:, reference]
@@ -145,10 +143,10 @@ def keypoint_loss(
 def camera_loss(
     predicted: torch.Tensor, target: torch.Tensor, person: torch.Tensor
 ) -> torch.Tensor:
-    """Error of the camera (s, tx, ty) [N, 3]: |log s| apart plus the distance of the root's image.
+    """Error of weak-perspective cameras (s, tx, ty) [N, 3]: |log s| error plus translation error.
 
-    Not in the paper: rendered scenes know each person's true distance, which 2-D joints tell only
-    through body size.
+    Not in the paper: rendered scenes have each person's true distance, whereas 2-D joints constrain
+    it only through body size.
     """
     scale = (predicted[:, 0].clamp(min=1e-4).log() - target[:, 0].clamp(min=1e-4).log()).abs()
     return masked_mean(scale + distance(predicted[:, 1:], target[:, 1:]).clamp(max=2), person)

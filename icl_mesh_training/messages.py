@@ -1,4 +1,4 @@
-"""Lightning's messages, less those that tell nothing to who trains with this package."""
+"""Filter for Lightning's messages that do not help a user of this package."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 
 
 def hide_needless() -> None:
-    """No advertisement, no warning of Lightning's own code, none that a run's folder has files."""
+    """Hide advertisements, deprecations in Lightning's own code and "folder is not empty"."""
     logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_needed)
     warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
     warnings.filterwarnings("ignore", message=r"Checkpoint directory .* exists and is not empty")

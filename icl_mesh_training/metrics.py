@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 
 from icl_mesh_training.losses import procrustes_align
 
-#: A true person is found when the boxes of the same points overlap at least this much.
+#: Minimum IoU of a match between the boxes around the same points.
 MATCH_IOU = 0.3
 #: A prediction belongs to a crowd with this share of its box inside (pycocotools: IoU 0.5, where a
 #: crowd's "union" is the prediction alone).
@@ -29,7 +29,7 @@ def point_iou(predicted: FloatArray, true: FloatArray, labelled: BoolArray) -> F
     """IoU [P, T] of boxes around points [P, K, 2] and [T, K, 2] in pixels.
 
     Both boxes of a pair are drawn around the points that are labelled [T, K] for the true person,
-    grown by a tenth of the true box's longer side: few points in a line have no area.
+    grown by a tenth of the true box's longer side, since points in a line have no area.
     """
     if not len(predicted) or not len(true):
         return np.zeros((len(predicted), len(true)))
@@ -72,15 +72,15 @@ def count_detections(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Match, count, and return the pairs (predicted, true) whose true person is demanded [T].
 
-    A prediction left over is false only if it does not lie on a person who is not demanded, nor,
-    with half of its box, in one of crowds [C, 4] (left, top, width, height): regions in which
-    nobody was labelled one by one. That is COCO's rule for ``iscrowd``.
+    An unmatched prediction is a false positive unless it matches a person who is not demanded or
+    has half of its box in one of crowds [C, 4] (left, top, width, height), regions without labels
+    of single people. That is COCO's rule for ``iscrowd``.
     """
     rows, columns = match_people(predicted, true[demanded], labelled[demanded])
-    rest = np.setdiff1d(np.arange(len(predicted)), rows)
-    on_others = point_iou(predicted[rest], true[~demanded], labelled[~demanded]) >= MATCH_IOU
+    unmatched = np.setdiff1d(np.arange(len(predicted)), rows)
+    on_others = point_iou(predicted[unmatched], true[~demanded], labelled[~demanded]) >= MATCH_IOU
     left_over = ~on_others.any(axis=1)
-    in_crowd = _share_within(predicted[rest], crowds) >= CROWD_SHARE
+    in_crowd = _share_within(predicted[unmatched], crowds) >= CROWD_SHARE
     detection.found += len(rows)
     detection.missed += int(demanded.sum()) - len(rows)
     detection.crowd += int((left_over & in_crowd).sum())
@@ -100,7 +100,7 @@ def _share_within(predicted: FloatArray, regions: FloatArray | None) -> FloatArr
 
 @dataclass
 class Detection:
-    """Counts of one-to-one detection. crowd: predictions excused by a crowd alone."""
+    """Counts of one-to-one detection. crowd: predictions ignored because of a crowd only."""
 
     found: int = 0
     missed: int = 0
@@ -128,7 +128,7 @@ def joint_errors(
 ) -> FloatArray:
     """Errors [N, J] in mm of pelvis-aligned joints [N, J, 3] in metres; NaN where not labelled.
 
-    The pelvis is joint 0; where it has no label, the middle of the hips (joints 1 and 2).
+    The pelvis is joint 0; where it has no label, the centre of the hips (joints 1 and 2).
     """
     mask = np.ones(true.shape[:2], bool) if labelled is None else labelled
     hips = mask[:, :1, None]

@@ -1,4 +1,4 @@
-"""The training step, as Lightning wants it: network, objective, optimiser, schedule."""
+"""The LightningModule of the training: network, objective, optimiser, schedule."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from icl_mesh_training.schedule import Schedule
 class TrainingModule(lightning.LightningModule):
     """Trains `network` on batches of labelled people.
 
-    The network's weights are the only state: the body and the prior are constants. output: where
-    evidence of broken samples and of losses that are not finite is left.
+    The network's weights are the only state: body and prior are constants. output: folder for the
+    list of broken samples and for batches whose loss is not finite.
     """
 
     def __init__(
@@ -42,13 +42,13 @@ class TrainingModule(lightning.LightningModule):
         self.config = config
         self.schedule = schedule
         self.output = output
-        # Of the start, so that a resumed run scales as it did before.
+        # Of the starting weights, so that a resumed run uses the same scales.
         self._sizes = {
             name: parameter.detach().square().mean().sqrt().item()
             for name, parameter in network.named_parameters()
             if config.scale_backbone_rate and parameter.requires_grad and is_pretrained(name)
         }
-        # In a list, so that the body's constants are not written into every checkpoint.
+        # In a list: not a submodule, so the body's constants are not in every checkpoint.
         self._objective = [Objective(body, objective_config(config))]
         self._broken: BrokenSamples | None = None
 
@@ -67,11 +67,11 @@ class TrainingModule(lightning.LightningModule):
         return LoadedBatch(batch.batch.to(device), batch.broken)
 
     def on_train_batch_start(self, batch: LoadedBatch, batch_index: int) -> None:
-        # What a step draws depends on its number alone, so that a resumed run draws the same.
+        # The random numbers of a step depend on its number only: resumed runs are reproducible.
         words = (self.config.seed, self.global_step, batch_index % self.config.accumulate)
         state = np.random.SeedSequence((*words, self.global_rank)).generate_state(1)
         torch.manual_seed(int(state[0]))
-        if self.config.freeze_batch_norm:  # here: the loop puts all back into training mode
+        if self.config.freeze_batch_norm:  # here: the loop resets training mode
             for module in self.network.modules():
                 if isinstance(module, torch.nn.BatchNorm2d):
                     module.eval()
@@ -129,9 +129,9 @@ class TrainingModule(lightning.LightningModule):
     def _scaled_group(self, name: str, rate: float) -> dict[str, Any]:
         """A tensor w trained as size * v, where the root mean square of v starts at 1.
 
-        Adam moves every number by about the rate: a tensor of that size would have forgotten what
-        it was trained to after a few steps. And the gradient of a tensor of small numbers is
-        large: clipped together, nothing else would learn.
+        Adam changes every weight by about the rate per step, so a tensor of that magnitude would
+        lose its pretraining after a few steps. The gradients of tensors of small weights are large
+        and would dominate the clipped norm.
         """
         parameter, size = self.network.get_parameter(name), self._sizes[name]
         parameter.register_hook(lambda gradient: gradient * size)
@@ -139,7 +139,7 @@ class TrainingModule(lightning.LightningModule):
 
 
 def is_pretrained(name: str) -> bool:
-    """Whether a parameter is of the part of the backbone that published weights start."""
+    """Whether a parameter belongs to the part of the backbone that published weights initialise."""
     return name.startswith("backbone.") and "decoder" not in name
 
 
@@ -149,7 +149,7 @@ def objective_config(config: TrainingConfig) -> ObjectiveConfig:
 
 
 def left_out(config: TrainingConfig) -> str:
-    """One line on what a recipe does not train, empty where it trains the SMPL branch too."""
+    """One line on the loss terms that a recipe leaves out; empty if it trains the SMPL branch."""
     if config.train_smpl:
         return ""
     return (

@@ -16,8 +16,8 @@ from icl_mesh_training.pose_prior import PosePrior
 from icl_mesh_training.scenes.labels import BY_SELF, OUTSIDE
 from icl_mesh_training.targets import make_targets
 
-#: Weights of the public configuration. Ours, and off in the paper: camera, orientation (of the
-#: whole body), cross_push, and infonce, which is meant to replace push and pull.
+#: Weights of the public configuration. Not in the paper: camera, orientation (of the whole body),
+#: cross_push, and infonce, which replaces push and pull.
 PAPER_WEIGHTS = {
     "center_heatmap": 160.0,
     "joint_heatmap": 50.0,
@@ -34,12 +34,12 @@ PAPER_WEIGHTS = {
     "cross_push": 0.0,
     "infonce": 0.0,
 }
-#: Terms that need the SMPL branch: left out where the network was called without it.
+#: Terms that need the SMPL branch; left out if the network was run without it.
 SMPL_TERMS = (
     *("pose", "orientation", "shape", "joints_3d", "joints_3d_aligned", "joints_2d"),
     "pose_prior",
 )
-#: A term is rescaled to this where it exceeds it.
+#: Upper limit of a weighted term; larger terms are rescaled to it.
 LOSS_CAP = 1000.0
 
 
@@ -113,8 +113,8 @@ class Objective(torch.nn.Module):
         at_joint = sample_at(maps.joint_instance, image_of_joint, joint_cell.flatten(0, 1))
         if self.projector:
             at_center, at_joint = network.project_center(at_center), network.project_joint(at_joint)
-        # Only joints under the person's own pixels: at a joint hidden by somebody else the image
-        # shows that somebody, whose feature must not be pulled here.
+        # Only joints on the person's own pixels: at a joint that another person hides, the feature
+        # is that person's.
         features = (
             at_center,
             at_joint.view(-1, 24, at_joint.shape[-1]),
@@ -137,28 +137,30 @@ class Objective(torch.nn.Module):
         if self.neighbours:
             people, cell, size = self._with_neighbours(people, cell, size, map_size)
         camera = sample_at(maps.camera, people.image_index, cell)
-        weak = torch.cat((1.1 ** camera[:, :1], camera[:, 1:]), dim=1)
+        weak_camera = torch.cat((1.1 ** camera[:, :1], camera[:, 1:]), dim=1)
         terms: dict[str, torch.Tensor] = {}
         if maps.smpl.shape[1]:
             smpl = sample_at(maps.smpl, people.image_index, cell)
-            terms = self._smpl_terms(smpl, weak, people, size)
-        return terms | {"camera": losses.camera_loss(weak, people.weak_camera, people.has_camera)}
+            terms = self._smpl_terms(smpl, weak_camera, people, size)
+        return terms | {
+            "camera": losses.camera_loss(weak_camera, people.weak_camera, people.has_camera)
+        }
 
     def _smpl_terms(
-        self, smpl: torch.Tensor, weak: torch.Tensor, people: Batch, size: torch.Tensor
+        self, smpl: torch.Tensor, weak_camera: torch.Tensor, people: Batch, size: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        """SMPL_TERMS of parameters [N, 142] under cameras [N, 3], a row for each of people."""
+        """SMPL_TERMS of parameters [N, 142] and weak_camera [N, 3], one row per person."""
         rotations = matrix_from_6d(smpl[:, :132].view(-1, 22, 6))
         hands = torch.eye(3, device=smpl.device).expand(len(smpl), 2, 3, 3)
         rotations = torch.cat((rotations, hands), dim=1)
         betas = smpl[:, 132:]
         joints = self.body.joints(betas, rotations)
         joints = joints - joints[:, :1]
-        joints_2d = project_from_weak(joints, weak, people.inverse_focal, people.principal)
+        joints_2d = project_from_weak(joints, weak_camera, people.inverse_focal, people.principal)
         labelled_3d = people.joint_labelled & people.has_joints_3d[:, None]
         return {
             "pose": losses.pose_loss(rotations[:, :22], people.rotations[:, :22], people.has_pose),
-            # One of 22 rotations in the term above, yet the one that every other hangs on.
+            # The root is one of 22 rotations in the term above, but moves the whole body.
             "orientation": losses.pose_loss(
                 rotations[:, :1], people.rotations[:, :1], people.has_pose
             ),
@@ -179,7 +181,7 @@ class Objective(torch.nn.Module):
     def _with_neighbours(
         self, people: Batch, cell: torch.Tensor, size: torch.Tensor, map_size: int
     ) -> tuple[Batch, torch.Tensor, torch.Tensor]:
-        """People again for each neighbour cell, save where another's centre is as near."""
+        """People repeated at neighbour cells, except cells as near to another person's centre."""
         count, copies = len(cell), self.neighbours
         offset = torch.randint(-1, 2, (copies, count, 2), device=cell.device)
         moved = (cell + offset).clamp(0, map_size - 1).flatten(0, 1)

@@ -39,8 +39,8 @@ def save_figure(axes: Any, path: Path) -> None:
 def plot_contrastive(runs: Mapping[str, Path], path: Path) -> None:
     """The supplementary's Figure 2: contrastive loss over steps, for each named run.
 
-    Push and pull alone, unweighted, as the run logged them; runs that weigh them 0 show where they
-    go by themselves. Raises FileNotFoundError for a folder without logs.
+    Curves are unweighted push and pull as logged, also of runs that do not train on them. Raises
+    FileNotFoundError for a folder without logs.
     """
     axes = figure(3)
     for name, run in runs.items():
@@ -51,7 +51,7 @@ def plot_contrastive(runs: Mapping[str, Path], path: Path) -> None:
             step, mean = smooth(history["step"], values)
             axis.plot(step, mean, label=name, linewidth=1)
             axis.set(title=title, xlabel="step")
-    for axis in axes:  # after all curves: a limit that is set no longer follows them
+    for axis in axes:  # after all curves: setting a limit ends autoscaling
         axis.set_ylim(bottom=0)
     axes[0].set_ylabel("contrastive loss")
     axes[0].legend()
@@ -59,9 +59,9 @@ def plot_contrastive(runs: Mapping[str, Path], path: Path) -> None:
 
 
 def read_history(run: Path) -> dict[str, np.ndarray]:
-    """What a run logged, all its parts together: column -> values, sorted by step.
+    """The logs of all parts of a run: column -> values, sorted by step.
 
-    Where a step was logged twice (a run that resumed), the later part counts.
+    If a resumed run logged a step twice, the later part counts.
     """
     files = sorted(run.glob("log/*/metrics.csv"))
     if not files:
@@ -80,9 +80,9 @@ def read_history(run: Path) -> dict[str, np.ndarray]:
 
 
 def smooth(step: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means over windows of SMOOTHING of the points, and the middles of the windows.
+    """Means over windows of SMOOTHING of the points, and the centres of the windows.
 
-    A window holds LEAST_WINDOW points at least, where there are as many: single batches differ more
+    A window has at least LEAST_WINDOW points (if there are as many): single batches differ more
     than runs do.
     """
     window = max(1, min(LEAST_WINDOW, len(values)), round(len(values) * SMOOTHING))

@@ -1,7 +1,7 @@
-"""Pose prior: how likely a body pose is, as a mixture of Gaussians over rotation vectors.
+"""Pose prior: a mixture of Gaussians over rotation vectors.
 
-Plays the part of SMPLify's GMM prior (Bogo et al. 2016, section 4.2), whose file is licensed. The
-numbers in assets/pose_prior.npz were fitted by tools/fit_pose_prior.py.
+Replaces SMPLify's GMM prior (Bogo et al. 2016, section 4.2), whose file may not be redistributed.
+tools/fit_pose_prior.py fitted assets/pose_prior.npz.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 
 from icl_mesh.rotation import rotvec_from_matrix
 
-#: Joints that the prior knows: SMPL's body without root and hands.
+#: Joints of the prior: SMPL's body without root and hands.
 PRIOR_JOINTS = slice(1, 22)
 POSE_SIZE = 63
 

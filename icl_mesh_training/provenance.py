@@ -1,4 +1,4 @@
-"""Where the code that made something came from."""
+"""The revision of the code that made a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What single entries of a recipe may be: types and ranges."""
+"""Types and ranges of a recipe's entries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CHOICES: dict[str, tuple[object, ...]] = {
     "architecture": tuple(BACKBONES),
     "optimizer": ("adam", "adamw"),
     "schedule": ("cosine", "step"),
-    # Of Lightning's those that run: targets and losses are in float32.
+    # Those of Lightning's that work here: targets and losses are in float32.
     "precision": ("32-true", "bf16-mixed", "16-mixed"),
     "freeze_to_stride": (0, 4, 8, 16, 32),
 }
@@ -33,7 +33,7 @@ _WORDS = {
 
 
 class Rule(NamedTuple):
-    """What holds for a number, in words and as a test; NaN and infinity pass none."""
+    """A range of numbers, in words and as a test; NaN and infinity are in none."""
 
     text: str
     holds: Callable[[float], bool]
@@ -65,12 +65,12 @@ RULES = (
 
 
 def is_finite(value: float) -> bool:
-    """Whether a number is finite; math.isfinite fails for whole numbers that no float holds."""
+    """Whether a number is finite; math.isfinite raises for integers beyond floats."""
     return -math.inf < value < math.inf
 
 
 def type_error(name: str, value: object, declared: str) -> str | None:
-    """What is wrong with a value's type, None where nothing is."""
+    """The error in a value's type, None if there is none."""
     if _fits(value, declared):
         return None
     wanted = _WORDS[declared.removesuffix(" | None")]
@@ -81,7 +81,7 @@ def type_error(name: str, value: object, declared: str) -> str | None:
 
 
 def value_errors(entries: Mapping[str, Any]) -> list[str]:
-    """What is wrong with values of the right types: choices and ranges."""
+    """Errors in choices and ranges of values that have the right types."""
     errors = [
         f"'{name}' must be one of {', '.join(map(str, choices))}, got {shown(entries[name])}"
         for name, choices in CHOICES.items()

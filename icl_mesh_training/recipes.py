@@ -1,26 +1,26 @@
-"""Recipes by name, wherever the package is installed."""
+"""Find recipes by name, in a checkout or an installation."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-#: Below a folder above this package: in a checkout; installed by pip or colcon.
-_PLACES = ("config/training", "share/icl_mesh_ros/config/training")
+#: Relative to a parent folder of this package: in a checkout; installed by pip or colcon.
+_FOLDERS = ("config/training", "share/icl_mesh_ros/config/training")
 
 
 def find_recipe(recipe: str | Path) -> Path:
     """A YAML file, or a shipped recipe by its name ("finetune") -> its path.
 
-    Raises FileNotFoundError naming the recipes that there are.
+    Raises FileNotFoundError naming the shipped recipes.
     """
     path = Path(recipe)
     if path.is_file() or path.suffix:
         return path
     folders = [
-        parent / place
+        parent / folder
         for parent in Path(__file__).resolve().parents
-        for place in _PLACES
-        if (parent / place).is_dir()
+        for folder in _FOLDERS
+        if (parent / folder).is_dir()
     ]
     for folder in folders:
         if (folder / f"{recipe}.yaml").is_file():

@@ -9,7 +9,7 @@ from typing import Any
 from icl_mesh.files import write_atomically
 from icl_mesh_training.plots import figure, save_figure
 
-#: Column titles, in this order, with their formats; figures that are absent get no column.
+#: Figure -> (column title, format), in column order; absent figures get no column.
 COLUMNS = {
     "people": ("people", "d"),
     "recall": ("recall", ".3f"),
@@ -28,7 +28,7 @@ COLUMNS = {
 
 
 def write_report(results: dict[str, Any], folder: Path) -> None:
-    """results.json, results.md and a plot of each table of bins, into folder."""
+    """Write results.json, results.md and a plot of each table of bins into folder."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(results, indent=2) + "\n"
     write_atomically(folder / "results.json", text.encode())
@@ -39,7 +39,7 @@ def write_report(results: dict[str, Any], folder: Path) -> None:
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """The figures as tables: one over all sets, one per set over its bins of occlusion."""
+    """Markdown tables: one over all sets, one per set over its bins of hidden share."""
     parts = {name: part for name, part in results.items() if isinstance(part, dict)}
     lines = [f"Weights {results['weights']}, threshold {results['threshold']:g}.", ""]
     lines += table(parts, "on")
@@ -52,7 +52,7 @@ def markdown(results: dict[str, Any]) -> str:
 
 
 def table(rows: dict[str, dict[str, Any]], title: str) -> list[str]:
-    """Markdown lines of named rows of figures; a figure that a row lacks is left blank."""
+    """Lines of a Markdown table of named rows; missing figures are blank."""
     used = {
         key: value for key, value in COLUMNS.items() if any(key in row for row in rows.values())
     }
@@ -70,7 +70,7 @@ def table(rows: dict[str, dict[str, Any]], title: str) -> list[str]:
 
 
 def plot_bins(bins: list[dict[str, Any]], path: Path) -> None:
-    """Recall and errors over the hidden share."""
+    """Plot recall and errors over the hidden share."""
     axes = figure(2)
     names = [_range(row["hidden"]) for row in bins]
     axes[0].bar(names, [row["recall"] for row in bins], color="tab:blue")

@@ -1,4 +1,4 @@
-"""What of a recipe may be new when a run goes on, and what may not."""
+"""Which entries of a recipe may change when a run resumes."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import yaml
 
 from icl_mesh_training.config import TrainingConfig, read_recipe
 
-#: Entries that say what is trained: the optimiser's state in the checkpoint is of these weights.
+#: Entries that select the trained weights: the optimiser's state in the checkpoint depends on them.
 _FIXED = ("train_smpl", "freeze_to_stride", "scale_backbone_rate")
 
 
 def changed_entries(recipe: Path, config: TrainingConfig) -> list[str]:
-    """Names of entries that are not what they were when the run last started.
+    """Names of entries that changed since the run last started.
 
-    recipe: what the run left then; an entry that did not exist yet had its default.
+    recipe: the file that the run wrote then; entries that it lacks had their defaults.
     """
     if not recipe.is_file():
         return []
@@ -28,7 +28,7 @@ def changed_entries(recipe: Path, config: TrainingConfig) -> list[str]:
 
 
 def check_resumable(output: Path, changed: Collection[str]) -> None:
-    """Raise ValueError where the run in output cannot go on with these entries changed."""
+    """Raise ValueError if the run in output cannot resume with these entries changed."""
     if fixed := [name for name in _FIXED if name in changed]:
         raise ValueError(
             f"{output}: {' and '.join(fixed)} cannot change within a run: give another output, and "

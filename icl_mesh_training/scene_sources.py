@@ -1,7 +1,6 @@
-"""Scenes beside SceneFolder: WebDataset shards, and scenes rendered while a training runs.
+"""Sources of scenes besides SceneFolder: WebDataset shards, and scenes rendered during training.
 
-Both give samples by (pass, index), so that runs resume, shuffle and split over loader processes
-and ranks as with every other source.
+Items of both are indexed by (pass, index), as of every other source.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from icl_mesh_training.scenes.labels import SceneLabels
 
 
 class _Piece(NamedTuple):
-    """A file within a shard: where its bytes begin and how many there are."""
+    """A file within a shard: offset and number of its bytes."""
 
     start: int
     size: int
@@ -41,8 +40,8 @@ class _Scene(NamedTuple):
 class SceneShards(Dataset[Sample]):
     """A folder of WebDataset shards as `icl-mesh-train scenes --shards N` writes them.
 
-    size: side of the network's square. The shards' tables of contents are read once, the scenes
-    where they lie. Raises FileNotFoundError without shards, ValueError naming a broken shard.
+    size: side of the network's square, px. The shards are indexed once; scenes are read from them
+    on demand. Raises FileNotFoundError without shards, ValueError naming a broken shard.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class SceneShards(Dataset[Sample]):
 
 
 def _contents(shard: Path) -> list[_Scene]:
-    """Scenes of a shard in its order: files of one name that differ in their ending."""
+    """The scenes of a shard in its order: pairs of .jpg and .npz of one name."""
     found: dict[str, dict[str, _Piece]] = {}
     try:
         with tarfile.open(shard, "r:") as tar:
@@ -97,10 +96,10 @@ def _read(file: io.BufferedReader, piece: _Piece) -> bytes:
 
 
 class GeneratedScenes(Dataset[Sample]):
-    """Scenes rendered when they are asked for; every pass has new ones.
+    """Scenes rendered on demand; every pass has new ones.
 
-    length: scenes in a pass. Scene (pass, index) of a seed is always the same. Each process makes
-    its own generator at its first scene, because OpenGL contexts do not survive a fork.
+    length: scenes in a pass. Scene (pass, index) is determined by the seed. Each process makes its
+    own generator at its first scene, because OpenGL contexts do not survive a fork.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How long a run is and how its learning rate falls."""
+"""Length and learning-rate schedule of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures of an evaluation, gathered image by image."""
+"""Figures of an evaluation, accumulated over images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from icl_mesh_training.metrics import (
 from icl_mesh_training.scenes.labels import OUTSIDE, VISIBLE
 from icl_mesh_training.truth import Truth
 
-#: 3DPCK counts a joint within this distance as right (Mehta et al. 2017), mm, pelvis-aligned.
+#: 3DPCK counts a joint within this distance as correct (Mehta et al. 2017), mm, pelvis-aligned.
 PCK_3D_MM = 150.0
 #: Edges of the bins of the hidden share of a person.
 BINS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
@@ -33,7 +33,7 @@ BINS = (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass
 class Row:
-    """A demanded person: how much is hidden, and the errors if found; NaN where unknown."""
+    """A demanded person: hidden share, and errors if found; NaN where unknown."""
 
     hidden: float
     found: bool
@@ -45,7 +45,7 @@ class Row:
 
 
 class Scores:
-    """Adds up images; result() gives the figures."""
+    """Accumulates images; result() returns the figures."""
 
     def __init__(self) -> None:
         self.images = 0
@@ -57,7 +57,7 @@ class Scores:
         self._correct = self._labelled_found = self._labelled = 0
 
     def add(self, people: People, truth: Truth) -> None:
-        """One image's people, with vertices_m where truth has them, against its truth."""
+        """Add one image's predictions (with vertices_m if truth has them) and its truth."""
         self.images += 1
         points = (
             people.joints_px
@@ -127,13 +127,13 @@ class Scores:
                 row.pve = float(value)
 
     def result(self) -> dict[str, Any]:
-        """The figures; those that the truth could not give are left out.
+        """The figures; those for which labels are missing are left out.
 
         mpjpe_mm, pa_mpjpe_mm, pve_mm: means over found people. pck_3d: share of joints within
         PCK_3D_MM, joints of missed people counted as wrong; pck_3d_found: over found people.
         distance_error: median of |dz| / z. visibility_auc: of joint_confidence, visible joints
-        against hidden ones inside the image; visibility_auc_others: against joints that somebody
-        else or a thing hides. oks_ap: see KeypointAp. pck: PCK@0.2 of the torso, keypoints of
+        against hidden ones inside the image; visibility_auc_others: against joints hidden
+        by other people or objects. oks_ap: see KeypointAp. pck: PCK@0.2 of the torso, keypoints of
         missed people counted as wrong. bins: by hidden share.
         """
         result: dict[str, Any] = {
@@ -182,7 +182,7 @@ class Scores:
 
 
 def _errors(rows: Sequence[Row]) -> dict[str, Any]:
-    """Errors over found people, of the kinds that are known."""
+    """Errors over found people; kinds without labels are left out."""
     found = [row for row in rows if row.found]
     result: dict[str, Any] = {}
     for name in ("mpjpe", "pa_mpjpe", "pve"):

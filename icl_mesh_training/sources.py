@@ -1,12 +1,12 @@
 """Sources of samples by name, as recipes list them in `data`.
 
 scenes: a folder of rendered scenes, root. shards: a folder of WebDataset shards of scenes, root.
-generated: scenes rendered while the training runs, `length` of them in a pass, from the folders
-that SceneAssets names (mocap, backgrounds, panoramas, makehuman, split), none needed.
+generated: scenes rendered during the training, `length` of them in a pass; optional: the folders of
+SceneAssets (mocap, backgrounds, panoramas, makehuman) and split.
 Every other name is a data set of icl_mesh_training.data: root is the folder of the data sets,
 split one of its splits.
-For all: probability is the share of a source among all of a recipe's, 1 if left out; augmentation
-replaces entries of the recipe's own for this source.
+For all: probability is the weight of a source among those of the recipe, 1 by default; augmentation
+replaces entries of the recipe's augmentation for this source.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _COMMON = {"name", "probability", "augmentation"}
 
 
 def source_errors(entries: list[dict[str, Any]]) -> list[str]:
-    """Everything that is wrong with a recipe's `data`, nothing of it opened."""
+    """All errors in a recipe's `data`; opens no file."""
     errors = []
     for number, entry in enumerate(entries, 1):
         where = f"'data' {number}"
@@ -100,7 +100,7 @@ def open_source(
         return GeneratedScenes(
             entry["length"], size, augmentation, seed, assets=SceneAssets(**paths), body=body
         )
-    # SMPL's betas and poses label an SMPL body; of the default body they are no labels.
+    # SMPL's betas are labels of an SMPL body only, not of the default body.
     smpl = None if body == "default" else BodyModel.load(body)
     return open_dataset(
         entry["name"],
@@ -114,7 +114,7 @@ def open_source(
 
 
 def mix(entries: list[dict[str, Any]], sources: list[SampleSource], seed: int) -> SampleSource:
-    """The opened sources as one, each with its share."""
+    """The opened sources as one, mixed by their probabilities."""
     if len(sources) == 1:
         return sources[0]
     shares = [float(entry.get("probability", 1.0)) for entry in entries]

@@ -1,6 +1,6 @@
-"""Training targets: body centres, their collision-aware placing, Gaussian heatmaps.
+"""Training targets: body centres, their collision-aware shift, Gaussian heatmaps.
 
-All on flat lists of people, whatever image they are in. Map cells follow one rule everywhere,
+All functions take flat lists of people of all images. Map cells follow one rule everywhere,
 `icl_mesh.network.cell_from_square`: heatmap peaks and sampled features share their cells.
 """
 
@@ -19,15 +19,17 @@ TORSO_JOINTS = (0, 1, 2, 12, 16, 17)
 #: Share of the missing distance by which centres of overlapping people are pushed apart
 #: (collision-aware representation; Sun et al. 2021, ROMP, section 3.3).
 REPULSION = 0.2
+#: Least visible share, and least size (square coordinates), of a person who must be found.
+MIN_VISIBLE, MIN_SIZE = 0.12, 0.1
 #: Overlap that CenterNet's radius rule guarantees between a box and its shifted copy.
 MIN_OVERLAP = 0.7
 
 
 class Targets(NamedTuple):
     """center_heatmap [B,1,h,w], joint_heatmaps [B,24,h,w]; center_weight [B,1,h,w] is 0 around
-    people too hidden to demand or forbid; joint_weight [B,24,h,w] is 0 where a joint may lie that
-    is not labelled; center [N,2] square coordinates; size [N] extent of each person's box in
-    square coordinates; kept bool [N]: people that the network must find.
+    people who are not demanded; joint_weight [B,24,h,w] is 0 where an unlabelled joint may be;
+    center [N,2] square coordinates; size [N] extent of each person's box in square coordinates;
+    kept bool [N]: people that the network must find.
     """
 
     center_heatmap: torch.Tensor
@@ -85,7 +87,7 @@ def gaussian_radius(box: torch.Tensor) -> torch.Tensor:
 def push_apart(
     center: torch.Tensor, radius: torch.Tensor, image_index: torch.Tensor
 ) -> torch.Tensor:
-    """Centres [N, 2] in cells, those of overlapping people of one image pushed apart.
+    """Centres [N, 2] in cells after the repulsion of overlapping people of one image.
 
     For two centres at distance d < r1 + r2 + 1, each moves along the line between them by
     REPULSION times the missing distance r1 + r2 + 1 - d.
@@ -115,14 +117,14 @@ def gaussian_maps(
 
 
 def box_maps(box: torch.Tensor, channel: torch.Tensor, channels: int, size: int) -> torch.Tensor:
-    """1 in the cells whose middle lies in a box, else 0.
+    """1 in the cells whose centre lies in a box, else 0.
 
     box [M, 4] (left, top, right, bottom) in square coordinates, channel int [M]
     -> [channels, size, size].
     """
-    middle = torch.arange(size, device=box.device).add(0.5).mul(2 / size).sub(1)
-    x = (middle >= box[:, :1]) & (middle <= box[:, 2:3])
-    y = (middle >= box[:, 1:2]) & (middle <= box[:, 3:])
+    center = torch.arange(size, device=box.device).add(0.5).mul(2 / size).sub(1)
+    x = (center >= box[:, :1]) & (center <= box[:, 2:3])
+    y = (center >= box[:, 1:2]) & (center <= box[:, 3:])
     inside = (y[:, :, None] & x[:, None, :]).float()
     maps = torch.zeros(channels, size, size, device=box.device)
     return maps.scatter_reduce_(0, channel[:, None, None].expand_as(inside), inside, "amax")
@@ -151,15 +153,13 @@ def joint_weights(batch: Batch, box: torch.Tensor, joint_heatmaps: torch.Tensor)
     return weight * ((unknown.view_as(joint_heatmaps) == 0) | (joint_heatmaps > 0.3))
 
 
-def make_targets(
-    batch: Batch, map_size: int, min_visible: float = 0.12, min_size: float = 0.1
-) -> Targets:
+def make_targets(batch: Batch, map_size: int) -> Targets:
     """Targets for the [map_size, map_size] maps of a batch.
 
-    People of whom less than min_visible is seen, or fewer than three joints, or who are smaller
-    than min_size (square coordinates), are not demanded: the centre loss ignores the surroundings
-    of their centre and no other loss counts them. The same holds for people without a labelled
-    joint, in all of their box.
+    A person is demanded if at least MIN_VISIBLE of it and at least three joints are visible, and
+    if it is at least MIN_SIZE large. The centre loss ignores the surroundings
+    of the others' centres, and no other loss counts them. For people without a labelled joint the
+    centre loss ignores their whole box.
     """
     images = len(batch.images)
     known = batch.joint_labelled.any(1)
@@ -173,41 +173,30 @@ def make_targets(
     box = (corners[:, 2:] - corners[:, :2]) * (map_size / 2)
     radius = gaussian_radius(box)
     seen_joints = (state <= BY_SELF).sum(1)
-    kept = known & (batch.visible_share >= min_visible) & (seen_joints >= 3)
+    kept = known & (batch.visible_share >= MIN_VISIBLE) & (seen_joints >= 3)
     kept &= (center.abs() < 1).all(1)
     size = box.amax(1) * 2 / map_size
-    kept &= size >= min_size
+    kept &= size >= MIN_SIZE
 
     cells = (center + 1) / 2 * map_size
     moved = cells.clone()
     moved[kept] = push_apart(cells[kept], radius[kept], batch.image_index[kept])
     center = (moved / map_size * 2 - 1).clamp(-1, 1)
     # sigma = diameter / 6, with the diameter 2 r + 1 of CenterNet's window.
-    sigma = ((2 * radius + 1) / 6).clamp(min=0.5)
-    peak = cell_from_square(center, map_size)
-    center_heatmap = gaussian_maps(
-        peak[kept], sigma[kept], batch.image_index[kept], images, map_size
-    )[:, None]
-    # Who lies outside the square has no place in it, also not the middle, where zeros average to.
-    doubtful = ~kept & (state < OUTSIDE).any(1)
-    hidden = gaussian_maps(
-        peak[doubtful],
-        sigma[doubtful].clamp(min=1.5),
-        batch.image_index[doubtful],
-        images,
-        map_size,
-    )[:, None]
+    sigma = (2 * radius + 1) / 6
+
+    def center_maps(chosen: torch.Tensor, least: float) -> torch.Tensor:
+        peaks = cell_from_square(center[chosen], map_size)
+        image = batch.image_index[chosen]
+        spread = sigma[chosen].clamp(min=least)
+        return gaussian_maps(peaks, spread, image, images, map_size)[:, None]
+
+    center_heatmap = center_maps(kept, 0.5)
+    # People without a joint inside the square have no location in it (their centre is 0, 0).
+    hidden = center_maps(~kept & (state < OUTSIDE).any(1), 1.5)
     region = box_maps(corners[~known], batch.image_index[~known], images, map_size)[:, None]
     center_weight = (((hidden < 0.3) & (region == 0)) | (center_heatmap > 0.3)).float()
-
-    person, joint = (batch.joint_labelled & (state == VISIBLE)).nonzero(as_tuple=True)
-    joint_heatmaps = gaussian_maps(
-        cell_from_square(batch.joints_2d[person, joint], map_size),
-        batch.joints_2d.new_ones(len(person)),
-        batch.image_index[person] * 24 + joint,
-        images * 24,
-        map_size,
-    ).view(images, 24, map_size, map_size)
+    joint_heatmaps = _joint_heatmaps(batch, batch.joint_labelled & (state == VISIBLE), map_size)
     return Targets(
         center_heatmap,
         joint_heatmaps,
@@ -217,3 +206,16 @@ def make_targets(
         size,
         kept,
     )
+
+
+def _joint_heatmaps(batch: Batch, chosen: torch.Tensor, map_size: int) -> torch.Tensor:
+    """[B, 24, map_size, map_size] of the chosen joints, bool [N, 24]; sigma is one cell."""
+    person, joint = chosen.nonzero(as_tuple=True)
+    channels = len(batch.images) * 24
+    return gaussian_maps(
+        cell_from_square(batch.joints_2d[person, joint], map_size),
+        batch.joints_2d.new_ones(len(person)),
+        batch.image_index[person] * 24 + joint,
+        channels,
+        map_size,
+    ).view(-1, 24, map_size, map_size)

@@ -1,4 +1,4 @@
-"""Run a training: data, network, Lightning's loop, checkpoints, and the weights file at the end."""
+"""Run a training: data, network, Lightning's loop, checkpoints, weights file."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from icl_mesh_training.augmentation import AugmentationConfig
 from icl_mesh_training.averaging import moving_average
 from icl_mesh_training.checkpoints import (
     CHECKPOINT,
+    RECIPE,
     LastCheckpoint,
     WholeCheckpoints,
     check_goes_on,
@@ -45,16 +46,13 @@ from icl_mesh_training.schedule import Schedule
 from icl_mesh_training.sources import mix, open_source
 from icl_mesh_training.widening import widen_smpl_branch
 
-RECIPE = "recipe.yaml"
-
 
 def train(config: TrainingConfig) -> Path:
     """Train, resuming from the output folder's last checkpoint; returns the weights' path.
 
-    A run that is finished is left alone, and says so. Weights of a run without projector are for
-    the ablation alone: what is returned then is its checkpoint. Under torchrun it is one of the
-    processes.
-    Raises TrainingStoppedError where the run cannot go on, with what to look at.
+    A finished run is not changed; a message says so. A run without projector (for the ablation)
+    exports no weights; its checkpoint's path is returned. Works as one process of torchrun.
+    Raises TrainingStoppedError if the run cannot continue.
     """
     lightning.seed_everything(config.seed, workers=True, verbose=False)
     processes = world_size()
@@ -101,7 +99,7 @@ def train(config: TrainingConfig) -> Path:
     if trainer.is_global_zero and config.projector:
         name = re.sub(r"[^\w.+-]", "_", output.resolve().name)
         export_network(network, config, weights, name=name, steps=trainer.global_step)
-    trainer.save_checkpoint(checkpoint, weights_only=False)  # to go on from: with the optimiser
+    trainer.save_checkpoint(checkpoint, weights_only=False)  # with the optimiser, to resume from
     return weights
 
 
@@ -122,7 +120,7 @@ def steps_done(checkpoint: Path) -> int:
 
 
 def world_size() -> int:
-    """Processes of this training: torchrun says so in the environment, otherwise one."""
+    """Number of processes of this training, by torchrun's environment; 1 without it."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -196,7 +194,7 @@ def make_network(config: TrainingConfig) -> IclMeshNetwork:
                 f"{network.architecture}; leave it out"
             )
         backbone.freeze_to_stride(config.freeze_to_stride)
-    # Without gradients neither the optimiser's weight decay nor DDP meets the branch.
+    # Without gradients neither the optimiser's weight decay nor DDP touches the branch.
     network.smpl_branch.requires_grad_(config.train_smpl)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network
@@ -205,9 +203,9 @@ def make_network(config: TrainingConfig) -> IclMeshNetwork:
 def load_trunk(backbone: torch.nn.Module, path: Path) -> None:
     """Copy a published state dict (.pth, .safetensors) into a backbone of the same names.
 
-    What the file has beyond the backbone (the classifier) is left; what the backbone has beyond
-    the file (the layers up to stride 4) keeps its start. Raises FileNotFoundError, or ValueError
-    for a file that fits less than nine tenths of the backbone's tensors.
+    Tensors of the file that the backbone lacks (the classifier) are ignored. Tensors of the
+    backbone that the file lacks (the layers up to stride 4) keep their initial values. Raises
+    FileNotFoundError, or ValueError for a file that fits less than 90 % of the backbone's tensors.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no ImageNet weights file at {path}")

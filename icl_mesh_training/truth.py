@@ -1,4 +1,4 @@
-"""What is known about the people of one image, in one form for all evaluations.
+"""Ground truth of the people of one image, in one form for all evaluations.
 
 Letters: T true people, K matched points, J = 24 joints, V vertices.
 """
@@ -19,12 +19,11 @@ from icl_mesh_training.scenes.labels import OUTSIDE, SceneLabels
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
 
-#: People with fewer labelled keypoints, or in a smaller box (longer side, px), neither count as
+#: People with fewer labelled keypoints, or in a smaller box (longer side, px), count neither as
 #: missed nor as false.
 MIN_KEYPOINTS = 8
 MIN_BOX_PX = 64
-#: Share of a person's box that their silhouette fills, for OKS where no area is labelled (as
-#: CrowdPose's evaluation takes it).
+#: Assumed ratio of a person's area to its box, for OKS without labelled areas (CrowdPose's value).
 AREA_SHARE = 0.53
 
 
@@ -33,13 +32,13 @@ class Truth:
     """True people of an image.
 
     points_px [T, K, 2], labelled [T, K]: points by which people are matched, of point_set: SMPL's
-    joints ("smpl24") or a joint set. demanded [T]: people who must be found; the others excuse a
-    prediction on them. keypoints [T, 17, 3]: COCO's with their flags, for OKS, and area [T] in
+    joints ("smpl24") or a joint set. demanded [T]: people who must be found; predictions on the
+    others are ignored. keypoints [T, 17, 3]: COCO's with their flags, for OKS, and area [T] in
     px^2; None where unknown. box_px [T, 4]: left, top, width, height.
     joints_m [T, J, 3] with labelled_3d [T, J], vertices_m [T, V, 3], occlusion u8 [T, J] (as
-    SceneLabels) and hidden_share [T]: None where unknown. The hidden share is by other people where
-    the scene tells that apart, else by whatever hides the person, the image's edge included.
-    crowds_px [C, 4]: boxes in which people were not labelled one by one.
+    SceneLabels) and hidden_share [T]: None where unknown. The hidden share counts other people only
+    if the scene has that, else everything that hides the person, the image's edge included.
+    crowds_px [C, 4]: boxes in which people are not labelled individually.
     """
 
     points_px: FloatArray
@@ -61,7 +60,7 @@ class Truth:
 
 
 def truth_of_scene(labels: SceneLabels, body: BodyModel, min_visible: float) -> Truth:
-    """A rendered scene: everything is known. Demanded is whoever is seen to min_visible or more."""
+    """Truth of a rendered scene. Demanded: people with a visible share of min_visible or more."""
     demanded = np.asarray(labels.visible_share >= min_visible)
     count = len(labels)
     matrices = Rotation.from_rotvec(labels.pose.reshape(-1, 3).astype(np.float64)).as_matrix()
@@ -76,7 +75,7 @@ def truth_of_scene(labels: SceneLabels, body: BodyModel, min_visible: float) -> 
     camera = labels.camera
     px = camera.project_bodies(points + labels.translation[:, None], depth).reshape(count, 17, 2)
     inside = camera.contains(px).reshape(count, 17) & demanded[:, None]
-    # As annotators draw it: within the image. (A knee beside the camera lies anywhere.)
+    # Clipped to the image, as annotators draw it: points beside the camera project anywhere.
     box = _boxes(np.clip(px, -0.5, np.array([camera.width, camera.height]) - 0.5))
     return Truth(
         points_px=np.nan_to_num(labels.joints_px.astype(np.float64)),
@@ -98,9 +97,9 @@ def truth_of_scene(labels: SceneLabels, body: BodyModel, min_visible: float) -> 
 def truth_of_coco(annotations: list[dict[str, Any]]) -> Truth:
     """COCO person annotations of one image.
 
-    Demanded are people with MIN_KEYPOINTS labelled keypoints or more in a box over MIN_BOX_PX;
-    annotations with ``iscrowd`` are crowds.
-    Keypoints may be left out, or the box where there are keypoints: it is then drawn around them.
+    Demanded: people with at least MIN_KEYPOINTS labelled keypoints in a box over MIN_BOX_PX.
+    Annotations with ``iscrowd`` are crowds. Keypoints may be missing. The box may be missing where
+    there are keypoints: it is then the box around them.
     """
     unknown = [0.0] * 51
     keypoints = np.array([a.get("keypoints") or unknown for a in annotations], float)
@@ -115,7 +114,7 @@ def truth_of_coco(annotations: list[dict[str, Any]]) -> Truth:
     ).reshape(-1, 4)
     crowd = np.array([bool(a.get("iscrowd", 0)) for a in annotations], bool)
     demanded = (labelled.sum(1) >= MIN_KEYPOINTS) & (box[:, 2:].max(1) > MIN_BOX_PX) & ~crowd
-    # People without keypoints are known by their box: its corners stand in for points.
+    # People without keypoints are matched by the corners of their box.
     sparse = labelled.sum(1) < 3
     points = keypoints[..., :2].copy()
     points[sparse] = np.tile(box[sparse, :2][:, None], (1, 17, 1))

@@ -1,7 +1,7 @@
 """Widen a trained network's SMPL branch without changing what it computes.
 
-Net2Net (Chen et al. 2016): trained channels keep their weights and do not see the new ones; new
-channels start at random, and from there training goes on instead of starting over.
+Net2Net (Chen et al. 2016): trained channels keep their weights and get zero weights for the new
+ones; new channels start at random.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from icl_mesh.network import IclMeshNetwork, build_network
 def widen_smpl_branch(network: IclMeshNetwork, smpl_width: float) -> IclMeshNetwork:
     """A network with an SMPL branch of smpl_width, as build_network counts it, and the same maps.
 
-    The maps agree to rounding. Raises ValueError where the branch would not become wider.
+    The maps agree to rounding. Raises ValueError if the branch would not become wider.
     """
     wide = build_network(network.architecture, network.head_width, smpl_width)
     old, new = network.smpl_branch.state_dict(), wide.smpl_branch.state_dict()
@@ -35,7 +35,7 @@ def widen_smpl_branch(network: IclMeshNetwork, smpl_width: float) -> IclMeshNetw
         if source.ndim < 4:
             tensor[rows] = source
             continue
-        # Trained channels are deaf to the new ones, which training changes.
+        # Trained channels start with zero weights for the new ones.
         columns = torch.arange(source.shape[1])
         if merged:
             columns = both_paths

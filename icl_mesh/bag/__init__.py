@@ -1,1 +1,1 @@
-"""rosbag2 files in, people out, without ROS (library rosbags); see `icl-mesh bag --help`."""
+"""`icl-mesh bag`: people from the images of a rosbag2, without ROS (library rosbags)."""

@@ -16,22 +16,22 @@ def add_command(
     bag = commands.add_parser(
         "bag",
         help="find the people of a rosbag2, without ROS",
-        description="Read the images of a rosbag2 (sqlite3 or mcap), use the CameraInfo beside "
-        "them, and write a bag of people (icl_mesh_ros/HumanArray) with the images' own stamps. "
-        "No image is dropped. Exit code 1: some images failed; 2: nothing could be done.",
+        description="Read the images of a rosbag2 (sqlite3 or mcap), use their CameraInfo, "
+        "and write a bag of people (icl_mesh_ros/HumanArray) with the images' own stamps. No image "
+        "is dropped. Exit code 1: some images failed; 2: nothing could be done.",
     )
     bag.set_defaults(run=_convert)
     bag.add_argument("input", type=Path, help="folder of a rosbag2, or its .mcap or .db3 file")
     bag.add_argument("out", type=Path, help="folder of the new bag; must not exist")
     bag.add_argument("--storage", choices=("same", "sqlite3", "mcap"), default="same")
     bag.add_argument(
-        "--copy", action="store_true", help="copy the messages of the input into the new bag too"
+        "--copy", action="store_true", help="also copy the messages of the input into the new bag"
     )
     topics = bag.add_argument_group("topics")
-    topics.add_argument("--image-topic", help="default: the only one there is")
+    topics.add_argument("--image-topic", help="default: the only image topic")
     topics.add_argument("--camera-info-topic", help="default: camera_info beside the image topic")
     topics.add_argument(
-        "--depth-topic", help="depth registered to the images: measures distances (default: none)"
+        "--depth-topic", help="depth registered to the images; measures distances (default: none)"
     )
     topics.add_argument("--humans-topic", default="/humans", help="default /humans")
     people = bag.add_argument_group("people")
@@ -43,35 +43,36 @@ def add_command(
         "--track-timeout",
         type=float,
         default=2.0,
-        help="s: how long somebody out of sight is predicted and remembered (default 2)",
+        help="s: how long a person who is not seen is predicted and remembered (default 2)",
     )
     people.add_argument(
         "--smoothing",
         type=float,
         default=0.0,
-        help="s: time constant that smooths people who keep still (default 0: not)",
+        help="s: time constant of the smoothing of people who stand still (default 0: none)",
     )
     people.add_argument(
         "--depth-tolerance",
         type=float,
         default=0.03,
-        help="s: a depth image belongs to an image whose stamp differs by no more (default 0.03)",
+        help="s: largest difference of stamp between a depth image and its image (default 0.03)",
     )
     people.add_argument(
         "--depth-scale",
         type=float,
         default=1.0,
-        help="depth is multiplied by this, where its unit is not 16UC1's mm or 32FC1's m (default "
-        "1; 0.25 for units of 0.25 mm)",
+        help="factor on depth whose unit is not 16UC1's mm or 32FC1's m (default 1; 0.25 for "
+        "units of 0.25 mm)",
     )
     people.add_argument(
         "--fov-deg",
         type=float,
         default=60.0,
-        help="assumed across the longer side, degrees, without a calibration (default 60)",
+        help="assumed field of view across the longer side without a calibration, degrees "
+        "(default 60)",
     )
     people.add_argument(
-        "--rectified", action="store_true", help="the images are rectified: P of CameraInfo, not K"
+        "--rectified", action="store_true", help="the images are rectified: use P of CameraInfo"
     )
     add_model_options(bag)
 

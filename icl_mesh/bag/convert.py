@@ -1,4 +1,4 @@
-"""What `icl-mesh bag` does: every image of a bag, none dropped, to a bag of people."""
+"""Runs `icl-mesh bag`: converts every image of a bag to people in a new bag."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 def convert(options: argparse.Namespace) -> int:
-    """Run over the bag that the command line names; 1 if any image failed, else 0.
+    """Convert the bag that the command line names. Returns 1 if any image failed, else 0.
 
     Raises ValueError or FileNotFoundError where nothing could be done.
     """
@@ -67,8 +67,8 @@ def convert(options: argparse.Namespace) -> int:
         infos = CameraInfos(reader, info_topic)
         depths = None
         if options.depth_topic is not None:
-            beside = opened.enter_context(open_bag(options.input, typestore))
-            depths = DepthImages(beside, options.depth_topic)
+            depth_reader = opened.enter_context(open_bag(options.input, typestore))
+            depths = DepthImages(depth_reader, options.depth_topic)
         estimator = Estimator.load(options.weights, options.body, options.device, options.engine)
         frames = _Frames(options, images[0].topic, estimator, infos, depths)
         with new_bag(options.out, options.storage, like=options.input) as writer:
@@ -79,7 +79,7 @@ def convert(options: argparse.Namespace) -> int:
 
 
 def _check_names(reader: AnyReader, humans_topic: str) -> None:
-    """Raise ValueError where copied people would lie among the new ones."""
+    """Raise ValueError where copied people and new people would share a topic."""
     names = {connection.topic for connection in reader.connections}
     taken = sorted(names & {humans_topic, f"{humans_topic}/body_model"})
     if taken:
@@ -90,7 +90,7 @@ def _check_names(reader: AnyReader, humans_topic: str) -> None:
 
 
 def _run(reader: AnyReader, images: list[Connection], frames: _Frames, output: _Output) -> int:
-    """Returns how many images failed or are missing."""
+    """Convert all images. Returns how many failed or are missing."""
     failed = seen = 0
     count = sum(connection.msgcount for connection in images)
     chosen = {connection.id for connection in images}
@@ -104,7 +104,7 @@ def _run(reader: AnyReader, images: list[Connection], frames: _Frames, output: _
                     continue
                 bar.update()
                 seen += 1
-                # One broken image among thousands must not cost the others.
+                # One broken image must not stop the conversion of the others.
                 try:
                     message = read_message(reader, connection, time_ns, data)
                     tracks = frames(message, connection, time_ns)
@@ -113,15 +113,15 @@ def _run(reader: AnyReader, images: list[Connection], frames: _Frames, output: _
                     frames.say(str(error) or "out of memory")
                 else:
                     output.write(tracks, message.header, time_ns)
-        except ValueError as error:  # nor a damaged end what came before it
+        except ValueError as error:  # a damaged end must not cost what precedes it
             tqdm.write(shown(error, MESSAGE), file=sys.stderr)
     if seen < count:
-        print(f"only {seen} of the {count} images that the bag promises are in it", file=sys.stderr)
+        print(f"the bag holds only {seen} of the {count} images that it lists", file=sys.stderr)
     return failed + max(0, count - seen)
 
 
 class _Frames:
-    """Image message -> tracks, as the node has them."""
+    """Image message -> tracks, computed as in the node."""
 
     def __init__(
         self,
@@ -174,7 +174,7 @@ class _Frames:
             depth = self._correct(people, stamp_ns, tolerance_s, scale)
             people, self._unmeasured = depth.people, depth.unmeasured or self._unmeasured
             self.say(depth.warning or depth.error)
-        # A camera without a clock stamps 0: then the time of recording counts.
+        # A camera without a clock stamps 0; the time of recording replaces it.
         stamp_s = self._times(stamp_ns, time_ns * 1e-9)
         looks = looks_of(rgb, people)
         tracks = self._tracker.update(people, stamp_s, looks, frame_id=message.header.frame_id)
@@ -187,7 +187,7 @@ class _Frames:
         return tracks
 
     def summary(self, failed: int, out: Path) -> str:
-        """One line for the end."""
+        """The final message."""
         broken = f", {failed} images failed" if failed else ""
         if self._infos.damaged:
             broken += f", {self._infos.damaged} CameraInfo messages damaged"
@@ -198,8 +198,10 @@ class _Frames:
         return f"{images} images, {people} people in them{measured}{broken}: written to {out}"
 
     def say(self, *texts: str, kind: str = "") -> None:
-        """Where the camera comes from, and what is wrong with that and the images: each kind once,
-        as a bag may hold thousands of images of it. kind: where it cannot be told from the text."""
+        """Print notes and warnings, each kind once: a bag may hold thousands of such images.
+
+        kind: replaces the kind that wording.kind_of derives from the text.
+        """
         for text in filter(None, texts):
             if (key := kind or kind_of(text)) not in self._said:
                 self._said.add(key)
@@ -207,7 +209,7 @@ class _Frames:
 
 
 class _Output:
-    """The bag that is written."""
+    """The bag of people."""
 
     def __init__(
         self, writer: Writer, typestore: Typestore, options: argparse.Namespace, model: Estimator
@@ -227,7 +229,7 @@ class _Output:
         self._model: Estimator | None = model
 
     def copy(self, connection: Connection, time_ns: int, data: bytes) -> None:
-        """A message of the input, as it is."""
+        """Copy a message of the input unchanged."""
         if connection.id not in self._copied:
             self._copied[connection.id] = self._writer.add_connection(
                 connection.topic,
@@ -240,8 +242,8 @@ class _Output:
         self._write(self._copied[connection.id], time_ns, data)
 
     def write(self, tracks: Tracks, header: Any, time_ns: int) -> None:
-        """People under the image's header, at the time at which the image was recorded."""
-        if self._model is not None:  # latched: once, before the first people
+        """Write people with the image's header and recording time."""
+        if self._model is not None:  # the latched body model precedes the first people
             message = body_model(self._typestore, self._model.body, self._model.weights_version)
             self._put(self._bodies, time_ns, message)
             self._model = None
@@ -254,7 +256,7 @@ class _Output:
     def _write(self, connection: Connection, time_ns: int, data: bytes | memoryview) -> None:
         try:
             self._writer.write(connection, time_ns, data)
-        except Exception as error:  # sqlite has errors of its own for a full disk
+        except Exception as error:  # sqlite raises its own errors for a full disk
             raise OSError(
                 f"the new bag cannot be written ({shown(error, 200)}): make room on its disk"
             ) from error

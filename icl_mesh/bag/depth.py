@@ -1,4 +1,4 @@
-"""The depth images of a bag, read along with its images."""
+"""The depth images of a bag, read in step with its images."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from icl_mesh.wording import MESSAGE, shown
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
 
-#: How long after its image a depth image may have been recorded.
+#: A depth image may be recorded this much later than its image.
 LATEST_NS = 500_000_000
-#: Depth images kept: a second at 30 Hz, for images that were recorded late themselves.
+#: Depth images kept: a second at 30 Hz, since images may be recorded late too.
 MOST = 30
 
 
 class DepthImages:
-    """A depth topic, read up to each image in turn; the store finds the one that belongs to it."""
+    """Reads a depth topic up to each image in turn; the store matches by stamp."""
 
     def __init__(self, reader: AnyReader, topic: str) -> None:
-        """reader: of its own, since it is read beside the images.
+        """reader: a second reader of the bag, independent of that of the images.
 
-        Raises ValueError where the topic is not one of (uncompressed) images.
+        Raises ValueError unless the topic has (uncompressed) images.
         """
         images = [c for c in reader.connections if c.msgtype == IMAGE]
         self._connections = [c for c in images if c.topic == topic]
@@ -43,8 +43,11 @@ class DepthImages:
         self._next = next(self._messages, None)
 
     def read_up_to(self, stamp_ns: int, time_ns: int) -> DepthStore:
-        """The store, with what was recorded before the image of this stamp, itself recorded at
-        time_ns; and after it as far as it takes to be sure of the nearest."""
+        """Read the depth images that may match an image, and return the store.
+
+        stamp_ns: stamp of the image. time_ns: when it was recorded. Reading goes on past time_ns
+        until the nearest depth image is certain, at most by LATEST_NS.
+        """
         while self._next is not None:
             recorded_ns, message = self._next
             if recorded_ns > time_ns and (
@@ -56,9 +59,9 @@ class DepthImages:
         return self.store
 
     def _read(self, reader: AnyReader) -> Iterator[tuple[int, Any]]:
-        with suppress(ValueError):  # a bag that is damaged further on: the images will say so
+        with suppress(ValueError):  # reading the images reports a damaged bag
             for connection, time_ns, data in read_raw(reader, self._connections):
                 try:
                     yield time_ns, read_message(reader, connection, time_ns, data)
-                except ValueError as error:  # its image keeps the distances by size
+                except ValueError as error:  # its image keeps the distances from body size
                     tqdm.write(shown(error, MESSAGE), file=sys.stderr)

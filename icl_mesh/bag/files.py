@@ -1,4 +1,4 @@
-"""Bags as files: opened for reading and writing, with errors that say what is wrong."""
+"""Opens bags for reading and writing; errors name the fault and the remedy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ _ENDINGS = (".mcap", ".db3")
 
 @contextmanager
 def open_bag(path: Path, typestore: Typestore) -> Iterator[AnyReader]:
-    """A rosbag2 folder, or a .mcap or .db3 file alone. Raises FileNotFoundError or ValueError."""
+    """Open a rosbag2 folder, or a single .mcap or .db3 file.
+
+    Raises FileNotFoundError or ValueError.
+    """
     from rosbags.highlevel import AnyReader
 
     source = _source(path)
@@ -31,7 +34,7 @@ def open_bag(path: Path, typestore: Typestore) -> Iterator[AnyReader]:
     try:
         reader = AnyReader([source], default_typestore=typestore)
         reader.open()
-    except Exception as error:  # rosbags hands on the errors of sqlite, zstd, struct and YAML
+    except Exception as error:  # rosbags passes on the errors of sqlite, zstd, struct and YAML
         raise ValueError(_what_is_wrong(source, error)) from error
     try:
         yield reader
@@ -44,11 +47,11 @@ def read_raw(
 ) -> Iterator[tuple[Connection, int, bytes]]:
     """Messages as (connection, time in ns, bytes), by time. connections: at least one.
 
-    Raises ValueError where the bag is damaged; rosbags cannot read on behind that.
+    Raises ValueError where the bag is damaged; rosbags cannot read further.
     """
     try:
         yield from reader.messages(connections=connections)
-    except Exception as error:  # as above
+    except Exception as error:  # see open_bag
         path = Path(str(reader.paths[0]))
         cure = _cure(_data_files(path)[0])
         raise ValueError(f"{path} is damaged, the rest is not read ({error}): {cure}") from error
@@ -56,9 +59,9 @@ def read_raw(
 
 @contextmanager
 def new_bag(path: Path, storage: str, *, like: Path) -> Iterator[Writer]:
-    """A new rosbag2 folder, there when it is whole, and not at all after an error.
+    """Write a new rosbag2 folder. It appears when it is complete, and never after an error.
 
-    storage: sqlite3, mcap, or same: as the bag `like` has it.
+    storage: sqlite3, mcap, or same: the storage of the bag `like`.
     """
     from rosbags.rosbag2 import StoragePlugin, Writer
 
@@ -66,16 +69,16 @@ def new_bag(path: Path, storage: str, *, like: Path) -> Iterator[Writer]:
         storage = "mcap" if _is_mcap(like) else "sqlite3"
     path.parent.mkdir(parents=True, exist_ok=True)
     plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
-    # In a folder beside it, so that the files inside are named after the bag.
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".icl_mesh_bag.") as beside:
-        unfinished = Path(beside) / path.name
+    # rosbags names the files after their folder: the name is final, its parent is temporary.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".icl_mesh_bag.") as folder:
+        unfinished = Path(folder) / path.name
         with Writer(unfinished, version=Writer.VERSION_LATEST, storage_plugin=plugin) as writer:
             yield writer
         unfinished.rename(path)
 
 
 def _source(path: Path) -> Path:
-    """What rosbags is given: the path, or the only data file of a folder without metadata.yaml."""
+    """The path for rosbags: the bag, or the only data file of a folder without metadata.yaml."""
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such bag")
     if path.suffix == ".bag":
@@ -106,21 +109,20 @@ def _data_files(path: Path) -> list[Path]:
 
 
 def _refuse_pending(database: Path) -> None:
-    """Raise ValueError where messages wait beside an sqlite database: rosbags would not see them,
-    since it opens the file alone."""
+    """Raise ValueError for an sqlite database with a pending log: rosbags ignores logs."""
     for log in ("-wal", "-journal"):
-        real = database.resolve()  # sqlite looks beside what a link names
-        beside = real.with_name(real.name + log)
-        if beside.is_file() and beside.stat().st_size > 0:
+        real = database.resolve()  # sqlite puts logs next to a link's target
+        pending = real.with_name(real.name + log)
+        if pending.is_file() and pending.stat().st_size > 0:
             raise ValueError(
-                f"{beside} holds messages or changes that are not yet in {database.name}: when "
+                f"{pending} holds messages or changes that are not yet in {database.name}: when "
                 f"nobody records any more, `sqlite3 {database} 'PRAGMA journal_mode=DELETE'` puts "
                 "them there"
             )
 
 
 def _what_is_wrong(path: Path, error: Exception) -> str:
-    """One sentence: the file that is at fault, what rosbags says, and how to go on."""
+    """One sentence: the faulty file, rosbags' error, and the remedy."""
     from rosbags.highlevel import AnyReader
 
     files = _data_files(path)
@@ -132,12 +134,10 @@ def _what_is_wrong(path: Path, error: Exception) -> str:
         try:
             with AnyReader([file], default_typestore=make_typestore()):
                 pass
-        except Exception as of_the_file:  # as above
-            return _what_is_wrong(file, of_the_file)
+        except Exception as file_error:  # see open_bag
+            return _what_is_wrong(file, file_error)
     alone = f", or give {files[0]} itself" if len(files) == 1 else ""
-    return (
-        f"{path / 'metadata.yaml'} does not fit ({error}): `{_reindex(path)}` makes it anew{alone}"
-    )
+    return f"{path / 'metadata.yaml'} does not fit ({error}): `{_reindex(path)}` rebuilds it{alone}"
 
 
 def _cure(file: Path) -> str:
@@ -159,7 +159,7 @@ def _is_mcap(bag: Path) -> bool:
 
 
 def latched() -> Any:
-    """As the node publishes humans/body_model: players keep it for those who come late."""
+    """The QoS of the node's humans/body_model: players keep the message for late subscribers."""
     from rosbags.interfaces import (
         Qos,
         QosDurability,

@@ -1,4 +1,4 @@
-"""Which topics of a bag are the camera, and which CameraInfo belongs to an image."""
+"""Chooses the image topic of a bag, and the CameraInfo of each image."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 def image_connections(
     reader: AnyReader, topic: str | None, depth_topic: str | None = None
 ) -> list[Connection]:
-    """The connections of the image topic that was named, or of the only one there is beside the
-    depth topic.
+    """The connections of the named image topic, or of the only one besides the depth topic.
 
-    Raises ValueError, with the bag's image topics, where the choice is not clear.
+    Raises ValueError with the bag's image topics where the choice is ambiguous.
     """
     images = [c for c in reader.connections if c.msgtype in (IMAGE, COMPRESSED)]
-    # Depth images are images too, but nobody is found in them.
+    # Depth images have the same message type.
     depth = {c.topic for c in images if "depth" in c.topic} | {depth_topic}
     names = sorted({c.topic for c in images if topic or c.topic not in depth})
     if topic is None and len(names) == 1:
@@ -45,11 +44,10 @@ def image_connections(
 
 
 def read_message(reader: AnyReader, connection: Connection, time_ns: int, data: bytes) -> Any:
-    """A message. Raises ValueError, with the time at which it was recorded, where its bytes are cut
-    off or damaged."""
+    """Deserialise a message. Raises ValueError with its recording time if it is damaged."""
     try:
         return reader.deserialize(data, connection.msgtype)
-    except Exception as error:  # rosbags reads with numpy and struct, and hands on their errors
+    except Exception as error:  # rosbags passes on the errors of numpy and struct
         raise ValueError(
             f"the message on '{shown(connection.topic)}' at {time_ns / 1e9:.3f} s, of {len(data)} "
             f"bytes, is damaged and left out: {shown(error, 200)}"
@@ -57,12 +55,12 @@ def read_message(reader: AnyReader, connection: Connection, time_ns: int, data: 
 
 
 def info_topic_of(image_topic: str) -> str:
-    """Where ROS's camera drivers put the CameraInfo of an image topic: beside it."""
+    """The CameraInfo topic that ROS's camera drivers use with an image topic."""
     return image_topic.removesuffix("/compressed").rpartition("/")[0] + "/camera_info"
 
 
 class CameraInfos:
-    """All CameraInfos of a topic, by the bag's time. damaged: how many could not be read."""
+    """All CameraInfos of a topic, by recording time. damaged: how many could not be read."""
 
     def __init__(self, reader: AnyReader, topic: str) -> None:
         connections = [
@@ -72,7 +70,7 @@ class CameraInfos:
         self.damaged = 0
         self._infos: list[tuple[int, Any]] = []
         self._by_size: dict[tuple[int, int], list[tuple[int, Any]]] = {}
-        if connections:  # rosbags takes no connections for all of them
+        if connections:  # rosbags reads all connections where none is given
             self._infos = list(self._read(reader, connections))
         for item in self._infos:
             self._by_size.setdefault(image_size_of(item[1]), []).append(item)
@@ -80,17 +78,19 @@ class CameraInfos:
     def _read(
         self, reader: AnyReader, connections: Sequence[Connection]
     ) -> Iterator[tuple[int, Any]]:
-        with suppress(ValueError):  # a bag that is damaged further on: the images will say so
+        with suppress(ValueError):  # reading the images reports a damaged bag
             for connection, time_ns, data in read_raw(reader, connections):
                 try:
                     yield time_ns, read_message(reader, connection, time_ns, data)
-                except ValueError as error:  # the others of its camera say the same
+                except ValueError as error:  # other messages of the camera have the same content
                     self.damaged += 1
                     tqdm.write(shown(error, MESSAGE), file=sys.stderr)
 
     def find(self, width: int, height: int, time_ns: int) -> Any | None:
-        """The last one for images of this size up to this time, else the first one after it; one
-        of another size where there is no such; None in a bag without."""
+        """The CameraInfo of an image: the last one up to this time, else the first one after it.
+
+        Messages for this image size have priority over others. None in a bag without CameraInfo.
+        """
         fitting = self._by_size.get((width, height)) or next(
             (
                 infos

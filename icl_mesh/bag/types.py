@@ -1,4 +1,4 @@
-"""This package's messages for rosbags: their definitions, and people as HumanArray."""
+"""This package's messages for rosbags: definitions, and people as HumanArray."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NESTED_TYPES = {"position": "Point", "velocity": "Vector3", "orientation": "Qua
 
 
 def make_typestore() -> Typestore:
-    """The messages of ROS 2 Jazzy and this package's own, from their .msg files."""
+    """The messages of ROS 2 Jazzy and those of this package's .msg files."""
     from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
     typestore = get_typestore(Stores.ROS2_JAZZY)
@@ -34,7 +34,7 @@ def make_typestore() -> Typestore:
 
 
 def definitions_folder() -> Path:
-    """Where the .msg files are: beside the installed package, or at the root of the checkout."""
+    """The folder of the .msg files: the installed package's assets, or msg in a checkout."""
     package = Path(__file__).resolve().parents[1]
     for folder in (package / "assets" / "msg", package.parent / "msg"):
         if (folder / "HumanArray.msg").is_file():
@@ -64,7 +64,7 @@ def human_array(
 
 
 def body_model(typestore: Typestore, body: BodyModel, weights_version: str) -> Any:
-    """The body that HumanArray refers to."""
+    """The body model that HumanArray refers to."""
     return typestore.types[BODY_MODEL](
         name=body.name,
         weights_version=weights_version,

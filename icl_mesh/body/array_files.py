@@ -1,6 +1,6 @@
-"""Files of named arrays: a pickle, numpy's .npz and .npy, torch's .pth. Their content says which.
+"""Files of named arrays: pickles, numpy's .npz and .npy, torch's .pth; detected by content.
 
-Object arrays are pickles inside of .npy and go through the same reader as all pickles.
+Object arrays are pickles inside .npy files; the same reader parses all pickles.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from icl_mesh.body.tensor_arrays import TYPES, Storages
 #: The largest array of a SMPL-X file has 120 MB; a zip can promise any size.
 _MOST_BYTES = 1 << 30
 _TORCH_MAGIC = 0x1950A86A20F9469CFC6C
-#: What zipfile and numpy's header raise for damage, beside UnpicklingError and DAMAGE.
+#: Errors of zipfile and of numpy's header parser for damage, besides UnpicklingError and DAMAGE.
 _ZIP_DAMAGE = (
     *(*DAMAGE, OSError, zipfile.BadZipFile, zlib.error, struct.error, SyntaxError),
     *(NotImplementedError, RuntimeError, tokenize.TokenError),
@@ -35,9 +35,9 @@ _ZIP_DAMAGE = (
 
 
 def read_arrays(content: bytes, names: Collection[str]) -> tuple[dict[str, Any], list[str]]:
-    """The entries of these names in a file's content, and the names of all that it has.
+    """The named entries of a file's content, and the names of all its entries.
 
-    Raises pickle.UnpicklingError for damage, and for what no file of arrays needs.
+    Raises pickle.UnpicklingError for damage, and for objects that are not arrays.
     """
     try:
         if content.startswith(b"PK\x03\x04"):
@@ -71,7 +71,7 @@ def _from_pickle(content: bytes, names: Collection[str]) -> tuple[dict[str, Any]
 
 
 def _data_behind(stream: io.BytesIO, sizes: dict[str, int], order: str) -> dict[str, bytes]:
-    """Storages by key behind the pickles of an old .pth; sizes: bytes of an entry by key."""
+    """Storages by key, which follow the pickles of an old .pth; sizes: bytes per entry by key."""
     found = {}
     for key in read_plain(stream, is_array_name):
         (count,) = struct.unpack(f"{order}q", stream.read(8))
@@ -120,7 +120,7 @@ def _from_torch(
 
 
 def _npy(content: bytes) -> Any:
-    """The array of a .npy, with object arrays read as pickles; that of one object is the object."""
+    """The array of a .npy; an object array of shape () becomes the object itself."""
     stream = io.BytesIO(content)
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
@@ -130,6 +130,6 @@ def _npy(content: bytes) -> Any:
     if dtype.hasobject:
         return Arrays().plain(read_plain(stream, is_array_name))
     kind = plain_type(dtype.str)
-    # numpy itself reads no more than the array, whatever follows.
+    # Like numpy, ignore bytes after the array.
     size = math.prod(checked_shape(shape)) * kind.itemsize
     return from_bytes(stream.read(size), kind, shape, fortran=fortran)

@@ -1,9 +1,7 @@
-"""The default body's file: quantised arrays in one .npz, about 1 MB, read without pickle.
+"""The default body's file: quantised arrays in one .npz of about 1 MB, written by tools/bake_body.
 
-Written by tools/bake_body.
-
-Lengths are stored as whole steps (int16), texture coordinates as 16-bit fractions; pose blend
-shapes as the list of their non-zero entries.
+Lengths are int16 multiples of a step, texture coordinates 16-bit fractions. Pose blend shapes are
+a list of their non-zero entries.
 """
 
 from __future__ import annotations
@@ -25,7 +23,7 @@ FORMAT = 1
 
 
 def load_default_body() -> BodyArrays:
-    """The body that comes with the package."""
+    """The default body of the package."""
     asset = resources.files("icl_mesh") / "assets" / "default_body.npz"
     with resources.as_file(asset) as path:
         return load_body_asset(path)
@@ -47,7 +45,7 @@ def load_body_asset(path: Path) -> BodyArrays:
     np.add.at(weights, (rows, stored["weight_joints"]), stored["weight_values"].astype(np.float32))
     weights /= weights.sum(1, keepdims=True)
     points = Regressor(stored["point_indices"].astype(np.int64), stored["point_weights"])
-    place = {name: index for index, name in enumerate(metadata["point_names"])}
+    row = {name: index for index, name in enumerate(metadata["point_names"])}
     return BodyArrays(
         name=metadata["name"],
         template=stored["template"] * np.float32(SHAPE_STEP),
@@ -61,7 +59,7 @@ def load_body_asset(path: Path) -> BodyArrays:
         joint_sets={
             name: Regressor(points.indices[chosen], points.weights[chosen])
             for name, chosen in (
-                (name, [place[point] for point in names]) for name, names in JOINT_SETS.items()
+                (name, [row[point] for point in names]) for name, names in JOINT_SETS.items()
             )
         },
         uv=stored["uv"] / np.float32(65535),
@@ -80,7 +78,7 @@ def _dense_pose_directions(
     if "pose_values" not in stored:
         return None
     dense = np.zeros((count, 3, POSE_FEATURES), np.float32)
-    # One entry is a vertex, a joint and its 3 x 9 block; blocks hold only joints near the vertex.
+    # An entry is a vertex, a joint and its 3 x 9 block; only joints near the vertex are stored.
     joints = stored["pose_joints"].astype(np.int64) - 1
     columns = joints[:, None] * 9 + np.arange(9)
     vertices = np.repeat(np.arange(count), stored["pose_counts"])

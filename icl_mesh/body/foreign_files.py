@@ -1,4 +1,4 @@
-"""Says what a file is that was given for a SMPL model and is none: one sentence for each kind."""
+"""Identifies files that are not SMPL models: one sentence for each kind."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _COMPANIONS = (
 
 
 def foreign_content(content: bytes) -> str | None:
-    """What the bytes of an unreadable file show; None where they show nothing."""
+    """The kind of an unreadable file by its bytes; None if unknown."""
     if not content:
         return "it is empty"
     for beginning, what in _BEGINNINGS:
@@ -49,12 +49,12 @@ def foreign_content(content: bytes) -> str | None:
 
 
 def _transfer_damage(content: bytes) -> str | None:
-    """Signs that a program took the bytes for text."""
+    """Signs that a program treated the bytes as text."""
     returns, ends, both = (content.count(mark) for mark in (b"\r", b"\n", b"\r\n"))
     transfer = "as after a transfer in text mode; copy it again in binary mode"
     if both == ends > 0:
         return f"every LF in it has become CR LF, {transfer}"
-    # Among so many of both, some would stand together by chance.
+    # Among this many CR and LF, some would be adjacent by chance.
     if both == 0 and returns * ends > 20 * len(content):
         return f"every CR LF in it has become LF, {transfer}"
     if content.count(b"\xef\xbf\xbd") > max(2, len(content) // 1000):
@@ -63,7 +63,7 @@ def _transfer_damage(content: bytes) -> str | None:
 
 
 def foreign_model(stored: Mapping[str, Any], held: Collection[str]) -> str | None:
-    """Which other model or file has these arrays; held: names of all that the file has."""
+    """The other model or file that has these arrays; held: names of all arrays of the file."""
     tree = np.shape(stored["kintree_table"]) if "kintree_table" in stored else ()
     if tree and tree[-1] in _MODELS:
         return f"this is a model file of {_MODELS[tree[-1]]}"

@@ -1,7 +1,7 @@
 """The keypoint orders of public data sets, as regressors from posed vertices.
 
-COCO-17 and OpenPose-18 are surface and joint points as annotators place them; H36M-17 is
-Human3.6M's skeleton; LSP-14 that of Leeds Sports Pose (person-centric left and right everywhere).
+COCO-17 and OpenPose-18 are surface and joint points as annotators place them. H36M-17 is the
+skeleton of Human3.6M, LSP-14 that of Leeds Sports Pose. Left and right are person-centric.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ JOINT_SETS: dict[str, tuple[str, ...]] = {
         *("right_eye", "left_eye", "right_ear", "left_ear"),
     ),
 }
-# Vertex ids of SMPL's 6890-vertex mesh that public code takes for the face (as in smplx's
-# vertex_ids). 411 is on the crown.
+# Vertex ids of SMPL's 6890-vertex mesh that public code uses for the face (smplx's vertex_ids).
+# 411 is on the crown.
 SMPL_FACE_VERTICES = {
     "nose": 332,
     "right_eye": 6260,
@@ -48,7 +48,7 @@ SMPL_FACE_VERTICES = {
     "head_top": 411,
 }
 SMPL_VERTEX_COUNT = 6890
-# Points that SMPL's joints stand in for, where a set has no such joint of its own.
+# Points that SMPL does not have, as weighted sums of its joints.
 _JOINT_STAND_INS = {
     "spine": {"spine2": 0.5, "spine1": 0.5},
     "thorax": {"neck": 1.0},
@@ -61,10 +61,10 @@ _JOINT_STAND_INS = {
 def smpl_joint_sets(joint_regressor: npt.NDArray[np.floating]) -> dict[str, Regressor]:
     """Approximate joint sets of an SMPL file, from its dense joint regressor [24, V].
 
-    Limb points are SMPL's own joints, regressed from the posed vertices (a few millimetres from
-    the skeleton's, and hips lie closer together than COCO's annotators place them); face points are
-    the public vertex ids above. A mesh that is not SMPL's 6890 vertices has no such ids: there
-    every face point falls back to the head joint.
+    Limb points are SMPL's joints, regressed from the posed vertices. They differ from the
+    skeleton's joints by a few millimetres, and the hips are closer together than COCO's annotators
+    place them. Face points are the vertices SMPL_FACE_VERTICES. A mesh of another vertex count has
+    the head joint at every face point.
     """
     known = dict(zip(JOINT_NAMES, joint_regressor, strict=True))
     for name, vertex in SMPL_FACE_VERTICES.items():

@@ -1,4 +1,4 @@
-"""SMPL's schema: 24 joints, their tree, and the arrays a body model is made of.
+"""SMPL's schema: 24 joints, their tree, and the arrays of a body model.
 
 Body frame: metres, y up, facing +z, the person's left at +x, T-pose. V vertices, F faces,
 T texture coordinates, J = 24 joints, K keypoints of a joint set.
@@ -48,7 +48,10 @@ POSE_FEATURES = (JOINT_COUNT - 1) * 9  # rotation matrices minus identity, all j
 
 @dataclass(frozen=True)
 class Regressor:
-    """Points as sums of few vertices: indices [K, S] and weights [K, S] (rows sum to 1)."""
+    """Sparse regressor: K points as weighted sums of S vertices each.
+
+    indices [K, S], weights [K, S] (rows sum to 1).
+    """
 
     indices: npt.NDArray[np.int64]
     weights: npt.NDArray[np.float32]
@@ -64,7 +67,7 @@ class Regressor:
 
 @dataclass(frozen=True)
 class BodyArrays:
-    """Everything that defines a body; lengths in metres. Shapes are checked when it is made."""
+    """The arrays of a body model, lengths in metres. The constructor checks the shapes."""
 
     name: str
     template: npt.NDArray[np.float32]  # [V, 3], betas zero, T-pose

@@ -1,9 +1,9 @@
 """SMPL's body function: betas and joint rotations to vertices and joints, differentiable.
 
 Loper et al. 2015, "SMPL: A Skinned Multi-Person Linear Model", equations 6-12. Works with the
-default body and with licensed SMPL files. Body frame: metres, y up, facing +z, left at +x; rotation
-of joint 0 takes the body into any other frame (about the pelvis), no translation is added.
-N people, J = 24 joints, V vertices, K keypoints.
+default body and with licensed SMPL files. Body frame: metres, y up, facing +z, left at +x. The
+rotation of joint 0 (about the pelvis) transforms the body into another frame; no translation is
+added. N people, J = 24 joints, V vertices, K keypoints.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-#: Above this share of non-zero entries a matrix product is as fast as going through them.
+#: Above this share of non-zero entries a dense matrix product is as fast as a sparse one.
 MOST_NON_ZERO = 0.3
 
 
@@ -36,8 +36,10 @@ class BodyMesh(NamedTuple):
 
 
 class Surface(NamedTuple):
-    """What poses some of the vertices: all x, then all y, then all z, so that a body is a few
-    passes over long rows; with triples it takes half as long again."""
+    """Blend shapes and skinning weights of some vertices.
+
+    Coordinates are planar (all x, then all y, then all z): interleaved ones are 1.5 times slower.
+    """
 
     template: torch.Tensor  # [3, V]
     shape_directions: torch.Tensor  # [10, 3V]
@@ -46,8 +48,11 @@ class Surface(NamedTuple):
 
 
 def _ancestors() -> torch.Tensor:
-    """[4, 25]: of each joint the ancestor 1, 2, 4, 8 steps above; 24, a joint that never moves,
-    above the root. Whole chains are composed by doubling, without a loop over joints."""
+    """[4, 25]: each joint's ancestor 1, 2, 4, 8 steps above it.
+
+    Index 24, above the root, is a fixed joint. Kinematic chains are composed by doubling, without
+    a loop over joints.
+    """
     rows = [[JOINT_COUNT if parent < 0 else parent for parent in PARENTS] + [JOINT_COUNT]]
     while any(joint != JOINT_COUNT for joint in rows[-1]):
         rows.append([rows[-1][joint] for joint in rows[-1]])
@@ -55,12 +60,11 @@ def _ancestors() -> torch.Tensor:
 
 
 class BodyModel(nn.Module):
-    """A body in SMPL's schema; buffers only, nothing to train.
+    """A body in SMPL's schema; it has buffers and no parameters.
 
-    ``uv`` [T, 2] (origin bottom left), ``uv_faces`` [F, 3] and ``uv_vertex`` [T]: vertices on a
-    texture seam have several texture coordinates, so a renderer draws
-    ``vertices[:, body.uv_vertex]`` with the triangles ``body.uv_faces``; texture row t and vertex
-    ``uv_vertex[t]`` belong together. None where the file has no texture coordinates.
+    ``uv`` [T, 2] (origin bottom left), ``uv_faces`` [F, 3] and ``uv_vertex`` [T] are the texture
+    coordinates, or None. Vertices on a texture seam have several of them: row t belongs to vertex
+    ``uv_vertex[t]``. A renderer draws ``vertices[:, body.uv_vertex]`` with ``body.uv_faces``.
     """
 
     template: torch.Tensor
@@ -94,14 +98,14 @@ class BodyModel(nn.Module):
             self.register_buffer(name, tensor, persistent=False)
 
         keep("template", arrays.template)
-        # [10, 3V] and [207, 3V]: blend shapes are one matrix product.
+        # [10, 3V] and [207, 3V], so that blend shapes are one matrix product.
         keep("shape_directions", _flat(arrays.shape_directions))
         keep(
             "pose_directions",
             None if arrays.pose_directions is None else _flat(arrays.pose_directions),
         )
         keep("skinning_weights", arrays.skinning_weights)
-        # Joints are linear in the vertices and these in the betas, so joints are linear in betas.
+        # Joints are linear in the vertices, and the vertices in betas: joints are linear in betas.
         indices, weights = arrays.joint_regressor.indices, arrays.joint_regressor.weights
         keep("joint_template", np.einsum("js,jsd->jd", weights, arrays.template[indices]))
         directions = np.einsum("js,jsdk->kjd", weights, arrays.shape_directions[indices])
@@ -117,7 +121,7 @@ class BodyModel(nn.Module):
     def load(cls, source: str | Path = "default", device: str | torch.device = "cpu") -> BodyModel:
         """The default body, or a licensed SMPL file (.pkl, .npz, .pth, or a folder with one).
 
-        Raises FileNotFoundError where nothing is there, ValueError where the file is not SMPL's.
+        Raises FileNotFoundError for a missing file, ValueError for a file that is not SMPL's.
         """
         if str(source) == "default":
             return cls(load_default_body()).to(device)
@@ -137,13 +141,13 @@ class BodyModel(nn.Module):
         return self.joint_template + (betas @ self.joint_shape_directions).unflatten(-1, (-1, 3))
 
     def joints(self, betas: torch.Tensor, rotations: torch.Tensor) -> torch.Tensor:
-        """Posed joints [N, 24, 3] for betas [N, 10] and rotations [N, 24, 3, 3], no vertices."""
+        """Forward kinematics: betas [N, 10], rotations [N, 24, 3, 3] -> joints [N, 24, 3], m."""
         return self.skeleton(betas, rotations)[1]
 
     def skeleton(
         self, betas: torch.Tensor, rotations: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """As :meth:`joints`: world rotations of the bones [N, 24, 3, 3], and the joints."""
+        """Forward kinematics -> world rotations of the bones [N, 24, 3, 3], joints [N, 24, 3]."""
         _check(betas, rotations)
         with torch.autocast(betas.device.type, enabled=False):
             return self._chains(self.rest_joints(betas.float()), rotations.float())
@@ -159,8 +163,10 @@ class BodyModel(nn.Module):
 
     @property
     def outline_index(self) -> torch.Tensor:
-        """int64 [P]: the few vertices that a box around the mesh needs, those that stick out of
-        their body part whatever its pose. The box is the mesh's to a few mm."""
+        """int64 [P]: the extreme vertices of each body part (icl_mesh.body.outline).
+
+        Their bounding box equals the mesh's to a few mm in any pose.
+        """
         if self._outline_index is None or self._outline_index.device != self.template.device:
             self._outline_index = outline_vertices(self.template, self.skinning_weights)
         return self._outline_index
@@ -190,8 +196,8 @@ class BodyModel(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Rest joints [N, 24, 3], relative rotations [N, 24, 3, 3] -> world rotations and joints.
 
-        Each joint's transform starts relative to its parent; every round composes it with that of
-        the joint it is relative to, which doubles the reach.
+        Each transform starts relative to the joint's parent. Every round composes it with the
+        transform of the joint that it is relative to, which doubles the number of steps covered.
         """
         from_root = torch.arange(JOINT_COUNT, device=rest.device)[:, None] > 0
         steps = rest - torch.where(from_root, rest[:, self.parent_index], 0)
@@ -204,8 +210,10 @@ class BodyModel(nn.Module):
         return chains[:, :JOINT_COUNT, :3, :3], chains[:, :JOINT_COUNT, :3, 3]
 
     def surface(self, name: Literal["mesh", "outline"]) -> Surface:
-        """All vertices, or those of :attr:`outline_index`; made when first needed, for the device
-        of the body. On the CPU and without gradients, pose_directions may be sparse."""
+        """The surface of all vertices, or of :attr:`outline_index`; cached per device.
+
+        On the CPU and without gradients, pose_directions may be sparse.
+        """
         sparse = self.template.device.type == "cpu" and not torch.is_grad_enabled()
         key = (f"{name}, sparse" if sparse else name, self.template.device)
         if key not in self._surfaces:
@@ -215,7 +223,7 @@ class BodyModel(nn.Module):
                 planes = directions.unflatten(1, (-1, 3))[:, vertices].transpose(1, 2)
                 return planes.flatten(1).contiguous()
 
-            with torch.inference_mode(False):  # the same tensors serve training
+            with torch.inference_mode(False):  # training uses the same tensors
                 poses = None if self.pose_directions is None else rows(self.pose_directions)
                 self._surfaces[key] = Surface(
                     self.template[vertices].T.contiguous(),
@@ -244,13 +252,13 @@ def _flat(directions: npt.NDArray[np.float32]) -> torch.Tensor:
 
 
 def _sparse_if_few(poses: torch.Tensor) -> torch.Tensor:
-    """[207, 3V] -> its transpose by non-zero entries where few are: a tenth of the CPU's time."""
+    """[207, 3V] -> its transpose as sparse CSR if that is faster (up to 10 times on the CPU)."""
     if float(torch.count_nonzero(poses)) / poses.numel() > MOST_NON_ZERO:
         return poses
-    with warnings.catch_warnings():  # "in beta state", once per process
+    with warnings.catch_warnings():  # PyTorch warns that CSR is in beta state
         warnings.simplefilter("ignore", UserWarning)
         rows = poses.T.to_sparse_csr()
-        # MKL counts in 32 bits: longer indices would be converted for every product.
+        # MKL uses 32-bit indices: others would be converted for every product.
         indices = rows.crow_indices().int(), rows.col_indices().int()
         return torch.sparse_csr_tensor(*indices, rows.values(), rows.shape)
 

@@ -1,4 +1,4 @@
-"""The vertices that decide how far a body reaches, whatever its pose."""
+"""Extreme vertices: those that determine the bounding box of a body in any pose."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import math
 
 import torch
 
-#: Directions in which each part's farthest vertices are kept: about 20 degrees apart, so that what
-#: is left out reaches less than 1 - cos(10 degrees), 1.5 % of the part's size, farther.
+#: Directions in which each part's extreme vertex is kept. They are about 20 degrees apart: the
+#: error of the extent is below 1 - cos(10 degrees), 1.5 % of the part's size.
 DIRECTIONS = 100
 
 
 def outline_vertices(template: torch.Tensor, skinning_weights: torch.Tensor) -> torch.Tensor:
-    """Template [V, 3], weights [V, J] -> sorted indices of a few hundred vertices.
+    """Template [V, 3], weights [V, J] -> sorted indices of a few hundred extreme vertices.
 
-    A box around posed vertices touches, in six directions, the farthest vertex of some part; parts
-    move nearly rigidly, so it is among the farthest of that part at rest, in some direction.
+    Each side of a bounding box touches the extreme vertex of some body part. Parts move nearly
+    rigidly, so that vertex is extreme in some direction of the part's rest pose too.
     """
     reach = template @ sphere(DIRECTIONS).to(template).T  # [V, D]
     part = skinning_weights.argmax(dim=1)
@@ -25,7 +25,7 @@ def outline_vertices(template: torch.Tensor, skinning_weights: torch.Tensor) -> 
 
 
 def sphere(count: int) -> torch.Tensor:
-    """Unit vectors [count, 3], evenly spread (Fibonacci's spiral)."""
+    """Unit vectors [count, 3], evenly distributed (Fibonacci sphere)."""
     step = torch.arange(count, dtype=torch.float64) + 0.5
     z = 1 - 2 * step / count
     angle = step * math.pi * (3 - math.sqrt(5))

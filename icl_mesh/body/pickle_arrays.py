@@ -1,4 +1,4 @@
-"""From a pickle's records to numpy's arrays: numpy's own, scipy's, chumpy's, torch's."""
+"""Converts a pickle's records of numpy, scipy, chumpy and torch to numpy arrays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from icl_mesh.body.sparse_arrays import SPARSE_FORMS, dense_of_scipy
 from icl_mesh.body.tensor_arrays import TORCH_NAMES, Storages, tensor
 
 _NESTED = (list, tuple, dict, Record)
-#: Lists in lists in records: numpy itself knows 32 dimensions.
+#: Deepest nesting of lists and records; numpy arrays have at most 32 dimensions.
 _DEEPEST = 40
 _CORES = ("numpy.core", "numpy._core")
 _CLASSES = {
@@ -28,12 +28,12 @@ _SPARSE = {
     for module in ("", "_")
 }
 _CHUMPY_PARTS = ("x", "a", "idxs", "preferred_shape")
-#: May be named and stand for no array.
+#: Allowed names that are not arrays.
 _OTHERS = {Name(m, n) for m in ("builtins", "__builtin__") for n in ("object", "dict")}
 
 
 def is_array_name(name: Name) -> bool:
-    """Whether files of arrays may name this. A Record runs nothing, so all of chumpy may be."""
+    """Whether files of arrays may use this name. All of chumpy: a Record runs no code."""
     known = (INSTEAD, _MAKERS, _CLASSES, _SPARSE, TORCH_NAMES, _OTHERS)
     return _is_chumpy(name) or any(name in names for names in known)
 
@@ -43,9 +43,9 @@ def _is_chumpy(name: Name) -> bool:
 
 
 class Arrays:
-    """Makes plain values of what ``read_plain`` gives. Shared parts are made once.
+    """Converts the output of ``read_plain`` to plain values. Shared parts are converted once.
 
-    storages: the data of torch's tensors, where the file has such.
+    storages: the data of torch's tensors, if any.
     """
 
     def __init__(self, storages: Storages | None = None) -> None:
@@ -55,10 +55,10 @@ class Arrays:
         self.entries = 0
 
     def plain(self, value: object) -> Any:
-        """The value with arrays in place of all records.
+        """The value, with records replaced by arrays.
 
-        Raises pickle.UnpicklingError for records that are no array, and for what is deeper or
-        larger, references followed, than any SMPL file.
+        Raises pickle.UnpicklingError for records that are not arrays, and for values that are
+        deeper or larger (references expanded) than any SMPL file.
         """
         return self._plain(value)[0]
 
@@ -85,7 +85,7 @@ class Arrays:
             return made, entries
         items = value.values() if isinstance(value, dict) else value
         if isinstance(value, list) and not any(isinstance(part, _NESTED) for part in value):
-            return value, 1 + len(value)  # millions of numbers, in files of lists
+            return value, 1 + len(value)  # fast path for lists of millions of numbers
         parts = [self._plain(part) for part in items]
         entries = 1 + sum(count for _, count in parts)
         values = [part for part, _ in parts]
@@ -109,10 +109,10 @@ class Arrays:
         refuse(f"it holds an object of {record.kind}, which is no array")
 
     def _attributes(self, record: Record, names: tuple[str, ...] | None) -> dict[Any, Any]:
-        """The attributes of these names, None for all; chumpy's others may be no data at all."""
+        """The named attributes, None for all; chumpy objects have others that are not data."""
         state = record.state
         if isinstance(state, tuple) and len(state) == 2 and isinstance(state[0], dict):
-            state = state[0]  # the other part is that of __slots__
+            state = state[0]  # the other part belongs to __slots__
         if not isinstance(state, dict):
             refuse(f"it holds an object of {record.kind} without data")
         chosen = state if names is None else {name: state[name] for name in names if name in state}
@@ -122,7 +122,7 @@ class Arrays:
         return {name: self.plain(part) for name, part in chosen.items()}
 
     def array(self, raw: object, dtype: object, shape: object, fortran: bool) -> Any:
-        """An array from its bytes; one of objects from their list."""
+        """An array from its bytes, or an object array from a list."""
         if isinstance(raw, str):  # Python 2's bytes
             raw = raw.encode("latin1")
         kind = _type(dtype)
@@ -141,8 +141,8 @@ class Arrays:
             found = np.array(values)
         else:
             found = np.empty(len(values), object)
-            for place, value in enumerate(values):
-                found[place] = value
+            for index, value in enumerate(values):
+                found[index] = value
         return found.reshape(sizes, order="F" if fortran else "C")
 
     def _state_array(self, record: Record) -> Any:
@@ -170,7 +170,7 @@ def _check_entries(entries: int) -> None:
 
 
 def _type(record: object) -> np.dtype[Any] | None:
-    """The type that a record of numpy.dtype names, None for objects."""
+    """The type of a numpy.dtype record, None for objects."""
     if not isinstance(record, Record) or record.kind != Name("numpy", "dtype"):
         refuse("an array has no type")
     name, *_ = record.arguments
@@ -183,7 +183,7 @@ def _type(record: object) -> np.dtype[Any] | None:
 
 
 def _chumpy(parts: dict[Any, Any]) -> Any:
-    """The array itself, or a selection of another array's entries."""
+    """A chumpy array, or a selection of another array's entries."""
     if "x" in parts:
         return parts["x"]
     chosen = np.asarray(parts["a"]).ravel()[np.asarray(parts["idxs"]).astype(np.int64)]

@@ -1,7 +1,7 @@
-"""Takes a pickle apart into plain data. Nothing that it names is imported, built or called.
+"""Parses a pickle into plain data. No name in it is imported, instantiated or called.
 
-Python's unpickler is no help against hostile files, whatever ``find_class`` allows: it calls what
-it is handed, its memo grows to any index that a file names, and it hashes keys of any depth.
+Python's unpickler is unsafe for hostile files even with a restricted ``find_class``: it calls
+objects from the file, its memo grows to any index, and it hashes keys of any depth.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from icl_mesh.body.pickle_records import (
     shown,
 )
 
-#: More steps than this take minutes; a SMPL file has hundreds, one of lists millions.
+#: More steps than this take minutes. A SMPL file has hundreds, a file of lists millions.
 MOST_STEPS = 20_000_000
 
 
@@ -37,14 +37,14 @@ def read_plain(
 ) -> Any:
     """The content of a pickle (protocols 0 to 5) as lists, dictionaries, numbers and Records.
 
-    allowed: whether a file may name this class or function. references: takes the persistent ids,
-    which become Records of ``STORAGE``; without it they are refused. The stream stands behind the
-    pickle afterwards.
+    allowed: whether a file may use the name of a class or function. references: collects the
+    persistent ids, which become Records of ``STORAGE``; if None, they are refused. Afterwards the
+    stream is positioned after the pickle.
 
-    Raises pickle.UnpicklingError for a name that is not allowed and for every kind of damage.
+    Raises pickle.UnpicklingError for a name that is not allowed, and for damage.
     """
     try:
-        with warnings.catch_warnings():  # of escapes in texts that Python will not know one day
+        with warnings.catch_warnings():  # deprecated escapes in texts
             warnings.simplefilter("ignore", DeprecationWarning)
             return _Machine(stream, allowed, references).run()
     except DAMAGE as error:
@@ -52,7 +52,7 @@ def read_plain(
 
 
 class _Machine:
-    """pickle's stack machine; each method ``op_...`` is the opcode of that name."""
+    """pickle's stack machine; each method ``op_...`` implements the opcode of that name."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class _Machine:
         self.allowed = allowed
         self.references = references
         self.stack: list[Any] = []
-        self.below: list[list[Any]] = []  # the stack under each mark
+        self.below: list[list[Any]] = []  # the stack below each mark
         self.memo: dict[int, Any] = {}
 
     def run(self) -> Any:
@@ -80,7 +80,7 @@ class _Machine:
         refuse(f"it has more than {MOST_STEPS} steps, which no SMPL file needs")
 
     def op_string(self, _: object) -> None:
-        """Python 2's bytes, in quotes and with escapes."""
+        """Python 2's bytes: quoted and escaped."""
         line = self.stream.readline()
         text = line.strip()
         if line[-1:] != b"\n" or len(text) < 2 or text[:1] != text[-1:] or text[:1] not in b"'\"":
@@ -88,7 +88,7 @@ class _Machine:
         self.stack.append(codecs.escape_decode(text[1:-1])[0].decode("latin1"))
 
     def take(self, count: int) -> list[Any]:
-        """The topmost ``count`` values, off the stack."""
+        """Pop the topmost ``count`` values."""
         if len(self.stack) < count:
             refuse("it is damaged (its stack is empty)")
         taken = self.stack[-count:]
@@ -96,7 +96,7 @@ class _Machine:
         return taken
 
     def take_marked(self) -> list[Any]:
-        """All values above the last mark, off the stack with their mark."""
+        """Pop all values above the last mark, and the mark."""
         if not self.below:
             refuse("it is damaged (a mark is missing)")
         taken, self.stack = self.stack, self.below.pop()
@@ -138,7 +138,7 @@ class _Machine:
     op_binget = op_long_binget = op_get
 
     def op_frame(self, _: object) -> None:
-        """Frames tell readers how much to read ahead; this one has the whole file."""
+        """Ignored: frames help readers of streams to read ahead."""
 
     op_readonly_buffer = op_frame
 
@@ -221,7 +221,7 @@ class _Machine:
         (state,) = self.take(1)
         if isinstance(self.stack[-1], Record):
             self.stack[-1].state = state
-        elif not isinstance(self.stack[-1], dict):  # an OrderedDict's attributes are no data
+        elif not isinstance(self.stack[-1], dict):  # an OrderedDict's attributes are not data
             refuse("it is damaged (a state for what is no object)")
 
     def op_binpersid(self, _: object) -> None:

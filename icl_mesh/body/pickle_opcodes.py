@@ -1,4 +1,4 @@
-"""pickle's opcodes: how each reads its argument, and what it does to a machine with a stack."""
+"""pickle's opcodes: the reader of each argument, and the effect on a stack machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
 
 def unknown(code: bytes) -> str:
-    """Why there is no step for this byte, which is empty at the end of a file."""
+    """Why this byte has no step; it is empty at the end of a file."""
     if not code:
         return "it ends before its end, so the file was cut short"
     for opcode in pickletools.opcodes:
@@ -34,15 +34,15 @@ def unknown(code: bytes) -> str:
 
 
 def steps(machine: type) -> Iterator[tuple[bytes, Callable[[Any], Any] | None, Step]]:
-    """Of each opcode that is known: its code, the reader of its argument, and what it does.
+    """Code, argument reader and effect of each supported opcode.
 
-    machine: has ``stack``, ``take``, and a method ``op_...`` for each other opcode.
+    machine: has ``stack``, ``take``, and a method ``op_...`` for each opcode not handled here.
     """
     for opcode in pickletools.opcodes:
         argument = None if opcode.arg is None else opcode.arg.reader
         step: Step | None = getattr(machine, f"op_{opcode.name.lower()}", None)
         if opcode.name == "STRING":
-            argument = None  # pickletools takes it for ASCII, which arrays are not
+            argument = None  # pickletools reads ASCII only, arrays are binary
         elif opcode.name in _VALUES:
             step = _value
         elif opcode.name in _MADE:

@@ -1,4 +1,4 @@
-"""What a pickle is taken apart into: names, records, and the few calls that are plain data."""
+"""The parts of a parsed pickle: names, records, and the few calls that give plain data."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-#: Keys of dictionaries are names, numbers, or tuples of these, of this depth and length.
+#: Keys of dictionaries are names, numbers, or tuples of these, of at most this depth and length.
 _KEY_DEPTH, _KEY_LENGTH = 2, 8
 
-#: What numpy, scipy and zipfile raise where the parts of a damaged file do not fit each other.
+#: Errors of numpy, scipy and zipfile for inconsistent parts of a damaged file.
 DAMAGE = (
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, MemoryError),
     *(RecursionError, EOFError),
@@ -30,14 +30,14 @@ class Name:
 
 @dataclass(eq=False)
 class Record:
-    """An object of a pickle: what was to be called, with what, and the state set afterwards."""
+    """An object of a pickle: callable, arguments, and the state set afterwards."""
 
     kind: Name
     arguments: tuple[Any, ...]
     state: Any = None
 
 
-#: Stands for a storage of torch, which a pickle refers to by a persistent id.
+#: Replaces a storage of torch, which a pickle refers to by a persistent id.
 STORAGE = Name("torch", "storage")
 
 
@@ -46,14 +46,14 @@ def refuse(text: str) -> NoReturn:
 
 
 def shown(value: object, most: int = 80) -> str:
-    """What a file says, as it may stand in a message: cut, on one line, in ASCII."""
+    """A value from a file for a message: cut, on one line, in ASCII."""
     if not isinstance(value, (str, int, float, Name, Exception)):
         return f"a {type(value).__name__}"  # the text of a nested value can be of any length
     return ascii(str(value)[:most])[1:-1]
 
 
 def key(value: object, depth: int = _KEY_DEPTH) -> Any:
-    """A key of a dictionary. A hash goes as deep as its key, in C: depth and kinds are limited."""
+    """A checked key of a dictionary. Depth and kinds are limited: hashing recurses in C."""
     if isinstance(value, tuple) and depth > 0 and len(value) <= _KEY_LENGTH:
         return tuple(key(part, depth - 1) for part in value)
     if value is None or isinstance(value, (str, bytes, int, float, Record)):
@@ -67,14 +67,14 @@ def pairs(items: list[Any]) -> dict[Any, Any]:
 
 
 def call(kind: object, arguments: object) -> Any:
-    """What stands for ``kind(*arguments)``: bytes and dictionaries themselves, else a Record."""
+    """The result of ``kind(*arguments)``: bytes or a dictionary, else a Record."""
     if not isinstance(kind, Name) or not isinstance(arguments, tuple):
         refuse("it is damaged (it calls what has no name)")
     return INSTEAD[kind](*arguments) if kind in INSTEAD else Record(kind, arguments)
 
 
 def _bytes(content: object = b"", encoding: object = "latin1") -> bytes:
-    """Bytes as Python 3 writes them in protocols before 3: text in Latin-1."""
+    """Bytes of pickle protocols before 3, which Python 3 stores as Latin-1 text."""
     if encoding not in ("latin1", "latin-1"):
         refuse(f"text encoding {shown(encoding)} is not allowed")
     if isinstance(content, str):
@@ -97,7 +97,7 @@ def _ordered(items: object = ()) -> dict[Any, Any]:
     return {key(name): value for name, value in items}
 
 
-#: What is not kept as a Record; the names under which Python 2 and 3 know it.
+#: Callables that give plain data instead of a Record, by their names in Python 2 and 3.
 INSTEAD: dict[Name, Callable[..., Any]] = {
     Name("_codecs", "encode"): _bytes,
     **{Name(module, "_reconstructor"): _new for module in ("copyreg", "copy_reg")},

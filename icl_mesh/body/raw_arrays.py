@@ -1,7 +1,7 @@
-"""Arrays from bytes that a file holds: type, shape and length are checked before numpy sees them.
+"""Arrays from the bytes of a file: type, shape and length are checked before numpy is called.
 
 Only plain numbers and texts: a type is made from its name, never from a pickle's state, which can
-hold pointers.
+contain pointers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from icl_mesh.body.pickle_records import refuse, shown
 
 Array = npt.NDArray[Any]
 
-#: Entries of all that is read of a file, references followed: a whole SMPL-X file has less.
+#: Most entries read from a file, references expanded; a whole SMPL-X file has fewer.
 MOST_ENTRIES = 1 << 26
 _NUMBERS = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248]|c8|c16)")
 _TEXTS = re.compile(r"[<>=|]?[SU][1-9][0-9]{0,3}")
@@ -36,7 +36,7 @@ def plain_type(name: object, order: object = "=") -> np.dtype[Any]:
 
 
 def checked_shape(shape: object) -> tuple[int, ...]:
-    """A shape of few dimensions, none negative, with at most MOST_ENTRIES entries."""
+    """A shape of at most 32 dimensions, none negative, with at most MOST_ENTRIES entries."""
     if not isinstance(shape, (tuple, list)) or len(shape) > _MOST_DIMENSIONS:
         refuse(f"an array's shape is {shown(shape)}")
     for size in shape:
@@ -51,14 +51,14 @@ def checked_shape(shape: object) -> tuple[int, ...]:
 def from_bytes(
     raw: bytes | bytearray, dtype: np.dtype[Any], shape: object, *, fortran: bool = False
 ) -> Array:
-    """The array [shape] that these bytes are, all of them; a copy."""
+    """The array [shape] of these bytes, as a copy. All bytes must be used."""
     sizes = checked_shape(shape)
     needed = math.prod(sizes) * dtype.itemsize
     if len(raw) != needed:
         refuse(
             f"an array of shape {sizes} and type {dtype} needs {needed} bytes and has {len(raw)}"
         )
-    if dtype.kind == "b":  # any other byte than 0 and 1 is no truth value
+    if dtype.kind == "b":  # numpy's bool must be 0 or 1
         flags = np.frombuffer(raw, np.uint8) != 0
         return flags.reshape(sizes, order="F" if fortran else "C")
     if dtype.kind == "U":
@@ -69,7 +69,7 @@ def from_bytes(
 
 
 def strided(flat: Array, offset: object, shape: object, strides: object) -> Array:
-    """The array that a tensor is: sizes and steps, in entries, within its flat storage."""
+    """The array of a tensor in its flat storage; offset and strides in entries."""
     sizes = checked_shape(shape)
     steps = strides if isinstance(strides, Sequence) else ()
     numbers = (offset, *steps)

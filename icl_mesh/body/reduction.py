@@ -1,4 +1,4 @@
-"""A coarser mesh over a body's own vertices, for viewers to whom the full one is too heavy."""
+"""A coarser mesh over a body's own vertices, for viewers that are too slow for the full mesh."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from icl_mesh.body.model import BodyModel
 
-#: Triangles of a reduced body: about a sixth, and still a person to the eye.
+#: Triangles of a reduced body: about a sixth of the full mesh.
 REDUCED_FACE_COUNT = 2500
 
 
 def reduced_faces(body: BodyModel, face_count: int = REDUCED_FACE_COUNT) -> npt.NDArray[np.int32]:
     """Triangles [F', 3], at most ``face_count``, that index the body's own vertices.
 
-    Made once per body, in its rest pose, by quadric edge collapse (Garland and Heckbert 1997;
-    library fast-simplification). Each remaining vertex is replaced by the nearest of the original
-    ones that collapsed into it, so that one posed mesh serves the full and the reduced triangles.
+    Computed in the rest pose by quadric edge collapse (Garland and Heckbert 1997; library
+    fast-simplification). Each remaining vertex is replaced by the nearest of the original vertices
+    that collapsed into it: the full and the reduced triangles index the same posed mesh.
 
-    Raises ValueError for a face_count that leaves nothing, ImportError without the library.
+    Raises ValueError for a face_count below 4, ImportError without the library.
     """
     if face_count < 4:
         raise ValueError(f"face_count must be 4 or more, got {face_count}")
@@ -38,7 +38,7 @@ def reduced_faces(body: BodyModel, face_count: int = REDUCED_FACE_COUNT) -> npt.
         template, body.faces, target_count=face_count, return_collapses=True
     )
     points, faces, into = fast_simplification.replay_simplification(template, body.faces, collapses)
-    # The nearest original of every remaining vertex: the last one written, in falling distance.
+    # The nearest original of every remaining vertex: distances fall, the last write remains.
     distance = np.linalg.norm(template - points[into], axis=1)
     order = np.argsort(-distance, kind="stable")
     nearest = np.zeros(len(points), dtype=np.int32)

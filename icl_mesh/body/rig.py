@@ -1,4 +1,4 @@
-"""COCO's keypoints carried by bones: where they are without a surface."""
+"""COCO's keypoints from bones alone, without a mesh."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 Array = TypeVar("Array", npt.NDArray[np.floating[Any]], torch.Tensor)
 
-#: Per keypoint of "coco17": the joint that it lies at, and the bone that carries it. A point of the
-#: surface between two bones follows the upper one: the skin over a shoulder stays when the arm goes
-#: up.
+#: Per keypoint of "coco17": its joint, and the bone that it moves with. A surface point between two
+#: bones moves with the upper one, as the skin over a shoulder does when the arm goes up.
 _BONES = (
     *(("head", "head"),) * 5,
     *(("left_shoulder", "left_collar"), ("right_shoulder", "right_collar")),
@@ -34,8 +33,10 @@ FACE = 5
 
 
 class KeypointRig:
-    """Keypoints of "coco17" as points fixed to a bone of the mean shape: near those of the mesh,
-    which need not be made for them."""
+    """Keypoints of "coco17" as points fixed to bones of the mean shape.
+
+    They approximate those of the mesh, which is not computed.
+    """
 
     def __init__(self, body: BodyModel) -> None:
         device = body.template.device
@@ -44,7 +45,7 @@ class KeypointRig:
             mesh = body(torch.zeros(1, 10, device=device), rest)
             points = body.keypoints(mesh.vertices, "coco17")[0]
             offsets = (points - mesh.joints[0][KEYPOINT_JOINT]).cpu()
-        #: [17, 3], m: from the joint, in the axes of the bone at rest.
+        #: [17, 3], m: from the joint, in the axes of the bone in the rest pose.
         self.offsets: npt.NDArray[np.float32] = offsets.numpy()
 
     def __call__(self, joints: Array, world: Array) -> Array:

@@ -1,7 +1,7 @@
 """Licensed SMPL model files: official .pkl (read without chumpy), .npz, .pth; and smplx's objects.
 
-The files are not part of this package; see https://smpl.is.tue.mpg.de for their licence. Nothing
-that a file holds is run: ``array_files`` builds arrays only.
+The files are not part of this package; see https://smpl.is.tue.mpg.de for their licence. No code
+in a file is run: ``array_files`` builds arrays only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from icl_mesh.body.layout import (
     Regressor,
 )
 
-# Looked for in a folder, in this order, there and in its subfolder "smpl" (smplx's layout).
+# In order of preference, in a folder and its subfolder "smpl" (smplx's layout).
 OFFICIAL_NAMES = (
     "SMPL_NEUTRAL.npz",
     "SMPL_NEUTRAL.pkl",
@@ -49,7 +49,7 @@ _REQUIRED = {
     **{"v_template": (2,), "shapedirs": (3,), "posedirs": (2, 3), "J_regressor": (2,)},
     **{"weights": (2,), "f": (2,), "kintree_table": (1, 2)},
 }
-#: The same in a saved smplx.SMPL.
+#: Names of the same arrays in a saved smplx.SMPL.
 _IN_SMPLX = {"lbs_weights": "weights", "faces_tensor": "f", "parents": "kintree_table"}
 #: The largest body model in use, SMPL-X with all its parts, has a quarter of this.
 _MOST_BYTES = 2 << 30
@@ -57,13 +57,14 @@ _LARGEST_BODY_M = 100.0
 
 
 def find_smpl_file(folder: Path) -> Path:
-    """The model file under its official name in a folder (or its subfolder ``smpl``).
+    """The model file with an official name in a folder (or its subfolder ``smpl``).
 
-    Upper and lower case do not matter. Raises FileNotFoundError where there is none.
+    Case is ignored. Raises FileNotFoundError if there is none.
     """
-    for place in (folder, folder / "smpl"):
-        if place.is_dir():
-            files = {path.name.lower(): path for path in sorted(place.iterdir()) if path.is_file()}
+    for candidate in (folder, folder / "smpl"):
+        if candidate.is_dir():
+            paths = sorted(path for path in candidate.iterdir() if path.is_file())
+            files = {path.name.lower(): path for path in paths}
             for name in OFFICIAL_NAMES:
                 if name.lower() in files:
                     return files[name.lower()]
@@ -74,9 +75,9 @@ def find_smpl_file(folder: Path) -> Path:
 
 
 def load_smpl_file(path: Path) -> BodyArrays:
-    """Read a licensed SMPL file, or the one in a folder. The content says which kind it is.
+    """Read a licensed SMPL file, or the one in a folder. The kind is detected by content.
 
-    Raises FileNotFoundError where nothing is there, ValueError naming what is wrong otherwise.
+    Raises FileNotFoundError for a missing file, ValueError with the fault otherwise.
     """
     try:
         if path.is_dir():
@@ -110,7 +111,7 @@ def load_smpl_file(path: Path) -> BodyArrays:
 
 
 def _numbers(stored: Mapping[str, object]) -> dict[str, npt.NDArray[np.float64]]:
-    """The required arrays as float64, their entries checked, not yet their shapes."""
+    """The required arrays as float64. Entries are checked, shapes are not."""
     stored = {_IN_SMPLX.get(name, name): value for name, value in stored.items()}
     missing = [key for key in _REQUIRED if key not in stored]
     if missing:
@@ -128,7 +129,7 @@ def _numbers(stored: Mapping[str, object]) -> dict[str, npt.NDArray[np.float64]]
                 f"{key} has shape {array.shape}, but needs {dimensions[-1]} dimensions; use an "
                 "SMPL model file with 24 joints."
             )
-        # More than float32 holds is not finite either.
+        # Values beyond the range of float32 count as not finite.
         with np.errstate(over="ignore", invalid="ignore"):
             arrays[key] = array.astype(np.float64)
             if not np.isfinite(arrays[key].astype(np.float32)).all():
@@ -137,7 +138,7 @@ def _numbers(stored: Mapping[str, object]) -> dict[str, npt.NDArray[np.float64]]
 
 
 def _faces(corners: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.int32]:
-    """Triangles [F, 3] of ``count`` vertices, whatever type they were stored in."""
+    """Triangles [F, 3] of ``count`` vertices, stored in any numeric type."""
     wrong = corners[(corners < 0) | (corners >= count) | (corners % 1 != 0)]
     if wrong.size:
         raise ValueError(
@@ -149,7 +150,7 @@ def _faces(corners: npt.NDArray[np.float64], count: int) -> npt.NDArray[np.int32
 def _arrays(name: str, stored: Mapping[str, object]) -> BodyArrays:
     arrays = _numbers(stored)
     tree = arrays["kintree_table"]
-    # The root's parent is -1, in unsigned numbers 4294967295; a saved smplx.SMPL has parents alone.
+    # The root's parent is -1, or 4294967295 if unsigned. A saved smplx.SMPL has the parents only.
     parents = tuple(int(parent) for parent in (tree if tree.ndim == 1 else tree[:1].ravel()))
     if parents[1:] != PARENTS[1:]:
         raise ValueError(
@@ -175,7 +176,7 @@ def _arrays(name: str, stored: Mapping[str, object]) -> BodyArrays:
     return BodyArrays(
         name=name,
         template=template.astype(np.float32),
-        # Files of 300 shape components are cut to the ten that the network predicts.
+        # The network predicts the first ten of up to 300 shape components.
         shape_directions=shapes[..., :BETA_COUNT].astype(np.float32),
         pose_directions=poses.astype(np.float32),
         joint_regressor=Regressor.from_dense(regressor),

@@ -1,4 +1,4 @@
-"""Reads the official SMPL pickles without chumpy, and without running anything they hold."""
+"""Reads the official SMPL pickles without chumpy and without running code in them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from icl_mesh.body.tensor_arrays import Storages
 
 
 def read_smpl_pickle(path: Path, names: Collection[str] | None) -> dict[Any, Any]:
-    """The named entries of the dictionary in a SMPL .pkl, chumpy's and scipy's arrays as numpy's.
+    """The named entries of the dictionary in a SMPL .pkl; chumpy's and scipy's arrays as numpy's.
 
-    names None takes all entries: other files of arrays (data sets' labels) are read so too.
+    names None reads all entries, for other files of arrays (labels of data sets).
 
-    Raises pickle.UnpicklingError for what no SMPL file needs, ValueError for no dictionary.
+    Raises pickle.UnpicklingError for objects that no SMPL file needs, ValueError for a file
+    without a dictionary.
     """
     return dictionary(read_plain(io.BytesIO(path.read_bytes()), is_array_name), names)
 
@@ -27,7 +28,7 @@ def read_smpl_pickle(path: Path, names: Collection[str] | None) -> dict[Any, Any
 def dictionary(
     content: object, names: Collection[str] | None, storages: Storages | None = None
 ) -> dict[Any, Any]:
-    """Entries of what ``read_plain`` gave, with arrays in place of records; errors as above."""
+    """Entries of the output of ``read_plain``, records replaced by arrays; errors as above."""
     arrays = Arrays(storages)
     try:
         whole = content if isinstance(content, dict) else arrays.plain(content)

@@ -1,7 +1,7 @@
-"""scipy's and torch's sparse matrices made dense, from their parts as a file holds them.
+"""Dense arrays from the stored parts of scipy's and torch's sparse matrices.
 
-scipy is not asked: its compiled code writes by the positions that it is given, and its own full
-check passes pointers that rise and end at 0.
+scipy itself is not used: its compiled code writes to unchecked positions, and its full check
+accepts pointers that rise and end at 0.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from icl_mesh.body.pickle_records import refuse
 from icl_mesh.body.raw_arrays import Array, checked_shape
 
-#: A sparse matrix of few bytes can be of any size: a regressor of 127 joints has a million.
+#: A sparse matrix of few bytes can have any shape; a regressor of 127 joints has a million entries.
 _MOST_ENTRIES = 1 << 24
 SPARSE_FORMS = ("csc", "csr", "bsr", "coo", "dia", "lil", "dok")
 
@@ -42,10 +42,10 @@ def dense_of_scipy(form: str, state: Mapping[str, Any]) -> Array:
 
 
 def dense(form: str, shape: object, data: object, positions: tuple[object, ...]) -> Array:
-    """float64 [R, C] from values and positions as scipy's coo, csc, csr, bsr or dia have them.
+    """float64 [R, C] from values and positions in scipy's coo, csc, csr, bsr or dia format.
 
-    Positions: coo's rows and columns; dia's offsets; the others' indices and pointers.
-    Raises pickle.UnpicklingError, or ValueError, IndexError where these do not fit the shape.
+    positions: rows and columns (coo), offsets (dia), indices and pointers (others). Raises
+    pickle.UnpicklingError, ValueError or IndexError where these do not fit the shape.
     """
     sizes = checked_shape(shape)
     if len(sizes) != 2 or math.prod(sizes) > _MOST_ENTRIES:
@@ -61,7 +61,7 @@ def dense(form: str, shape: object, data: object, positions: tuple[object, ...])
         rows, columns, values = rows[inside], columns[inside], values[inside]
     else:
         major = _major(*parts)
-        minor, values = parts[0][: len(major)], values[: len(major)]  # what follows is no entry
+        minor, values = parts[0][: len(major)], values[: len(major)]  # drops unused capacity
         rows, columns = (minor, major) if form == "csc" else (major, minor)
         if form == "bsr":  # data [entries, block's rows, block's columns]
             _, height, width = values.shape
@@ -77,7 +77,7 @@ def _numbers(part: object, kinds: str) -> Array:
 
 
 def _major(indices: Array, pointers: Array) -> Array:
-    """The row (csc: column) of each entry, from where each row begins."""
+    """The row (csc: column) of each entry, from the start of each row."""
     counts = np.diff(pointers)
     if pointers[0] != 0 or (counts < 0).any() or pointers[-1] > len(indices):
         refuse("a sparse matrix has pointers that do not fit its entries")
@@ -85,13 +85,13 @@ def _major(indices: Array, pointers: Array) -> Array:
 
 
 def _scattered(sizes: tuple[int, ...], rows: Array, columns: Array, values: Array) -> Array:
-    """Entries at one place add up, as scipy has it."""
+    """Scatter entries into a dense array. Duplicates are summed, as in scipy."""
     for part, size in ((rows, sizes[0]), (columns, sizes[1])):
         if part.size and not (part.min() >= 0 and part.max() < size):
             refuse(f"a sparse matrix of shape {sizes} has entries outside of it")
     found = np.zeros(sizes)
     rows, columns = np.broadcast_arrays(rows, columns)
     if rows.shape != values.shape:
-        refuse(f"a sparse matrix has {values.shape} values at {rows.shape} places")
+        refuse(f"a sparse matrix has {values.shape} values at {rows.shape} positions")
     np.add.at(found, (rows, columns), values)
     return found

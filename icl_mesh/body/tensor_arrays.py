@@ -1,7 +1,7 @@
 """torch's tensors as numpy's arrays, from the bytes of their storages.
 
-``torch.load(weights_only=True)`` would refuse tensors beside numpy's or scipy's arrays. With one
-reader for all pickles, lengths are checked in one place, whatever torch's version.
+``torch.load(weights_only=True)`` refuses files that mix tensors with numpy's or scipy's arrays. One
+reader for all pickles checks lengths once, independent of torch's version.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from icl_mesh.body.pickle_records import STORAGE, Name, Record, refuse, shown
 from icl_mesh.body.raw_arrays import Array, plain_type, strided
 from icl_mesh.body.sparse_arrays import dense
 
-#: By the names of storages, and of types where the storage has none.
+#: numpy types by names of torch's storages, or of its types for untyped storages.
 TYPES = {
     **{"DoubleStorage": "f8", "FloatStorage": "f4", "HalfStorage": "f2", "BFloat16Storage": "u2"},
     **{"LongStorage": "i8", "IntStorage": "i4", "ShortStorage": "i2", "CharStorage": "i1"},
@@ -37,14 +37,14 @@ TORCH_NAMES = {
 
 @dataclass(frozen=True)
 class Storages:
-    """The data beside a pickle of tensors: bytes by key, and their byte order."""
+    """The data of a pickle's tensors: bytes by key, and their byte order."""
 
     read: Callable[[str], bytes]
     order: str = "<"
 
 
 def tensor(record: object, storages: Storages) -> Array:
-    """The array [...] of a tensor or parameter, dense. Raises pickle.UnpicklingError."""
+    """The dense array [...] of a tensor or parameter. Raises pickle.UnpicklingError."""
     if not isinstance(record, Record) or record.kind.module != _REBUILD:
         refuse("it holds an object of torch that is no tensor")
     name, arguments = record.kind.name, record.arguments
@@ -56,7 +56,7 @@ def tensor(record: object, storages: Storages) -> Array:
 
 
 def _single(record: object, storages: Storages) -> Array:
-    """A tensor that lies in one storage."""
+    """A tensor in one storage."""
     if not isinstance(record, Record) or not record.kind.name.startswith("_rebuild_tensor"):
         refuse("it holds a parameter that is no tensor")
     storage, offset, shape, strides, *rest = record.arguments
@@ -87,7 +87,7 @@ def _sizes(shape: object) -> object:
 
 
 def _sparse(arguments: tuple[Any, ...], storages: Storages) -> Array:
-    """Arguments: the layout, and its parts: indices (pointers and indices), values, shape."""
+    """arguments: the layout, and its parts: indices (pointers and indices), values, shape."""
     layout, parts = arguments
     form = layout.arguments[0].removeprefix("torch.sparse_")
     if form == "coo":

@@ -1,4 +1,4 @@
-"""What another engine or precision costs: people of both, on the same images, in millimetres."""
+"""Compares the people of two engines or precisions on the same images, in millimetres."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from scipy.optimize import linear_sum_assignment
 
 from icl_mesh.people import People
 
-#: Two detections are of one person where their centres lie this near, as a share of the box.
+#: Two detections match if their centres are within this share of the box's diagonal.
 SAME_PERSON = 0.2
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """How people differ from the reference's.
+    """Difference from the reference's people.
 
-    people: how many the reference found; missing, added: people that only one of both found.
-    joints_mm [M]: of each person found by both, the mean distance of the joints, measured from
-    the pelvis. places_mm [M]: the distance of the pelvises.
+    people: number found by the reference; missing, added: people found by only one of both.
+    joints_mm [M]: mean distance of the pelvis-relative joints of each matched person. places_mm
+    [M]: distance of the pelvises.
     """
 
     people: int
@@ -36,7 +36,7 @@ def compare(
     reference: Callable[[npt.NDArray[np.uint8]], People],
     images: Iterable[npt.NDArray[np.uint8]],
 ) -> Accuracy:
-    """Run both over RGB images [H, W, 3] and compare whom they find."""
+    """Run both on RGB images [H, W, 3] and compare the people found."""
     people = missing = added = 0
     joints: list[npt.NDArray[np.float64]] = [np.zeros(0)]
     places: list[npt.NDArray[np.float64]] = [np.zeros(0)]
@@ -55,7 +55,7 @@ def compare(
 def same_people(
     first: People, second: People
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows of both that are one person: nearest centres in the image, one to one."""
+    """Matched rows of both: one to one, by distance of the centres in the image."""
     distance = np.linalg.norm(first.center_px[:, None] - second.center_px, axis=2)
     diagonal = np.linalg.norm(first.bbox_px[:, 2:] - first.bbox_px[:, :2], axis=1)
     share = distance / np.maximum(diagonal, 1.0)[:, None]

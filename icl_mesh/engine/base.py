@@ -1,4 +1,4 @@
-"""What every engine offers."""
+"""The interface of an engine."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from icl_mesh.network import InferenceMaps
 
 
 class Engine(Protocol):
-    """Runs the network in evaluation mode, without gradients, in two steps: maps of an image, and
-    bodies at the cells where the maps show people."""
+    """Runs the network in evaluation mode, without gradients, in two steps.
+
+    The first step gives the maps of an image, the second the bodies at the cells of people.
+    """
 
     @property
     def name(self) -> str:
-        """Engine and precision, as it is chosen by: "torch:f32"."""
+        """Engine and precision, in the form of the option: "torch:f32"."""
 
     @property
     def device(self) -> torch.device:
-        """Where inputs are taken from and maps are left."""
+        """Device of the inputs and of the maps."""
 
     def __call__(self, images: torch.Tensor) -> InferenceMaps:
         """Normalised images [B, 3, S, S] on `device` -> maps on `device`, float32.
 
-        The maps may be buffers of the engine: they hold until its next call.
+        The maps may be buffers of the engine: they are valid until its next call.
         """
 
     def smpl_at(
@@ -34,6 +36,6 @@ class Engine(Protocol):
     ) -> torch.Tensor:
         """The SMPL branch at N cells of these maps -> [N, 142] on `device`, float32.
 
-        image [N]: which of the batch; cell [N, 2]: (x, y). N may be anything from 0 on, and no
-        number of people costs anything the first time.
+        image [N]: index in the batch; cell [N, 2]: (x, y). N >= 0. A new N must not cause a
+        warm-up.
         """

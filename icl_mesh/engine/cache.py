@@ -1,10 +1,9 @@
-"""Files made from weights, so that no start waits for them twice. Nothing in them is executed.
+"""Cache of files derived from weights. Their content is never executed.
 
 Folder: $ICL_MESH_CACHE, else icl_mesh in $XDG_CACHE_HOME, else in ~/.cache; icl_mesh_UID in /tmp
-for a user without a home. It may be deleted at any time. Files are written whole or not at all, so
-that processes can share the folder. Beside each lies NAME.sha256: a file that does not fit it is
-made anew. A network could be made to overlook people by changing a file, so a folder or a file that
-other users can write is not used.
+for a user without a home. It may be deleted at any time. Files are written atomically, so that
+processes can share the folder. A file that does not match its NAME.sha256 is regenerated. A
+manipulated file could hide people, so a folder or file that other users can write is not used.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from icl_mesh.network import IclMeshNetwork
 
 _LOG = logging.getLogger(__name__)
 
-#: Bytes of the largest file that is read: somewhat more than protobuf can hold in a model.
+#: Bytes of the largest file that is read; a protobuf model is smaller.
 MOST_BYTES = 1 << 31
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _said: set[str] = set()
 
 
 def cache_folder() -> Path:
-    """Where cached files lie; it need not exist yet."""
+    """The folder of cached files; it may not exist yet."""
     if own := os.environ.get("ICL_MESH_CACHE"):
         return Path(own)
     if folder := os.environ.get("XDG_CACHE_HOME"):
@@ -51,8 +50,11 @@ def network_key(network: IclMeshNetwork) -> str:
 
 
 def read_cached(name: str, most_bytes: int = MOST_BYTES) -> bytes | None:
-    """A cached file's content, or None where it has to be made: it is not there, larger than
-    most_bytes, damaged, no regular file, or other users can write it."""
+    """A cached file's content, or None where the file must be regenerated.
+
+    That is: it is missing, larger than most_bytes, damaged, not a regular file, or writable by
+    other users.
+    """
     path = cache_folder() / name
     try:
         if not _is_own(path.parent):
@@ -64,17 +66,16 @@ def read_cached(name: str, most_bytes: int = MOST_BYTES) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:  # a symbolic link, a device, no permission
-        _say_once(f"{path} in the cache is not used ({error}): it is made anew")
+        _say_once(f"{path} in the cache is not used ({error}): it is regenerated")
         return None
     if digest.strip() != hashlib.sha256(data).hexdigest().encode():
-        _say_once(f"{path} in the cache does not have the SHA-256 beside it: it is made anew")
+        _say_once(f"{path} in the cache does not have the SHA-256 beside it: it is regenerated")
         return None
     return data
 
 
 def write_cached(name: str, data: bytes) -> None:
-    """Keep a file; where the folder cannot be written, or others can write it, say so and go on
-    without."""
+    """Cache a file. Logs a warning if the folder is not writable, or writable by other users."""
     path = cache_folder() / name
     digest = hashlib.sha256(data).hexdigest().encode()
     try:
@@ -97,7 +98,7 @@ def _digest_path(path: Path) -> Path:
 
 
 def _is_own(folder: Path) -> bool:
-    """Whether nobody but this user and root can put files there; else say so once."""
+    """Whether only this user and root can write to a folder; else warns once."""
     problem = _written_by_others(folder.stat())
     if problem:
         _say_once(
@@ -109,8 +110,8 @@ def _is_own(folder: Path) -> bool:
 
 
 def _read_own(path: Path, most_bytes: int) -> bytes | None:
-    """None, said once, for what others could have written, and for what is too large."""
-    # Without waiting for the other end of a pipe, and not through a link.
+    """A file's content. None, with one warning, if other users can write it or it is too large."""
+    # Do not block on a pipe, and do not follow a link.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
@@ -121,12 +122,12 @@ def _read_own(path: Path, most_bytes: int) -> bytes | None:
             problem = f"has {status.st_size} bytes, more than {most_bytes}"
         if not problem:
             return file.read(most_bytes)
-    _say_once(f"{path} in the cache {problem}: it is made anew")
+    _say_once(f"{path} in the cache {problem}: it is regenerated")
     return None
 
 
 def _written_by_others(status: os.stat_result) -> str:
-    """Who else can write a file or a folder, as a predicate; empty where nobody."""
+    """A predicate that says which other users can write a file or folder; "" for none."""
     if status.st_uid not in (os.geteuid(), 0):
         return f"belongs to user {status.st_uid}"
     if status.st_mode & _OTHERS_WRITE:

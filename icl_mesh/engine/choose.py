@@ -1,4 +1,4 @@
-"""engine="auto": the fastest installed engine that gives the same maps as PyTorch in float32."""
+"""engine="auto": the fastest installed engine whose maps equal those of PyTorch in float32."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from icl_mesh.network import IclMeshNetwork
 _LOG = logging.getLogger(__name__)
 
 #: Largest difference of a map's value from torch:f32, as a share of max(1, the map's largest
-#: value). In f32 only the order of sums differs; lower precisions are asked for knowingly, and
-#: the limit only catches an engine that is broken (their cost in mm: icl_mesh.engine.accuracy).
+#: value). In f32 only the order of sums differs. For lower precisions, which users choose
+#: explicitly, the limit only detects a broken engine (cost in mm: icl_mesh.engine.accuracy).
 TOLERANCES = {"f32": 2e-3, "bf16": 0.25, "f16": 0.25}
 _WARM_UPS, _RUNS = 2, 5
 _MOST_RECORD_BYTES = 1 << 16
-#: Where the second step is compared and timed, as shares of the map's last cell: people in the
-#: corners, at the edges and in the middle, somewhat more of them than most images have.
-_PLACES = ((0.0, 0.0), (1.0, 0.0), (0.3, 1.0), (0.5, 0.5), (0.7, 0.4))
+#: Cells where the second step is compared and timed, as shares of the map's last cell: corners,
+#: edges and centre, more people than in most images.
+_CELLS = ((0.0, 0.0), (1.0, 0.0), (0.3, 1.0), (0.5, 0.5), (0.7, 0.4))
 
 
 def choose_engine(
@@ -40,11 +40,10 @@ def choose_engine(
     input_size: int,
     make: Callable[[EngineSpec], Engine],
 ) -> Engine:
-    """The fastest engine for this network on this machine, both steps; measured once, then
-    remembered.
+    """The fastest engine for both steps of this network on this machine; the choice is cached.
 
-    make: builds an engine. What fails to build or to agree is left out, with a logged warning.
-    The network runs on its device as torch:f32 for comparison.
+    make: builds an engine. An engine that fails to build or differs from torch:f32 is left out,
+    with a logged warning.
     """
     specs = candidates(precision, device.type)
     if not specs:
@@ -58,8 +57,8 @@ def choose_engine(
     if remembered in specs:
         try:
             return make(remembered)
-        except Exception as error:  # each engine has errors of its own
-            _LOG.warning("engine %s no longer works (%s): choosing anew", remembered, error)
+        except Exception as error:  # each engine raises its own errors
+            _LOG.warning("engine %s no longer works (%s): choosing again", remembered, error)
     images = _test_image(input_size).to(device)
     reference = make(EngineSpec("torch", "f32"))
     cells = _test_cells(input_size)
@@ -99,8 +98,10 @@ def answers(
 
 
 def map_difference(maps: Iterable[torch.Tensor], expected: Iterable[torch.Tensor]) -> float:
-    """Largest difference of any value, as a share of max(1, the largest value of its map); infinite
-    where a value is not finite."""
+    """Largest difference of any value, as a share of max(1, the largest value of its map).
+
+    Infinite where a value is not finite.
+    """
     shares = [
         (a - b).abs().max() / b.abs().max().clamp(min=1)
         for a, b in zip(maps, expected, strict=True)
@@ -110,7 +111,7 @@ def map_difference(maps: Iterable[torch.Tensor], expected: Iterable[torch.Tensor
 
 
 def _test_image(size: int) -> torch.Tensor:
-    """Noise of several scales, which excites filters of all sizes; the same everywhere."""
+    """Reproducible noise of several scales, which excites filters of all sizes."""
     generator = torch.Generator().manual_seed(0)
     image = torch.zeros(1, 3, size, size)
     for cells in (4, 16, size):
@@ -121,13 +122,13 @@ def _test_image(size: int) -> torch.Tensor:
 
 def _test_cells(size: int) -> npt.NDArray[np.int64]:
     """Cells (x, y) of a map of this input size, [N, 2]."""
-    return np.array(np.array(_PLACES) * (size // 8 - 1), np.int64)
+    return np.array(np.array(_CELLS) * (size // 8 - 1), np.int64)
 
 
 def _median_ms(
     engines: dict[EngineSpec, Engine], images: torch.Tensor, cells: npt.NDArray[np.int64]
 ) -> dict[EngineSpec, float]:
-    """Median time of both steps, all engines in turns, so that a busy machine is unfair to none."""
+    """Median time of both steps. Engines alternate, so that load affects all of them equally."""
     times: dict[EngineSpec, list[float]] = {spec: [] for spec in engines}
     for _ in range(_WARM_UPS + _RUNS):
         for spec, engine in engines.items():
@@ -153,7 +154,7 @@ def _remembered(name: str) -> EngineSpec | None:
 def _record_name(
     network: IclMeshNetwork, device: torch.device, input_size: int, specs: list[EngineSpec]
 ) -> str:
-    """Of everything that the choice depends on."""
+    """A name derived from everything that the choice depends on."""
     versions = [(spec.name, metadata.version(spec.name)) for spec in specs if _is_listed(spec.name)]
     machine = [platform.node(), platform.machine(), torch.get_num_threads()]
     if device.type == "cuda":
@@ -166,6 +167,6 @@ def _record_name(
 def _is_listed(name: str) -> bool:
     try:
         metadata.version(name)
-    except metadata.PackageNotFoundError:  # onnxruntime-gpu goes by another name
+    except metadata.PackageNotFoundError:  # onnxruntime-gpu is another distribution
         return False
     return True

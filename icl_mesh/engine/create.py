@@ -23,11 +23,11 @@ def create_engine(
 ) -> Engine:
     """The named engine for a network; see :func:`icl_mesh.engine.parse_engine` for names.
 
-    input_size: side of its square input, px; torch takes any other as well. onnx_path: an ONNX
-    file of `icl-mesh export`, with its second step beside it, to use where it exists; else they are
-    made, and kept in the cache.
-    Raises ValueError for an engine that is not installed or does not fit the device, and for an
-    ONNX file of another network.
+    input_size: side of its square input, px; torch accepts any other as well. onnx_path: an ONNX
+    file of `icl-mesh export`, with its second step in the same folder; if it does not exist, the
+    models are exported and cached.
+    Raises ValueError for an engine that is not installed or does not support the device, and for
+    an ONNX file of another network.
     """
     spec, device = parse_engine(name), torch.device(device)
 

@@ -1,4 +1,4 @@
-"""Devices by name, with an error that says what is there."""
+"""Devices by name, with an error that lists the available ones."""
 
 from __future__ import annotations
 
@@ -27,10 +27,9 @@ Model = TypeVar("Model", bound=_Runs)
 
 
 def resolve_device(name: str = "auto") -> torch.device:
-    """ "auto" (CUDA where it works, else the CPU), "cpu", "cuda" or "cuda:N" -> torch device.
+    """ "auto" (CUDA if available, else the CPU), "cpu", "cuda" or "cuda:N" -> torch device.
 
-    Raises ValueError for other names and for CUDA devices that this machine or this torch
-    build lacks.
+    Raises ValueError for other names, and for CUDA devices that are not available.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -59,10 +58,10 @@ def resolve_device(name: str = "auto") -> torch.device:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error, or what it was raised from, says that a device has too little memory.
+    """Whether an error or its cause means that a device is out of memory.
 
-    torch has a type for it, but CUDA, cuDNN and cuBLAS also run out where torch only hands on their
-    words; ONNX Runtime and TensorRT have words alone.
+    torch has a type for it, but passes on some errors of CUDA, cuDNN and cuBLAS as text, as do
+    ONNX Runtime and TensorRT.
     """
     cause = error.__cause__ is not None and is_out_of_memory(error.__cause__)
     return cause or isinstance(error, torch.OutOfMemoryError) or bool(_NO_MEMORY.search(str(error)))
@@ -71,10 +70,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 def on_gpu_or_cpu(
     make: Callable[[torch.device], Model], device: torch.device, *, may_fall_back: bool
 ) -> Model:
-    """A model on a CUDA device, run once, so that its memory is known to suffice.
+    """A model on a CUDA device. It is run once, to check that memory suffices.
 
-    make: builds the model (an Estimator) on a device. may_fall_back: where memory runs out,
-    whichever engine it is that says so, log why and build it on the CPU; else raise ValueError.
+    make: builds the model (an Estimator) on a device. may_fall_back: if memory does not suffice,
+    log a warning and build the model on the CPU; else raise ValueError.
     """
     try:
         model = make(device)
@@ -85,7 +84,7 @@ def on_gpu_or_cpu(
             raise
         said = str(error).splitlines()[0]
         reason = f"{device} has too little free memory for the network ({said})"
-    # Out here nothing holds the error, whose traceback holds what was built so far.
+    # Outside the handler, the error and the objects in its traceback are freed.
     if not may_fall_back:
         raise ValueError(
             f"{reason}: end other programs that use the GPU, take smaller weights, or use device "

@@ -1,4 +1,4 @@
-"""The second step in PyTorch, for every engine whose maps lie where PyTorch can read them."""
+"""The second step in PyTorch, for engines whose maps PyTorch can read."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from icl_mesh.network import IclMeshNetwork, InferenceMaps
 
 
 class EagerPeople:
-    """Engine.smpl_at, one kernel after the other: their number is small, and people come in every
-    number, each of which would need a graph of its own.
+    """Engine.smpl_at without CUDA graphs: the kernels are few, and each N would need a graph.
 
-    The network is moved to the device and put into evaluation mode. kind: type of the convolutions.
+    The network is moved to the device and set to evaluation mode. kind: type of the convolutions.
     """
 
     def __init__(
@@ -28,12 +27,12 @@ class EagerPeople:
     def __call__(
         self, maps: InferenceMaps, image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]
     ) -> torch.Tensor:
-        places = (torch.from_numpy(index).to(self._device) for index in (image, cell))
+        indices = (torch.from_numpy(index).to(self._device) for index in (image, cell))
         with self._exact(), self._precision():
-            return self._network.smpl_at(maps, *places)
+            return self._network.smpl_at(maps, *indices)
 
     def _exact(self) -> AbstractContextManager[None]:
-        """f32 is f32, where cuDNN would take TF32."""
+        """Disables TF32 in cuDNN."""
         if self._device.type != "cuda":
             return nullcontext()
         return torch.backends.cudnn.flags(enabled=True, allow_tf32=False)

@@ -1,9 +1,9 @@
-"""The network as two ONNX models, one for each step of an engine; and whose weights a file holds.
+"""The network as two ONNX models, one per step of an engine, and checks of their files.
 
-maps: images [B, 3, S, S] -> the fields of InferenceMaps, features with their channels last. B is
-free, S = input_size is fixed, so that engines can plan.
-people: what lies around N cells (network.patches), features with their channels last -> smpl
-[N, 142]. N is free.
+maps: images [B, 3, S, S] -> the fields of InferenceMaps, features channels-last. B is dynamic,
+S = input_size is fixed, so that engines can plan.
+people: patches around N cells (network.patches), features channels-last -> smpl [N, 142]. N is
+dynamic.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from icl_mesh.network import IclMeshNetwork, InferenceMaps
 from icl_mesh.network.branches import CENTER_HINTS, JOINT_HINTS
 from icl_mesh.network.patches import PATCH_CELLS, PATCH_FEATURES, Patches
 
-#: Raise it when the export changes: files of older versions are then made anew.
+#: Increase it when the export changes; cached files of other versions are regenerated.
 EXPORT_VERSION = 2
 OPSET = 17
 INPUT = "images"
@@ -43,10 +43,10 @@ class OnnxModels(NamedTuple):
 
 
 class _Maps(nn.Module):
-    """The first step with a plain tuple as output, which is what ONNX knows.
+    """The first step with a plain tuple as output, as ONNX needs.
 
-    Channels last, a patch of the features is a few long pieces of memory, and engines keep them in
-    that layout, or one like it, anyway.
+    Features are channels-last: a patch is then a few long pieces of memory, and engines use that
+    layout or a similar one internally.
     """
 
     def __init__(self, network: IclMeshNetwork) -> None:
@@ -59,7 +59,7 @@ class _Maps(nn.Module):
 
 
 class _People(nn.Module):
-    """The second step, from patches on."""
+    """The second step, from patches to bodies."""
 
     def __init__(self, network: IclMeshNetwork) -> None:
         super().__init__()
@@ -70,13 +70,13 @@ class _People(nn.Module):
 
 
 def maps_of(outputs: Sequence[torch.Tensor]) -> InferenceMaps:
-    """Outputs of the model of the first step, in its order, as maps; nothing is copied."""
+    """The ordered outputs of the first step's model as maps, without a copy."""
     maps = InferenceMaps(*outputs)
     return maps._replace(features=maps.features.permute(0, 3, 1, 2))
 
 
 def people_path(path: Path) -> Path:
-    """NAME.onnx -> NAME.people.onnx: where the second step lies beside the first."""
+    """NAME.onnx -> NAME.people.onnx, the path of the second step."""
     return path.with_suffix(".people.onnx")
 
 
@@ -86,8 +86,9 @@ def export_onnx(network: IclMeshNetwork, input_size: int) -> OnnxModels:
 
 
 def onnx_of(network: IclMeshNetwork, input_size: int, path: Path | None = None) -> OnnxModels:
-    """The network's ONNX models: each from its file beside ``path`` where that exists (the first
-    step's is ``path`` itself), else from the cache, else made now and kept.
+    """The network's ONNX models, each from its file if that exists, else from the cache, else new.
+
+    path: the file of the first step; people_path gives the file of the second.
 
     Raises ValueError for files of other weights, of another input size, or of another version.
     """
@@ -125,8 +126,10 @@ def _found_or_made(
 
 
 class _Step(NamedTuple):
-    """What of the network is exported: a module, what it is called with once, and names. The first
-    axis of all inputs and outputs is free, and has a name too."""
+    """A module to export, its example inputs, and names.
+
+    free: the name of the first axis of all inputs and outputs, which is dynamic.
+    """
 
     module: nn.Module
     example: tuple[torch.Tensor, ...]
@@ -160,8 +163,8 @@ def _export(network: IclMeshNetwork, step: _Step, facts: dict[str, str]) -> byte
     try:
         with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "network.onnx"
-            # The tracing exporter is deprecated, but it needs a tenth of the time and of the
-            # packages of its successor; its warnings are about checks of the input's shape.
+            # The tracing exporter is deprecated, but its successor needs ten times the time and
+            # more packages. Its warnings concern checks of the input's shape.
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 step.module,
@@ -185,8 +188,10 @@ def _export(network: IclMeshNetwork, step: _Step, facts: dict[str, str]) -> byte
 
 
 def _check_same(path: Path, data: bytes, facts: dict[str, str]) -> None:
-    """Raise ValueError unless a file is of these weights, this input size and this version, and as
-    it was written. Files from before there was a checksum hold none."""
+    """Raise ValueError unless a file has these weights, input size, version and its checksum.
+
+    Older files have no checksum.
+    """
     onnx = _onnx()
     try:
         model = onnx.load_from_string(data)

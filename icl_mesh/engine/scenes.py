@@ -1,4 +1,4 @@
-"""Rendered people to compare engines on, where nobody gives photos. Always the same ones."""
+"""Reproducible rendered people, to compare engines without photos."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def rendered_people(
                     torch.from_numpy(_poses(generator, people)).to(device),
                 )
             vertices = mesh.vertices.cpu().numpy()
-            vertices += _places(generator, people, camera)[:, None]
+            vertices += _positions(generator, people, camera)[:, None]
             meshes = [
                 RenderMesh(v, normals.faces, normals(v), i, (Material(tint=_color(generator)),))
                 for i, v in enumerate(vertices, start=1)
@@ -54,19 +54,21 @@ def rendered_people(
 
 
 def _poses(generator: np.random.Generator, people: int) -> npt.NDArray[np.float32]:
-    """Standing people with their arms down, turned and bent at random: [N, 24, 3, 3]."""
-    turns = generator.normal(0, 0.15, (people, 24, 3))
-    turns[:, 16, 2] -= 1.1
-    turns[:, 17, 2] += 1.1
-    rotations = Rotation.from_rotvec(turns.reshape(-1, 3)).as_matrix().reshape(people, 24, 3, 3)
+    """Random poses [N, 24, 3, 3] around standing with the arms down."""
+    rotvecs = generator.normal(0, 0.15, (people, 24, 3))
+    rotvecs[:, 16, 2] -= 1.1
+    rotvecs[:, 17, 2] += 1.1
+    rotations = Rotation.from_rotvec(rotvecs.reshape(-1, 3)).as_matrix().reshape(people, 24, 3, 3)
     upright = Rotation.from_rotvec([np.pi, 0, 0])  # the body's y is up, the camera's y is down
     facing = Rotation.from_rotvec(np.outer(generator.uniform(-0.8, 0.8, people), [0, 1, 0]))
     rotations[:, 0] = (upright * facing).as_matrix()
     return rotations.astype(np.float32)
 
 
-def _places(generator: np.random.Generator, people: int, camera: Camera) -> npt.NDArray[np.float32]:
-    """Side by side, [N, 3], m."""
+def _positions(
+    generator: np.random.Generator, people: int, camera: Camera
+) -> npt.NDArray[np.float32]:
+    """People side by side, [N, 3], m."""
     z = generator.uniform(2.5, 5.0, people)
     columns = (np.arange(people) + 0.5) / people + generator.normal(0, 0.03, people)
     x = (columns * camera.width - camera.cx) / camera.fx * z

@@ -1,4 +1,4 @@
-"""The signal stack of a thread, kept as it was while a library is loaded."""
+"""Restores the signal stack of a thread after a library is loaded."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class _Stack(ctypes.Structure):
 
 @contextmanager
 def same_signal_stack() -> Iterator[None]:
-    """Afterwards the calling thread has the signal stack that it had before.
+    """Restore the signal stack of the calling thread afterwards.
 
-    OpenVINO's CPU plug-in gives the thread that loads it a stack of its own on CPUs with AMX, and
-    frees that memory with the model, which may happen in another thread. Python's handlers run on
-    that stack: the next Ctrl-C would end the process with a segmentation fault.
+    On CPUs with AMX, OpenVINO's CPU plug-in sets a signal stack in the thread that loads it, and
+    frees that memory with the model, possibly in another thread. Python's signal handlers would run
+    on the freed stack: the next Ctrl-C would cause a segmentation fault.
     """
     if sys.platform != "linux":
         yield

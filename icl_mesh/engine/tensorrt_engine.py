@@ -14,14 +14,15 @@ from icl_mesh.engine.eager import EagerPeople
 from icl_mesh.engine.onnx_model import INPUT, OnnxModels, maps_of
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
 
-#: Images per call that plans are made for: at least, at best, at most.
+#: Batch sizes of the plan: minimum, optimum, maximum.
 BATCHES = (1, 1, 16)
 
 
 class TensorRtEngine:
-    """Runs a plan that TensorRT builds from the ONNX model of the first step; kept in the cache,
-    since it takes minutes. Plans fit one GPU type and one TensorRT version. The second step, whose
-    size changes with every image, is PyTorch's.
+    """Runs a plan that TensorRT builds from the ONNX model of the first step.
+
+    Building takes minutes, so the plan is cached. It fits one GPU type and one TensorRT version.
+    PyTorch runs the second step, whose size changes with every image.
 
     precision: "f32" (without TF32) or "f16".
     """
@@ -29,7 +30,7 @@ class TensorRtEngine:
     def __init__(
         self, models: OnnxModels, network: IclMeshNetwork, device: torch.device, precision: str
     ) -> None:
-        """network: whose models they are. Raises ValueError for a model that TensorRT refuses."""
+        """models: those of network. Raises ValueError for a model that TensorRT refuses."""
         import tensorrt
 
         self.name = f"tensorrt:{precision}"
@@ -58,7 +59,7 @@ class TensorRtEngine:
                 )
             self._engine = engine
             self._context = engine.create_execution_context()
-        if self._context is None:  # TensorRT logs why; what is missing at this point is memory
+        if self._context is None:  # TensorRT logs the cause; here it is memory
             raise RuntimeError(f"TensorRT: out of memory on {device} for the network's activations")
 
     def __call__(self, images: torch.Tensor) -> InferenceMaps:

@@ -47,8 +47,8 @@ class ResBlock(nn.Module):
     def on_patches(self, x: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
         """The same without padding: [N, C, k, k] -> [N, C, k - 4, k - 4].
 
-        inside [N, 1, k, k]: 1 at the map's cells and 0 beyond them. The second convolution finds
-        zeros there on a map, and must on a patch.
+        inside [N, 1, k, k]: 1 inside the map, 0 outside. It reproduces the zero padding of the
+        second convolution on the map.
         """
         side = x.shape[-1]
         residual = self.relu(self.bn1(unpadded(self.conv1, x))) * middle(inside, side - 2)
@@ -56,12 +56,12 @@ class ResBlock(nn.Module):
 
 
 def unpadded(convolution: nn.Module, x: torch.Tensor) -> torch.Tensor:
-    """A convolution of these weights and this stride, of the places that need no padding."""
+    """The convolution without padding, at the cells that need none."""
     assert isinstance(convolution, nn.Conv2d)  # for mypy
     return functional.conv2d(x, convolution.weight, convolution.bias, convolution.stride)
 
 
 def middle(x: torch.Tensor, side: int) -> torch.Tensor:
-    """The middle side x side cells of [N, C, k, k]; k - side is even."""
+    """The central side x side cells of [N, C, k, k]; k - side is even."""
     edge = (x.shape[-1] - side) // 2
     return x[:, :, edge : edge + side, edge : edge + side]

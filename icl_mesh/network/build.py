@@ -17,7 +17,7 @@ _BACKBONES: dict[str, type[nn.Module]] = {
     "movenet": MoveNet,
 }
 BACKBONES = tuple(_BACKBONES)
-#: The least and the largest.
+#: Smallest and largest.
 HEAD_WIDTHS = 0.125, 2.0
 
 
@@ -28,8 +28,8 @@ def build_network(
 
     name: one of BACKBONES. head_width: scales the branches' hidden channels (64 and 128 in
     Table 1), between 0.125 and 2, rounded to multiples of 8; the maps keep their channels.
-    smpl_width: the same for the SMPL branch alone, head_width if left out: pose is learnt by far
-    the slowest, and a light network is best widened there.
+    smpl_width: the same for the SMPL branch alone, default head_width. Pose is learnt most slowly,
+    so a light network gains most from widening that branch.
     """
     if name not in _BACKBONES:
         raise ValueError(f"unknown backbone {name!r}; known are {', '.join(BACKBONES)}")

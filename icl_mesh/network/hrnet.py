@@ -1,9 +1,9 @@
-"""HRNet-W32 (Sun et al. 2019, Wang et al. 2020): four resolutions side by side.
+"""HRNet-W32 (Sun et al. 2019, Wang et al. 2020): four parallel resolutions.
 
 Structure and parameter names are those of the official releases for pose and classification.
-As in their pose network (and ROMP), the last fusion makes the stride-4 map only. A pose state
-dict without ``final_layer`` loads strictly; the classification one has more: its heads
-and the fusions to coarser maps of the last module.
+As in their pose network (and ROMP), the last fusion gives the stride-4 map only. A pose state
+dict without ``final_layer`` loads strictly. The classification state dict has additional entries:
+its heads, and the last module's fusions to coarser maps.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _conv_bn(in_channels: int, out_channels: int, kernel: int, stride: int = 1) 
 
 
 def _module_list(layers: list[nn.Module | None]) -> nn.ModuleList:
-    """A list of layers in which None stands for the identity, as the official code has it."""
+    """A list of layers in which None is the identity, as in the official code."""
     return nn.ModuleList(layers)  # type: ignore[arg-type]  # PyTorch allows None
 
 
@@ -92,7 +92,7 @@ class HighResolutionModule(nn.Module):
 
 
 def _stage(resolutions: int, modules: int, last_outputs: int) -> nn.Sequential:
-    """HighResolutionModules one after the other, on lists of maps."""
+    """A sequence of HighResolutionModules on lists of maps."""
     return nn.Sequential(
         *(HighResolutionModule(resolutions, resolutions) for _ in range(modules - 1)),
         HighResolutionModule(resolutions, last_outputs),

@@ -14,12 +14,11 @@ from icl_mesh.network.mobilenet import FoldedConv, MobileNetV2
 def load_imagenet_mobilenet(backbone: MobileNetV2, path: str | Path) -> None:
     """Copy the trunk's ImageNet weights from an .npz into ``backbone``; the decoder is kept.
 
-    Entries: ``stem.weight``, ``stem.bias``, ``b0.dw.weight``, ..., ``b16.project.bias``, as
-    PyTorch lays out convolutions; others, such as ``head_conv`` and ``classifier``, are not
-    needed. Nothing is copied unless everything fits.
+    Entries: ``stem.weight``, ``stem.bias``, ``b0.dw.weight``, ..., ``b16.project.bias``, in
+    PyTorch's layout of convolutions; others, such as ``head_conv`` and ``classifier``, are
+    ignored. Nothing is copied unless everything fits.
 
-    Raises FileNotFoundError where there is no file, ValueError for a file of another kind or
-    network.
+    Raises FileNotFoundError for a missing file, ValueError for a file of another kind or network.
     """
     if not isinstance(backbone, MobileNetV2):
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Published weights into parameters: everything fits, or nothing is copied."""
+"""Copies published weights into parameters: all of them, or none."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ def copy_arrays(
     path: str | Path,
     what: str,
 ) -> None:
-    """Copy each array into the parameter of its name; arrays without one are left.
+    """Copy each array into the parameter of the same name; other arrays are ignored.
 
-    what: whose weights these should be, for the error message. Raises ValueError, before anything
-    is copied, where an array is missing, of another shape or type, or not finite.
+    what: names the expected weights in the error message. Raises ValueError, before anything is
+    copied, where an array is missing, of another shape or type, or not finite.
     """
     faults = [
         fault for key, target in targets.items() if (fault := _fault(key, arrays.get(key), target))

@@ -1,9 +1,9 @@
 """MobileNetV2 (Sandler et al. 2018) with a light decoder to stride 4: a backbone for the CPU.
 
-The trunk is TensorFlow's model with its batch norms folded: convolutions with bias and
-ReLU6. TensorFlow's "SAME" padding is kept, which at stride 2 pads only right and bottom; PyTorch's
-symmetric padding would shift every map by a pixel and spoil the weights. Parameter names of the
-trunk are the names in the weights file (icl_mesh.network.imagenet).
+The trunk is TensorFlow's model with folded batch norms: convolutions with bias and ReLU6. It keeps
+TensorFlow's "SAME" padding, which at stride 2 pads right and bottom only; PyTorch's symmetric
+padding would shift every map by a pixel, which the weights do not fit. The trunk's parameters have
+the names of the weights file (icl_mesh.network.imagenet).
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class FoldedConv(nn.Conv2d):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.stride[0] == 2 and self.groups > 1 and self.training and self.weight.requires_grad:
-            # The same numbers: oneDNN's bf16 gradient of a depthwise convolution with stride 2 is
-            # several times slower than that of one with stride 1 and its odd cells.
+            # The same result: oneDNN's bf16 gradient of a depthwise convolution with stride 2 is
+            # several times slower than that of stride 1 with subsampling.
             x = functional.conv2d(x, self.weight, self.bias, padding=1, groups=self.groups)
             x = x[..., 1::2, 1::2]
         else:
@@ -85,7 +85,7 @@ class InvertedResidual(nn.Module):
 class Decoder(nn.Module):
     """Top-down pyramid: 1x1 laterals, bilinear doubling, one 3x3 convolution per level.
 
-    in_channels, channels: per level, fine to coarse. Coarse levels may be wider: they hold most
+    in_channels, channels: per level, fine to coarse. Coarse levels may be wider: they carry most
     of the evidence about pose and are cheap.
     """
 
@@ -111,14 +111,14 @@ class Decoder(nn.Module):
         """Maps from fine to coarse, each half as large as the last -> map like the finest."""
         x = self.smooth[-1](functional.relu(self.lateral[-1](features[-1])))
         for i in reversed(range(len(features) - 1)):
-            # The 1x1 commutes with the interpolation: a quarter of the work before it.
+            # The 1x1 commutes with the interpolation and costs a quarter before it.
             up = functional.interpolate(self.reduce[i](x), scale_factor=2.0, mode="bilinear")
             x = self.smooth[i](functional.relu(self.lateral[i](features[i]) + up))
         return x
 
 
 class Trunk(nn.Module):
-    """MobileNetV2's convolutions without its classifier; a backbone adds what leads to stride 4.
+    """MobileNetV2's convolutions without its classifier; backbones add a decoder to stride 4.
 
     width: multiplies every channel count, rounded to multiples of 8 as TensorFlow does.
     """
@@ -145,7 +145,7 @@ class Trunk(nn.Module):
         self.register_buffer("input_shift", shift[:, None, None], persistent=False)
 
     def blocks(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """ImageNet-normalised RGB [B, 3, S, S] -> what each of the blocks b0 to b16 gives."""
+        """ImageNet-normalised RGB [B, 3, S, S] -> outputs of the blocks b0 to b16."""
         x = self.stem(images * self.input_scale + self.input_shift)
         maps = []
         for index in range(len(BLOCKS)):
@@ -154,9 +154,9 @@ class Trunk(nn.Module):
         return maps
 
     def freeze_to_stride(self, stride: int) -> None:
-        """Stop training of the trunk down to its last block of this stride (4, 8, 16 or 32).
+        """Freeze the trunk up to its last block of this stride (4, 8, 16 or 32).
 
-        Early filters carry over; without their gradients a training step is faster.
+        Early filters transfer well; without their gradients a training step is faster.
         """
         if stride not in TAPS:
             raise ValueError(f"stride must be one of {tuple(TAPS)}, got {stride}")

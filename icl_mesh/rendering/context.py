@@ -1,4 +1,4 @@
-"""An OpenGL context without a window (EGL): a GPU where there is one, Mesa's llvmpipe elsewhere."""
+"""An offscreen OpenGL context (EGL): on a GPU if available, else Mesa's llvmpipe."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import moderngl
 
 
 class RenderingUnavailableError(RuntimeError):
-    """No offscreen OpenGL context can be made on this machine."""
+    """This machine cannot create an offscreen OpenGL context."""
 
 
 def create_offscreen_context() -> moderngl.Context:

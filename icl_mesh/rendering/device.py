@@ -1,4 +1,4 @@
-"""Small helpers around moderngl: uniforms and objects that live for one call."""
+"""Helpers for moderngl: uniforms, and objects with the lifetime of one call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 
 def set_uniform(program: moderngl.Program, name: str, value: object) -> None:
-    """Set a uniform: arrays as they are (matrices column by column), else plain values."""
+    """Set a uniform to a plain value or an array (matrices column-major)."""
     uniform = program[name]
     assert isinstance(uniform, moderngl.Uniform)
     if isinstance(value, np.ndarray):
@@ -18,7 +18,7 @@ def set_uniform(program: moderngl.Program, name: str, value: object) -> None:
 
 
 class Scratch:
-    """OpenGL objects that live for one call."""
+    """OpenGL objects with the lifetime of one call."""
 
     def __init__(self, ctx: moderngl.Context) -> None:
         self._ctx = ctx

@@ -1,4 +1,4 @@
-"""Materials: what the surface of one instance looks like, as rows of a table for the shader."""
+"""Materials of an instance's surface, as rows of a table for the shader."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 #: Slots of an instance: skin (or a whole object), lower garment, upper garment, shoes, hair, and
-#: strands: hair as a mesh of its own.
+#: strands (hair as a separate mesh).
 SLOTS = ("skin", "lower", "upper", "shoes", "hair", "strands")
 TABLE_WIDTH = 3 * len(SLOTS) + 1
 
-#: ``layer`` of a material without texture, and of one that is not drawn at all.
+#: ``layer`` of a material without texture, and of one that is not drawn.
 NO_TEXTURE = -1
 HIDDEN = -2
 
@@ -25,8 +25,8 @@ class Material:
     multiplied with texture and vertex colour. scale, offset: of the texture coordinates.
     recolour: 0 keeps the texture's colours, 1 takes only its brightness. gloss: strength of the
     highlight. planar: texture coordinates from the rest pose's x and y instead of uv.
-    lit: 1 shaded, 0 drawn as it is; -a: only catches shadows, of darkness a. cutout: nothing is
-    drawn where the texture's alpha is below a half.
+    lit: 1 shaded, 0 unshaded; -a: only receives shadows, of opacity a. cutout: nothing is drawn
+    where the texture's alpha is below 0.5.
     """
 
     layer: int = NO_TEXTURE
@@ -40,7 +40,7 @@ class Material:
     cutout: bool = False
 
     def row(self) -> list[float]:
-        """The 12 values of this slot in the table; a layer's fraction says that it cuts."""
+        """The 12 values of this slot in the table; a fraction of the layer encodes cutout."""
         return [
             self.layer + (0.25 if self.cutout else 0.0),
             *self.tint,
@@ -58,7 +58,7 @@ def material_table(
 ) -> npt.NDArray[np.float32]:
     """{instance id: materials by slot} -> table [max id + 1, TABLE_WIDTH, 4].
 
-    Slots that an instance does not give repeat its first one.
+    Missing slots of an instance repeat its first one.
     """
     table = np.zeros((max(materials, default=0) + 1, TABLE_WIDTH, 4), dtype=np.float32)
     for instance, slots in materials.items():

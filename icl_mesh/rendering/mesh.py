@@ -1,4 +1,4 @@
-"""Meshes for the renderer: vertex attributes, smooth normals, joining of meshes."""
+"""Meshes for the renderer: vertex attributes, smooth normals, concatenation."""
 
 from __future__ import annotations
 
@@ -46,8 +46,7 @@ class NormalOperator:
         )
 
     def __call__(self, vertices: FloatArray) -> FloatArray:
-        """Vertices [V, 3] -> unit normals [V, 3], to the side from which faces run
-        counter-clockwise."""
+        """Vertices [V, 3] -> outward unit normals [V, 3] (faces are counter-clockwise)."""
         a, b, c = vertices[self.faces[:, 0]], vertices[self.faces[:, 1]], vertices[self.faces[:, 2]]
         u, v = b - a, c - a
         face_normals = np.empty_like(u)
@@ -61,11 +60,11 @@ class NormalOperator:
 
 @dataclass
 class RenderMesh:
-    """One instance to draw. Arrays have a leading V unless said otherwise.
+    """One instance to draw.
 
     vertices: [V, 3] m, camera optical frame. faces: [F, 3]. normals: [V, 3] unit.
-    instance: 0 is background, other ids come back in the instance map; at most 255.
-    materials: by slot (see materials.SLOTS); coverage [V, 4] picks the slot (positive: covered
+    instance: 0 is background, other ids appear in the instance map; at most 255.
+    materials: by slot (see materials.SLOTS); coverage [V, 4] selects the slot (positive: covered
     by slot 1..4). uv [V, 2] and rest [V, 3]: for texture coordinates. color [V, 3] in [0, 1].
     """
 

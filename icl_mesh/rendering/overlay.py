@@ -1,4 +1,4 @@
-"""People drawn over their image: translucent shaded meshes, one colour per person, small labels."""
+"""Overlays: people's meshes on their image, translucent and shaded, with labels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Image = npt.NDArray[np.uint8]
 
-#: Instance ids are one byte and 0 is the background.
+#: Instance ids are one byte, and 0 is the background.
 MAX_DRAWN = 255
 _LIGHTING = Lighting(
     sky=(0.42, 0.42, 0.44),
@@ -29,15 +29,15 @@ _LIGHTING = Lighting(
     directions=((-0.5, -0.6, -0.8), (0.9, -0.1, -0.3)),
     colors=((0.62, 0.61, 0.58), (0.16, 0.17, 0.2)),
 )
-# OpenGL contexts belong to the thread that made them
+# An OpenGL context belongs to the thread that created it.
 _local = threading.local()
 
 
 def draw_overlay(image: Image, people: People, *, alpha: float = 0.8, labels: bool = True) -> Image:
-    """The image with everybody's mesh on it, seen with the people's own camera.
+    """Draw all meshes on the image with ``people.camera``.
 
-    image: RGB u8 [H, W, 3] of the size of ``people.camera``. alpha: opacity of a person that is
-    surely seen; one whose joints are not visible is drawn fainter. labels: track id (or index)
+    image: RGB u8 [H, W, 3] of the size of ``people.camera``. alpha: opacity for mean joint
+    confidence of 0.5 or more; less confident people are drawn fainter. labels: track id (or row)
     and distance in metres ("~" where the focal length was assumed). Returns a new image.
 
     Raises ValueError for an image of another size, RenderingUnavailableError without EGL.
@@ -50,7 +50,7 @@ def draw_overlay(image: Image, people: People, *, alpha: float = 0.8, labels: bo
         )
     if len(people) == 0:
         return image.copy()
-    # the nearest people first: where there are more than ids, the farthest stay out
+    # the nearest people: ids do not suffice for more
     order = np.argsort(people.position_m[:, 2], kind="stable")[:MAX_DRAWN]
     numbers = np.arange(len(people)) if people.track_id is None else people.track_id
     normals = _normal_operator(people.body)
@@ -88,7 +88,7 @@ def _draw_label(image: Image, people: People, row: int, number: int) -> None:
     (text_width, text_height), base = cv2.getTextSize(text, font, scale, 1)
     pad = max(2, round(5 * scale))
     px_per_m = people.camera.fy / max(float(people.joints_m[row, 15, 2]), 0.3)
-    if px_per_m < 2.5 * text_height:  # a label must not hide a small person
+    if px_per_m < 2.5 * text_height:  # the label would hide a small person
         return
     above = 0.16 * px_per_m
     x = round(float(head[0]) - text_width / 2)

@@ -14,7 +14,7 @@ def clip_matrix(camera: Camera) -> npt.NDArray[np.float32]:
     """Camera optical frame -> clip space, 4x4.
 
     Integer pixels are pixel centres: pixel x spans [x - 0.5, x + 0.5], so that normalised device
-    coordinate -1 is x = -0.5 and +1 is x = width - 0.5. Rows run downwards as they are read.
+    coordinate -1 is x = -0.5 and +1 is x = width - 0.5. Rows run downwards.
     """
     matrix = np.zeros((4, 4), dtype=np.float32)
     matrix[0, 0] = 2 * camera.fx / camera.width

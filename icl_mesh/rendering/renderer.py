@@ -23,16 +23,16 @@ from icl_mesh.rendering.tiles import Tiles, cut_tiles, place_tiles, tile_grid
 
 #: Instances from this id on (rooms, floors) and instance 0 receive shadows but cast none.
 BACKDROP_ID = 200
-#: Framebuffers kept for reuse; each image size needs its own.
+#: Cached framebuffers; each image size needs its own.
 KEPT_TARGETS = 12
 
 
 @dataclass(frozen=True)
 class Rendering:
-    """What one call drew.
+    """The result of one call.
 
     image: RGB u8 [H, W, 3]. instance: u8 [H, W], 0 is background. depth: z in metres, float32
-    [H, W], 0 where nothing was drawn. Either map is None unless it was asked for.
+    [H, W], 0 where nothing was drawn. Both maps are None unless requested.
     """
 
     image: npt.NDArray[np.uint8]
@@ -41,11 +41,10 @@ class Rendering:
 
 
 class Renderer:
-    """Draws meshes over a background with any pinhole camera.
+    """Draws meshes over a background with a pinhole camera. Not thread-safe.
 
-    textures: RGB or RGBA u8 [L, size, size, 3 or 4], kept on the device; materials name them by
-    index.
-    samples: multisampling of the image. Use it from the thread that made it.
+    textures: RGB or RGBA u8 [L, size, size, 3 or 4], on the device; Material.layer indexes them.
+    samples: multisampling of the image. Use it in the thread that created it.
     """
 
     def __init__(
@@ -86,7 +85,7 @@ class Renderer:
 
     @property
     def device_name(self) -> str:
-        """What OpenGL draws with, e.g. a GPU's name or llvmpipe."""
+        """OpenGL's renderer, e.g. a GPU's name or llvmpipe."""
         return str(self._ctx.info["GL_RENDERER"])
 
     def render(
@@ -102,7 +101,7 @@ class Renderer:
     ) -> tuple[Rendering, Tiles | None]:
         """Draw meshes (in this order, depth-tested) over ``background`` (RGB [H, W, 3] or black).
 
-        maps: also give instance and depth maps. tile_ids: instances to draw alone as well.
+        maps: also return instance and depth maps. tile_ids: instances to draw as separate tiles.
         """
         size = (camera.width, camera.height)
         if background is not None and background.shape != (camera.height, camera.width, 3):
@@ -138,7 +137,7 @@ class Renderer:
         return Rendering(image, instance, depth), tiles
 
     def release(self) -> None:
-        """Free the OpenGL context. Also done at the end of a ``with`` block."""
+        """Free the OpenGL context, as the end of a ``with`` block does."""
         self._ctx.release()
 
     def __enter__(self) -> Renderer:
@@ -195,7 +194,7 @@ class Renderer:
         self._ctx.enable_only(moderngl.DEPTH_TEST)
         set_uniform(self._shadow, "light_from_camera", matrix.T)
         arrays["shadow"].render()
-        # a bias of about two map cells and 1.5 cm keeps surfaces from shading themselves
+        # a bias of about two map cells and 1.5 cm prevents self-shadowing
         set_uniform(self._color, "shadow_bias", 0.0075 / radius + 1.5 / self._shadow_depth.width)
         return matrix
 

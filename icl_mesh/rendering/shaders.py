@@ -1,7 +1,7 @@
 """GLSL programs of the renderer.
 
 All geometry is in the camera optical frame (x right, y down, z forward), metres. The image is
-rendered upside down in OpenGL's sense, so that rows are read back from top to bottom.
+rendered upside down in OpenGL's convention, so that rows are read from top to bottom.
 
 ``table`` holds one row per instance: 6 material slots of 3 texels each, then one texel with the
 instance's tile transform (see materials.py for the layout).
@@ -48,9 +48,9 @@ void main() {
 }
 """
 
-# The slot of a fragment is the last one whose coverage is positive: hems run smoothly through
-# triangles. 0 skin (or the whole mesh), 1 lower garment, 2 upper garment, 3 shoes, 4 hair, 5
-# strands (coverage.w of 2, a mesh of its own).
+# The slot of a fragment is the last one with positive coverage, so that hems cross triangles
+# smoothly. 0 skin (or the whole mesh), 1 lower garment, 2 upper garment, 3 shoes, 4 hair, 5 strands
+# (coverage.w of 2, a separate mesh).
 SLOT = """
 int slot_of(vec4 coverage) {
     int slot = 0;
@@ -93,7 +93,7 @@ float lit_share() {
     if (!shadows) return 1.0;
     vec3 at = light_position.xyz * 0.5 + 0.5;
     if (any(lessThan(at, vec3(0.0))) || any(greaterThan(at, vec3(1.0)))) return 1.0;
-    // linear filtering of comparisons: four neighbours weighted
+    // bilinear filtering of the comparison
     return texture(shadow_map, vec3(at.xy, at.z - shadow_bias));
 }
 
@@ -112,7 +112,7 @@ void main() {
         float gray = dot(texel, vec3(0.3, 0.59, 0.11));
         albedo *= mix(texel, vec3(1.6 * gray), c.x);
     }
-    if (c.w < 0.0) {  // catches shadows, has no colour of its own
+    if (c.w < 0.0) {  // shadow catcher: only receives shadows
         fragment = vec4(0.0, 0.0, 0.0, -c.w * (1.0 - lit_share()));
         return;
     }
@@ -135,7 +135,7 @@ void main() {
             shine += light_color[i] * share * s;
         }
     }
-    // edges of garments lie in the shade of the cloth above
+    // ambient occlusion at edges of garments
     float edge = slot == 0 ? -max(max(coverage.x, coverage.y), max(coverage.z, coverage.w)) : 1.0;
     light *= 0.6 + 0.4 * clamp(edge * 60.0, 0.0, 1.0);
     vec3 linear = exposure * (mix(vec3(1.0), light, c.w) * albedo + c.y * shine);

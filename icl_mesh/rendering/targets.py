@@ -1,4 +1,4 @@
-"""Framebuffers that the renderer draws into and reads back."""
+"""Framebuffers of the renderer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Target:
         return framebuffer
 
     def use(self) -> None:
-        """Clear and draw here from now on."""
+        """Make this the current framebuffer, and clear it."""
         self._drawn.use()
         self._drawn.clear()
 

@@ -1,4 +1,4 @@
-"""Instances drawn alone, each in a tile of its own that fits its whole silhouette."""
+"""Tiles: each instance drawn alone, cropped to its whole silhouette."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from icl_mesh.rendering.mesh import RenderMesh
 
 @dataclass(frozen=True)
 class Tiles:
-    """Each instance alone, over its whole silhouette (also where that leaves the image).
+    """Each instance alone, over its whole silhouette (also outside the image).
 
     depth: [N, size, size], z in metres of the nearest surface, 0 outside. px_per_cell: [N, 2],
     image pixels (x, y) that one cell spans. origin_px: [N, 2], pixel coordinates of the outer
@@ -34,7 +34,7 @@ def place_tiles(
     tile_ids: Sequence[int],
     size: int,
 ) -> Tiles | None:
-    """Write into ``table`` where each wanted instance's tile lies; the others are moved away."""
+    """Write the wanted instances' tile transforms into ``table``; others leave clip space."""
     if not tile_ids:
         return None
     columns, rows = tile_grid(len(tile_ids))
@@ -49,12 +49,12 @@ def place_tiles(
         per_cell[i] = np.maximum(high - low, 1e-3) / (size - 2)
         origins[i] = low - per_cell[i]  # a free cell on each side
         spread = 2 / np.array([columns, rows])  # a tile's extent in clip space
-        place = np.array([i % columns, i // columns]) * spread - 1
-        # ndc = 2 (px + 0.5) / image - 1; wanted: place + spread * (px - origin) / extent
+        corner = np.array([i % columns, i // columns]) * spread - 1
+        # ndc = 2 (px + 0.5) / image - 1; wanted: corner + spread * (px - origin) / extent
         extent = per_cell[i] * size
         factor = spread / extent * image / 2
         table[wanted, -1, :2] = factor
-        table[wanted, -1, 2:] = factor + place - spread * (origins[i] + 0.5) / extent
+        table[wanted, -1, 2:] = factor + corner - spread * (origins[i] + 0.5) / extent
     return Tiles(np.zeros((0, size, size), np.float32), per_cell, origins)
 
 

@@ -1,6 +1,6 @@
-"""The labels of one data set in one form, whatever layout they were published in.
+"""The labels of one data set in one form for all published layouts.
 
-Letters: I images, P people of all images (those of one image stand together), K points of the data
+Letters: I images, P people of all images (those of one image are consecutive), K points of the data
 set's convention, J = 24 SMPL joints.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +26,9 @@ class People:
 
     keypoints_px [P, K, 2]: pixels, pixel centres at integers. state u8 [P, K]: VISIBLE, BY_OBJECT
     or UNLABELLED. keypoints_m [P, K, 3]: camera optical frame, metres. box_px [P, 4]: left, top,
-    width, height. pose [P, 24, 3]: rotation vectors of SMPL's joints, joint 0 takes the body to the
-    camera frame. betas [P, 10]: SMPL's. gender [P]: n, f or m, the SMPL model that betas are of.
+    width, height. pose [P, 24, 3]: rotation vectors of SMPL's joints, joint 0 rotates from the
+    body to the camera frame. betas [P, 10]: SMPL's. gender [P]: n, f or m, the SMPL model that
+    betas are of.
     """
 
     keypoints_px: npt.NDArray[np.float32]
@@ -39,7 +41,7 @@ class People:
 
     @classmethod
     def unlabelled(cls, count: int, points: int) -> People:
-        """People of whom nothing is known yet; readers fill in what their data set has."""
+        """People without labels; readers fill in what their data set has."""
 
         def nan(*shape: int) -> npt.NDArray[np.float32]:
             return np.full((count, *shape), np.nan, np.float32)
@@ -55,7 +57,7 @@ class People:
         )
 
     def label_pixels(self, state: npt.NDArray[np.uint8], pixels: npt.NDArray[np.floating]) -> None:
-        """The states of all points, and the pixels of those that are labelled; NaN elsewhere."""
+        """Set the states of all points, and the pixels of labelled points; NaN elsewhere."""
         self.state[:] = state
         self.keypoints_px[:] = np.where(state[..., None] < UNLABELLED, pixels, np.nan)
 
@@ -64,7 +66,7 @@ class People:
 
     @classmethod
     def joined(cls, parts: Sequence[People]) -> People:
-        """One after the other; there is at least one part."""
+        """The concatenation of at least one part."""
         return cls(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(cls)))
 
     def select(self, chosen: slice | npt.NDArray[np.int64]) -> People:
@@ -73,7 +75,7 @@ class People:
 
     @property
     def has_label(self) -> npt.NDArray[np.bool_]:
-        """[P]: people with a labelled point; the others are regions of which nothing is known."""
+        """[P]: people with a labelled point; the others are unlabelled regions."""
         return np.asarray(np.any(self.state < UNLABELLED, axis=1))
 
     @property
@@ -96,8 +98,8 @@ class People:
 class ImageRecord:
     """One image with its people.
 
-    size: width and height in px, where the labels say it. intrinsics: fx, fy, cx, cy in px, where
-    the data set knows them. lens: its distortion, None for a pinhole.
+    size: width and height in px, if known. intrinsics: fx, fy, cx, cy in px, if known. lens: its
+    distortion, None for a pinhole.
     """
 
     path: Path
@@ -107,10 +109,20 @@ class ImageRecord:
     people: People
 
     def camera(self, width: int, height: int) -> Camera | None:
-        """The camera of the image as it is on disk, None where it is not known."""
+        """The camera of the image as stored on disk, None if unknown."""
         if self.intrinsics is None:
             return None
         return Camera(*self.intrinsics, width, height, lens=self.lens)
+
+
+@dataclass
+class Images:
+    """I images, as a reader finds them: paths, and arrays as of Annotations, None where unknown."""
+
+    paths: list[Path]
+    size: npt.ArrayLike | None = None
+    intrinsics: npt.ArrayLike | None = None
+    distortion: npt.ArrayLike | None = None
 
 
 @dataclass
@@ -121,10 +133,10 @@ class Annotations:
     the labels came from. images [I]: paths. size int [I, 2]: width, height, 0 where unknown.
     intrinsics [I, 4]: fx, fy, cx, cy in px, NaN where unknown. distortion [I, 5]: k1, k2, p1,
     p2, k3 of OpenCV's model, NaN for none. first int [I + 1]: image i has the
-    people first[i]:first[i + 1]. faults: image index -> what is wrong with its labels.
-    missing: files without which the data set has fewer labels than it could have. mended, left_out:
-    what was read although it is not as published, and what was not read, with how often. warnings:
-    what looks wrong in the labels as a whole.
+    people first[i]:first[i + 1]. faults: image index -> fault of its labels. missing: optional
+    files that are not there, each with the labels that it has. mended, left_out: deviations that
+    were corrected, and entries that were ignored, with counts. warnings: suspicious patterns of all
+    labels together.
     """
 
     dataset: str
@@ -149,36 +161,35 @@ class Annotations:
         dataset: str,
         convention: str,
         source: Path,
-        images: list[Path],
+        images: Images,
         image_of_person: npt.ArrayLike,
         people: People,
-        size: npt.ArrayLike | None = None,
-        intrinsics: npt.ArrayLike | None = None,
-        distortion: npt.ArrayLike | None = None,
         faults: dict[int, str] | None = None,
     ) -> Annotations:
-        """Sorts people by their image and finds labels that are no numbers.
+        """Sort people by their image, and record labels that are NaN or infinite as faults.
 
         image_of_person [P]: index into images.
         """
-        count = len(images)
+        paths, count = images.paths, len(images.paths)
+
+        def array(
+            given: npt.ArrayLike | None, width: int, fill: float, dtype: npt.DTypeLike
+        ) -> npt.NDArray[Any]:
+            return (
+                np.full((count, width), fill, dtype) if given is None else np.asarray(given, dtype)
+            )
+
         owner = np.asarray(image_of_person, np.int64).reshape(-1)
         order = np.argsort(owner, kind="stable")
-        found = {
-            int(owner[p]): f"{images[owner[p]]}: {text}" for p, text in _faults(people).items()
-        }
+        found = {int(owner[p]): f"{paths[owner[p]]}: {text}" for p, text in _faults(people).items()}
         return cls(
             dataset=dataset,
             convention=convention,
             source=source,
-            images=images,
-            size=np.zeros((count, 2), np.int32) if size is None else np.asarray(size, np.int32),
-            intrinsics=np.full((count, 4), np.nan)
-            if intrinsics is None
-            else np.asarray(intrinsics, np.float64),
-            distortion=np.full((count, 5), np.nan)
-            if distortion is None
-            else np.asarray(distortion, np.float64),
+            images=paths,
+            size=array(images.size, 2, 0, np.int32),
+            intrinsics=array(images.intrinsics, 4, np.nan, np.float64),
+            distortion=array(images.distortion, 5, np.nan, np.float64),
             first=np.concatenate(([0], np.cumsum(np.bincount(owner, minlength=count)))),
             people=people.select(order),
             faults={n: f"{text} (labels: {source})" for n, text in found.items()} | (faults or {}),
@@ -201,15 +212,15 @@ class Annotations:
         )
 
     def count(self, people: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        """How many of the chosen people [P] each image has, [I]."""
+        """Number of the chosen people (bool [P]) in each image, [I]."""
         before = np.concatenate(([0], np.cumsum(people)))
         return np.asarray(before[self.first[1:]] - before[self.first[:-1]])
 
     @property
     def demanded(self) -> npt.NDArray[np.bool_]:
-        """[P]: people with a labelled point whom the camera sees, as far as the labels tell.
+        """[P]: people with a labelled point, except those outside the image by their labels.
 
-        Motion capture also knows people who are nowhere in an image.
+        Motion capture also has people outside the image.
         """
         size = np.repeat(self.size, np.diff(self.first), axis=0)[:, None]
         pixels = self.people.keypoints_px
@@ -223,7 +234,7 @@ class Annotations:
         return CONVENTIONS[self.convention]
 
     def subset(self, indices: npt.NDArray[np.int64]) -> Annotations:
-        """The same labels of some of the images, in the order given."""
+        """The labels of some images, in the order given."""
         counts = np.diff(self.first)[indices]
         people = np.concatenate(
             [np.arange(self.first[i], self.first[i + 1]) for i in indices] or [np.zeros(0, int)]
@@ -247,14 +258,14 @@ class Annotations:
 
 
 def _faults(people: People) -> dict[int, str]:
-    """Person -> which of its labels hold NaN or infinite values."""
+    """Person -> its label that holds NaN or infinite values."""
     if not len(people):
         return {}
     lost = (people.state < UNLABELLED) & ~np.isfinite(people.keypoints_px).all(axis=2)
     faults = {int(p): "a labelled keypoint is NaN or infinite" for p in np.flatnonzero(lost.any(1))}
     for name in ("keypoints_m", "pose", "betas", "box_px"):
         values = getattr(people, name).reshape(len(people), -1)
-        # No label is NaN throughout (3-D points: each point by itself).
+        # A missing label is all NaN (3-D points: per point).
         groups = values.reshape(len(people), -1, 3) if name == "keypoints_m" else values[:, None]
         part = np.isnan(groups).any(-1) & ~np.isnan(groups).all(-1)
         broken = part.any(1) | np.isinf(values).any(1)

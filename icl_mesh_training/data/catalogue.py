@@ -1,8 +1,7 @@
-"""The data sets: where their files lie, what they label, and which losses each activates.
+"""The data sets: their folders, splits, labels and the losses that each activates.
 
-One table, DATASETS; everything else about a data set is in its reader. `losses` is Table 2 of the
-paper's supplementary (the other losses are on for all data sets); `share` is the probability with
-which the paper's training draws from it.
+DATASETS is the table of all data sets. `losses` is Table 2 of the paper's supplementary (the other
+losses are on for all data sets); `share` is the data set's probability in the paper's training.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ EFT_FILES = {
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """title: as its authors call it. folder: its place under the root. splits: those it has, the
+    """title: its authors' name. folder: relative to the root. splits: those it has, the
     default first. losses: see ALL_LOSSES. share: probability in the paper's mixture, 0 for data
     sets of evaluation. read: (root, split) -> labels. everybody: all people in an image are
-    labelled, or marked by a box; elsewhere nothing is known of what surrounds the labelled people.
+    labelled or marked by a box; else the surroundings of the labelled people are unlabelled.
     """
 
     title: str
@@ -57,23 +56,23 @@ def _h36m(root: Path, split: str) -> Annotations:
     parsed = root / "h36m" / "annotations"
     if parsed.is_dir():
         return read_h36m_json(parsed, root / "h36m" / "images", split)
-    place = root / "h36m" / "annotation_body3d"
+    folder = root / "h36m" / "annotation_body3d"
     source = first_existing(
-        place, (f"fps50/h36m_{split}.npz", f"fps10/h36m_{split}.npz"), "the label file"
+        folder, (f"fps50/h36m_{split}.npz", f"fps10/h36m_{split}.npz"), "the label file"
     )
     images = root / "h36m" / "images"
-    return read_studio_npz("h36m", source, place / "cameras.pkl", images, h36m_camera)
+    return read_studio_npz("h36m", source, folder / "cameras.pkl", images, h36m_camera)
 
 
 def _mpi_inf_3dhp(root: Path, split: str) -> Annotations:
-    place = root / "mpi_inf_3dhp"
+    folder = root / "mpi_inf_3dhp"
     source = first_existing(
-        place,
+        folder,
         (f"mpi_inf_3dhp_{split}.npz", f"annotations/mpi_inf_3dhp_{split}.npz"),
         "the label file",
     )
     cameras = source.parent / f"cameras_{split}.pkl"
-    return read_studio_npz("mpi_inf_3dhp", source, cameras, place / "images", mpi_inf_3dhp_camera)
+    return read_studio_npz("mpi_inf_3dhp", source, cameras, folder / "images", mpi_inf_3dhp_camera)
 
 
 def _muco(root: Path, split: str) -> Annotations:
@@ -88,23 +87,23 @@ def _muco(root: Path, split: str) -> Annotations:
 
 
 def _mpii(root: Path, split: str) -> Annotations:
-    place = root / "mpii"
-    source = place / "annotations" / f"mpii_{split}.json"
-    return _with_eft(read_mpii(source, place / "images"), root, None)
+    folder = root / "mpii"
+    source = folder / "annotations" / f"mpii_{split}.json"
+    return _with_eft(read_mpii(source, folder / "images"), root, None)
 
 
 def _lsp(root: Path, split: str) -> Annotations:
-    place = root / ("hr-lspet" if split == "lspet" else "lsp")
-    annotations = read_lsp(place, split)
+    folder = root / ("hr-lspet" if split == "lspet" else "lsp")
+    annotations = read_lsp(folder, split)
     return _with_eft(annotations, root, None) if split == "lspet" else annotations
 
 
 def _coco(root: Path, split: str) -> Annotations:
     if split == "folder":
         return read_coco_folder(root)
-    place = root / "coco"
-    source = place / "annotations" / f"person_keypoints_{split}.json"
-    images = first_existing(place, (split, f"images/{split}"), "the folder of images")
+    folder = root / "coco"
+    source = folder / "annotations" / f"person_keypoints_{split}.json"
+    images = first_existing(folder, (split, f"images/{split}"), "the folder of images")
     annotations, ids = read_coco("coco", source, images)
     return _with_eft(annotations, root, ids) if split.startswith("train") else annotations
 
@@ -115,21 +114,21 @@ def read_coco_folder(folder: Path) -> Annotations:
 
 
 def _crowdpose(root: Path, split: str) -> Annotations:
-    place = root / "crowdpose"
+    folder = root / "crowdpose"
     names = (
         f"annotations/mmpose_crowdpose_{split}.json",
         f"annotations/crowdpose_{split}.json",
         f"json/crowdpose_{split}.json",
     )
-    source = first_existing(place, names, "the label file")
-    return read_coco("crowdpose", source, place / "images", "crowdpose14")[0]
+    source = first_existing(folder, names, "the label file")
+    return read_coco("crowdpose", source, folder / "images", "crowdpose14")[0]
 
 
 def _ochuman(root: Path, split: str) -> Annotations:
-    place = root / "ochuman"
+    folder = root / "ochuman"
     name = f"ochuman_coco_format_{split}_range_0.00_1.00.json"
-    source = first_existing(place, (f"annotations/{name}", name), "the label file")
-    return read_coco("ochuman", source, place / "images")[0]
+    source = first_existing(folder, (f"annotations/{name}", name), "the label file")
+    return read_coco("ochuman", source, folder / "images")[0]
 
 
 def _with_eft(annotations: Annotations, root: Path, ids: list[int | None] | None) -> Annotations:

@@ -1,4 +1,4 @@
-"""Look through a data set before training: what is there, what is missing, what is broken."""
+"""Check a data set before training: count labels, find missing and broken files."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from icl_mesh_training.data.files import image_size, read_image
 from icl_mesh_training.data.images import BrokenSampleError, visible_people
 from icl_mesh_training.data.visibility import UNLABELLED
 
-#: Messages of one kind that a report shows; the rest is counted.
+#: Messages of one kind that a report shows; further ones are counted.
 SHOWN = 10
 
 
 @dataclass
 class Report:
-    """What was found of one data set. missing, broken: one message each, with the path. mended,
+    """The findings on one data set. missing, broken: one message each, with the path. mended,
     left_out, warnings: see Annotations.
     """
 
@@ -76,7 +76,7 @@ class Report:
             yield f"  nothing is missing or broken{said}"
 
     def _losses(self, activated: frozenset[str]) -> str:
-        """The data set's losses, and those among them of which there is no label here."""
+        """The data set's losses, and those without labels in these files."""
         space = self.people_3d or self.people_pose
         labels = {"joints_2d": self.keypoints, "joints_3d": space, "joints_3d_aligned": space}
         idle = sorted(name for name in activated if not labels.get(name, self.people_pose))
@@ -85,7 +85,7 @@ class Report:
 
 
 def present(root: Path) -> list[str]:
-    """Data sets of which there is a folder under root."""
+    """Data sets that have a folder under root."""
     found = [name for name, info in DATASETS.items() if (root / info.folder).is_dir()]
     if (root / "person_keypoints.json").is_file() and "coco" not in found:
         found.append("coco")
@@ -93,7 +93,7 @@ def present(root: Path) -> list[str]:
 
 
 def default_split(name: str, root: Path) -> str:
-    """The split that a check looks at: a user's own folder, or the table's first."""
+    """The split to check by default: a user's own folder, or the first of the table."""
     if name == "coco" and (root / "person_keypoints.json").is_file():
         return "folder"
     return dataset_info(name).splits[0]
@@ -102,7 +102,7 @@ def default_split(name: str, root: Path) -> str:
 def check_dataset(name: str, root: Path, split: str | None = None, quick: bool = False) -> Report:
     """Read all labels and, unless quick, decode every image (quick: only their headers).
 
-    Never raises for what is wrong with the data set; ValueError for a name or split that is not in
+    Faults of the data set are in the report. Raises ValueError for a name or split that is not in
     the table.
     """
     info = dataset_info(name)
@@ -136,7 +136,7 @@ def check_dataset(name: str, root: Path, split: str | None = None, quick: bool =
 
 
 def _check_images(annotations: Annotations, report: Report, quick: bool) -> None:
-    """Every image: is it there, can it be read, does it fit its labels."""
+    """Check every image: it exists, is readable and fits its labels."""
     people = annotations.count(annotations.demanded)
 
     def fault(index: int) -> str | None:

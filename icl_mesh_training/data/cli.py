@@ -1,4 +1,4 @@
-"""`icl-mesh-train data`: what is there of the public data sets, or of a user's own photos."""
+"""`icl-mesh-train data`: check public data sets or a user's own photos."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def add_data_command(commands: argparse._SubParsersAction[argparse.ArgumentParse
 
 
 def run_data_command(options: argparse.Namespace) -> int:
-    """Prints a report for each data set; 0 where all is well, 1 else."""
+    """Print a report for each data set; 0 if all are without faults, else 1."""
     from icl_mesh_training.data.catalogue import DATASETS, dataset_info
     from icl_mesh_training.data.check import check_dataset, present
 

@@ -1,6 +1,6 @@
 """COCO person keypoints, and data sets in the same layout: CrowdPose, OCHuman, a user's own.
 
-Keypoints are taken for pixel centres counted from 0, as they are whole numbers in COCO's files.
+Keypoints are read as pixel centres counted from 0, since COCO's files have whole numbers.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from icl_mesh_training.data.annotations import Annotations, People
+from icl_mesh_training.data.annotations import Annotations, Images, People
 from icl_mesh_training.data.coco_file import read_coco_file
 from icl_mesh_training.data.conventions import CONVENTIONS
 from icl_mesh_training.data.visibility import UNLABELLED, VISIBILITY_RULES
 
-#: Conventions of which a file's own names of keypoints give their order.
+#: Conventions whose keypoint order a file's own names decide.
 _NAMED = ("coco17", "crowdpose14")
 
 
 def read_coco(
     dataset: str, source: Path, images: Path, convention: str = "coco17"
 ) -> tuple[Annotations, list[int | None]]:
-    """COCO keypoint JSON and the folder of its images; also each person's annotation id.
+    """Labels of a COCO keypoint JSON and its folder of images; also each person's annotation id.
 
-    A person without keypoints, and a crowd, is kept by its box: a region of which nothing is known.
-    Raises FileNotFoundError or ValueError, naming the file, for what is wrong with all of it.
+    A person without keypoints and a crowd become unlabelled regions, given by their boxes. Raises
+    FileNotFoundError or ValueError, naming the file, for faults of the whole file.
     """
     points = CONVENTIONS[convention].names
     file = read_coco_file(source, images, points, convention in _NAMED)
@@ -43,10 +43,9 @@ def read_coco(
         dataset=dataset,
         convention=convention,
         source=source,
-        images=file.paths,
+        images=Images(file.paths, sizes),
         image_of_person=owner,
         people=people,
-        size=sizes,
         faults=file.faults,
     )
     annotations.mended += _counted(file.mended)

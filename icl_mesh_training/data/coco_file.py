@@ -1,6 +1,6 @@
-"""A COCO keypoint file as it is, read leniently: images, people, what was mended or left out.
+"""Lenient reader of COCO keypoint files: images, people, corrections and omissions.
 
-Training (data/coco.py) and evaluation (evaluation.py) read files here alone.
+Training (data/coco.py) and evaluation (evaluation.py) both read COCO files here.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from icl_mesh_training.errors import shown
 
 @dataclass
 class CocoPerson:
-    """One annotation. keypoints [K, 3]: x, y in px and COCO's flag, zeros where there are none.
-    box [4]: left, top, width, height in px, NaN where there is none. area: px^2, where given.
+    """One annotation. keypoints [K, 3]: x, y in px and COCO's flag, zeros if there are none.
+    box [4]: left, top, width, height in px, NaN if there is none. area: px^2, where given.
     """
 
     image: int
@@ -53,8 +53,8 @@ class CocoPerson:
 class CocoFile:
     """paths, sizes (width, height in px, 0 where unknown) and records of I images; people.
 
-    faults: image -> what is wrong with it. mended: what was read although it is not as COCO has it,
-    and left_out: what was not read, each with how often. warnings: one sentence each.
+    faults: image -> its fault. mended: corrected deviations from COCO's format. left_out: ignored
+    entries. Both map to counts. warnings: one sentence each.
     """
 
     source: Path
@@ -73,7 +73,7 @@ def read_coco_file(
 ) -> CocoFile:
     """source: the JSON file. images: the folder of its images. names_decide: see Categories.
 
-    Raises FileNotFoundError or ValueError, naming the file, for what is wrong with all of it.
+    Raises FileNotFoundError or ValueError, naming the file, for faults of the whole file.
     """
     content = read_json(source, "the label file")
     existing(images, "the folder of images")
@@ -128,7 +128,7 @@ def _suspicions(file: CocoFile, points: tuple[str, ...]) -> list[str]:
 
 
 def _read_images(file: CocoFile, images: Path) -> tuple[dict[Any, int], dict[str | None, int]]:
-    """Fills in paths and sizes; returns id -> image, and the same by id_key where that is clear."""
+    """Fill in paths and sizes; return id -> image, and unambiguous id_key -> image."""
     exact: dict[Any, int] = {}
     loose: dict[str | None, int] = {}
     for number, record in enumerate(file.records):
@@ -153,9 +153,9 @@ def _read_images(file: CocoFile, images: Path) -> tuple[dict[Any, int], dict[str
 
 
 def _image_path(images: Path, name: str) -> Path:
-    r"""Where an image lies. Tools of other systems write images\a.jpg, or where it once lay."""
+    r"""Path of an image. Tools of other systems write images\a.jpg, or paths of another machine."""
     plain = images / name
-    # One look at the disk for each name with a folder in it alone: names without are plain.
+    # The disk is read only for names with a folder in them: other names are plain.
     if ("/" not in name and "\\" not in name) or os.path.isfile(plain):  # noqa: PTH113
         return plain
     parts = PurePosixPath(name.replace("\\", "/")).parts
@@ -165,7 +165,7 @@ def _image_path(images: Path, name: str) -> Path:
 
 
 def _size(file: CocoFile, record: dict[str, Any]) -> tuple[int, int]:
-    """Width and height of an image record, (0, 0) where one of them is not given."""
+    """Width and height of an image record, (0, 0) if one of them is not given."""
     given = [record.get("width"), record.get("height")]
     if any(value in (None, 0, "") for value in given):
         return 0, 0
@@ -178,7 +178,7 @@ def _size(file: CocoFile, record: dict[str, Any]) -> tuple[int, int]:
 
 
 def _read_person(file: CocoFile, annotation: dict[str, Any], image: int, order: Order) -> None:
-    """Adds the person. Raises ValueError for what is wrong with the annotation."""
+    """Add the person of an annotation. Raises ValueError for its faults."""
     keypoints = np.zeros((len(order), 3))
     if annotation.get("keypoints"):
         keypoints = _keypoints(file, annotation["keypoints"], len(order))[order]
@@ -217,7 +217,7 @@ def _read_person(file: CocoFile, annotation: dict[str, Any], image: int, order: 
 
 
 def _keypoints(file: CocoFile, given: Any, count: int) -> npt.NDArray[np.float64]:
-    """[K, 3] of one annotation, in its own order."""
+    """Keypoints [K, 3] of one annotation, in its own order."""
     flat = given
     if isinstance(given, list) and given and all(isinstance(row, list) for row in given):
         flat = [value for row in given for value in row]
@@ -230,7 +230,7 @@ def _keypoints(file: CocoFile, given: Any, count: int) -> npt.NDArray[np.float64
     if str in kinds:
         file.mended["annotations with keypoints given as text"] += 1
     points = read_numbers(flat, "keypoints", 3 * count, finite=False).reshape(-1, 3)
-    # What stands where nothing is labelled, null too, need not be a place.
+    # The coordinates of unlabelled points may be anything, also null.
     points[(points[:, 2] == 0) & ~(np.abs(points) <= LONGEST).all(axis=1)] = 0
     check_px(points, "keypoints")
     return points

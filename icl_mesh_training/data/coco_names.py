@@ -1,7 +1,7 @@
-"""Which annotations of a COCO file are people, and in which order they give their keypoints.
+"""Which annotations of a COCO file are people, and the order of their keypoints.
 
 A category's own list of names decides. Names are compared without regard to case, separators and
-the place of the side: "Left Eye", "left_eye", "L-Eye" and "eye_l" are one point.
+the position of the side: "Left Eye", "left_eye", "L-Eye" and "eye_l" are one point.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NO_CATEGORY = "none"
 
 
 def id_key(value: object) -> str | None:
-    """An id as text and as a number alike: 7, "7", "007" and 7.0 are one; None for no id."""
+    """An id as text; 7, "7", "007" and 7.0 have the same; None for no id."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     if isinstance(value, int):
@@ -39,7 +39,7 @@ def id_key(value: object) -> str | None:
 
 @lru_cache(maxsize=1000)
 def point_key(name: str) -> str:
-    """A keypoint's name in one spelling: side, then part, letters and digits alone."""
+    """A keypoint's name in one spelling: side, then part; letters and digits only."""
     words = re.findall(r"[a-z]+|\d+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower())
     words = [_SIDES.get(word, word) for word in words]
     side = next((word for word in words if word in _SIDES.values()), "")
@@ -50,12 +50,11 @@ def point_key(name: str) -> str:
 
 
 class Categories:
-    """What a file's categories make of its annotations.
+    """The keypoint order of a file's annotations by their categories.
 
-    points: names of the keypoints that are wanted. names_decide: False for published files of a
-    convention whose order is known and whose categories may be named otherwise: only the number of
-    names is compared there. Raises ValueError for categories that are no list of objects, and for
-    people whose keypoints are not the wanted ones.
+    points: names of the required keypoints. names_decide: False for published files of known order
+    whose names may differ; only their number is compared. Raises ValueError for categories that are
+    no list of objects, and for people with other keypoints.
     """
 
     def __init__(
@@ -85,7 +84,7 @@ class Categories:
                 raise ValueError(self._refusal(key))
         fits |= any(self._is_person(key) for key in unnamed)
         for key in unnamed:
-            # Beside a category of people, one that names no keypoints is of things.
+            # If there is a category of people, one without keypoint names is of objects.
             taken = not fits or self._is_person(key)
             self._orders[key] = np.arange(len(points)) if taken else None
             if taken and posed[key]:
@@ -99,7 +98,7 @@ class Categories:
             )
 
     def order(self, annotation: dict[str, Any]) -> Order | None:
-        """Places of the wanted points among the annotation's, None for one that is of no person.
+        """Indices of the required points among the annotation's, None if it is of no person.
 
         Raises ValueError for a category that the file does not list.
         """
@@ -120,7 +119,7 @@ class Categories:
         return f"'{_one_line(entry.get('name'))}' (id {shown(entry.get('id'))})"
 
     def left_out(self) -> list[str]:
-        """What categories of no people have: one line each."""
+        """Categories that are not of people: one line each."""
         return [
             f"annotations of category {self.title(key)}, which is not of people: {self._used[key]}"
             for key, order in self._orders.items()
@@ -128,7 +127,7 @@ class Categories:
         ]
 
     def reordered(self) -> list[str]:
-        """Categories whose keypoints come in another order: one line each."""
+        """Categories whose keypoints are in another order: one line each."""
         return [
             f"keypoints of category {self.title(key)}, put from the order that it names into "
             f"{self.points[0]}, {self.points[1]}, ...: annotations: {self._used[key]}"
@@ -137,7 +136,7 @@ class Categories:
         ]
 
     def _key(self, annotation: dict[str, Any]) -> str:
-        """The annotation's category; the only one where it names none."""
+        """Key of the annotation's category; if it names none, the only category."""
         key = id_key(annotation.get("category_id"))
         if key is None and len(self._known) == 1:
             return next(iter(self._known))

@@ -1,4 +1,4 @@
-"""Numbers of COCO files, as tools give them: as numbers, as text, as true and false."""
+"""Numbers of COCO files, which tools write as numbers, text, true and false."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import numpy.typing as npt
 
 from icl_mesh_training.errors import shown
 
-#: No camera has longer images, px ...
+#: Upper limit of an image's sides, px ...
 LONGEST = 100_000
-#: ... and no label is so far from them.
+#: ... and of the coordinates of labels.
 FARTHEST = 100 * LONGEST
 
 
 def read_numbers(
     value: object, name: str, count: int, finite: bool = True
 ) -> npt.NDArray[np.float64]:
-    """So many numbers. Raises ValueError where it is something else."""
+    """An array of count numbers. Raises ValueError for anything else."""
     try:
         numbers = np.asarray(value, np.float64).reshape(-1)
     except (TypeError, ValueError, OverflowError):
@@ -29,7 +29,7 @@ def read_numbers(
 
 
 def check_px(numbers: npt.NDArray[np.float64], name: str) -> None:
-    """Raises ValueError for numbers that are no places in pixels."""
+    """Raises ValueError for numbers that are no pixel coordinates."""
     if (np.abs(numbers) <= FARTHEST).all():  # False for NaN
         return
     if not np.isfinite(numbers).all():
@@ -38,14 +38,14 @@ def check_px(numbers: npt.NDArray[np.float64], name: str) -> None:
 
 
 def read_number(value: object, name: str) -> float:
-    """One number. Raises ValueError where it is something else."""
+    """One number. Raises ValueError for anything else."""
     if not isinstance(value, int | float | str):
         raise ValueError(f"{name} must be numbers, got {shown(value)}")
     return float(read_numbers(value, name, 1)[0])
 
 
 def read_area(value: object) -> float | None:
-    """An area above 0; what is something else is not needed."""
+    """An area above 0, None for anything else: areas are optional."""
     try:
         area = float(value) if isinstance(value, int | float | str) else 0.0
     except (ValueError, OverflowError):
@@ -54,7 +54,7 @@ def read_area(value: object) -> float | None:
 
 
 def read_truth(value: object, name: str) -> bool:
-    """A flag of 0 or 1, given as a number, as text or as true and false; none is False."""
+    """A flag of 0 or 1, given as number, text or boolean; None is False."""
     text = str(value).strip().lower()
     if value is None or text in ("", "0", "0.0", "false", "no"):
         return False

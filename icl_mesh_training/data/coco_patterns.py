@@ -1,7 +1,7 @@
-"""What labels of a whole COCO file cannot mean, or hardly: valid in form, wrong in content.
+"""Suspicious patterns in the labels of a whole COCO file: valid in form, implausible in content.
 
-Letters: P people, K keypoints. Each pattern is of nearly everybody in the file: single people lie
-on their side, turn round or wear their shirt over their face.
+Letters: P people, K keypoints. A pattern counts only if most people show it: single people may lie
+on their side or face away from the camera.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
 
-#: A pattern is of more than this share of the people in whom it can be seen ...
+#: A pattern must hold for more than this share of the people in whom it is observable ...
 MOST = 0.6
-#: ... of whom there must be so many.
+#: ... and these must be at least so many.
 LEAST = 2
-#: People with fewer labelled keypoints say nothing about coordinates.
+#: Coordinates are judged only by people with this many labelled keypoints.
 POINTS = 5
-#: Nobody's keypoints lie within so many px of each other.
+#: Minimum plausible extent of a person's keypoints, px.
 TINY_PX = 2.0
 
 
 def suspicions(
     keypoints: FloatArray, box: FloatArray, size: FloatArray, names: tuple[str, ...], source: Path
 ) -> list[str]:
-    """What looks wrong, one sentence each. keypoints [P, K, 3]: x, y in px and COCO's flag. box
+    """One sentence per pattern found. keypoints [P, K, 3]: x, y in px and COCO's flag. box
     [P, 4]: left, top, width, height in px or NaN. size [P, 2]: of their images, 0 where unknown.
 
-    Raises ValueError where all coordinates are shares of the image: no picture is that small.
+    Raises ValueError if all coordinates seem to be shares of the image size.
     """
     labelled = keypoints[..., 2] > 0
     known = labelled.sum(axis=1) >= POINTS
@@ -126,7 +126,7 @@ def _boxes(
 
 
 def _sides(keypoints: FloatArray, labelled: BoolArray, names: tuple[str, ...]) -> list[str]:
-    """Heads below hips; left and right exchanged, of all points or of one pair."""
+    """Noses below hips; left and right exchanged, for all points or for one pair."""
 
     def at(name: str) -> FloatArray:
         return keypoints[:, names.index(name), :2]
@@ -146,15 +146,15 @@ def _sides(keypoints: FloatArray, labelled: BoolArray, names: tuple[str, ...]) -
         )
     across = at("left_shoulder") - at("right_shoulder")
     up = nose - (at("left_shoulder") + at("right_shoulder")) / 2
-    # Whose face is seen looks this way, and has the left shoulder on the image's right.
+    # People with a visible face look at the camera: their left shoulder is on the image's right.
     face = [names.index(name) for name in ("nose", "left_eye", "right_eye")]
     seen = keypoints[..., 2] >= keypoints[..., 2].max(initial=1)
     facing = has("left_shoulder", "right_shoulder") & seen[:, face].all(axis=1)
     facing &= np.linalg.norm(across, axis=1) > 0.5 * np.linalg.norm(up, axis=1)  # no profiles
-    turned = up[:, 0] * across[:, 1] - up[:, 1] * across[:, 0] < 0
-    if _most(turned, facing):
+    exchanged = up[:, 0] * across[:, 1] - up[:, 1] * across[:, 0] < 0
+    if _most(exchanged, facing):
         found.append(
-            f"{(turned & facing).sum()} of {facing.sum()} people whose face is seen have their "
+            f"{(exchanged & facing).sum()} of {facing.sum()} people whose face is seen have their "
             f"left shoulder where the right one should be: left and right look exchanged (they are "
             f"the person's own)"
         )

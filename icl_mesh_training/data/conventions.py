@@ -1,12 +1,11 @@
 """Joint conventions: which points of each data set stand for which of SMPL's 24 joints.
 
-One table, CONVENTIONS. A point stands for a joint where annotators and SMPL mean the same part of
-the body; data sets place it on the skin or on their own skeleton, so it may lie some centimetres
-from SMPL's joint (hips most: COCO's annotators put them further out). A joint that is the mean of
-two points has a label only where both have one. Points without a counterpart (face, top of the
-head, the data set's own spine) are listed in `unmapped`: they stay in the data set's keypoints,
-for evaluation by keypoint sets, and never label a SMPL joint. SMPL joints that no point stands for
-have no label in that data set.
+CONVENTIONS is the table. A point stands for a joint if both are the same part of the body. Data
+sets define it on the skin or on their own skeleton, so it may be some centimetres from SMPL's joint
+(most at the hips, which COCO's annotators put further out). A joint that is the mean of two points
+has a label only if both have one. Points without a counterpart (face, top of the head, the data
+set's own spine) are listed in `unmapped`: they are evaluated as keypoints and never label a SMPL
+joint. SMPL joints without a point are unlabelled in that data set.
 
 Letters: N people, K points of a data set, J = 24 joints. Left and right are the person's own.
 """
@@ -23,7 +22,7 @@ from icl_mesh.body.joint_sets import JOINT_SETS
 from icl_mesh.body.layout import JOINT_COUNT, JOINT_NAMES
 from icl_mesh_training.data.visibility import UNLABELLED
 
-#: Limb joints go by the same name everywhere.
+#: Limb joints have the same names in all conventions.
 LIMBS = tuple(
     f"{side}_{part}"
     for part in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")
@@ -66,7 +65,7 @@ class Convention:
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.uint8]]:
         """Points [N, K, D] and their states [N, K] -> SMPL joints [N, J, D] and states [N, J].
 
-        A joint's state is the worst of its points'; NaN and UNLABELLED where any has no label.
+        A joint's state is the highest of its points'; NaN and UNLABELLED if any has no label.
         """
         matrix = self.matrix
         parts = matrix > 0
@@ -127,7 +126,7 @@ CONVENTIONS: dict[str, Convention] = {
         ("spine", "face", "head_top"),
     ),
     "mpi_inf_3dhp17": Convention(_MPI_17, _MPI_JOINTS, ("head_top", "spine")),
-    # Middles of hands and tips of feet, for SMPL's hand (palm) and foot (ball) joints.
+    # Centres of hands and tips of feet, for SMPL's hand (palm) and foot (ball) joints.
     "muco21": Convention(
         (*_MPI_17, "right_hand", "left_hand", "right_toe", "left_toe"),
         {

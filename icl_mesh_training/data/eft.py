@@ -1,9 +1,9 @@
 """EFT pseudo-labels: SMPL pose and shape for people of COCO, MPII and LSP Extended.
 
 Joo et al. 2021, "Exemplar Fine-Tuning for 3D Human Model Fitting Towards In-the-Wild 3D Human Pose
-Estimation". One JSON a data set: "data" lists fits with parm_pose (24x3x3; the root turns the body
-to the camera), parm_shape (10), bbox_center, bbox_scale (of 200 px), imageName and, for COCO,
-annotId. Fits are of SMPL's neutral model.
+Estimation". One JSON a data set: "data" lists fits with parm_pose (24x3x3; the root rotates from
+the body to the camera frame), parm_shape (10), bbox_center, bbox_scale (of 200 px), imageName and,
+for COCO, annotId. Fits are of SMPL's neutral model.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from scipy.spatial.transform import Rotation
 from icl_mesh_training.data.annotations import Annotations
 from icl_mesh_training.data.files import CONVERSION_ERRORS, as_published, entries, read_json
 
-#: A fit belongs to a person whose middle lies within this share of the fit's box of its middle.
+#: Maximum distance of the centres of a fit and its person, as a share of the fit's box.
 MATCH_DISTANCE = 0.5
 
 
 def attach_eft(
     annotations: Annotations, source: Path, annotation_ids: list[int | None] | None
 ) -> int:
-    """Fill in pose and betas of the people that a fit belongs to; returns how many.
+    """Fill in pose and betas of the people that have a fit; returns their number.
 
-    annotation_ids: each person's id, where fits name it (COCO). Elsewhere fits and people of an
-    image are paired by the distance of their middles, one to one.
+    annotation_ids: each person's id, if fits name it (COCO). Else fits and people of an image are
+    paired one to one by the distance of their centres.
     Raises ValueError naming the fit that is not as published.
     """
     fits = entries(read_json(source, "EFT's file of fits"), "data", source)
@@ -39,7 +39,7 @@ def attach_eft(
         pairs = [(fit, person_of.get(str(fit.get("annotId")))) for fit in fits]
     else:
         with as_published(str(source), "fits need imageName, bbox_center and bbox_scale"):
-            pairs = _pair_by_place(annotations, fits)
+            pairs = _pair_by_distance(annotations, fits)
     count = 0
     for fit, person in pairs:
         if person is None:
@@ -70,10 +70,10 @@ def _fault(annotations: Annotations, person: int, message: str) -> None:
     annotations.faults[image] = message
 
 
-def _pair_by_place(
+def _pair_by_distance(
     annotations: Annotations, fits: list[dict[str, Any]]
 ) -> list[tuple[dict[str, Any], int | None]]:
-    """Fits of an image with its people, by the least total distance of their middles."""
+    """Pairs of fits and people of an image with the least total distance of their centres."""
     image_of = {path.name: index for index, path in enumerate(annotations.images)}
     grouped: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for fit in fits:
@@ -89,11 +89,12 @@ def _pair_by_place(
         lost = np.isnan(keypoints)
         low = np.where(lost, np.inf, keypoints).min(axis=1)
         high = np.where(lost, -np.inf, keypoints).max(axis=1)
-        with np.errstate(invalid="ignore"):  # of nobody's points
-            middles = (low + high) / 2
-        centers = np.array([fit["bbox_center"] for fit in own], np.float64).reshape(-1, 2)
+        with np.errstate(invalid="ignore"):  # people without labelled points
+            person_centers = (low + high) / 2
+        fit_centers = np.array([fit["bbox_center"] for fit in own], np.float64).reshape(-1, 2)
         sides = np.array([200 * float(fit["bbox_scale"]) for fit in own])
-        distance = np.linalg.norm(centers[:, None] - middles[None], axis=-1) / sides[:, None]
+        distance = np.linalg.norm(fit_centers[:, None] - person_centers[None], axis=-1)
+        distance = distance / sides[:, None]
         distance = np.where(np.isfinite(distance), distance, 1e6)
         rows, columns = linear_sum_assignment(distance)
         pairs += [

@@ -1,4 +1,4 @@
-"""Opening the files of data sets: each error names the file and what is wrong with it."""
+"""Open the files of data sets; each error names the file and its fault."""
 
 from __future__ import annotations
 
@@ -19,21 +19,20 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from icl_mesh.body.smpl_pickle import read_smpl_pickle
 from icl_mesh_training.errors import shown
 
-#: What conversions of values that are not as published raise.
+#: Errors raised by conversions of values in an unexpected form.
 CONVERSION_ERRORS = (
     *(KeyError, IndexError, TypeError, ValueError, AttributeError),
     *(OverflowError, ZeroDivisionError),
 )
 
-
-#: What damaged archives raise besides.
+#: Errors raised by damaged archives, besides.
 ARCHIVE_ERRORS = (zipfile.BadZipFile, zlib.error)
 
 
 @contextmanager
 def as_published(where: str, rule: str) -> Iterator[None]:
-    """Makes one ValueError of what conversions inside raise. where: path and part. rule: what is
-    published. Errors that already name the file are not to be raised inside."""
+    """Convert CONVERSION_ERRORS raised inside to a ValueError. where: path and part. rule: the
+    published form. Code inside must not raise errors that already name the file."""
     try:
         yield
     except CONVERSION_ERRORS as error:
@@ -42,7 +41,7 @@ def as_published(where: str, rule: str) -> Iterator[None]:
 
 
 def existing(path: Path, what: str) -> Path:
-    """The path itself. Raises FileNotFoundError where nothing is there."""
+    """The path itself. Raises FileNotFoundError if it does not exist."""
     if not os.path.exists(path):  # noqa: PTH110  # Path.exists raises for names too long
         raise FileNotFoundError(
             f"{path}: {what} is not there; docs/datasets.md says where to get it"
@@ -51,7 +50,7 @@ def existing(path: Path, what: str) -> Path:
 
 
 def first_existing(folder: Path, names: tuple[str, ...], what: str) -> Path:
-    """The first of several names a published file goes by."""
+    """The first existing path among several names of a published file."""
     for name in names:
         if (folder / name).exists():
             return folder / name
@@ -62,9 +61,9 @@ def first_existing(folder: Path, names: tuple[str, ...], what: str) -> Path:
 
 
 def read_json(path: Path, what: str) -> Any:
-    """The content of a JSON file. Raises ValueError where it is no JSON, with the line."""
+    """The content of a JSON file. Raises ValueError with the line if it is no JSON."""
     try:
-        # Of bytes: a byte order mark, or UTF-16 as some systems write it, is recognised.
+        # From bytes: json recognises byte order marks and UTF-16.
         return json.loads(existing(path, what).read_bytes())
     except FileNotFoundError:
         raise
@@ -79,7 +78,7 @@ def read_json(path: Path, what: str) -> Any:
 
 
 def entries(content: Any, key: str, path: Path) -> list[dict[str, Any]]:
-    """A list of objects in a JSON file. Raises ValueError naming the key where there is none."""
+    """A list of objects in a JSON file. Raises ValueError naming the key if there is none."""
     found = content.get(key) if isinstance(content, dict) else None
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise ValueError(f"{path}: has no list of objects called '{key}'; is it the right file?")
@@ -87,9 +86,9 @@ def entries(content: Any, key: str, path: Path) -> list[dict[str, Any]]:
 
 
 def image_number(annotation: dict[str, Any], index_of: dict[Any, int], name: str) -> int:
-    """Place of an annotation's image among the images; index_of: image id -> place.
+    """Index of an annotation's image; index_of: image id -> index.
 
-    name: the annotation's, for the ValueError where its image is not among them.
+    name: of the annotation, for the ValueError if its image is not among them.
     """
     wanted = annotation.get("image_id")
     found = index_of.get(wanted) if isinstance(wanted, int | float | str) else None
@@ -128,7 +127,7 @@ def read_mat(path: Path, name: str) -> npt.NDArray[np.float64]:
 
 
 def read_pickle(path: Path, what: str) -> dict[Any, Any]:
-    """The dictionary of a .pkl of arrays, read without running anything that it holds."""
+    """The dictionary of a .pkl of arrays, read without executing its content."""
     existing(path, what)
     try:
         content = read_smpl_pickle(path, None)
@@ -152,15 +151,15 @@ def image_size(path: Path) -> tuple[int, int]:
 def read_image(path: Path, size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
     """RGB uint8 [H, W, 3]. Raises for a missing, truncated or unreadable image.
 
-    size: width and height that the labels were made for. The labels' frame wins over the camera's
-    rotation flag (EXIF): the image is turned by it only where that makes the sizes agree.
+    size: width and height that the labels were made for. The image is rotated by the camera's EXIF
+    flag only if its stored size differs from this.
     """
     existing(path, "the image")
     try:
         with Image.open(path) as image:
             if size is not None and image.size != size:
                 image = ImageOps.exif_transpose(image)  # noqa: PLW2901
-            # PIL, not cv2: cv2 fills the lost part of a truncated JPEG with grey and says nothing.
+            # PIL, not cv2: cv2 fills the lost part of a truncated JPEG with grey without an error.
             pixels = np.asarray(image.convert("RGB"), np.uint8)
     except (
         *(UnidentifiedImageError, OSError, SyntaxError, ValueError),

@@ -20,15 +20,15 @@ from icl_mesh_training.data.visibility import UNLABELLED
 
 
 class BrokenSampleError(ValueError):
-    """An image or its labels cannot be trained on; the message names the path and the reason."""
+    """An image or its labels are not usable; the message names the path and the reason."""
 
 
 class LabelledImages(Dataset[Sample]):
-    """A data set's images with people; items are asked for by (pass, index), as of SceneFolder.
+    """A data set's images with people; items are indexed by (pass, index), as of SceneFolder.
 
-    size: side of the network's square. body: the SMPL body that the network is trained for; None
-    for the default body, of which SMPL's betas are no labels. Images without a labelled person are
-    left out (without_people counts them).
+    size: side of the network's square, px. body: the SMPL body that the network is trained for;
+    None for the default body, for which SMPL's betas are no labels. Images without a labelled
+    person are left out (without_people counts them).
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class LabelledImages(Dataset[Sample]):
         seed: int = 0,
     ) -> None:
         wanted = annotations.count(annotations.demanded) > 0
-        wanted[list(annotations.faults)] = True  # to be counted as broken, not to vanish
+        wanted[list(annotations.faults)] = True  # to be counted as broken
         self.without_people = int((~wanted).sum())
         if not wanted.any():
             raise ValueError(f"{annotations.source}: none of its images has a labelled person")
@@ -91,7 +91,7 @@ def open_dataset(
 ) -> LabelledImages:
     """A data set of DATASETS under root as samples; see read_dataset and LabelledImages.
 
-    What looks wrong in the labels as a whole is said on standard error.
+    Warnings about the labels as a whole are printed to standard error.
     """
     annotations = read_dataset(name, root, split)
     for text in annotations.warnings:
@@ -100,11 +100,11 @@ def open_dataset(
 
 
 def visible_people(record: ImageRecord, width: int, height: int) -> ImageRecord:
-    """The record without people who are nowhere in the image, or of whom nothing at all is known.
+    """The record without people outside the image and people without any label or box.
 
-    Motion capture knows people whom the camera does not see: they are left out. Where people were
-    labelled in the image itself, one who is outside it is an error. Raises BrokenSampleError for
-    that, and where nobody with a label is left.
+    Motion capture has people outside the image, who are left out. A person outside the image whose
+    labels were made in the image is an error. Raises BrokenSampleError for that, and if nobody with
+    a label remains.
     """
     people = record.people
     pixels = people.keypoints_px
@@ -116,19 +116,19 @@ def visible_people(record: ImageRecord, width: int, height: int) -> ImageRecord:
             f"{record.path}: person {wrong[0]} lies outside the {width}x{height} px image; its "
             "labels belong to another image or size"
         )
-    nowhere = ~people.has_label & np.isnan(people.box_px).any(axis=1)
-    kept = people.select(np.flatnonzero(~absent & ~nowhere))
+    unknown = ~people.has_label & np.isnan(people.box_px).any(axis=1)
+    kept = people.select(np.flatnonzero(~absent & ~unknown))
     if not kept.has_label.any():
         raise BrokenSampleError(f"{record.path}: an empty sample, nobody is labelled in the image")
     return replace(record, people=kept)
 
 
 def surroundings(people: People, width: int, height: int) -> People:
-    """What lies around the labelled people of an image, as regions of which nothing is known.
+    """The surroundings of an image's labelled people as unlabelled regions.
 
-    Where annotators left people out, whatever is not a labelled person may be one. The regions are
-    four strips: left, right, above and below of the box of all labelled points, which is grown by
-    a tenth for the flesh around them.
+    If annotators left people out, the surroundings may contain some. The regions are four strips:
+    left, right, above and below the box of all labelled points, which is grown by a tenth because
+    the body extends beyond its joints.
     """
     points = people.keypoints_px[people.state < UNLABELLED].astype(np.float64)
     low, high = points.min(axis=0), points.max(axis=0)

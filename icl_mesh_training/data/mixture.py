@@ -1,4 +1,4 @@
-"""Several data sets as one, in which each has its share."""
+"""Several data sets as one, mixed by probability."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from icl_mesh_training.batch import Sample
 
 
 class MixedDataset(Dataset[Sample]):
-    """Data sets drawn from by probability; items are asked for by (pass, index), as of each part.
+    """Data sets mixed by probability; items are indexed by (pass, index), as of each part.
 
-    A pass has as many items as the parts hold together; each part has its share of them, exact to
-    one item. What an index is, follows from the pass, the seed and the shares alone, so that a run
-    resumes by its position; the sampler shuffles the indices, so that batches are mixed. Within a
-    part every item comes once before any comes again, in an order of its own each time.
+    A pass has as many items as all parts together; each part has its share of them, exact to one
+    item. Pass, seed and shares determine the item of an index, so a run resumes by its position.
+    The sampler shuffles the indices, so batches are mixed. Within a part every item occurs once
+    before any repeats, in a new order each time.
     """
 
     def __init__(
@@ -50,9 +50,9 @@ class MixedDataset(Dataset[Sample]):
         part = int(np.searchsorted(self._bounds, index, side="right")) - 1
         first, last = self._bounds[part], self._bounds[part + 1]
         drawn = epoch * int(last - first) + index - int(first)
-        own_epoch, place = divmod(drawn, self.lengths[part])
+        own_epoch, position = divmod(drawn, self.lengths[part])
         order = _order(self.seed, part, own_epoch, self.lengths[part])
-        return part, own_epoch, int(order[place])
+        return part, own_epoch, int(order[position])
 
     def __getitem__(self, item: tuple[int, int]) -> Sample:
         part, epoch, index = self.locate(*item)

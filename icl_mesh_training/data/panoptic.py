@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm import tqdm
 
-from icl_mesh_training.data.annotations import Annotations, People
+from icl_mesh_training.data.annotations import Annotations, Images, People
 from icl_mesh_training.data.files import as_published, entries, existing, read_json
 from icl_mesh_training.data.visibility import UNLABELLED, VISIBILITY_RULES
 
@@ -27,8 +27,10 @@ def read_panoptic(folder: Path, cameras: tuple[str, ...] = CAMERAS) -> Annotatio
     """<sequence>/{calibration_<sequence>.json, hdPose3d_stage1_coco19/, hdImgs/00_16/}, as the
     panoptic-toolbox's scripts lay them out; frames are those whose images were extracted.
     """
-    places = sorted(place.parent for place in existing(folder, "the folder").glob("*/hdPose3d_*19"))
-    if not places:
+    sequences = sorted(
+        path.parent for path in existing(folder, "the folder").glob("*/hdPose3d_*19")
+    )
+    if not sequences:
         raise FileNotFoundError(
             f"{folder}: no sequence (a folder with hdPose3d_stage1_coco19) there; "
             "docs/datasets.md says where to get it"
@@ -36,27 +38,27 @@ def read_panoptic(folder: Path, cameras: tuple[str, ...] = CAMERAS) -> Annotatio
     images: list[Path] = []
     intrinsics, lenses, sizes, owner, parts = [], [], [], [], []
     faults: dict[int, str] = {}
-    for place in places:
-        calibration = place / f"calibration_{place.name}.json"
+    for sequence in sequences:
+        calibration = sequence / f"calibration_{sequence.name}.json"
         found = entries(read_json(calibration, "the calibration"), "cameras", calibration)
         known = {str(camera.get("name")): camera for camera in found}
         for name in cameras:
             if name not in known:
                 raise ValueError(f"{calibration}: has no camera {name}")
-            frames = sorted((place / "hdImgs" / name).glob(f"{name}_*.jpg"))
+            frames = sorted((sequence / "hdImgs" / name).glob(f"{name}_*.jpg"))
             if not frames:
                 raise FileNotFoundError(
-                    f"{place / 'hdImgs' / name}: no images of camera {name}; extract them with "
+                    f"{sequence / 'hdImgs' / name}: no images of camera {name}; extract them with "
                     "panoptic-toolbox's hdImgsExtractor.sh"
                 )
             with as_published(f"{calibration}: camera {name}", _RULE):
                 camera = _camera(known[name])
             matrix = camera["K"]
-            for path in tqdm(frames, desc=f"{place.name} {name}", unit="frame", leave=False):
+            for path in tqdm(frames, desc=f"{sequence.name} {name}", unit="frame", leave=False):
                 frame = path.stem.rpartition("_")[2]
-                scene = place / "hdPose3d_stage1_coco19" / f"body3DScene_{frame}.json"
+                scene = sequence / "hdPose3d_stage1_coco19" / f"body3DScene_{frame}.json"
                 if not scene.is_file():
-                    continue  # the dome records before and after anybody is reconstructed
+                    continue  # frames before and after the reconstruction
                 try:
                     people = _people(scene, camera)
                 except ValueError as error:
@@ -74,12 +76,9 @@ def read_panoptic(folder: Path, cameras: tuple[str, ...] = CAMERAS) -> Annotatio
         dataset="panoptic",
         convention="panoptic19",
         source=folder,
-        images=images,
+        images=Images(images, sizes, intrinsics, lenses),
         image_of_person=owner,
         people=People.joined(parts),
-        size=sizes,
-        intrinsics=intrinsics,
-        distortion=lenses,
         faults=faults,
     )
 
@@ -95,10 +94,10 @@ def _camera(given: dict[str, Any]) -> dict[str, npt.NDArray[np.float64]]:
 
 
 def _people(scene: Path, camera: dict[str, npt.NDArray[np.float64]]) -> People:
-    """The people of one frame as one camera sees them."""
+    """The people of one frame in the frame of one camera."""
     bodies = entries(read_json(scene, "the frame"), "bodies", scene)
     people = People.unlabelled(len(bodies), _POINTS)
-    matrix, lens, turn, shift = (camera[name] for name in ("K", "distCoef", "R", "t"))
+    matrix, lens, rotation, translation = (camera[name] for name in ("K", "distCoef", "R", "t"))
     for number, body in enumerate(bodies):
         with as_published(f"{scene}: body {body.get('id')}", "joints19 are numbers"):
             joints = np.asarray(body.get("joints19", ()), np.float64)
@@ -108,7 +107,7 @@ def _people(scene: Path, camera: dict[str, npt.NDArray[np.float64]]) -> People:
             )
         joints = joints.reshape(_POINTS, 4)
         state = VISIBILITY_RULES["panoptic"](joints[:, 3])
-        points = joints[:, :3] @ turn.T + shift
+        points = joints[:, :3] @ rotation.T + translation
         state[points[:, 2] <= 0] = UNLABELLED  # behind the camera
         known = (state < UNLABELLED)[:, None]
         pixels = cv2.projectPoints(points[:, None], np.zeros(3), np.zeros(3), matrix, lens)[0]

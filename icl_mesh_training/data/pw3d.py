@@ -1,7 +1,7 @@
 """3DPW: people outdoors with SMPL bodies from IMUs, with the selections 3DPW-PC and 3DPW-OC.
 
-von Marcard et al. 2018. One .pkl a sequence; 30 Hz poses in a world frame, cam_poses [F, 4, 4] take
-the world to the camera of frame f (image_{f:05d}.jpg).
+von Marcard et al. 2018. One .pkl a sequence; 30 Hz poses in a world frame, cam_poses [F, 4, 4]
+transform from the world to the camera of frame f (image_{f:05d}.jpg).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
-from icl_mesh_training.data.annotations import Annotations, People
+from icl_mesh_training.data.annotations import Annotations, Images, People
 from icl_mesh_training.data.files import as_published, existing, read_pickle
 from icl_mesh_training.data.visibility import VISIBILITY_RULES
 
@@ -54,16 +54,16 @@ def read_pw3d(folder: Path, split: str) -> Annotations:
     camera was aligned (campose_valid) and 2-D joints were found, the rule of the data set's own
     evaluation. Betas are of the person's gender.
     """
-    place = existing(folder / "sequenceFiles", "the folder of sequences")
+    sequences = existing(folder / "sequenceFiles", "the folder of sequences")
     pattern = "*/*.pkl" if split in {"pc", "oc"} else f"{split}/*.pkl"
-    files = sorted(place.glob(pattern))
+    files = sorted(sequences.glob(pattern))
     if split == "pc":
         files = [file for file in files if file.stem in PC_FRAMES]
     if split == "oc":
         files = [file for file in files if file.stem.rpartition("_")[0] in OC_SCENES]
     if not files:
         raise FileNotFoundError(
-            f"{place}: no {pattern} for 3DPW's '{split}'; docs/datasets.md says where to get it"
+            f"{sequences}: no {pattern} for 3DPW's '{split}'; docs/datasets.md says where to get it"
         )
     parts: list[People] = []
     images: list[Path] = []
@@ -78,11 +78,10 @@ def read_pw3d(folder: Path, split: str) -> Annotations:
     return Annotations.gather(
         dataset="3dpw",
         convention="smpl24",
-        source=place,
-        images=images,
+        source=sequences,
+        images=Images(images, intrinsics=intrinsics),
         image_of_person=owner,
         people=People.joined(parts),
-        intrinsics=intrinsics,
     )
 
 
@@ -102,7 +101,7 @@ def _read_sequence(path: Path, split: str) -> list[tuple[int, People, tuple[floa
 def _frames(
     data: dict[str, Any], sequence: str, split: str
 ) -> list[tuple[int, People, tuple[float, ...]]]:
-    """As of _read_sequence. Raises what conversions raise where the content is not as published."""
+    """As of _read_sequence. Raises CONVERSION_ERRORS if the content is not as published."""
     matrix = np.asarray(data["cam_intrinsics"], np.float64).reshape(3, 3)
     camera = (matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2])
     world_to_camera = np.asarray(data["cam_poses"], np.float64).reshape(-1, 4, 4)

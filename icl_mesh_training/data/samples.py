@@ -36,7 +36,7 @@ def make_sample(
     """RGB image [H, W, 3] with its record -> sample of a square of `size` px.
 
     losses: the data set's row of Table 2. body: the SMPL body whose betas the network learns, or
-    None. Where intrinsics are not known the sample carries those that the estimator assumes, and
+    None. If the intrinsics are unknown, the sample has those that the estimator assumes, and
     has_camera is False. People without a labelled joint keep the corners of their box (batch.py).
     """
     people = record.people
@@ -55,18 +55,11 @@ def make_sample(
     state[(np.abs(joints) >= 1).any(-1) | ~labelled] = OUTSIDE
     _keep_regions(joints, state, region)
 
-    points = labels.joints_m.astype(np.float64)
-    hips = points[:, _HIPS].mean(axis=1)
-    # Losses are hip-centred or aligned: any origin serves, the pelvis where it is labelled.
-    root = np.where(np.isfinite(points[:, :1]), points[:, :1], hips[:, None])
-    points = points - root
-    in_space = np.isfinite(points).all(axis=2)
-    complete = (in_space | ~labelled).all(axis=1) & (in_space & labelled).any(axis=1)
-    has_joints = np.asarray(complete, bool)
+    root, points, has_joints = _joints_3d(labels.joints_m.astype(np.float64), labelled)
     has_joints &= {"joints_3d", "joints_3d_aligned"} <= losses
-    weak = np.tile([1.0, 0.0, 0.0], (count, 1))
+    weak_camera = np.tile([1.0, 0.0, 0.0], (count, 1))
     if has_camera.any():
-        weak[has_camera] = weak_perspective_from_root(root[has_camera, 0], camera)
+        weak_camera[has_camera] = weak_perspective_from_root(root[has_camera], camera)
     rotations = Rotation.from_rotvec(labels.pose.reshape(-1, 3)).as_matrix()
     neutral = people.gender == "n"
     return Sample(
@@ -77,7 +70,7 @@ def make_sample(
         betas=np.nan_to_num(labels.betas).astype(np.float32),
         rotations=rotations.reshape(count, 24, 3, 3).astype(np.float32),
         joints_3d=np.nan_to_num(points).astype(np.float32),
-        weak_camera=weak.astype(np.float32),
+        weak_camera=weak_camera.astype(np.float32),
         inverse_focal=np.full(count, 1 / camera.focal, np.float32),
         principal=np.tile([camera.px, camera.py], (count, 1)).astype(np.float32),
         has_pose=people.has_pose & ("pose" in losses),
@@ -88,20 +81,36 @@ def make_sample(
     )
 
 
+def _joints_3d(
+    points: npt.NDArray[np.float64], labelled: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Roots [N, 3], joints [N, 24, 3] relative to them, and who has all labelled joints in 3-D.
+
+    points [N, 24, 3]: camera frame, m, NaN where unknown. The root is the pelvis, or the centre of
+    the hips where the pelvis is unknown: losses are hip-centred or aligned, so any origin serves.
+    """
+    hips = points[:, _HIPS].mean(axis=1, keepdims=True)
+    root = np.where(np.isfinite(points[:, :1]), points[:, :1], hips)
+    points = points - root
+    known = np.isfinite(points).all(axis=2)
+    complete = (known | ~labelled).all(axis=1) & (known & labelled).any(axis=1)
+    return root[:, 0], points, np.asarray(complete, bool)
+
+
 def _scene(
     people: People, convention: Convention, camera: Camera, body: BodyModel | None
 ) -> SceneLabels:
-    """The labels in the form that augmentation moves; UNLABELLED stands among the states."""
+    """The labels in the form that augmentation takes; states may be UNLABELLED."""
     count = len(people)
     pixels, state = convention.to_smpl(people.keypoints_px, people.state)
     metres, _ = convention.to_smpl(people.keypoints_m, people.state)
     for person in range(count):
-        if (state[person] == UNLABELLED).all():  # also who has labels, but of the face alone
+        if (state[person] == UNLABELLED).all():  # also people with labels of the face only
             left, top, width, height = _box(people, person)
             corners = [(left + x, top + y) for x in (0, width - 1) for y in (0, height - 1)]
             pixels[person] = np.array(corners * 6)
         else:
-            # Any place inside the person does: crops may look at it, no loss does.
+            # Any position inside the person: crops may use it, losses do not.
             lost = state[person] == UNLABELLED
             pixels[person, lost] = np.nanmean(pixels[person], axis=0)
     pose = np.nan_to_num(people.pose)
@@ -136,7 +145,7 @@ def _body_joints(
     pose: npt.NDArray[np.float32],
     pelvis: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
-    """SMPL joints [N, 24, 3] of fits, at the labelled pelvis, at the origin where there is none."""
+    """SMPL joints [N, 24, 3] of fits, at the labelled pelvis, else at the origin."""
     matrices = Rotation.from_rotvec(pose.reshape(-1, 3)).as_matrix().reshape(-1, 24, 3, 3)
     with torch.no_grad():
         joints = body.joints(torch.from_numpy(betas), torch.from_numpy(matrices).float())
@@ -147,7 +156,7 @@ def _body_joints(
 def _keep_regions(
     joints: npt.NDArray[np.float64], state: npt.NDArray[np.uint8], region: npt.NDArray[np.bool_]
 ) -> None:
-    """Regions of which nothing is known: corners of their box's part in the square, as VISIBLE."""
+    """Clip unlabelled regions (the corners of boxes) to the square and mark them VISIBLE."""
     for person in np.flatnonzero(region):
         low, high = joints[person].min(axis=0), joints[person].max(axis=0)
         if (high > -1).all() and (low < 1).all():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from icl_mesh_training.data.annotations import Annotations, People
+from icl_mesh_training.data.annotations import Annotations, Images, People
 from icl_mesh_training.data.conventions import CONVENTIONS
 from icl_mesh_training.data.files import (
     CONVERSION_ERRORS,
@@ -24,7 +24,7 @@ _LSP_TRAIN = 1000  # of LSP's 2000 images the first half is for training
 def read_mpii(source: Path, images: Path) -> Annotations:
     """mpii_train.json and the like: a list with, per person, joints 16 x 2 and joints_vis 16.
 
-    Coordinates count from 1, as MATLAB does. People whom MPII did not annotate are not known.
+    Coordinates count from 1, as in MATLAB.
     """
     found = read_json(source, "the label file")
     existing(images, "the folder of images")
@@ -57,7 +57,7 @@ def read_mpii(source: Path, images: Path) -> Annotations:
         dataset="mpii",
         convention="mpii16",
         source=source,
-        images=[images / name for name in index_of],
+        images=Images([images / name for name in index_of]),
         image_of_person=owner,
         people=people,
         faults=faults,
@@ -82,11 +82,13 @@ def read_lsp(folder: Path, split: str) -> Annotations:
     numbers = np.arange(len(joints))
     if not extended:
         numbers = numbers[:_LSP_TRAIN] if split == "train" else numbers[_LSP_TRAIN:]
-    place = folder if (folder / f"im{1:0{digits}d}.png").is_file() else folder / "images"
-    if not place.is_dir():
-        place = folder
+    images = folder if (folder / f"im{1:0{digits}d}.png").is_file() else folder / "images"
+    if not images.is_dir():
+        images = folder
     suffix = Path(
-        first_existing(place, (f"im{1:0{digits}d}.png", f"im{1:0{digits}d}.jpg"), "the first image")
+        first_existing(
+            images, (f"im{1:0{digits}d}.png", f"im{1:0{digits}d}.jpg"), "the first image"
+        )
     ).suffix
     people = People.unlabelled(len(numbers), _LSP_POINTS)
     state = VISIBILITY_RULES["lspet" if extended else "lsp"](joints[numbers, :, 2])
@@ -95,7 +97,7 @@ def read_lsp(folder: Path, split: str) -> Annotations:
         dataset="lsp",
         convention="lsp14",
         source=source,
-        images=[place / f"im{number + 1:0{digits}d}{suffix}" for number in numbers],
+        images=Images([images / f"im{n + 1:0{digits}d}{suffix}" for n in numbers]),
         image_of_person=np.arange(len(numbers)),
         people=people,
     )

@@ -1,13 +1,13 @@
 """Data sets of motion-capture studios: Human3.6M, MPI-INF-3DHP (.npz) and MuCo-3DHP (JSON).
 
-The .npz files are those that users of both data sets make with MMPose's or SPIN's preprocessing:
+The .npz files are made by MMPose's or SPIN's preprocessing:
 imgname [N], part [N, 17, 3] (x, y, confidence), S [N, 17, 4] (x, y, z in metres in the camera
 frame, confidence), and, where SMPL was fitted to the markers, pose [N, 72] and shape [N, 10].
-Cameras stand in a .pkl with f and c in px.
+Cameras are in a .pkl with f and c in px.
 
-Lenses: 2-D labels are where the image shows a point. Human3.6M's own formula of its lens has half
-of OpenCV's tangential part; with OpenCV's, points lie up to 0.2 px off. The pinhole camera that a
-training sample carries puts them up to 2.5 px off.
+Lenses: 2-D labels are distorted pixels. Human3.6M's lens formula has half of OpenCV's tangential
+part; with OpenCV's, points are up to 0.2 px off. The pinhole camera of a training sample projects
+them up to 2.5 px off.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh_training.data.annotations import Annotations, People
+from icl_mesh_training.data.annotations import Annotations, Images, People
 from icl_mesh_training.data.conventions import CONVENTIONS
 from icl_mesh_training.data.files import (
     CONVERSION_ERRORS,
@@ -74,11 +74,13 @@ def read_studio_npz(
         dataset=dataset,
         convention=convention,
         source=source,
-        images=[images / name for name in names],
+        images=Images(
+            [images / name for name in names],
+            intrinsics=[intrinsics for intrinsics, _ in lenses],
+            distortion=[distortion for _, distortion in lenses],
+        ),
         image_of_person=np.arange(count),
         people=people,
-        intrinsics=[intrinsics for intrinsics, _ in lenses],
-        distortion=[distortion for _, distortion in lenses],
     )
 
 
@@ -135,10 +137,8 @@ def read_muco(source: Path) -> Annotations:
         dataset="muco",
         convention="muco21",
         source=source,
-        images=paths,
+        images=Images(paths, size, intrinsics),
         image_of_person=owner,
         people=people,
-        size=size,
-        intrinsics=intrinsics,
         faults=faults,
     )

@@ -1,6 +1,6 @@
-"""What each data set's visibility flags mean, one rule per kind of flag.
+"""The meaning of each data set's visibility flags, one rule per kind of flag.
 
-A rule turns flags into states: VISIBLE, BY_OBJECT (labelled, but hidden: by whom is not known) or
+A rule converts flags to states: VISIBLE, BY_OBJECT (labelled, but hidden; the cause is unknown) or
 UNLABELLED. States are those of SceneLabels.occlusion, plus UNLABELLED.
 """
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from icl_mesh_training.scenes.labels import BY_OBJECT, OUTSIDE, VISIBLE
 
-#: Nothing is known of the joint: neither a positive nor a negative. Above every other state.
+#: The joint has no label: neither a positive nor a negative. Above every other state.
 UNLABELLED = OUTSIDE + 1
 
 States = npt.NDArray[np.uint8]
@@ -29,15 +29,15 @@ def coco_flags(flags: Flags) -> States:
 
 
 def confidences(flags: Flags) -> States:
-    """Human3.6M, MPI-INF-3DHP, MPII: above 0 is a label, and exactly 1 is the usual one.
+    """Human3.6M, MPI-INF-3DHP, MPII: above 0 is a label.
 
-    These data sets do not say what is hidden: every labelled joint counts as visible.
+    These data sets have no labels of occlusion: every labelled joint counts as visible.
     """
     return _states(flags > 0, np.zeros(flags.shape, bool))
 
 
 def always(flags: Flags) -> States:
-    """MuCo-3DHP, 3DPW: every point is labelled, from motion capture; what hides it is not known."""
+    """MuCo-3DHP, 3DPW: every point is labelled, by motion capture; occlusion is unknown."""
     return _states(np.isfinite(flags), np.zeros(flags.shape, bool))
 
 
@@ -47,7 +47,7 @@ def occluded_flags(flags: Flags) -> States:
 
 
 def visible_flags(flags: Flags) -> States:
-    """LSP Extended: 1 is visible; points with 0 were not seen, their places are not labels."""
+    """LSP Extended: 1 is visible; points with 0 were not visible and have no valid position."""
     return _states(flags > 0, np.zeros(flags.shape, bool))
 
 

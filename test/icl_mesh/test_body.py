@@ -1,4 +1,4 @@
-"""The default body: SMPL's schema, human proportions, symmetry, the body function's promises."""
+"""The default body: SMPL's schema, human proportions, symmetry, forward kinematics, skinning."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_bent_elbow_by_hand(body: BodyModel) -> None:
     assert torch.equal(body(betas, rotations).joints[0], bent)
 
 
-def test_root_rotation_turns_everything_about_the_pelvis(body: BodyModel) -> None:
+def test_root_rotation_rotates_the_body_about_the_pelvis(body: BodyModel) -> None:
     betas, rotations = torch.randn(1, 10), random_rotations(1, seed=3)
     turn = random_rotations(1, seed=4)[0, 0]
     turned = rotations.clone()
@@ -165,7 +165,7 @@ def test_texture_coordinates_belong_to_the_faces(body: BodyModel) -> None:
     assert np.array_equal(body.uv_vertex[body.uv_faces], body.faces)
 
 
-def test_part_labels_lie_where_their_names_say(body: BodyModel) -> None:
+def test_part_labels_match_their_body_parts(body: BodyModel) -> None:
     assert body.part_labels is not None
     centres = {
         name: body.template[torch.from_numpy(body.part_labels == label)].mean(0)
@@ -223,7 +223,7 @@ def test_poser_places_what_the_body_model_poses(body: BodyModel) -> None:
     np.testing.assert_allclose(few, expected[:, body.outline_index], atol=3e-6)
 
 
-def test_nobody_is_posed(body: BodyModel) -> None:
+def test_a_body_of_no_people(body: BodyModel) -> None:
     poser = Poser(body)
     nobody = poser.skeletons(np.zeros((0, 10), np.float32), np.zeros((0, 24, 3, 3), np.float32))
     assert nobody.joints.shape == (0, 24, 3)
@@ -253,7 +253,7 @@ def test_sparse_blend_shapes_give_the_same_mesh(body: BodyModel) -> None:
 
 
 def test_chains_are_the_products_along_the_tree(body: BodyModel) -> None:
-    """Against the definition: a joint's place is its parent's, moved by the parent's rotation."""
+    """By definition: a joint's position is its parent's plus the rotated bone."""
     rotations = random_rotations(3, seed=6, scale=1.0)
     betas = torch.randn(3, 10, generator=torch.Generator().manual_seed(6))
     rest, joints = body.rest_joints(betas), body.joints(betas, rotations)

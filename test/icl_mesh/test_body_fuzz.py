@@ -27,7 +27,7 @@ OPCODES = b"()]}.0cRb\x81\x92\x93\x94hqjrpgQPaesut\x85\x86\x87\x8b\x8d\x8e\x96\x
 
 
 def arrays() -> dict[str, Any]:
-    """A body of one vertex: next to no data, so that mutations hit what holds it together."""
+    """A body of one vertex: with so few data, mutations hit the structure."""
     return {
         "v_template": np.zeros((1, 3), np.float32),
         "shapedirs": np.zeros((1, 3, 10), np.float16),
@@ -99,7 +99,7 @@ def mutated(content: bytes, generator: np.random.Generator) -> bytes:
 
 
 def mutations(content: bytes, count: int, seed: int) -> Iterator[bytes]:
-    """Of the file, and of the members of an archive, whose check sums fit then."""
+    """Of the file, and of the members of an archive with valid checksums."""
     generator = np.random.default_rng(seed)
     for number in range(count):
         if number % 2 == 0 or not zipfile.is_zipfile(io.BytesIO(content)):

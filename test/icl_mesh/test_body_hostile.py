@@ -1,4 +1,4 @@
-"""Files that mean harm: nothing of them is run, no memory is touched that is not theirs."""
+"""Hostile files: no code in them is run, and no memory outside them is read."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ def body() -> BodyModel:
 
 
 def posed(body: BodyModel, seed: int) -> np.ndarray:
-    """Vertices [V, 3] of somebody who bends every joint by up to about 30 degrees."""
+    """Vertices [V, 3] of a person with random joint angles up to about 30 degrees."""
     import roma
 
     generator = torch.Generator().manual_seed(seed)

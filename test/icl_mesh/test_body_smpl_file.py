@@ -1,4 +1,4 @@
-"""Licensed SMPL files, stood in for by a small random one in the official layout."""
+"""Licensed SMPL files, replaced by a small random one in the official layout."""
 
 from __future__ import annotations
 

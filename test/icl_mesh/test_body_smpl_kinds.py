@@ -1,4 +1,4 @@
-"""Licensed SMPL files as people keep them: kinds of arrays and files, damage, other models."""
+"""Licensed SMPL files: kinds of arrays and files, damage, other models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CameraInfos that cannot be true, that are odd, and that are not as ROS has them."""
+"""CameraInfos with faults, with oddities, and with deviations from ROS's definition."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_what_cannot_be_true_is_said_and_a_field_of_view_assumed(k, why):
         (matrix(600, 600, 320, 240, (12, 0, 0, 0, 1)), "skew", "a skew of 12"),
     ],
 )
-def test_what_is_odd_is_believed_with_one_warning(k, kind, said):
+def test_oddities_are_used_with_one_warning(k, kind, said):
     source = source_of(info(k))
     fx, cx, fy, cy = (float(np.array(info(k).k)[i]) for i in (0, 2, 4, 5))
     assert source.camera == Camera(fx, fy, cx, cy, *SIZE)
@@ -204,7 +204,7 @@ def test_other_sizes_are_refused(image):
         source_of(info(), image)
 
 
-def test_binning_larger_than_the_image_is_not_believed():
+def test_binning_larger_than_the_image_is_a_fault():
     source = source_of(info(binning=(1000, 1000)))
     assert source.camera == Camera(*GOOD, *SIZE)
     assert set(source.warnings) == {"size", "binning"}
@@ -213,7 +213,7 @@ def test_binning_larger_than_the_image_is_not_believed():
 @pytest.mark.parametrize(
     ("d", "said"),
     [
-        ([-40.0, 0.0, 0.0, 0.0, 0.0], "turns back .* pixels from the image's middle"),
+        ([-40.0, 0.0, 0.0, 0.0, 0.0], "turns back .* pixels from the image's centre"),
         ([1e30, 0.0, 0.0, 0.0, 0.0], "through it the image shows .* degrees, less than 2"),
         ([-1e30] * 5, "turns back"),
         ([1.0, 2.0, 500.0, 0.0, 0.0], "turns back"),
@@ -232,7 +232,7 @@ def test_coefficients_without_a_model_are_taken_for_plumb_bob():
     assert "names no distortion_model" in source.warnings["lens"]
 
 
-def test_whatever_numbers_a_message_holds_it_gives_a_finite_camera_or_another_size():
+def test_any_numbers_in_a_message_give_a_finite_camera_or_a_size_error():
     random = np.random.default_rng(5)
     numbers = (0.0, 1.0, -1.0, 0.5, 600.0, 320.0, 240.0, 1e-300, 1e300, math.nan, math.inf, -7e6)
     counts = (0, 1, 2, 3, 480, 640, 1280, 2**32 - 1)

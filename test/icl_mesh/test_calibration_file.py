@@ -1,4 +1,4 @@
-"""Calibration files: what is read, what is refused and how that is said, and 2000 broken ones."""
+"""Calibration files: accepted forms, refused files and their messages, and 2000 broken ones."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ KALIBR = """cam0:
 
 @pytest.fixture
 def read(tmp_path):
-    """(text, bytes or what YAML is made of) -> the calibration that a file of it holds."""
+    """(text, bytes or values for YAML) -> the calibration of a file with that content."""
 
     def read(content):
         path = tmp_path / "c.yaml"
@@ -192,7 +192,7 @@ def test_other_names_of_lenses(read):
         ("# oST version 5.0 parameters\n[image]\n", "camera_calibration_parsers convert"),
     ],
 )
-def test_what_is_not_read_says_why(read, tmp_path, content, said):
+def test_refused_files_give_the_reason(read, tmp_path, content, said):
     with pytest.raises(ValueError, match=r"c\.yaml' (is not read: |cannot be true)") as caught:
         read(content)
     assert re.search(said, str(caught.value))
@@ -216,7 +216,7 @@ def test_aliases_that_multiply_are_not_written_out(read):
             read(f"{bomb}\n{good}\n{line}")
 
 
-def test_places_that_are_no_file(tmp_path):
+def test_paths_that_are_no_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"none\.yaml' does not exist"):
         read_calibration(tmp_path / "none.yaml")
     with pytest.raises(FileNotFoundError, match="does not exist"):

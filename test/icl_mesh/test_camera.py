@@ -1,4 +1,4 @@
-"""Cameras: hand-computed projections, and OpenCV as the outside truth."""
+"""Cameras: hand-computed projections, and OpenCV as reference."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""The command line, run as a user runs it, with an untrained network."""
+"""The command line with an untrained network."""
 
 import json
 import os
@@ -26,7 +26,7 @@ from icl_mesh.weights import save_weights
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    """Random weights that find somebody everywhere."""
+    """Random weights that detect a person everywhere."""
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "random.safetensors"
     network = build_network("mobilenet_v2", head_width=0.25)
@@ -77,7 +77,9 @@ def test_overlay_has_the_photos_size(weights, photo, tmp_path) -> None:
     assert (overlay != before).any()
 
 
-def test_a_broken_image_is_named_and_the_rest_goes_on(weights, photo, tmp_path, capsys) -> None:
+def test_a_broken_image_is_named_and_the_others_are_processed(
+    weights, photo, tmp_path, capsys
+) -> None:
     (tmp_path / "broken.png").write_bytes(b"no image")
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "notes.txt").write_text("not an image, not tried")
@@ -184,7 +186,7 @@ def test_what_is_no_file_costs_only_itself(weights, photo, tmp_path, capsys) -> 
         assert f"{tmp_path / name}.jpg: {said}: replace or remove it" in streams.err
 
 
-def test_an_overlay_never_takes_the_place_of_an_image(weights, photo, tmp_path, capsys) -> None:
+def test_an_overlay_never_overwrites_an_image(weights, photo, tmp_path, capsys) -> None:
     before = photo.with_name("photo_overlay.png")
     cv2.imwrite(str(before), np.zeros((8, 8, 3), np.uint8))
     data = before.read_bytes()
@@ -251,7 +253,7 @@ def test_info(weights, capsys) -> None:
     assert re.search(r"\d+ vertices, \d+ faces", rows["body"])
 
 
-def test_info_says_what_is_missing_and_goes_on(tmp_path, capsys) -> None:
+def test_info_reports_what_is_missing_and_continues(tmp_path, capsys) -> None:
     assert main(["info", "--weights", str(tmp_path / "none"), "--device", "cpu"]) == 1
     text = capsys.readouterr().out
     assert re.search(r"^weights: +error: .*no such weights file", text, flags=re.M)
@@ -306,6 +308,6 @@ def test_export_writes_onnx_and_checks_the_engines(
         if engine.endswith(":f32"):
             assert row["missing"] == row["added"] == 0 and row["joints_mm"][2] < 1
     text = capsys.readouterr().out
-    assert f"to be found by themselves they must lie at {weights.with_suffix('.onnx')}" in text
+    assert f"Estimator.load uses them only as {weights.with_suffix('.onnx')}" in text
     assert main([*arguments, "--out", str(tmp_path / "model.pt")]) == 2
     assert "--out must name a file that ends in .onnx" in capsys.readouterr().err

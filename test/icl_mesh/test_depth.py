@@ -62,7 +62,7 @@ def torso_box(people, row: int = 0) -> tuple[int, int, int, int]:
     return (*px.min(axis=0).astype(int), *px.max(axis=0).astype(int) + 1)
 
 
-def test_the_measured_distance_replaces_the_judged_one(seen):
+def test_the_measured_distance_replaces_the_one_by_size(seen):
     true = np.array([[-0.6, 0.1, 3.0], [0.7, 0.0, 4.0]])
     people, depth = seen(*true)
     corrected = correct_distances(people, as_sensor(depth))
@@ -105,7 +105,7 @@ def test_something_in_front_of_the_torso(seen, covered, nearer_m):
     assert corrected.position_m[0, 2] == pytest.approx(3.0, abs=TOLERANCE_M)
 
 
-def test_what_the_joints_say_is_hidden_does_not_count(seen):
+def test_invisible_joints_are_ignored(seen):
     """A table in front of more than half of the torso, where the network sees no joints."""
     people, depth = seen((0.0, 0.1, 3.0))
     x0, _, x1, _ = torso_box(people)
@@ -125,7 +125,7 @@ def test_people_in_front_of_each_other_keep_their_own_distances(seen):
     np.testing.assert_allclose(corrected.position_m[:, 2], true[:, 2], atol=TOLERANCE_M)
 
 
-def test_who_is_hidden_behind_somebody_is_not_measured(seen):
+def test_occluded_people_are_not_measured(seen):
     people, depth = seen((0.0, 0.1, 2.0), (0.0, 0.1, 2.5))
     corrected = correct_distances(people, as_sensor(depth))
     assert corrected.distance_from_depth.tolist() == [True, False]
@@ -135,7 +135,7 @@ def test_who_is_hidden_behind_somebody_is_not_measured(seen):
 
 @pytest.mark.parametrize("empty", [0.0, np.nan, np.inf, 0.5, WALL_M])
 def test_without_plausible_pixels_nothing_changes(seen, empty):
-    """Nothing measured, a lens cap at half a metre, or only the wall nine metres away."""
+    """No values, a lens cap at 0.5 m, or only the wall at 9 m."""
     people, depth = seen((0.0, 0.1, 3.0))
     corrected = correct_distances(people, DepthImage(np.full_like(depth, empty, "<f4"), 1.0))
     assert not corrected.distance_from_depth.any()
@@ -144,7 +144,7 @@ def test_without_plausible_pixels_nothing_changes(seen, empty):
 
 @pytest.mark.parametrize("assumed", [True, False])
 def test_an_assumed_focal_length_makes_more_distances_plausible(seen, assumed):
-    """A lens of 27 degrees taken for one of 60: everybody is judged 2.4 times too near."""
+    """60 degrees assumed for a lens of 27: distances by size are 2.4 times too small."""
     people, depth = seen((0.1, 0.1, 3.0))
     camera = dataclasses.replace(CAMERA, focal_assumed=assumed)
     people = dataclasses.replace(people, camera=camera)
@@ -155,7 +155,7 @@ def test_an_assumed_focal_length_makes_more_distances_plausible(seen, assumed):
         assert corrected.position_m[0, 2] == pytest.approx(2.4 * 3.0, abs=0.25)  # 2.8 x as thick
 
 
-def test_a_person_outside_the_image_or_turned_off_by_doubt_is_not_measured(seen):
+def test_a_person_outside_the_image_or_without_confident_joints_is_not_measured(seen):
     people, depth = seen((-6.0, 0.1, 3.0), (0.0, 0.1, 3.0))
     people.joint_confidence[1] = 0.01
     assert not correct_distances(people, as_sensor(depth)).distance_from_depth.any()
@@ -169,7 +169,7 @@ def test_a_depth_image_of_another_size_is_refused(seen, make_people):
     assert len(correct_distances(nobody, DepthImage(depth, 1.0))) == 0
 
 
-def test_a_body_estimated_in_another_pose_is_still_placed_to_a_decimetre(seen, make_people):
+def test_a_body_estimated_in_another_pose_is_positioned_to_a_decimetre(seen, make_people):
     """Turned by 60 degrees about the vertical, and its arms elsewhere: the surface is not where
     the estimate has it, but a torso is no thicker than that."""
     true = (0.3, 0.1, 3.2)

@@ -1,4 +1,4 @@
-"""Depth in another unit: what is believed, what is said, and when. Walls stand for torsos."""
+"""Depth in another unit: plausibility, warnings and their timing. Walls replace torsos."""
 
 from __future__ import annotations
 
@@ -65,7 +65,9 @@ def correct(make_people):
     ],
 )
 @pytest.mark.parametrize("camera", [CAMERA, GUESS])
-def test_another_unit_is_named_once_and_nobody_is_measured(correct, depth, factor, scale, camera):
+def test_another_unit_is_reported_once_and_nobody_is_measured(
+    correct, depth, factor, scale, camera
+):
     results = correct(depth, camera)
     assert not any(result.people.distance_from_depth.any() for result in results)
     warnings = [result.warning for result in results if result.warning]
@@ -88,10 +90,10 @@ def test_another_unit_is_named_once_and_nobody_is_measured(correct, depth, facto
     assert scaled[0].people.position_m[0, 2] == pytest.approx(TRUE_M + 0.1, abs=0.1)
 
 
-def test_who_is_so_badly_judged_that_the_wrong_unit_fits_is_not_believed_once_it_is_known(
+def test_people_that_fit_the_wrong_unit_by_chance_are_rejected_once_it_is_known(
     correct, make_people
 ):
-    """Units of 0.5 mm, twice the distance: whoever is judged too far by chance would fit."""
+    """Units of 0.5 mm, twice the distance: people with too large a distance by size would fit."""
     store = DepthStore("/depth")
     store.put(wall(2.3 * TRUE_M))
     of = DepthCorrection(store, remedy="do", scale_option="depth_scale")
@@ -103,7 +105,7 @@ def test_who_is_so_badly_judged_that_the_wrong_unit_fits_is_not_believed_once_it
 
 
 def test_an_assumed_focal_length_explains_a_factor_and_it_is_said(correct):
-    """A lens of 36 degrees taken for one of 58: everybody is judged 1.7 times too near."""
+    """58 degrees assumed for a lens of 36: distances by size are 1.7 times too small."""
     results = correct(wall(1.7 * TRUE_M), GUESS)
     assert all(result.people.distance_from_depth.all() for result in results)
     (warning,) = [result.warning for result in results if result.warning]
@@ -130,7 +132,7 @@ def test_why_nobody_was_measured(correct, make_people):
     assert nobody.unmeasured == ""
 
 
-def test_people_who_disagree_tell_no_factor():
+def test_people_who_disagree_give_no_factor():
     factor = DepthFactor()
     factor.add(np.geomspace(0.1, 10, 50))
     assert factor.value is None

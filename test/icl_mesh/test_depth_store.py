@@ -1,4 +1,4 @@
-"""Which depth image belongs to an image."""
+"""Matching of depth images to images."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_a_late_depth_image_is_waited_for() -> None:
 
 
 def test_a_newer_depth_image_ends_the_wait() -> None:
-    """Depth at half the image's rate: the one missing will not come."""
+    """Depth at half the image's rate: the missing image never arrives."""
     store = DepthStore("/depth")
     store.put(message(5.1))
     assert store.find(stamp(5.0), 0.03, patience_s=3600.0) is None

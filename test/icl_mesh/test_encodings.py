@@ -1,4 +1,4 @@
-"""What is said of encodings that nobody reads: who mends it, and to what."""
+"""Errors for unreadable encodings: the remedy and who applies it."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def test_an_encoding_in_another_spelling(encoding: str, meant: str) -> None:
         ("rgb10", "rgb"),
     ],
 )
-def test_pixels_that_nobody_unpacks(encoding: str, meant: str) -> None:
+def test_packed_pixels_are_refused(encoding: str, meant: str) -> None:
     said = said_of(encoding)
     assert f"the camera driver should publish '{meant}8' or '{meant}16'" in said
     assert "cv_bridge" not in said
 
 
 @pytest.mark.parametrize("encoding", ["16UC1", "32FC1", "16SC1", "64FC1", "16uc1"])
-def test_a_depth_topic_in_place_of_the_image(encoding: str) -> None:
+def test_a_depth_topic_mapped_to_the_image(encoding: str) -> None:
     assert "was a depth topic mapped to image? It belongs to depth." in said_of(encoding)
 
 
@@ -91,7 +91,7 @@ def test_what_is_read_is_not_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", ["16UC1; compressedDepth", "32FC1; compressedDepth png", "16UC1"])
-def test_a_compressed_depth_topic_in_place_of_the_image(kind: str) -> None:
+def test_a_compressed_depth_topic_mapped_to_the_image(kind: str) -> None:
     data = cv2.imencode(".png", np.full((4, 4), 3000, np.uint16))[1].tobytes()
     message = SimpleNamespace(format=kind, data=data)
     with pytest.raises(ValueError, match="as depth images have: was a depth topic mapped to image"):
@@ -106,7 +106,7 @@ def test_a_png_with_a_part_longer_than_itself_is_refused_before_memory_is_taken(
         rgb_from_compressed(SimpleNamespace(format="png", data=bytes(data)), "/cam")
 
 
-def test_a_png_that_promises_too_much_is_refused() -> None:
+def test_a_png_with_too_large_a_header_is_refused() -> None:
     data = bytearray(cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes())
     data[16:24] = (60000).to_bytes(4, "big") * 2
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")

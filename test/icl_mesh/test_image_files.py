@@ -1,4 +1,4 @@
-"""One picture that cannot be read is a ValueError with its path, whatever is wrong with it."""
+"""An unreadable image is a ValueError with its path, whatever the fault."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from icl_mesh.pixels import rgb_from_compressed
 
 
 def bomb(width: int, height: int) -> bytes:
-    """A PNG of a few bytes whose header promises so many pixels."""
+    """A PNG of a few bytes with this size in its header."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return (
@@ -32,7 +32,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("side", [60_000, 20_000])
-def test_a_header_that_promises_too_much_is_refused_before_memory_is_taken(tmp_path, side) -> None:
+def test_too_large_a_header_is_refused_before_memory_is_allocated(tmp_path, side) -> None:
     (tmp_path / "bomb.png").write_bytes(bomb(side, side))
     with pytest.raises(ValueError, match=r"bomb\.png: .*promises more pixels than any camera has"):
         read_image(tmp_path / "bomb.png")
@@ -105,7 +105,9 @@ HEIC = struct.pack(">I", 24) + b"ftypheic" + bytes(100)
         ("a.jxl", "JXL is not read here.*djxl 'a.jxl' 'a'.png"),
     ],
 )
-def test_formats_that_are_not_read_say_how_to_convert(tmp_path, monkeypatch, name, said) -> None:
+def test_unread_formats_name_the_command_that_converts_them(
+    tmp_path, monkeypatch, name, said
+) -> None:
     monkeypatch.setitem(sys.modules, "pi_heif", None)
     (tmp_path / name).write_bytes(HEIC)
     assert find_images(tmp_path) == [tmp_path / name]  # in a mixed folder too: not passed over
@@ -113,7 +115,7 @@ def test_formats_that_are_not_read_say_how_to_convert(tmp_path, monkeypatch, nam
         read_image(tmp_path / name)
 
 
-def test_several_at_once_leave_out_what_cannot_be_read(tmp_path, capsys) -> None:
+def test_reading_several_images_skips_unreadable_ones(tmp_path, capsys) -> None:
     (tmp_path / "a.png").write_bytes(bomb(60_000, 60_000))
     cv2.imwrite(str(tmp_path / "b.png"), np.zeros((4, 6, 3), np.uint8))
     assert [image.shape for image in read_images(find_images(tmp_path))] == [(4, 6, 3)]

@@ -1,4 +1,4 @@
-"""Stamps and arrivals as one time line."""
+"""Stamps and arrivals on one clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from icl_mesh.image_times import ImageTimes
 START_NS = 1_700_000_000 * 10**9
 
 
-def test_zero_and_now_in_turns_go_on_evenly() -> None:
+def test_alternating_zero_and_valid_stamps_give_steady_times() -> None:
     times = ImageTimes()
     seen = [
         times(START_NS + k * 10**8 if k % 2 == 0 else 0, 5000.0 + 0.1 * k) - START_NS * 1e-9

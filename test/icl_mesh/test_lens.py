@@ -1,4 +1,4 @@
-"""Lens distortion against OpenCV, which ROS's calibrations come from."""
+"""Lens distortion against OpenCV, whose models ROS's calibrations use."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def test_undistortion_is_opencvs_where_that_converges(name):
 
 
 @pytest.mark.parametrize("name", LENSES)
-def test_points_outside_every_picture_stay_outside(name):
-    """OpenCV's polynomials fold back far out; here each point keeps its side and its order."""
+def test_points_outside_every_image_stay_outside(name):
+    """OpenCV's polynomials are not monotonic far out; here direction and order are kept."""
     lens, _ = LENSES[name]
     radii = np.geomspace(0.01, 500, 300)
     for turn in np.linspace(0, 2 * np.pi, 9):
@@ -150,7 +150,7 @@ FISHEYE = [-0.021, 0.012, -0.0061, 0.0009]
         ("", [], None),
     ],
 )
-def test_what_calibrations_say(model, numbers, lens):
+def test_names_and_coefficients_of_calibrations(model, numbers, lens):
     found = Lens.from_calibration(model, numbers)
     assert found == (lens and Lens(lens[0], tuple(lens[1])))
 
@@ -199,7 +199,7 @@ def test_projection_through_a_lens_is_opencvs():
 
 
 def test_a_region_of_binned_pixels_sees_the_same_rays():
-    """By hand: pixel (u, v) of the result is the middle of 2 x 3 pixels of the sensor."""
+    """By hand: pixel (u, v) of the result is the centre of 2 x 3 pixels of the sensor."""
     part = CAMERA.cropped(100, 60, 400, 300).binned(2, 3)
     assert (part.width, part.height) == (200, 100)
     for u, v in ((0, 0), (57, 33), (199, 99)):
@@ -212,7 +212,7 @@ def test_a_camera_survives_json():
         assert Camera.from_dict(json.loads(json.dumps(dataclasses.asdict(camera)))) == camera
 
 
-def test_an_overlay_lies_where_the_lens_puts_the_people(make_people):
+def test_an_overlay_is_distorted_by_the_lens(make_people):
     rendering = pytest.importorskip("icl_mesh.rendering")
     from icl_mesh.rendering.overlay import draw_overlay
 

@@ -92,7 +92,7 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
     assert checked == len(list(net.parameters())) > 150
 
 
-def test_a_person_of_so_many_pixels_is_the_same_at_every_input_size() -> None:
+def test_a_person_of_equal_pixels_is_the_same_at_every_input_size() -> None:
     """As much of the square as the pixels are: twice the input, half the share, at 8 px a cell."""
     answer = torch.tensor([0.5, 0.1, -0.2])[None, :, None, None]
     small = absolute_camera(answer.expand(1, 3, 32, 32))
@@ -131,7 +131,7 @@ def test_first_estimates() -> None:
     assert mean[132:].abs().max() < 0.2
 
 
-def test_heatmaps_are_told_to_the_instance_branches() -> None:
+def test_heatmaps_are_inputs_of_the_instance_branches() -> None:
     """Table 1: C_in 128 + 1 + 24; the heatmaps must reach the instance and SMPL maps."""
     torch.manual_seed(0)
     net = build_network("mobilenet_v2", head_width=0.25).eval()

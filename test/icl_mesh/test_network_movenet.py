@@ -1,4 +1,4 @@
-"""MoveNet as a backbone: its published weights go in whole or not at all, and still see people."""
+"""MoveNet as a backbone: its published weights load completely or not at all, and detect people."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_maps_of_people_and_their_size() -> None:
     torch.testing.assert_close(growth, torch.full_like(growth, np.log(2)), atol=1e-3, rtol=0)
 
 
-def test_the_keypoints_rest_where_all_of_the_trunk_does() -> None:
+def test_the_keypoints_are_frozen_with_the_whole_trunk() -> None:
     network = build_network("movenet", 0.125)
     network.backbone.freeze_to_stride(16)
     assert all(p.requires_grad for p in network.backbone.pyramid.parameters())
@@ -111,7 +111,7 @@ def test_foreign_files_change_nothing(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"is not a TensorFlow\.js graph model"):
         load_movenet(backbone, path)
     path.write_text(json.dumps({"weightsManifest": [{"paths": ["a.bin"], "weights": []}]}))
-    with pytest.raises(FileNotFoundError, match=r"keeps its weights in a\.bin: not beside it"):
+    with pytest.raises(FileNotFoundError, match=r"needs its weights a\.bin in the same folder"):
         load_movenet(backbone, path)
     (tmp_path / "a.bin").touch()
     for entry in (3, {}):

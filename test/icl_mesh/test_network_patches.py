@@ -1,4 +1,4 @@
-"""The SMPL branch at single cells against its dense map, which is what it must give."""
+"""The SMPL branch at single cells against its dense map."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def test_sine_encoding_is_added() -> None:
     assert add_sine_encoding(maps.bfloat16()).dtype == torch.bfloat16
 
 
-def test_cell_centers_lie_in_their_cells() -> None:
+def test_cell_centers_are_in_their_cells() -> None:
     """Square coordinates, edges included: unlike the coordinate map, never -1 or 1."""
     centers = cell_centers(torch.zeros(1, 3, 48, 48))
     cells = cell_from_square(centers.squeeze(0).movedim(0, -1), 48)

@@ -8,13 +8,13 @@ import torch
 from icl_mesh.network import cell_from_square, sample_at
 
 
-def test_cells_of_known_places() -> None:
+def test_cells_of_known_positions() -> None:
     # 64 cells over [-1, 1]: cell i spans [-1 + i / 32, -1 + (i + 1) / 32).
     xy = torch.tensor([[-1.0, -1.0], [-0.97, -0.95], [0.0, 0.5], [0.999, -0.001], [1.0, 1.0]])
     assert cell_from_square(xy, 64).tolist() == [[0, 0], [0, 1], [32, 48], [63, 31], [63, 63]]
 
 
-def test_places_outside_get_the_border_cell() -> None:
+def test_positions_outside_get_the_border_cell() -> None:
     xy = torch.tensor([[-3.0, 0.0], [0.0, 7.0]])
     assert cell_from_square(xy, 64).tolist() == [[0, 32], [32, 63]]
 

@@ -1,4 +1,4 @@
-"""People: files and back, meshes as other programs read them, keypoints, rows."""
+"""People: round trips of files, meshes read by other programs, keypoints, rows."""
 
 import dataclasses
 import json
@@ -124,7 +124,7 @@ def test_ply_is_in_the_camera_frame(people, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("joint_set", JOINT_SETS)
-def test_keypoints_lie_on_the_person(people, joint_set) -> None:
+def test_keypoints_are_on_the_person(people, joint_set) -> None:
     px = people.keypoints_px(joint_set)
     assert px.shape == (2, len(JOINT_SETS[joint_set]), 2)
     margin = 5

@@ -74,7 +74,7 @@ def test_the_nearer_mesh_hides_the_farther(renderer: Renderer) -> None:
     assert drawn.instance[20, 20] == 2 and drawn.instance[5, 5] == 1
 
 
-def test_background_is_kept_to_the_pixel(renderer: Renderer) -> None:
+def test_background_pixels_are_unchanged(renderer: Renderer) -> None:
     camera = CAMERAS[1]
     image = np.random.default_rng(0).integers(0, 256, (47, 61, 3), dtype=np.uint8)
     drawn, _ = renderer.render([], camera, background=image)
@@ -128,7 +128,7 @@ def test_texture_has_its_first_row_at_v_zero() -> None:
     assert tuple(drawn.image[8, 20]) == (255, 0, 0) and tuple(drawn.image[32, 20]) == (0, 0, 255)
 
 
-def test_alpha_cuts_image_and_maps_where_the_material_says_so() -> None:
+def test_cutout_materials_cut_image_and_maps() -> None:
     """A texture whose left half is transparent, as strands (slot 5) and with cutout off."""
     textures = np.full((2, 16, 16, 4), 255, np.uint8)
     textures[1, :, :8, 3] = 0

@@ -1,4 +1,4 @@
-"""Overlays: meshes lie on the people's projected vertices, colours belong to ids."""
+"""Overlays: meshes cover the projected vertices, colours depend on ids."""
 
 from __future__ import annotations
 

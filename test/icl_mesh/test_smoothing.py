@@ -1,4 +1,4 @@
-"""The One-Euro filters against the paper's pseudo-code, on turns without end, and for their lag."""
+"""The One-Euro filters: the paper's pseudo-code, continuous rotation, lag."""
 
 import dataclasses
 import math
@@ -32,7 +32,7 @@ def paper(values, rate, min_cutoff, beta, derivative_cutoff=1.0):
 
 @pytest.fixture
 def person(make_people):
-    """(distance, yaw) -> one person straight ahead, turned about the vertical."""
+    """(distance, yaw) -> one person straight ahead, rotated about the vertical."""
     ahead = make_people([[0.0, 0.0, 3.0]], CAMERA)
 
     def make(distance=3.0, yaw=0.0):
@@ -63,7 +63,7 @@ def test_distance_is_filtered_as_in_the_paper(person) -> None:
     np.testing.assert_allclose(own, np.exp(expected), atol=1e-5)
 
 
-def test_turning_round_and_round_never_wraps(person) -> None:
+def test_continuous_rotation_never_wraps(person) -> None:
     """Two full turns a second and a half: as rotation vectors they jump by 2 pi, filtered ones
     would spin the other way. On the manifold the filtered yaw lags by a bounded time."""
     speed = 4 * math.pi / 1.5
@@ -84,7 +84,7 @@ def test_turning_round_and_round_never_wraps(person) -> None:
     np.testing.assert_allclose(steps, speed * FRAME_S, rtol=1e-3)  # steadily onward
 
 
-def test_a_half_turn_at_once_is_taken_too(person) -> None:
+def test_a_rotation_by_pi_in_one_step(person) -> None:
     states = run([person()] * 3 + [person(yaw=math.pi)] * 40)
     matrix = states[-1].rotations[0, 0]
     assert np.isfinite(matrix).all()
@@ -93,8 +93,8 @@ def test_a_half_turn_at_once_is_taken_too(person) -> None:
 
 @pytest.mark.parametrize("still_s", [0.1, 0.4, 2.0])
 @pytest.mark.parametrize("speed", [0.05, 0.3, 1.0])
-def test_who_walks_lags_by_less_than_the_time_constant(person, still_s, speed) -> None:
-    """Away from the camera at even log speed; the bound is the promise of the parameter."""
+def test_walking_people_lag_by_less_than_the_time_constant(person, still_s, speed) -> None:
+    """Away from the camera at constant log speed; the time constant is the bound."""
     seconds = FRAME_S * np.arange(150)
     log = np.log(2.0) + speed * seconds
     states = run([person(math.exp(v)) for v in log], still_s)
@@ -104,7 +104,7 @@ def test_who_walks_lags_by_less_than_the_time_constant(person, still_s, speed) -
     assert 0 < lag <= 1 / (2 * math.pi * cutoff) < still_s
 
 
-def test_noise_of_who_stands_falls_as_theory_says(person, monkeypatch) -> None:
+def test_noise_of_standing_people_is_reduced_as_in_theory(person, monkeypatch) -> None:
     """White noise through y += a (x - y) keeps a / (2 - a) of its variance."""
     monkeypatch.setattr(smoothing, "DISTANCE_SLOPE", 0.0)
     noise = np.random.default_rng(1).normal(0, 0.05, 4000)

@@ -29,7 +29,7 @@ def test_the_number_comes_back_after_an_error(three_threads: None) -> None:
     assert torch.get_num_threads() == 3
 
 
-def test_only_the_network_takes_several(
+def test_only_the_network_uses_several_threads(
     three_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = build_network("mobilenet_v2", 0.125)

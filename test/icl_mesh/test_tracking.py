@@ -1,4 +1,4 @@
-"""The tracker on synthetic walks, where who is who is known."""
+"""The tracker on synthetic walks with known identities."""
 
 import dataclasses
 
@@ -65,7 +65,7 @@ def test_people_who_cross_behind_each_other_keep_their_ids(make_people, seed) ->
     assert len(set(ids["a"])) == len(set(ids["b"])) == 1
 
 
-def test_embeddings_decide_where_places_do_not(make_people) -> None:
+def test_embeddings_decide_where_positions_are_ambiguous(make_people) -> None:
     """Two people meet and turn back. To constant velocity they look as if they walked on; only
     their embeddings, opposite as the push loss leaves them, tell who is who."""
     frames = []
@@ -95,7 +95,7 @@ def test_image_centres_decide_where_space_does_not(make_people) -> None:
     assert tracker.update(frame(-0.01), 0.1).people.track_id.tolist() == [1, 2]
 
 
-def test_nobody_is_ever_hidden_and_ids_are_unique(make_people) -> None:
+def test_all_detections_are_reported_and_ids_are_unique(make_people) -> None:
     generator = np.random.default_rng(5)
     tracker = Tracker()
     for k in range(40):
@@ -154,7 +154,7 @@ def test_occluded_people_go_on_walking(make_people) -> None:
     assert np.trace(hidden.position_covariance[0]) > np.trace(seen.position_covariance[0])
 
 
-def test_a_person_who_walked_out_of_the_image_is_not_occluded(make_people) -> None:
+def test_a_person_who_left_the_image_is_not_occluded(make_people) -> None:
     tracker = Tracker()
     for k in range(10):
         tracker.update(make_people([[1.0 + 0.1 * k, 0, 4]], CAMERA), 0.1 * k)
@@ -185,7 +185,7 @@ def test_colours_decide_after_both_were_out_of_sight(make_people) -> None:
     assert tracks.people.track_id.tolist() == [2, 1]
 
 
-def test_when_the_light_changes_everybody_keeps_their_id(make_people) -> None:
+def test_ids_survive_a_change_of_light(make_people) -> None:
     tracker, ids = Tracker(), []
     for k in range(10):
         colors = looks(RED, BLUE) if k < 5 else looks((5, 0, 0), (6, 0, 0))

@@ -1,4 +1,4 @@
-"""What the tracker's memory outlasts, and what makes it start afresh."""
+"""Events that tracks survive, and events that restart them."""
 
 import dataclasses
 
@@ -35,7 +35,7 @@ def test_a_long_gap_forgets_and_equal_stamps_do_not_hurt(make_people) -> None:
     assert [t.people.track_id.tolist() for t in (first, again, later)] == [[1], [1], [2]]
 
 
-def test_images_a_little_out_of_order_cost_nobody_their_id(make_people) -> None:
+def test_ids_survive_images_slightly_out_of_order(make_people) -> None:
     tracker = Tracker()
     for stamp in (10.0, 10.1, 10.3, 10.2, 10.4, 10.35, 10.5):
         tracks = tracker.update(make_people([[0, 0, 3]], CAMERA), stamp)
@@ -58,13 +58,13 @@ BENT = Lens("plumb_bob", (-0.2, 0.05, 1e-3, -1e-3, 0.0))
 
 
 def of_focus(step: int) -> Camera:
-    """CAMERA as a driver with autofocus publishes it: never twice the same intrinsics."""
+    """CAMERA with autofocus: intrinsics that change with every image."""
     breath = 1 + 0.01 * np.sin(step)
     lens = Lens("plumb_bob", tuple(breath * np.array(BENT.coefficients)))
     return Camera(580 * breath, 581 * breath, 319.5 + breath, 239.5 - breath, 640, 480, lens=lens)
 
 
-def test_intrinsics_that_change_with_every_image_cost_nobody_their_id(make_people) -> None:
+def test_ids_survive_intrinsics_that_change_with_every_image(make_people) -> None:
     tracker = Tracker(smoothing_s=0.1)
     for k in range(12):
         tracks = tracker.update(make_people([[-0.4, 0, 3], [0.5, 0, 4]], of_focus(k)), 0.1 * k)
@@ -117,8 +117,8 @@ def test_another_guess_of_the_focal_length_starts_afresh(make_people) -> None:
     assert "the focal length was assumed before, or is now" in said[1]
 
 
-def test_another_camera_starts_afresh_and_says_why(make_people) -> None:
-    """Another frame with another calibration: a place in one says nothing of one in the other."""
+def test_another_camera_restarts_tracks_with_a_reason(make_people) -> None:
+    """Another frame with another calibration: positions are not comparable."""
     tracker, ids, said = Tracker(), [], []
     for k, frame in enumerate(("left", "left", "right", "right", "left")):
         camera = CAMERA if frame == "left" else dataclasses.replace(CAMERA, fx=500.0)
@@ -131,7 +131,7 @@ def test_another_camera_starts_afresh_and_says_why(make_people) -> None:
 
 
 @pytest.mark.parametrize("camera", [CAMERA, Camera.assumed(640, 480)])
-def test_a_driver_that_counts_in_frame_id_costs_nobody_their_id(make_people, camera) -> None:
+def test_ids_survive_a_driver_that_counts_in_frame_id(make_people, camera) -> None:
     tracker = Tracker()
     for k in range(6):
         tracks = tracker.update(make_people([[0, 0, 3]], camera), 0.1 * k, frame_id=str(k))
@@ -154,7 +154,7 @@ SMALL = Camera(290.0, 290.0, 159.5, 119.5, 320, 240)
         ((CAMERA, SMALL), ("a", "a"), ([1], [1])),
     ],
 )
-def test_sizes_in_turns_keep_their_tracks(make_people, cameras, frames, ids) -> None:
+def test_alternating_sizes_keep_their_tracks(make_people, cameras, frames, ids) -> None:
     tracker, states = Tracker(), []
     for k in range(12):
         camera = cameras[k % 2]
@@ -176,7 +176,7 @@ def test_people_of_two_sizes_never_share_an_id(make_people) -> None:
             assert owners.setdefault(int(number), camera) == camera
 
 
-def test_a_mode_that_comes_back_after_long_goes_on_with_who_is_there_now(make_people) -> None:
+def test_a_mode_that_returns_late_continues_the_latest_tracks(make_people) -> None:
     tracker = Tracker(max_age_s=1.0)
     first = tracker.update(make_people([[0, 0, 3]], CAMERA), 0.0)
     for k in range(1, 40):
@@ -186,7 +186,7 @@ def test_a_mode_that_comes_back_after_long_goes_on_with_who_is_there_now(make_pe
     assert again.people.track_id.tolist() == [1, 2]
 
 
-def test_a_bag_played_again_begins_anew_in_every_size(make_people) -> None:
+def test_a_bag_played_again_restarts_tracks_of_every_size(make_people) -> None:
     tracker = Tracker()
     big, small = Camera.assumed(640, 480), Camera.assumed(320, 200)
     for stamp, camera, ids in (

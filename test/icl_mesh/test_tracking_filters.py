@@ -1,4 +1,4 @@
-"""What the tracker makes of positions and poses: filtered places, covariance, smoothed bodies."""
+"""Filters of the tracker: positions, covariance, smoothed bodies."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from icl_mesh.tracking import Tracker, TrackState
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 
 
-def test_noise_is_smoothed_and_its_size_told(make_people) -> None:
+def test_noise_is_smoothed_and_estimated(make_people) -> None:
     """Standing still with 5 % depth noise: the filter is closer, within its own deviation."""
     tracker = Tracker()
     generator = np.random.default_rng(1)
@@ -29,7 +29,7 @@ def covariance_volume(tracks) -> float:
     return float(np.linalg.det(tracks.position_covariance[-1].astype(float)))
 
 
-def test_the_covariance_stays_positive_and_grows_while_nobody_sees_the_person(make_people) -> None:
+def test_the_covariance_stays_positive_and_grows_during_occlusion(make_people) -> None:
     tracker, volumes = Tracker(max_age_s=3.0), []
     for k in range(12):
         tracks = tracker.update(make_people([[0.2, 0, 3]], CAMERA), 0.1 * k)

@@ -1,4 +1,4 @@
-"""Weights files: what is written comes back, and nothing else is taken."""
+"""Weights files: round trips, and refusal of other files."""
 
 import hashlib
 import json
@@ -224,7 +224,7 @@ def test_tensors_of_another_network(network, saved) -> None:
     assert "extra does not belong" in text
 
 
-def test_wrong_width_is_told_by_the_shapes(saved) -> None:
+def test_shapes_reveal_a_wrong_width(saved) -> None:
     resaved(saved, metadata={"head_width": "0.5"})
     with pytest.raises(ValueError, match=r"tensors do not fit .* has shape \[.*\] instead of \["):
         load_weights(saved)

@@ -1,4 +1,4 @@
-"""2,000 damaged and hostile weights files: refused in a sentence, or as good as the original."""
+"""2,000 damaged and hostile weights files: one sentence, or a result like the original's."""
 
 import copy
 import json
@@ -42,7 +42,7 @@ STRUCTURES = [
 
 
 class _Tiny(torch.nn.Module):
-    """In place of a network: its file has a kilobyte."""
+    """A small replacement of a network: its file has a kilobyte."""
 
     def __init__(self, *_) -> None:
         super().__init__()

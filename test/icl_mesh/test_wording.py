@@ -25,11 +25,11 @@ def test_what_can_be_read_stays(plain: str) -> None:
         ("\udcff", r"\udcff"),  # a file name that is no UTF-8
     ],
 )
-def test_what_splits_or_turns_a_line_is_escaped(foreign: str, said: str) -> None:
+def test_line_breaks_and_direction_characters_are_escaped(foreign: str, said: str) -> None:
     assert shown(foreign) == said
 
 
-def test_the_middle_of_a_long_text_is_left_out_and_counted() -> None:
+def test_the_centre_of_a_long_text_is_replaced_by_its_length() -> None:
     long = "a" * 3000 + "b" * 2000
     assert shown(long, 20) == "aaaaaaaaaa...[4980 characters]...bbbbbbbbbb"
     assert shown(long, 21).startswith("a" * 11 + "...[4979 ")

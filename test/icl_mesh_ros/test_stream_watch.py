@@ -64,8 +64,8 @@ def test_images_with_and_without_stamps_are_reported_as_bad_for_ids():
     for sec in (0, 5, 0, 6):
         watch.see(header(sec))
     assert watch.take_oddities() == {
-        "zero": "images on '/image' change between stamps and none (0): ids suffer, since the time "
-        "of arrival, which wavers, counts for those without; the driver should stamp every image"
+        "zero": "images on '/image' change between stamps and none (0): ids are less stable, since "
+        "images without a stamp get the time of their arrival; the driver should stamp every image"
     }
 
 

@@ -1,4 +1,4 @@
-"""Bags that rosbags writes and reads, and a network that finds somebody in noise."""
+"""Bags written and read by rosbags, and a network that detects people in noise."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def typestore():
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory) -> Path:
-    """An untrained network that finds somebody everywhere."""
+    """An untrained network that detects a person everywhere."""
     import torch
 
     from icl_mesh.body import BodyModel

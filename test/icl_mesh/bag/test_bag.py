@@ -46,7 +46,7 @@ def test_people_under_the_images_own_stamps(
 
 
 def test_the_focal_length_in_the_bag_sets_the_distance(write_bag, read, weights, tmp_path):
-    """Pinhole: the same picture seen with twice the focal length is twice as far away."""
+    """Pinhole: with twice the focal length, the same image shows twice the distance."""
     distances = []
     for focal in (80.0, 160.0):
         out = tmp_path / f"out{focal}"
@@ -69,7 +69,7 @@ def test_without_calibration_distances_are_marked(write_bag, read, weights, tmp_
 
 
 def test_a_calibration_that_cannot_be_true_is_said_once(write_bag, read, weights, tmp_path, capsys):
-    """P, which counts with --rectified, is the identity in these bags."""
+    """P, which --rectified uses, is the identity in these bags."""
     bag, out = write_bag(), tmp_path / "out"
     assert main(["bag", str(bag), str(out), "--weights", str(weights), "--rectified"]) == 0
     said = capsys.readouterr().err

@@ -14,7 +14,7 @@ from icl_mesh.human_fields import CAMERA_INFO
 
 
 class Nobody:
-    """Stands in for an estimator: an empty room in every image."""
+    """A fake estimator that finds no people."""
 
     def __init__(self, make_people, body) -> None:
         self._make_people = make_people
@@ -72,7 +72,7 @@ def test_a_damaged_camera_info_is_left_out_and_counted(write_bag, read, tmp_path
 
 
 @pytest.mark.parametrize("storage", ["SQLITE3", "MCAP"])
-def test_damage_in_the_middle_keeps_what_came_before(
+def test_damage_inside_a_bag_keeps_the_messages_before_it(
     write_bag, read, tmp_path, convert, storage
 ) -> None:
     bag = write_bag(storage)
@@ -86,14 +86,12 @@ def test_damage_in_the_middle_keeps_what_came_before(
     assert status == 1
     assert "is damaged, the rest is not read" in error
     assert ("mcap recover" if storage == "MCAP" else ".recover | sqlite3") in error
-    assert "of the 4 images that the bag promises are in it" in error
+    assert "of the 4 images that it lists" in error
     assert "images failed: written to" in out
     read(tmp_path / "out")  # whole
 
 
-def test_a_picture_that_promises_gigabytes_costs_only_itself(
-    write_bag, typestore, tmp_path, convert
-) -> None:
+def test_an_image_with_a_huge_header_fails_alone(write_bag, typestore, tmp_path, convert) -> None:
     import cv2
     from rosbags import rosbag2
 
@@ -198,15 +196,13 @@ def compress(bag):
     [
         (break_nothing, "has no metadata.yaml, which names the order of its 2 files: `ros2 bag"),
         (break_storage_id, "or give {file} itself"),
-        (break_metadata, "`ros2 bag reindex -s mcap {bag}` makes it anew, or give {file} itself"),
+        (break_metadata, "`ros2 bag reindex -s mcap {bag}` rebuilds it, or give {file} itself"),
         (break_end, "`mcap recover {file} -o {bag}/recovered_in.mcap` saves the rest"),
         (break_end_alone, "`mcap recover {file} -o {bag}/recovered_in.mcap` saves the rest"),
         (compress, "is compressed: give its folder, {bag}, or decompress it with `zstd -d"),
     ],
 )
-def test_bags_that_cannot_be_read_say_how_to_go_on(
-    write_bag, tmp_path, convert, break_it, said
-) -> None:
+def test_unreadable_bags_give_the_remedy(write_bag, tmp_path, convert, break_it, said) -> None:
     bag = write_bag("MCAP")
     status, _, error = convert(break_it(bag))
     assert status == 2

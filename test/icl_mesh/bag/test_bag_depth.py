@@ -1,4 +1,4 @@
-"""`icl-mesh bag --depth-topic`: which depth image counts, and what becomes of distances."""
+"""`icl-mesh bag --depth-topic`: matching of depth images, and measured distances."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIZE = (64, 48)
 
 
 class TwoMetresAway:
-    """Stands in for an estimator: one person in every image, judged to be 2 m away."""
+    """A fake estimator: one person in every image, 2 m away by size."""
 
     def __init__(self, make_people, body) -> None:
         self._make_people = make_people
@@ -63,7 +63,7 @@ def test_distances_from_the_depth_image_of_the_stamp(write_bag, read, tmp_path, 
 
 
 def test_depth_in_another_unit(write_bag, read, tmp_path, capsys):
-    """Units of 0.25 mm: nobody is measured, and the last line says why; until the scale is set."""
+    """Units of 0.25 mm: nobody is measured until the scale is set; the final message says why."""
     bag = write_bag(depths=((0.0, 4 * 1.9, SIZE),) * 4)
     command = ["bag", str(bag), str(tmp_path / "out"), "--depth-topic", "/camera/depth"]
     assert main(command) == 0

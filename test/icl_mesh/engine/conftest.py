@@ -1,4 +1,4 @@
-"""A small network, images for it, and a cache folder of each test's own."""
+"""A small network, images for it, and a cache folder per test."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def network():
 
 @pytest.fixture
 def places():
-    """Images and cells (x, y) of seven people in three images: corners, edges, middle."""
+    """Images and cells (x, y) of seven people in three images: corners, edges, centre."""
     image = np.array([0, 2, 1, 1, 0, 2, 0])
     cell = np.array([[0, 0], [7, 0], [0, 7], [7, 7], [3, 0], [4, 5], [6, 2]])
     return image, cell

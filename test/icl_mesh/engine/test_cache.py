@@ -1,4 +1,4 @@
-"""The cache: what is damaged, endless, or may come from others is not believed."""
+"""The cache: damaged, endless, or foreign files are not used."""
 
 import os
 import threading

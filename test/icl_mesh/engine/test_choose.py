@@ -1,4 +1,4 @@
-"""auto takes the fastest engine that agrees with PyTorch."""
+"""auto selects the fastest engine that agrees with PyTorch."""
 
 import json
 import logging
@@ -90,7 +90,7 @@ def test_auto_with_torch_alone(choose) -> None:
     assert choose({"torch": ((0, 0), (1.0, 1.0))}) == ("torch", 1)
 
 
-def test_maps_that_are_not_finite_never_agree(network, images) -> None:
+def test_maps_that_are_not_finite_never_match(network, images) -> None:
     with torch.inference_mode():
         maps = network.inference_maps(images)
     broken = maps._replace(features=torch.full_like(maps.features, torch.nan))

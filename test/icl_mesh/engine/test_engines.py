@@ -51,7 +51,7 @@ def test_bodies_at_cells_are_those_of_the_dense_map(network, images, places, nam
 
 
 def test_what_openvino_gave_lasts(network, images, places) -> None:
-    """Maps until the next call, bodies for good; each call has its own images."""
+    """Maps are valid until the next call, bodies forever; each call has other images."""
     pytest.importorskip("openvino")
     image, cell = places
     engine = create_engine("openvino", network, "cpu", SIZE)
@@ -69,7 +69,7 @@ def test_what_openvino_gave_lasts(network, images, places) -> None:
 
 
 def test_an_image_in_the_same_memory_is_read_anew(network, images) -> None:
-    """As an estimator hands them over."""
+    """In the form that an estimator passes."""
     pytest.importorskip("openvino")
     engine = create_engine("openvino", network, "cpu", SIZE)
     wanted = [[one.clone() for one in engine(image[None].clone())] for image in images]

@@ -11,7 +11,7 @@ SIZE = 64  # of the fixture images
 
 
 def _in_words(text):
-    """As the libraries raise them: ONNX Runtime's own types derive from Exception alone."""
+    """The libraries' errors: ONNX Runtime's own types derive from Exception alone."""
     return type("RuntimeException", (Exception,), {})(text)
 
 
@@ -63,7 +63,7 @@ def test_other_errors_of_a_gpu_are_not_taken_for_a_lack_of_memory() -> None:
 
 
 class _Session:
-    """Stands in for onnxruntime's session on a GPU whose memory ends when it is made, or run."""
+    """A fake onnxruntime session that runs out of GPU memory when created, or run."""
 
     fails_at = "load"
 

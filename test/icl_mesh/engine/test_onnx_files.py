@@ -1,4 +1,4 @@
-"""The converted network is kept, in the cache or beside its weights, and only taken for its own."""
+"""The exported network is cached, or stored next to its weights, and checked against them."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def test_a_cache_that_cannot_be_written_costs_time_only(
     assert "set ICL_MESH_CACHE to a folder that can be written" in caplog.text
 
 
-def test_where_the_cache_lies(monkeypatch, tmp_path) -> None:
+def test_the_folder_of_the_cache(monkeypatch, tmp_path) -> None:
     assert cache_folder() == tmp_path / "cache"
     monkeypatch.delenv("ICL_MESH_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")

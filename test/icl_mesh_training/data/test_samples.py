@@ -13,7 +13,7 @@ from icl_mesh.body import BodyModel
 from icl_mesh.letterbox import Letterbox
 from icl_mesh_training.augmentation import AugmentationConfig
 from icl_mesh_training.batch import collate
-from icl_mesh_training.data.annotations import Annotations, People
+from icl_mesh_training.data.annotations import Annotations, Images, People
 from icl_mesh_training.data.catalogue import read_dataset
 from icl_mesh_training.data.images import LabelledImages, open_dataset
 from icl_mesh_training.data.mixture import MixedDataset
@@ -151,11 +151,9 @@ def fitted(write: Any, gender: str = "n") -> Annotations:
         dataset="h36m",
         convention="h36m17",
         source=write.root,
-        images=[write.image("a.png")],
+        images=Images([write.image("a.png")], [(64, 48)], [(60.0, 60.0, 32.0, 24.0)]),
         image_of_person=[0],
         people=people,
-        size=[(64, 48)],
-        intrinsics=[(60.0, 60.0, 32.0, 24.0)],
     )
 
 
