@@ -9,6 +9,8 @@ import threading
 from collections import deque
 from typing import Any
 
+from icl_mesh.image_times import nanoseconds
+
 
 class DepthStore:
     """Keeps the latest depth images. Thread-safe."""
@@ -52,8 +54,3 @@ class DepthStore:
 
     def _any_from(self, stamp_ns: int) -> bool:
         return any(stamp >= stamp_ns for stamp, _ in self._images)
-
-
-def nanoseconds(stamp: Any) -> int:
-    """A builtin_interfaces/Time as nanoseconds since 1970."""
-    return int(stamp.sec) * 10**9 + int(stamp.nanosec)

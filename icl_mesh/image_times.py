@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ImageTimes:
     """Times of the images of one stream, in the order of processing.
@@ -20,3 +22,8 @@ class ImageTimes:
         stamp_s = stamp_ns * 1e-9
         self._clock_offset_s = stamp_s - arrival_s
         return stamp_s
+
+
+def nanoseconds(stamp: Any) -> int:
+    """A builtin_interfaces/Time as nanoseconds since 1970."""
+    return int(stamp.sec) * 10**9 + int(stamp.nanosec)

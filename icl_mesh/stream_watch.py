@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from icl_mesh.depth_store import nanoseconds
+from icl_mesh.image_times import nanoseconds
 from icl_mesh.wording import shown
 
 

@@ -15,8 +15,8 @@ from std_msgs.msg import Header
 from icl_mesh.appearance import looks_of
 from icl_mesh.calibration import CameraSource, camera_from_info
 from icl_mesh.depth_correction import Corrected, DepthCorrection
-from icl_mesh.depth_store import DepthStore, nanoseconds
-from icl_mesh.image_times import ImageTimes
+from icl_mesh.depth_store import DepthStore
+from icl_mesh.image_times import ImageTimes, nanoseconds
 from icl_mesh.people import People
 from icl_mesh.sample_bits import SampleBits
 from icl_mesh.tracking import Tracker, Tracks

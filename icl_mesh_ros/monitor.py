@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from icl_mesh.depth_store import nanoseconds
+from icl_mesh.image_times import nanoseconds
 from icl_mesh.stream_watch import StreamWatch
 from icl_mesh.tracking import TrackState
 from icl_mesh.wording import MESSAGE, shown

@@ -25,9 +25,8 @@ from icl_mesh.bag.topics import (
 from icl_mesh.bag.types import BODY_MODEL, HUMAN_ARRAY, body_model, human_array, make_typestore
 from icl_mesh.calibration import camera_from_info
 from icl_mesh.depth_correction import SCALES, DepthCorrection
-from icl_mesh.depth_store import nanoseconds
 from icl_mesh.estimator import Estimator
-from icl_mesh.image_times import ImageTimes
+from icl_mesh.image_times import ImageTimes, nanoseconds
 from icl_mesh.pixels import rgb_from_compressed, rgb_from_image
 from icl_mesh.sample_bits import SampleBits
 from icl_mesh.stream_watch import StreamWatch

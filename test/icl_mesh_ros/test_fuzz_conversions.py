@@ -14,9 +14,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
 from icl_mesh.calibration import camera_from_info
-from icl_mesh.depth_store import DepthStore, nanoseconds
+from icl_mesh.depth_store import DepthStore
 from icl_mesh.encodings import ENCODINGS
-from icl_mesh.image_times import ImageTimes
+from icl_mesh.image_times import ImageTimes, nanoseconds
 from icl_mesh.sample_bits import SampleBits
 from icl_mesh.stream_watch import StreamWatch
 from icl_mesh.wording import MESSAGE
