@@ -130,7 +130,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "icl-mesh = icl_mesh.cli:main",
+            "icl-mesh = icl_mesh.cli.main:main",
             "icl-mesh-train = icl_mesh_training.cli:main",
         ]
     },

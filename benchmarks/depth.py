@@ -20,7 +20,7 @@ import torch  # noqa: E402
 from scipy.optimize import linear_sum_assignment  # noqa: E402
 from scipy.spatial.transform import Rotation  # noqa: E402
 
-from icl_mesh.depth import DepthImage, correct_distances  # noqa: E402
+from icl_mesh.depth.measure import DepthImage, correct_distances  # noqa: E402
 from icl_mesh.estimator import Estimator  # noqa: E402
 from icl_mesh.rendering.mesh import NormalOperator, RenderMesh  # noqa: E402
 from icl_mesh.rendering.renderer import Renderer  # noqa: E402

@@ -19,12 +19,12 @@ from benchmarks.model import Model
 from benchmarks.planted import PlantedEngine, planted_cells, planted_maps
 from benchmarks.report import Row, Section
 from benchmarks.timing import Case, Samples, Spread, in_turns, timed
-from icl_mesh.camera import Camera
+from icl_mesh.cli.accuracy import Accuracy, compare
 from icl_mesh.engine import Engine, create_engine
-from icl_mesh.engine.accuracy import Accuracy, compare
 from icl_mesh.engine.spec import candidates
 from icl_mesh.estimator import Estimator
-from icl_mesh.image_files import find_images, read_images
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.io.images import find_images, read_images
 from icl_mesh.network import IclMeshNetwork, build_network
 
 BASELINE, BASELINE_SIZE = "resnet50", 512
@@ -232,7 +232,7 @@ def _pictures(model: Model, images: Path | None) -> Iterator[npt.NDArray[np.uint
     if images is not None:
         yield from read_images(find_images(images))
         return
-    from icl_mesh.engine.scenes import rendered_people
+    from icl_mesh.cli.check_scenes import rendered_people
 
     yield from rendered_people(model.body)
 

@@ -10,8 +10,8 @@ from benchmarks.planted import MAX_PLANTED
 from benchmarks.report import Row, Section
 from benchmarks.stages import IMAGES, estimator_case
 from benchmarks.timing import Spread, in_turns
-from icl_mesh.camera import Camera
-from icl_mesh.lens import Lens
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.lens import Lens
 
 #: Lenses by distortion model: of a webcam and of wide-angle cameras.
 LENSES: Mapping[str, Lens | None] = {

@@ -27,11 +27,11 @@ from benchmarks.report import Row, Section
 from benchmarks.stages import noise_image
 from benchmarks.timing import Case, Samples, Spread, Stopwatch, in_turns, total
 from benchmarks.topics import REST_S, listening
-from icl_mesh.camera import Camera
 from icl_mesh.engine import create_engine
 from icl_mesh.estimator import Estimator
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.people import People
-from icl_mesh.tracking import Tracker, Tracks
+from icl_mesh.tracking.tracker import Tracker, Tracks
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.markers import MESHES, HumanMarkers, MarkerStyle, rgba
 from icl_mesh_ros.mesh_node import MeshNode

@@ -15,12 +15,12 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from benchmarks.model import Model
-from icl_mesh.decoding import REGRESSED_JOINTS
+from icl_mesh.decode.peaks import REGRESSED_JOINTS
 from icl_mesh.engine import Engine, create_engine
 from icl_mesh.estimator import Estimator
+from icl_mesh.geometry.rotation import sixd_from_matrix
 from icl_mesh.network import InferenceMaps, NetworkMaps
 from icl_mesh.network.constants import SCALE_BASE
-from icl_mesh.rotation import sixd_from_matrix
 
 #: People in each of the two rows.
 COLUMNS = 4

@@ -13,9 +13,9 @@ from benchmarks.model import Model
 from benchmarks.planted import planted_estimator
 from benchmarks.report import Row, Section
 from benchmarks.timing import Case, Samples, Spread, in_turns, timed, total
-from icl_mesh.camera import Camera
+from icl_mesh.engine.stage_clock import STAGES
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.network import build_network
-from icl_mesh.stage_clock import STAGES
 
 INPUT_SIZES = (256, 384, 512)
 IMAGES = ((640, 480), (1920, 1080))

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from icl_mesh.body import BodyModel
-    from icl_mesh.camera import Camera
     from icl_mesh.estimator import Estimator
-    from icl_mesh.letterbox import Letterbox
+    from icl_mesh.geometry.camera import Camera
+    from icl_mesh.geometry.letterbox import Letterbox
     from icl_mesh.network import IclMeshNetwork, NetworkMaps, build_network
     from icl_mesh.people import People
-    from icl_mesh.tracking import Tracker, TrackState
+    from icl_mesh.tracking.tracker import Tracker, TrackState
     from icl_mesh.weights import load_weights, save_weights
 
 __version__ = "0.1.0"
@@ -30,14 +30,14 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28))
 
 _MODULES = {
     "BodyModel": "body",
-    "Camera": "camera",
+    "Camera": "geometry.camera",
     "Estimator": "estimator",
     "IclMeshNetwork": "network",
-    "Letterbox": "letterbox",
+    "Letterbox": "geometry.letterbox",
     "NetworkMaps": "network",
     "People": "people",
-    "TrackState": "tracking",
-    "Tracker": "tracking",
+    "TrackState": "tracking.tracker",
+    "Tracker": "tracking.tracker",
     "build_network": "network",
     "load_weights": "weights",
     "save_weights": "weights",

@@ -11,16 +11,16 @@ import numpy.typing as npt
 import torch
 
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import Camera
-from icl_mesh.confidence import VISIBLE_CONFIDENCE
-from icl_mesh.decoding import PEAK_THRESHOLD
+from icl_mesh.decode.confidence import VISIBLE_CONFIDENCE
+from icl_mesh.decode.peaks import PEAK_THRESHOLD
+from icl_mesh.decode.reader import Reader, View
 from icl_mesh.engine import Engine, create_engine, parse_engine, resolve_device
 from icl_mesh.engine.device import on_gpu_or_cpu
+from icl_mesh.engine.stage_clock import StageClock
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.network import IclMeshNetwork
 from icl_mesh.people import People
-from icl_mesh.preprocessing import empty_planes, preprocess
-from icl_mesh.reading import Reader, View
-from icl_mesh.stage_clock import StageClock
+from icl_mesh.preprocess.host import empty_planes, preprocess
 from icl_mesh.weights import default_weights_path, load_weights
 
 _LOG = logging.getLogger(__name__)

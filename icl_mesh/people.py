@@ -16,10 +16,10 @@ import numpy.typing as npt
 import torch
 
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import Camera
-from icl_mesh.colors import person_color
-from icl_mesh.files import write_atomically
-from icl_mesh.rotation import quaternions_and_rotvecs
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.rotation import quaternions_and_rotvecs
+from icl_mesh.io.atomic import write_atomically
+from icl_mesh.io.colors import person_color
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -59,7 +59,7 @@ class People:
     joint_visible, that it is high enough. weak_camera [N, 3]: (s, tx, ty) in the network's
     square. embedding [N, 64]: identity, unit length; equal people have a cosine near 1.
     vertices_m [N, V, 3] and track_id int64 [N]: None where not asked for or not tracked.
-    distance_from_depth bool [N]: whose distance a depth image gave (icl_mesh.depth), instead of
+    distance_from_depth bool [N]: whose distance a depth image gave (icl_mesh.depth.measure), instead of
     their size in the image; nobody's where it is left out.
     camera: the one used; its focal_assumed says that distances are guesses.
     """
@@ -244,19 +244,19 @@ class People:
         write_atomically(Path(path), text.encode(), durable=False)
 
     def save_glb(self, path: str | Path) -> None:
-        """The meshes as binary glTF, one node per person; see icl_mesh.mesh_files.
+        """The meshes as binary glTF, one node per person; see icl_mesh.io.meshes.
 
         A node is named "person_<track id>", or "person_<row>" without a tracker.
         """
-        from icl_mesh.mesh_files import write_glb
+        from icl_mesh.io.meshes import write_glb
 
         numbers = self._numbers()
         names = [f"person_{number}" for number in numbers]
         write_glb(path, self.mesh_m(), self.body.faces, list(map(person_color, numbers)), names)
 
     def save_ply(self, path: str | Path) -> None:
-        """The meshes as one binary PLY, coloured by person; see icl_mesh.mesh_files."""
-        from icl_mesh.mesh_files import write_ply
+        """The meshes as one binary PLY, coloured by person; see icl_mesh.io.meshes."""
+        from icl_mesh.io.meshes import write_ply
 
         colors = list(map(person_color, self._numbers()))
         write_ply(path, self.mesh_m(), self.body.faces, colors)

@@ -21,10 +21,10 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from icl_mesh.decoding import PEAK_THRESHOLD
-from icl_mesh.files import write_atomically
+from icl_mesh.decode.peaks import PEAK_THRESHOLD
+from icl_mesh.io.atomic import write_atomically
 from icl_mesh.network import IclMeshNetwork, build_network
-from icl_mesh.weights_metadata import cut, typed_metadata
+from icl_mesh.network.weights_metadata import cut, typed_metadata
 
 FORMAT = "icl_mesh"
 FORMAT_VERSION = 1

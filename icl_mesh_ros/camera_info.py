@@ -1,6 +1,6 @@
 """Camera -> sensor_msgs/CameraInfo, and calibration file -> CameraInfo.
 
-icl_mesh.calibration converts a CameraInfo to a Camera, without ROS.
+icl_mesh.formats.camera_info converts a CameraInfo to a Camera, without ROS.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from ament_index_python.packages import get_package_share_directory
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from icl_mesh.calibration import ASSUMED_MODEL, CameraSource, camera_from_info
-from icl_mesh.calibration_file import read_calibration
-from icl_mesh.camera import Camera
+from icl_mesh.formats.calibration_file import read_calibration
+from icl_mesh.formats.camera_info import ASSUMED_MODEL, CameraSource, camera_from_info
+from icl_mesh.geometry.camera import Camera
 
 __all__ = [
     "ASSUMED_MODEL",
@@ -42,7 +42,7 @@ def info_from_camera(camera: Camera, header: Header) -> CameraInfo:
 
 
 def load_calibration(location: str | Path) -> CameraInfo:
-    """Read a calibration file (icl_mesh.calibration_file).
+    """Read a calibration file (icl_mesh.formats.calibration_file).
 
     location: a path, or a file:// or package:// URL as camera drivers accept it.
     Raises FileNotFoundError, or ValueError that names what is wrong.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from sensor_msgs.msg import CameraInfo
 
-from icl_mesh.sensor_layout import SensorLayout, image_size_of
+from icl_mesh.formats.sensor_layout import SensorLayout, image_size_of
 
 
 class CameraInfoStore:

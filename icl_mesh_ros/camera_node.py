@@ -15,9 +15,9 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from icl_mesh.camera import Camera
-from icl_mesh.sensor_layout import close
-from icl_mesh.wording import MESSAGE, shown
+from icl_mesh.formats.sensor_layout import close
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.io.wording import MESSAGE, shown
 from icl_mesh_ros.camera_info import info_from_camera, load_calibration
 from icl_mesh_ros.camera_parameters import CameraParameters
 from icl_mesh_ros.conversions import image_from_rgb

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from icl_mesh.wording import shown
+from icl_mesh.io.wording import shown
 from icl_mesh_ros.parameter_fields import parameter
 
 _parameter = partial(parameter, read_only=True)

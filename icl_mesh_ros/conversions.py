@@ -1,4 +1,4 @@
-"""sensor_msgs images <-> RGB arrays: by icl_mesh.pixels, by cv_bridge for other encodings."""
+"""sensor_msgs images <-> RGB arrays: by icl_mesh.formats.image_decoding, by cv_bridge for other encodings."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy.typing as npt
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from icl_mesh import pixels
-from icl_mesh.encodings import ENCODINGS, why_unread
-from icl_mesh.pixels import depth_from_image, rgb_from_compressed
-from icl_mesh.sample_bits import SampleBits
-from icl_mesh.wording import shown
+from icl_mesh.formats import image_decoding as pixels
+from icl_mesh.formats.image_decoding import depth_from_image, rgb_from_compressed
+from icl_mesh.formats.image_encodings import ENCODINGS, why_unread
+from icl_mesh.formats.sample_bits import SampleBits
+from icl_mesh.io.wording import shown
 from icl_mesh_ros.raw_image import RawImage
 
 __all__ = [
@@ -40,7 +40,7 @@ def rgb_from_image(
     """sensor_msgs/Image -> RGB [H, W, 3]. An rgb8 or bgr8 image is not copied.
 
     topic: named in the error. bits: used bits of the stream's 16-bit samples. cv_bridge converts
-    encodings that are not in icl_mesh.encodings.ENCODINGS.
+    encodings that are not in icl_mesh.formats.image_encodings.ENCODINGS.
     Raises ValueError for an image that contradicts itself or cannot be read.
     """
     if message.encoding in ENCODINGS or why_unread(message.encoding):

@@ -6,7 +6,7 @@ import threading
 import traceback
 from typing import Any
 
-from icl_mesh.wording import MESSAGE, shown
+from icl_mesh.io.wording import MESSAGE, shown
 from icl_mesh_ros.throttle import Throttle
 
 

@@ -12,14 +12,14 @@ import numpy.typing as npt
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from icl_mesh.appearance import looks_of
-from icl_mesh.calibration import CameraSource, camera_from_info
-from icl_mesh.depth_correction import Corrected, DepthCorrection
-from icl_mesh.depth_store import DepthStore
-from icl_mesh.image_times import ImageTimes, nanoseconds
+from icl_mesh.depth.correction import Corrected, DepthCorrection
+from icl_mesh.depth.matching import DepthStore
+from icl_mesh.formats.camera_info import CameraSource, camera_from_info
+from icl_mesh.formats.sample_bits import SampleBits
 from icl_mesh.people import People
-from icl_mesh.sample_bits import SampleBits
-from icl_mesh.tracking import Tracker, Tracks
+from icl_mesh.tracking.appearance import looks_of
+from icl_mesh.tracking.image_times import ImageTimes, nanoseconds
+from icl_mesh.tracking.tracker import Tracker, Tracks
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.conversions import rgb_from_message
 from icl_mesh_ros.inputs import AnyImage

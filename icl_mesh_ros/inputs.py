@@ -12,7 +12,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from icl_mesh.depth_store import DepthStore
+from icl_mesh.depth.matching import DepthStore
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.parameters import MeshParameters
 from icl_mesh_ros.raw_image import RawImage, image_from_cdr

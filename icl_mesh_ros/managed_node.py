@@ -9,7 +9,7 @@ from typing import Any
 from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from icl_mesh.wording import MESSAGE, shown
+from icl_mesh.io.wording import MESSAGE, shown
 from icl_mesh_ros.failures import reason
 from icl_mesh_ros.rclpy_inside import EndableNode
 

@@ -12,9 +12,9 @@ from visualization_msgs.msg import Marker
 
 from icl_mesh.body import BodyModel
 from icl_mesh.body.reduction import reduced_faces
-from icl_mesh.colors import person_color
-from icl_mesh.human_fields import track_ids, vertices_of
-from icl_mesh.tracking import Tracks, TrackState
+from icl_mesh.formats.human import track_ids, vertices_of
+from icl_mesh.io.colors import person_color
+from icl_mesh.tracking.tracker import Tracks, TrackState
 from icl_mesh_ros.marker_bytes import Geometry, MarkerFields, MarkerWriter
 
 MESHES, SKELETONS, LABELS = "humans", "skeletons", "labels"

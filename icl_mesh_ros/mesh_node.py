@@ -11,9 +11,9 @@ from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.parameter import Parameter
 
-from icl_mesh.depth_store import DepthStore
-from icl_mesh.tracking import Tracker
-from icl_mesh.wording import MESSAGE, shown
+from icl_mesh.depth.matching import DepthStore
+from icl_mesh.io.wording import MESSAGE, shown
+from icl_mesh.tracking.tracker import Tracker
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.health import status

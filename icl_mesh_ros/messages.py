@@ -11,8 +11,8 @@ import numpy.typing as npt
 from std_msgs.msg import Header
 
 from icl_mesh.body import BodyModel as Body
-from icl_mesh.human_fields import human_columns
-from icl_mesh.tracking import Tracks
+from icl_mesh.formats.human import human_columns
+from icl_mesh.tracking.tracker import Tracks
 from icl_mesh_ros import cdr
 from icl_mesh_ros.cdr_records import with_records
 from icl_mesh_ros.msg import BodyModel, Human
@@ -22,7 +22,7 @@ def serialized_humans(tracks: Tracks, header: Header, *, with_vertices: bool = F
     """CDR bytes of a HumanArray, for Publisher.publish; no object per person is made.
 
     header: of the image. with_vertices: fill Human.vertices; needs people.vertices_m.
-    icl_mesh.human_fields defines the fields. Raises ValueError for people without ids.
+    icl_mesh.formats.human defines the fields. Raises ValueError for people without ids.
     """
     people = tracks.people
     camera = people.camera

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 
-from icl_mesh.wording import shown
+from icl_mesh.io.wording import shown
 from icl_mesh_ros.failures import reason
 from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.load_limits import TimeLimit, check_memory, confined

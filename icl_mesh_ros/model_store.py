@@ -13,8 +13,8 @@ import numpy as np
 import torch
 
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import Camera
 from icl_mesh.estimator import Estimator
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.people import People
 from icl_mesh.weights import default_weights_path
 

@@ -10,10 +10,10 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from icl_mesh.image_times import nanoseconds
-from icl_mesh.stream_watch import StreamWatch
-from icl_mesh.tracking import TrackState
-from icl_mesh.wording import MESSAGE, shown
+from icl_mesh.io.wording import MESSAGE, shown
+from icl_mesh.tracking.image_times import nanoseconds
+from icl_mesh.tracking.stream_watch import StreamWatch
+from icl_mesh.tracking.tracker import TrackState
 from icl_mesh_ros.depth_watch import DepthWatch
 from icl_mesh_ros.diagnostics import Statistics
 from icl_mesh_ros.failures import reason

@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from icl_mesh.body import BodyModel as Body
-from icl_mesh.tracking import Tracks
+from icl_mesh.tracking.tracker import Tracks
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.frames import FrameResult
 from icl_mesh_ros.last_words import publish_final

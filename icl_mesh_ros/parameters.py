@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rclpy.node import Node
 
-from icl_mesh.depth_correction import SCALES
+from icl_mesh.depth.correction import SCALES
 from icl_mesh_ros.optional_packages import require
 from icl_mesh_ros.parameter_fields import check, declare
 from icl_mesh_ros.parameter_fields import parameter as _parameter

@@ -16,7 +16,7 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from icl_mesh.wording import shown
+from icl_mesh.io.wording import shown
 
 #: First two bytes of plain CDR -> struct's byte order.
 _ORDERS = {b"\0\0": ">", b"\0\1": "<"}

@@ -14,7 +14,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from icl_mesh.people import People
-from icl_mesh.tracking import Tracks
+from icl_mesh.tracking.tracker import Tracks
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.last_words import publish_final
 from icl_mesh_ros.transforms import body_ids, confirmed

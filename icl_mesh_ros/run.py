@@ -18,7 +18,7 @@ from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
-from icl_mesh.wording import MESSAGE, shown
+from icl_mesh.io.wording import MESSAGE, shown
 from icl_mesh_ros.rclpy_inside import EndableNode, OneThreadExecutor, QuietExecutor
 
 #: After SIGINT or SIGTERM, a process that hangs in a library is ended after this time.

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh.image_files import IMAGE_SUFFIXES, read_image
+from icl_mesh.io.images import IMAGE_SUFFIXES, read_image
 from icl_mesh_ros.live_source import LiveSource
 from icl_mesh_ros.video_file import VideoFile
 

@@ -6,13 +6,13 @@ import threading
 import time
 from collections.abc import Callable
 
-from icl_mesh.wording import kind_of
+from icl_mesh.io.wording import kind_of
 
 
 class Throttle:
     """Passes each kind of text at most once per period, with the count of suppressed ones.
 
-    icl_mesh.wording.kind_of defines the kinds. The logger's own throttling counts per line of
+    icl_mesh.io.wording.kind_of defines the kinds. The logger's own throttling counts per line of
     code, so an old problem would suppress a new one. Thread-safe.
     """
 

@@ -12,9 +12,9 @@ from rclpy.qos import QoSProfile
 from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 
-from icl_mesh.human_fields import track_ids
-from icl_mesh.tracking import Tracks, TrackState
-from icl_mesh.wording import shown
+from icl_mesh.formats.human import track_ids
+from icl_mesh.io.wording import shown
+from icl_mesh.tracking.tracker import Tracks, TrackState
 
 #: The QoS of tf2_ros: reliable, depth 100.
 TF_QOS = QoSProfile(depth=100)

@@ -16,7 +16,7 @@ from torch import nn
 
 from icl_mesh.body import BodyModel
 from icl_mesh.estimator import Estimator
-from icl_mesh.files import write_atomically
+from icl_mesh.io.atomic import write_atomically
 from icl_mesh_training.checkpoints import CHECKPOINT, RECIPE
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.evaluation import MIN_VISIBLE, evaluate_scenes

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
-from icl_mesh.camera import SquareCamera
-from icl_mesh.letterbox import PAD_VALUE
+from icl_mesh.geometry.camera import SquareCamera
+from icl_mesh.geometry.letterbox import PAD_VALUE
 from icl_mesh_training.scenes.labels import OUTSIDE, SceneLabels
 
 #: SMPL joints with left and right exchanged.

@@ -14,7 +14,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from icl_mesh.files import write_atomically
+from icl_mesh.io.atomic import write_atomically
 from icl_mesh_training.config import TrainingConfig
 
 #: Files in the output folder of a run: its last checkpoint, and the recipe it ran with.

@@ -103,7 +103,7 @@ def evaluate(options: argparse.Namespace) -> None:
     if options.dataset is not None and options.root is None:
         raise ValueError("--dataset needs --root, the folder of the data sets")
     from icl_mesh.estimator import Estimator
-    from icl_mesh.files import write_atomically
+    from icl_mesh.io.atomic import write_atomically
     from icl_mesh_training import evaluation
     from icl_mesh_training.report import write_report
 

@@ -9,7 +9,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch.utils.data import Dataset
 
-from icl_mesh.camera import weak_perspective_from_root
+from icl_mesh.geometry.camera import weak_perspective_from_root
 from icl_mesh.network import IMAGENET_MEAN, IMAGENET_STD
 from icl_mesh_training.augmentation import AugmentationConfig, augment
 from icl_mesh_training.batch import Sample

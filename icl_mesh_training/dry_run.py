@@ -10,7 +10,7 @@ import lightning
 import numpy as np
 
 from icl_mesh.body import BodyModel
-from icl_mesh.wording import MESSAGE, shown
+from icl_mesh.io.wording import MESSAGE, shown
 from icl_mesh_training.checkpoints import CHECKPOINT
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.loading import Guarded, SampleSource, make_loader

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from icl_mesh import wording
+from icl_mesh.io import wording
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 

@@ -21,14 +21,14 @@ from tqdm import tqdm
 from icl_mesh.body import BodyModel
 from icl_mesh.body.posing import Poser
 from icl_mesh.body.rig import FACE, KEYPOINT_BONE, KeypointRig
-from icl_mesh.decoding import REGRESSED_JOINTS, Detections, decode_maps
+from icl_mesh.decode.evidence import gather_evidence
+from icl_mesh.decode.lifter import in_metres, lifter_inputs, square_points
+from icl_mesh.decode.peaks import REGRESSED_JOINTS, Detections, decode_maps
 from icl_mesh.engine import create_engine
-from icl_mesh.evidence import gather_evidence
-from icl_mesh.letterbox import Letterbox
-from icl_mesh.lifting import in_metres, lifter_inputs, square_points
+from icl_mesh.geometry.letterbox import Letterbox
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
 from icl_mesh.network.lifter import PoseLifter
-from icl_mesh.preprocessing import preprocess
+from icl_mesh.preprocess.host import preprocess
 from icl_mesh.weights import load_weights, save_weights
 from icl_mesh_training.data.files import read_image
 from icl_mesh_training.lifting_fit import Samples, fit, in_image, lift_samples

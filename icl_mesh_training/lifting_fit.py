@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from icl_mesh.body import BodyModel
 from icl_mesh.body.rig import FACE, KEYPOINT_JOINT, KeypointRig
-from icl_mesh.camera import project_from_weak
-from icl_mesh.decoding import REGRESSED_JOINTS
-from icl_mesh.lifting import in_metres, moved_camera
+from icl_mesh.decode.lifter import in_metres, moved_camera
+from icl_mesh.decode.peaks import REGRESSED_JOINTS
+from icl_mesh.geometry.camera import project_from_weak
 from icl_mesh.network.lifter import PASSES, LifterInputs, PoseLifter
 from icl_mesh_training.augmentation import MIRRORED_JOINTS
 from icl_mesh_training.losses import procrustes_align
@@ -76,7 +76,7 @@ class Posed(NamedTuple):
 def lift_samples(
     lifter: PoseLifter, body: BodyModel, rig: KeypointRig, samples: Samples
 ) -> list[Posed]:
-    """The results of all PASSES passes, computed as in icl_mesh.lifting. Gradients do not flow from
+    """The results of all PASSES passes, computed as in icl_mesh.decode.lifter. Gradients do not flow from
     one pass into the one before."""
     inputs = LifterInputs(*(samples[name] for name in LifterInputs._fields))
     posed = Posed(samples["rotations"], samples["betas"], samples["weak"])

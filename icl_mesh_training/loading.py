@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from icl_mesh.threads import one_openblas_thread
-from icl_mesh.wording import MESSAGE, shown
+from icl_mesh.engine.threads import one_openblas_thread
+from icl_mesh.io.wording import MESSAGE, shown
 from icl_mesh_training.batch import Batch, Sample, collate
 from icl_mesh_training.errors import TrainingStoppedError
 

@@ -12,7 +12,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from safetensors.torch import save
 
 from icl_mesh.body import BodyModel
-from icl_mesh.files import write_atomically
+from icl_mesh.io.atomic import write_atomically
 from icl_mesh.network import IclMeshNetwork
 from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.dataset import images_to_input

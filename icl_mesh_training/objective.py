@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import torch
 
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import project_from_weak
+from icl_mesh.geometry.camera import project_from_weak
+from icl_mesh.geometry.rotation import matrix_from_6d
 from icl_mesh.network import IclMeshNetwork, NetworkMaps, cell_from_square, sample_at
-from icl_mesh.rotation import matrix_from_6d
 from icl_mesh_training import contrastive, losses
 from icl_mesh_training.batch import Batch
 from icl_mesh_training.pose_prior import PosePrior

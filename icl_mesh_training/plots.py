@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from icl_mesh.files import write_atomically
+from icl_mesh.io.atomic import write_atomically
 
 #: Points of a curve are means over this share of its steps.
 SMOOTHING = 0.01

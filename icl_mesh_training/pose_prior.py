@@ -11,7 +11,7 @@ from importlib import resources
 import numpy as np
 import torch
 
-from icl_mesh.rotation import rotvec_from_matrix
+from icl_mesh.geometry.rotation import rotvec_from_matrix
 
 #: Joints of the prior: SMPL's body without root and hands.
 PRIOR_JOINTS = slice(1, 22)

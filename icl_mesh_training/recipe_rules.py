@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from icl_mesh.network import BACKBONES
-from icl_mesh.weights_metadata import INPUT_SIZES
+from icl_mesh.network.weights_metadata import INPUT_SIZES
 from icl_mesh_training.errors import shown
 from icl_mesh_training.objective import PAPER_WEIGHTS
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from icl_mesh.files import write_atomically
+from icl_mesh.io.atomic import write_atomically
 from icl_mesh_training.plots import figure, save_figure
 
 #: Figure -> (column title, format), in column order; absent figures get no column.

@@ -1,4 +1,4 @@
-// Lens distortion as in icl_mesh/lens.py and OpenCV: normalised coordinates (x / z, y / z) forwards and back.
+// Lens distortion as in icl_mesh/geometry/lens.py and OpenCV: normalised coordinates (x / z, y / z) forwards and back.
 #pragma once
 
 #include <algorithm>
@@ -12,7 +12,7 @@ struct Lens {
   int64_t model;
   double k[12];               // BROWN: k1 k2 p1 p2 k3 k4 k5 k6 s1 s2 s3 s4; EQUIDISTANT: k1 k2 k3 k4
   double valid_radius;
-  const double *radii, *distorted;  // [rows]: icl_mesh.lens._radial_table
+  const double *radii, *distorted;  // [rows]: icl_mesh.geometry.lens._radial_table
   int64_t rows;
 };
 
@@ -47,7 +47,7 @@ ICL_INLINE Point distorted(const Lens& lens, Point p) {
 }
 
 // The image of a point [3] in the camera frame; its depth is not taken for less than `nearest`
-// (icl_mesh.camera.project_bodies).
+// (icl_mesh.geometry.camera.project_bodies).
 template <int64_t MODEL, typename Number>
 ICL_INLINE Point image_of(const Lens& lens, const Number* point, double nearest) {
   const double inverse = 1 / std::max(static_cast<double>(point[2]), nearest);

@@ -1,4 +1,4 @@
-// A camera image -> the network's input, in one pass: letterboxed (icl_mesh/letterbox.py), normalised, in planes.
+// A camera image -> the network's input, in one pass: letterboxed (icl_mesh/geometry/letterbox.py), normalised, in planes.
 //
 // Every new pixel is a weighted mean of old ones: of what it covers where an axis shrinks, of its two neighbours where
 // it grows. Means are taken downwards first, of whole rows, whose numbers are all treated alike, as SIMD wants it; then

@@ -1,4 +1,4 @@
-// The error of a measured pelvis, as icl_mesh.motion.measurement_covariance has it.
+// The error of a measured pelvis, as icl_mesh.tracking.kalman.measurement_covariance has it.
 #pragma once
 
 #include <algorithm>

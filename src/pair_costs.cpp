@@ -1,4 +1,4 @@
-// What it costs to take a detection for a track, for all pairs: icl_mesh/assignment.py says what the parts mean.
+// What it costs to take a detection for a track, for all pairs: icl_mesh/tracking/assignment.py says what the parts mean.
 #include "constants.hpp"
 #include "kernels.hpp"
 #include "measurement.hpp"

@@ -1,4 +1,4 @@
-// Colours of people's clothes (icl_mesh/appearance.py).
+// Colours of people's clothes (icl_mesh/tracking/appearance.py).
 #include <algorithm>
 #include <cmath>
 #include <cstring>

@@ -1,4 +1,4 @@
-// The 6-D representation of rotations (Zhou et al. 2019), as in icl_mesh/rotation.py.
+// The 6-D representation of rotations (Zhou et al. 2019), as in icl_mesh/geometry/rotation.py.
 #pragma once
 
 #include <cmath>

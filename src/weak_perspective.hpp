@@ -1,4 +1,4 @@
-// The network's camera (s, tx, ty), as icl_mesh.camera.project_from_weak has it.
+// The network's camera (s, tx, ty), as icl_mesh.geometry.camera.project_from_weak has it.
 #pragma once
 
 #include <algorithm>

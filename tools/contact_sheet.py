@@ -28,9 +28,9 @@ from tqdm import tqdm
 sys.path.append(str(Path(__file__).resolve().parents[1]))  # a checkout without an install
 
 from icl_mesh.body.layout import PARENTS
-from icl_mesh.camera import Camera
 from icl_mesh.estimator import Estimator
-from icl_mesh.image_files import find_images, read_image
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.io.images import find_images, read_image
 from icl_mesh.people import People
 from icl_mesh.rendering import RenderingUnavailableError
 from icl_mesh.rendering.overlay import draw_overlay

@@ -21,10 +21,10 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.people import People
 from icl_mesh.rendering import Material, NormalOperator, Renderer, RenderMesh
-from icl_mesh.tracking import Tracker, Tracks
+from icl_mesh.tracking.tracker import Tracker, Tracks
 from icl_mesh_ros.markers import HumanMarkers, MarkerStyle
 
 WIDTH, HEIGHT = 480, 540

@@ -21,9 +21,9 @@ from benchmarks.tracking.report import (
     story_table,
 )
 from benchmarks.tracking.scores import Matches, Run, follow, identity, match_frame, motion
-from icl_mesh.assignment import COLOR_WEIGHT, EMBEDDING_WEIGHT, Weights
 from icl_mesh.estimator import Estimator
-from icl_mesh.tracking import Tracker
+from icl_mesh.tracking.assignment import COLOR_WEIGHT, EMBEDDING_WEIGHT, Weights
+from icl_mesh.tracking.tracker import Tracker
 from icl_mesh_training.scenes.sequences import SequenceFormat
 from icl_mesh_training.scenes.walks import STORIES
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.tracking.scores import Run
-from icl_mesh.colors import person_color
-from icl_mesh.tracking import TrackState
+from icl_mesh.io.colors import person_color
+from icl_mesh.tracking.tracker import TrackState
 from icl_mesh_training.evaluation import MIN_VISIBLE
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from icl_mesh.appearance import Looks, looks_of
 from icl_mesh.body import BodyModel
 from icl_mesh.estimator import Estimator
 from icl_mesh.people import People
+from icl_mesh.tracking.appearance import Looks, looks_of
 from icl_mesh_training.scenes.labels import LABELS, SceneLabels
 from icl_mesh_training.scenes.sequences import SequenceFormat, SequenceRenderer, story_of
 

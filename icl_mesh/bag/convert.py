@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import cv2
 from tqdm import tqdm
 
-from icl_mesh.appearance import looks_of
 from icl_mesh.bag.depth import DepthImages
 from icl_mesh.bag.files import latched, new_bag, open_bag, read_raw
 from icl_mesh.bag.topics import (
@@ -23,15 +22,16 @@ from icl_mesh.bag.topics import (
     read_message,
 )
 from icl_mesh.bag.types import BODY_MODEL, HUMAN_ARRAY, body_model, human_array, make_typestore
-from icl_mesh.calibration import camera_from_info
-from icl_mesh.depth_correction import SCALES, DepthCorrection
+from icl_mesh.depth.correction import SCALES, DepthCorrection
 from icl_mesh.estimator import Estimator
-from icl_mesh.image_times import ImageTimes, nanoseconds
-from icl_mesh.pixels import rgb_from_compressed, rgb_from_image
-from icl_mesh.sample_bits import SampleBits
-from icl_mesh.stream_watch import StreamWatch
-from icl_mesh.tracking import Tracker, Tracks
-from icl_mesh.wording import MESSAGE, kind_of, shown
+from icl_mesh.formats.camera_info import camera_from_info
+from icl_mesh.formats.image_decoding import rgb_from_compressed, rgb_from_image
+from icl_mesh.formats.sample_bits import SampleBits
+from icl_mesh.io.wording import MESSAGE, kind_of, shown
+from icl_mesh.tracking.appearance import looks_of
+from icl_mesh.tracking.image_times import ImageTimes, nanoseconds
+from icl_mesh.tracking.stream_watch import StreamWatch
+from icl_mesh.tracking.tracker import Tracker, Tracks
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader

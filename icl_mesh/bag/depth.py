@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from icl_mesh.bag.files import read_raw
 from icl_mesh.bag.topics import IMAGE, read_message
-from icl_mesh.depth_store import DepthStore
-from icl_mesh.wording import MESSAGE, shown
+from icl_mesh.depth.matching import DepthStore
+from icl_mesh.io.wording import MESSAGE, shown
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader

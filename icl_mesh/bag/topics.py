@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from icl_mesh.bag.files import read_raw
-from icl_mesh.sensor_layout import SensorLayout, image_size_of
-from icl_mesh.wording import MESSAGE, shown
+from icl_mesh.formats.sensor_layout import SensorLayout, image_size_of
+from icl_mesh.io.wording import MESSAGE, shown
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader

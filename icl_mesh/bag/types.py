@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from icl_mesh.body import BodyModel
-from icl_mesh.human_fields import NESTED, human_fields
-from icl_mesh.tracking import Tracks
+from icl_mesh.formats.human import NESTED, human_fields
+from icl_mesh.tracking.tracker import Tracks
 
 if TYPE_CHECKING:
     from rosbags.typesys.store import Typestore

@@ -1,5 +1,5 @@
 """Bodies posed and put in their places, for inference: the skeleton first, on the host, then the
-surface, straight in the camera frame, on the body's device. (On the CPU icl_mesh.reading has
+surface, straight in the camera frame, on the body's device. (On the CPU icl_mesh.decode.reader has
 kernels.Surface do it.)
 
 BodyModel does the same in one differentiable piece. Here the joints are there before anybody asks

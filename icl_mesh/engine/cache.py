@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from icl_mesh.files import write_atomically
+from icl_mesh.io.atomic import write_atomically
 from icl_mesh.network import IclMeshNetwork
 
 _LOG = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 #: Largest difference of a map's value from torch:f32, as a share of max(1, the map's largest
 #: value). In f32 only the order of sums differs. For lower precisions, which users choose
-#: explicitly, the limit only detects a broken engine (cost in mm: icl_mesh.engine.accuracy).
+#: explicitly, the limit only detects a broken engine (cost in mm: icl_mesh.cli.accuracy).
 TOLERANCES = {"f32": 2e-3, "bf16": 0.25, "f16": 0.25}
 _WARM_UPS, _RUNS = 2, 5
 _MOST_RECORD_BYTES = 1 << 16

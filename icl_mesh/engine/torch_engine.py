@@ -11,8 +11,8 @@ from torch import nn
 
 from icl_mesh.engine.eager import EagerPeople
 from icl_mesh.engine.spec import refuse_bf16
+from icl_mesh.engine.threads import torch_threads
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
-from icl_mesh.threads import torch_threads
 
 _TYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 #: Runs before a CUDA graph is recorded: they choose algorithms and allocate.

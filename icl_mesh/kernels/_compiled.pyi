@@ -96,7 +96,7 @@ class PatchCutter:
     def __call__(self, first: int, count: int) -> None: ...
 
 class ColorPlan:
-    """Where people's clothes are looked at (icl_mesh.appearance)."""
+    """Where people's clothes are looked at (icl_mesh.tracking.appearance)."""
     def __init__(
         self,
         *,
@@ -130,7 +130,7 @@ class PairSide:
     ) -> None: ...
 
 class PairCosts:
-    """What it costs to take a person for a track (icl_mesh.assignment)."""
+    """What it costs to take a person for a track (icl_mesh.tracking.assignment)."""
     def __init__(
         self,
         *,

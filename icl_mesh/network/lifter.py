@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from icl_mesh.geometry.rotation import matrix_from_6d, sixd_from_matrix
 from icl_mesh.network.constants import BETAS, JOINTS, ROTATIONS
-from icl_mesh.rotation import matrix_from_6d, sixd_from_matrix
 
 #: Joints with less evidence than this are as good as unseen.
 MIN_EVIDENCE = 0.05
@@ -34,7 +34,7 @@ class LifterInputs(NamedTuple):
 
     Points are in metres of the body, (x_square - t) / s of the first weak camera. joints
     [N, 24, 2], joint_strength [N, 24], keypoints [N, K, 2], keypoint_strength [N, K], regressed
-    [N, K, 2], regressed_strength [N, K]: icl_mesh.evidence. flat [N, 24, 2], flat_keypoints
+    [N, K, 2], regressed_strength [N, K]: icl_mesh.decode.evidence. flat [N, 24, 2], flat_keypoints
     [N, 17, 2]: those of the pose at hand. ray [N, 2]: slope of the ray to the person, t / focal.
     """
 
@@ -54,7 +54,7 @@ class LifterInputs(NamedTuple):
 
     def rows(self, sixd: Any, betas: Any) -> Any:
         """One row per person [N, PoseLifter.inputs], with the pose at hand: sixd [N, 22, 6]
-        (icl_mesh.rotation), betas [N, 10]."""
+        (icl_mesh.geometry.rotation), betas [N, 10]."""
         kinds = self.keypoints.shape[1]
         own = self.flat_keypoints[:, :kinds]
         parts = []

@@ -9,13 +9,13 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from icl_mesh.geometry.rotation import IDENTITY_6D
 from icl_mesh.network.branches import InstanceBranch, SmplBranch, plain_branch, projector
 from icl_mesh.network.constants import BETAS, CAMERA_CHANNELS, JOINTS, ROTATIONS, SCALE_BASE
 from icl_mesh.network.lifter import PoseLifter
 from icl_mesh.network.movenet import KEYPOINTS, KeypointChannels
 from icl_mesh.network.patches import InferenceMaps, cut_patches
 from icl_mesh.network.position import add_sine_encoding, cell_centers, coordinate_map
-from icl_mesh.rotation import IDENTITY_6D
 
 #: Heatmaps start at probability 0.1 everywhere (CenterNet: bias -2.19), so that the many empty
 #: cells do not swamp the first steps.
@@ -37,10 +37,10 @@ class NetworkMaps(NamedTuple):
     center_heatmap [B, 1, h, w]: probability that a person's body centre lies in the cell.
     joint_heatmaps [B, 24, h, w]: the same for each of SMPL's joints.
     camera [B, 3, h, w]: (c0, tx, ty) of the person centred there; scale s = 1.1 ** c0, so that
-        x_square = s X + t for X in metres from the root joint (icl_mesh.camera).
+        x_square = s X + t for X in metres from the root joint (icl_mesh.geometry.camera).
     center_instance [B, 64, h, w], joint_instance [B, 64, h, w]: identity features, before P_C
         and P_J; the first includes the sine encoding of the position.
-    smpl [B, 142, h, w]: 22 rotations of 6 channels (icl_mesh.rotation; joint 0 first, body to
+    smpl [B, 142, h, w]: 22 rotations of 6 channels (icl_mesh.geometry.rotation; joint 0 first, body to
         camera), then 10 betas, of the person centred there. [B, 0, h, w] where the network was
         called without the SMPL branch.
     """

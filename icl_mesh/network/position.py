@@ -16,7 +16,7 @@ def coordinate_map(like: torch.Tensor) -> torch.Tensor:
 
     Channel 0 is x, channel 1 is y, each ``linspace(-1, 1, size)``: the outermost cell *centres*
     are -1 and 1 (CoordConv as in ROMP). This is an input of the network only; positions of people
-    are in square coordinates (icl_mesh.camera).
+    are in square coordinates (icl_mesh.geometry.camera).
     """
     batch, _, height, width = like.shape
     x = torch.linspace(-1, 1, width, device=like.device).to(like.dtype)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh.colors import person_color
+from icl_mesh.io.colors import person_color
 from icl_mesh.rendering.lighting import Lighting
 from icl_mesh.rendering.materials import Material
 from icl_mesh.rendering.mesh import NormalOperator, RenderMesh

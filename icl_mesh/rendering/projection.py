@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
 
 NEAR_M, FAR_M = 0.05, 300.0
 

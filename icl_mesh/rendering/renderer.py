@@ -10,7 +10,7 @@ import moderngl
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.rendering import shaders
 from icl_mesh.rendering.context import create_offscreen_context
 from icl_mesh.rendering.device import Scratch, set_uniform

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh.camera import Camera
-from icl_mesh.lens import Lens
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.lens import Lens
 from icl_mesh_training.data.conventions import CONVENTIONS, Convention
 from icl_mesh_training.data.visibility import UNLABELLED
 

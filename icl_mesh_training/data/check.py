@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from icl_mesh.wording import MESSAGE, shown
+from icl_mesh.io.wording import MESSAGE, shown
 from icl_mesh_training.data.annotations import Annotations
 from icl_mesh_training.data.catalogue import DATASETS, dataset_info, read_dataset
 from icl_mesh_training.data.files import image_size, read_image

@@ -11,7 +11,7 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import Camera, weak_perspective_from_root
+from icl_mesh.geometry.camera import Camera, weak_perspective_from_root
 from icl_mesh_training.augmentation import AugmentationConfig, augment
 from icl_mesh_training.batch import Sample
 from icl_mesh_training.data.annotations import ImageRecord, People

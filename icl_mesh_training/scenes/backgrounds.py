@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from icl_mesh.image_files import read_image
+from icl_mesh.io.images import read_image
 from icl_mesh_training.scenes import patterns
 from icl_mesh_training.scenes.textures import Image, TextureBank, image_files, split_files
 from icl_mesh_training.scenes.view import View

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.rendering import Renderer
 from icl_mesh_training.scenes.drawing import Scene, draw_scene
 from icl_mesh_training.scenes.furnished_room import furnished_room, room_light

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh.camera import Camera
-from icl_mesh.files import write_atomically
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.io.atomic import write_atomically
 
 #: Values of SceneLabels.occlusion.
 VISIBLE, BY_SELF, BY_PERSON, BY_OBJECT, OUTSIDE = range(5)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
 from icl_mesh_training.scenes.mocap import MocapPoses
 from icl_mesh_training.scenes.people import Person, PersonFactory
 from icl_mesh_training.scenes.pose import Pose

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.rendering import Renderer, RenderMesh
 from icl_mesh_training.scenes.layout import MIN_DEPTH_M, Layout, rotated
 from icl_mesh_training.scenes.people import Person, PersonFactory

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.rendering import Renderer
 from icl_mesh_training.scenes.drawing import Scene, draw_scene, soften_edges
 from icl_mesh_training.scenes.furnished_room import room_light

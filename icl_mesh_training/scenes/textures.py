@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh.image_files import read_image
+from icl_mesh.io.images import read_image
 from icl_mesh_training.scenes import patterns
 
 Image = npt.NDArray[np.uint8]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -21,8 +21,8 @@ import torch
 from tqdm import tqdm
 
 from icl_mesh.body import BodyModel
-from icl_mesh.files import write_atomically
-from icl_mesh.threads import one_openblas_thread
+from icl_mesh.engine.threads import one_openblas_thread
+from icl_mesh.io.atomic import write_atomically
 from icl_mesh_training.scenes.generator import SceneAssets, SceneGenerator, encode_jpeg
 from icl_mesh_training.scenes.labels import SceneLabels
 from icl_mesh_training.scenes.occluding import TOLERANCE

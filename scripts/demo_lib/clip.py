@@ -15,7 +15,7 @@ import numpy.typing as npt
 import yaml
 from tqdm import tqdm
 
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
 from icl_mesh_training.scenes import SceneLabels
 
 FRAMES, WIDTH, HEIGHT = 60, 640, 480

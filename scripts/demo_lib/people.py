@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import Camera
-from icl_mesh.confidence import VISIBLE_CONFIDENCE
+from icl_mesh.decode.confidence import VISIBLE_CONFIDENCE
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.rotation import matrix_from_rotvec
 from icl_mesh.people import People
-from icl_mesh.rotation import matrix_from_rotvec
 from icl_mesh_ros.msg import Human, HumanArray
 
 #: Fields of Human that are columns of people.npz.

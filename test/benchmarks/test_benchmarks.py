@@ -21,9 +21,9 @@ from benchmarks.stages import IMAGES, measure_stages
 from benchmarks.timing import Spread, in_turns, timed, total
 from benchmarks.workspace import why_no_ros
 from icl_mesh.engine import TorchEngine
-from icl_mesh.lens import LENS_MODELS
+from icl_mesh.engine.stage_clock import STAGES
+from icl_mesh.geometry.lens import LENS_MODELS
 from icl_mesh.network import build_network
-from icl_mesh.stage_clock import STAGES
 from icl_mesh.weights import save_weights
 
 

@@ -12,11 +12,11 @@ from benchmarks.report import replace_between_markers
 from benchmarks.tracking.recording import Recording
 from benchmarks.tracking.report import BEGIN, END, identity_table
 from benchmarks.tracking.scores import follow, identity, match_frame, motion
-from icl_mesh.appearance import Looks
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.people import People
-from icl_mesh.tracking import Tracker
+from icl_mesh.tracking.appearance import Looks
+from icl_mesh.tracking.tracker import Tracker
 from icl_mesh_training.scenes.labels import SceneLabels
 
 CAMERA = Camera(500.0, 500.0, 319.5, 239.5, 640, 480)

@@ -22,7 +22,7 @@ from scipy.spatial.transform import Rotation
 
 from icl_mesh.body import BodyModel
 from icl_mesh.body.asset import load_default_body
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.network import NetworkMaps
 from icl_mesh.people import People
 

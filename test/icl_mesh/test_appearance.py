@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from oracle_tracking import color_distances
 
-from icl_mesh.appearance import Looks, looks_of, mixed
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.tracking.appearance import Looks, looks_of, mixed
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 #: CIE L*a*b* (D65) of pure sRGB red and blue, as published.

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from icl_mesh.calibration import camera_from_info
-from icl_mesh.camera import Camera
+from icl_mesh.formats.camera_info import camera_from_info
+from icl_mesh.geometry.camera import Camera
 
 SIZE = (640, 480)
 ASSUMED = Camera.assumed(*SIZE, 60.0)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import yaml
 
-from icl_mesh.calibration import camera_from_info
-from icl_mesh.calibration_file import read_calibration
-from icl_mesh.camera import Camera
-from icl_mesh.lens import Lens
+from icl_mesh.formats.calibration_file import read_calibration
+from icl_mesh.formats.camera_info import camera_from_info
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.lens import Lens
 
 K = [543.2, 0.0, 321.0, 0.0, 543.0, 191.0, 0.0, 0.0, 1.0]
 D = [-0.48, 0.18, -0.002, 0.003, 0.0]

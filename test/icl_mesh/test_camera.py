@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from icl_mesh.camera import (
+from icl_mesh.geometry.camera import (
     MIN_DEPTH_RATIO,
     Camera,
     SquareCamera,

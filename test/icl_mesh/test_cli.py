@@ -15,12 +15,12 @@ import trimesh
 from safetensors.torch import save_file
 
 import icl_mesh
-from icl_mesh.cli import main
+from icl_mesh.cli.main import main
+from icl_mesh.cli.predict import output_names
 from icl_mesh.engine import installed_engines
-from icl_mesh.image_files import find_images, read_image
+from icl_mesh.io.images import find_images, read_image
 from icl_mesh.network import build_network
 from icl_mesh.people import People
-from icl_mesh.predict import output_names
 from icl_mesh.weights import save_weights
 
 

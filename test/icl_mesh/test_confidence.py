@@ -8,8 +8,8 @@ from oracle_confidence import joint_confidence
 from plain_network import PlainNetwork, unchanging_projector
 
 from icl_mesh import kernels
-from icl_mesh.camera import Camera
 from icl_mesh.estimator import Estimator
+from icl_mesh.geometry.camera import Camera
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 

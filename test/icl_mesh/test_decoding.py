@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from icl_mesh.decoding import (
+from icl_mesh.decode.peaks import (
     MAX_PEOPLE,
     Detections,
     decode_maps,

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from icl_mesh.camera import Camera
-from icl_mesh.depth import DepthImage, correct_distances
+from icl_mesh.depth.measure import DepthImage, correct_distances
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.rendering import RenderingUnavailableError
 from icl_mesh.rendering.mesh import NormalOperator, RenderMesh
 from icl_mesh.rendering.renderer import Renderer

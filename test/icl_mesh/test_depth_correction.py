@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from icl_mesh.camera import Camera
-from icl_mesh.depth_correction import DepthCorrection
-from icl_mesh.depth_factor import LEAST, DepthFactor
-from icl_mesh.depth_store import DepthStore
+from icl_mesh.depth.correction import DepthCorrection
+from icl_mesh.depth.factor import LEAST, DepthFactor
+from icl_mesh.depth.matching import DepthStore
+from icl_mesh.geometry.camera import Camera
 
 CAMERA = Camera(290.0, 290.0, 159.5, 119.5, 320, 240)
 GUESS = Camera.assumed(320, 240, 57.8)  # the same focal length

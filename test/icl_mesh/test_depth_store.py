@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from types import SimpleNamespace
 
-from icl_mesh.depth_store import DepthStore
-from icl_mesh.image_times import nanoseconds
+from icl_mesh.depth.matching import DepthStore
+from icl_mesh.tracking.image_times import nanoseconds
 
 
 def stamp(seconds: float) -> int:

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from icl_mesh.encodings import ENCODINGS, why_unread
-from icl_mesh.pixels import rgb_from_compressed, rgb_from_image
+from icl_mesh.formats.image_decoding import rgb_from_compressed, rgb_from_image
+from icl_mesh.formats.image_encodings import ENCODINGS, why_unread
 
 
 def said_of(encoding: str) -> str:

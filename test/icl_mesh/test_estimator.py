@@ -8,12 +8,12 @@ import pytest
 import torch
 
 import icl_mesh
-from icl_mesh.camera import Camera
 from icl_mesh.engine import resolve_device
+from icl_mesh.engine.stage_clock import STAGES
 from icl_mesh.estimator import Estimator
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.network import NetworkMaps, build_network
-from icl_mesh.preprocessing import preprocess
-from icl_mesh.stage_clock import STAGES
+from icl_mesh.preprocess.host import preprocess
 from icl_mesh.weights import save_weights
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)

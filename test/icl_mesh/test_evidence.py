@@ -7,8 +7,8 @@ import oracle_evidence
 import pytest
 import torch
 
-from icl_mesh.decoding import Peaks
-from icl_mesh.evidence import find_seen, gather_evidence, regressed_keypoints
+from icl_mesh.decode.evidence import find_seen, gather_evidence, regressed_keypoints
+from icl_mesh.decode.peaks import Peaks
 from icl_mesh.network import InferenceMaps, build_network
 
 

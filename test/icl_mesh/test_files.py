@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from icl_mesh.files import write_atomically
+from icl_mesh.io.atomic import write_atomically
 
 
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, full_disk) -> None:
@@ -20,7 +20,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, full_disk) -
 
 
 def test_people_and_meshes_leave_nothing_on_a_full_disk(tmp_path, make_people, full_disk) -> None:
-    from icl_mesh.camera import Camera
+    from icl_mesh.geometry.camera import Camera
 
     people = make_people([[0, 0, 3.0]], Camera.assumed(64, 48, 60.0), vertices=True)
     for write in (people.save_npz, people.save_json, people.save_glb, people.save_ply):

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from icl_mesh.image_files import find_images, read_image, read_images
-from icl_mesh.pixels import rgb_from_compressed
+from icl_mesh.formats.image_decoding import rgb_from_compressed
+from icl_mesh.io.images import find_images, read_image, read_images
 
 
 def bomb(width: int, height: int) -> bytes:

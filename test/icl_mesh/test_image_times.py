@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from icl_mesh.image_times import ImageTimes
+from icl_mesh.tracking.image_times import ImageTimes
 
 START_NS = 1_700_000_000 * 10**9
 

@@ -215,7 +215,7 @@ def test_kernels_that_do_not_load_say_how_they_are_built(tmp_path: Path) -> None
     (package / "kernels").mkdir()
     for entry in (source / "kernels").glob("*.py"):
         (package / "kernels" / entry.name).symlink_to(entry)
-    code = "import sys; from icl_mesh.cli import main; sys.exit(main(['info']))"
+    code = "import sys; from icl_mesh.cli.main import main; sys.exit(main(['info']))"
     done = python(code, tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1, done.stderr

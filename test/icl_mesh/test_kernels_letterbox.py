@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from icl_mesh import preprocessing
-from icl_mesh.device_letterbox import DeviceLetterbox
-from icl_mesh.letterbox import PAD_VALUE, Letterbox
-from icl_mesh.preprocessing import preprocess
+from icl_mesh.geometry.letterbox import PAD_VALUE, Letterbox
+from icl_mesh.preprocess import host as preprocessing
+from icl_mesh.preprocess.device import DeviceLetterbox
+from icl_mesh.preprocess.host import preprocess
 
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 

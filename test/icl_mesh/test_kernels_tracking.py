@@ -10,12 +10,13 @@ import oracle_tracking
 import pytest
 from scipy.spatial.distance import mahalanobis
 
-from icl_mesh import assignment, motion
-from icl_mesh.appearance import Looks, looks_of
-from icl_mesh.assignment import Candidates, Weights
-from icl_mesh.camera import Camera
-from icl_mesh.lens import Lens
-from icl_mesh.tracking import Tracker
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.lens import Lens
+from icl_mesh.tracking import assignment
+from icl_mesh.tracking import kalman as motion
+from icl_mesh.tracking.appearance import Looks, looks_of
+from icl_mesh.tracking.assignment import Candidates, Weights
+from icl_mesh.tracking.tracker import Tracker
 
 PINHOLE = Camera(580.0, 570.0, 319.5, 239.5, 640, 480)
 WIDE = dataclasses.replace(PINHOLE, lens=Lens("plumb_bob", (-0.2, 0.05, 0.0, 0.0)))

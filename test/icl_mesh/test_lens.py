@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 import pytest
 
-from icl_mesh.camera import Camera
-from icl_mesh.kernels.lenses import kernel_lens
-from icl_mesh.lens import Lens
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.kernel_lens import kernel_lens
+from icl_mesh.geometry.lens import Lens
 
 LENSES = {
     "webcam": (Lens("plumb_bob", (0.06, -0.17, 0.0012, -0.0007, 0.09)), 0.8),

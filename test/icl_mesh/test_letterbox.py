@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from icl_mesh.camera import Camera
-from icl_mesh.letterbox import PAD_VALUE, Letterbox
-from icl_mesh.preprocessing import preprocess
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.letterbox import PAD_VALUE, Letterbox
+from icl_mesh.preprocess.host import preprocess
 
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 SIZES = [(640, 480), (480, 640), (1920, 1080), (333, 777), (512, 512), (1001, 97), (60, 45)]

@@ -13,16 +13,16 @@ from icl_mesh import Estimator
 from icl_mesh.body import BodyModel
 from icl_mesh.body.posing import Poser
 from icl_mesh.body.rig import KeypointRig
-from icl_mesh.camera import SquareCamera, project_from_weak
-from icl_mesh.decoding import Detections, Peaks
-from icl_mesh.evidence import gather_evidence
-from icl_mesh.lifting import (
+from icl_mesh.decode.evidence import gather_evidence
+from icl_mesh.decode.lifter import (
     in_metres,
     lifter_inputs,
     moved_camera,
     square_joints,
     square_points,
 )
+from icl_mesh.decode.peaks import Detections, Peaks
+from icl_mesh.geometry.camera import SquareCamera, project_from_weak
 from icl_mesh.network import IclMeshNetwork, InferenceMaps, build_network
 from icl_mesh.network.lifter import LifterInputs, PoseLifter
 from icl_mesh.weights import load_weights, save_weights

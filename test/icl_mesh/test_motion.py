@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from icl_mesh import motion
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.tracking import kalman as motion
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 

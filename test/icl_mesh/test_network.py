@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
+from icl_mesh.geometry.rotation import matrix_from_6d
 from icl_mesh.network import BACKBONES, NetworkMaps, build_network
 from icl_mesh.network.model import absolute_camera
-from icl_mesh.rotation import matrix_from_6d
 
 
 def count(module: nn.Module) -> int:

@@ -10,8 +10,8 @@ import torch
 import trimesh
 
 from icl_mesh.body import JOINT_SETS
-from icl_mesh.camera import Camera
-from icl_mesh.colors import person_color
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.io.colors import person_color
 from icl_mesh.people import _FIELDS, People
 
 CAMERA = Camera(580.0, 590.0, 310.0, 250.0, 640, 480, focal_assumed=True)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from icl_mesh.pixels import ENCODINGS, depth_from_image, rgb_from_image
+from icl_mesh.formats.image_decoding import ENCODINGS, depth_from_image, rgb_from_image
 
 WIDTH, HEIGHT = 32, 24
 
@@ -195,7 +195,7 @@ def test_depth_images_of_other_encodings_or_lengths_are_refused():
 
 
 def test_jpegs_of_opencv_come_back():
-    from icl_mesh.pixels import rgb_from_compressed
+    from icl_mesh.formats.image_decoding import rgb_from_compressed
 
     encoded = cv2.imencode(".jpg", PICTURE[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 98])[1]
     message = SimpleNamespace(format="bgr8; jpeg compressed bgr8", data=encoded.tobytes())

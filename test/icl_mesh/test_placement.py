@@ -15,10 +15,10 @@ import torch
 from oracle_placement import place_bodies
 from scipy.optimize import least_squares
 
-from icl_mesh.camera import Camera
 from icl_mesh.estimator import Estimator
-from icl_mesh.lens import Lens
-from icl_mesh.letterbox import Letterbox
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.lens import Lens
+from icl_mesh.geometry.letterbox import Letterbox
 
 SIZE = 512
 CAMERAS = {

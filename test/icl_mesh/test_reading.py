@@ -16,13 +16,13 @@ from scipy.spatial.transform import Rotation
 from icl_mesh import Estimator
 from icl_mesh.body import BodyModel
 from icl_mesh.body.asset import load_default_body
-from icl_mesh.camera import Camera
-from icl_mesh.decoding import decode_maps
-from icl_mesh.lens import Lens
-from icl_mesh.letterbox import Letterbox
+from icl_mesh.decode.peaks import decode_maps
+from icl_mesh.decode.reader import Found, Reader, View, on_host
+from icl_mesh.engine.stage_clock import StageClock
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.lens import Lens
+from icl_mesh.geometry.letterbox import Letterbox
 from icl_mesh.network import IclMeshNetwork, InferenceMaps, build_network
-from icl_mesh.reading import Found, Reader, View, on_host
-from icl_mesh.stage_clock import StageClock
 
 CPU = torch.device("cpu")
 CAMERA = Camera(580.0, 590.0, 300.5, 250.5, 640, 480)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.rendering import (
     Lighting,
     Material,

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.people import People
 from icl_mesh.rendering import NormalOperator, Renderer, RenderMesh
 from icl_mesh.rendering.overlay import draw_overlay, person_color

@@ -6,7 +6,7 @@ import roma
 import torch
 from scipy.spatial.transform import Rotation
 
-from icl_mesh.rotation import (
+from icl_mesh.geometry.rotation import (
     IDENTITY_6D,
     matrices_from_6d,
     matrix_from_6d,

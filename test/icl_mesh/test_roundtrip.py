@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from icl_mesh.camera import Camera
 from icl_mesh.estimator import Estimator
+from icl_mesh.geometry.camera import Camera
 
 CAMERAS = {
     "vga": Camera(580.0, 580.0, 319.5, 239.5, 640, 480),

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from icl_mesh.pixels import rgb_from_compressed, rgb_from_image
-from icl_mesh.sample_bits import SampleBits
+from icl_mesh.formats.image_decoding import rgb_from_compressed, rgb_from_image
+from icl_mesh.formats.sample_bits import SampleBits
 
 #: Of full scale, 0 to 1.
 SHARES = np.linspace(0, 1, 24).reshape(4, 6)

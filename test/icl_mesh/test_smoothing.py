@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from icl_mesh import smoothing
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.tracking import one_euro as smoothing
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 STILL_S, FRAME_S = 0.3, 0.1

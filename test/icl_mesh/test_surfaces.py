@@ -7,9 +7,9 @@ import pytest
 
 from icl_mesh.body import BodyModel
 from icl_mesh.body.surface_tables import SurfaceTables
-from icl_mesh.boxes import bounding_boxes
-from icl_mesh.camera import Camera
-from icl_mesh.lens import Lens
+from icl_mesh.geometry.boxes import bounding_boxes
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.lens import Lens
 
 
 def test_tables_leave_out_what_is_zero_and_nothing_else() -> None:

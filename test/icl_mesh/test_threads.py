@@ -10,8 +10,8 @@ import torch
 
 from icl_mesh import Estimator
 from icl_mesh.body import BodyModel
+from icl_mesh.engine.threads import torch_threads
 from icl_mesh.network import build_network
-from icl_mesh.threads import torch_threads
 
 
 @pytest.fixture

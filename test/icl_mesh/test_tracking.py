@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from icl_mesh.appearance import Looks
-from icl_mesh.camera import Camera
-from icl_mesh.tracking import Tracker, TrackState
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.tracking.appearance import Looks
+from icl_mesh.tracking.tracker import Tracker, TrackState
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 FRAME_S = 0.1

@@ -7,11 +7,11 @@ import pytest
 
 from icl_mesh.body import BodyModel
 from icl_mesh.body.asset import load_default_body
-from icl_mesh.camera import Camera
-from icl_mesh.lens import Lens
-from icl_mesh.track_memory import through
-from icl_mesh.track_streams import MOST_SIZES
-from icl_mesh.tracking import MOST_LOST, Tracker, TrackState
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.lens import Lens
+from icl_mesh.tracking.memory import through
+from icl_mesh.tracking.streams import MOST_SIZES
+from icl_mesh.tracking.tracker import MOST_LOST, Tracker, TrackState
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 

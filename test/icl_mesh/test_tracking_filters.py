@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from icl_mesh.camera import Camera
-from icl_mesh.tracking import Tracker, TrackState
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.tracking.tracker import Tracker, TrackState
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from icl_mesh import files as files_module
 from icl_mesh import weights as weights_module
+from icl_mesh.io import atomic as files_module
 from icl_mesh.network import build_network
 from icl_mesh.weights import default_weights_path, load_weights, save_weights
 

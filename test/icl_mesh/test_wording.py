@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from icl_mesh.wording import MESSAGE, kind_of, shown
+from icl_mesh.io.wording import MESSAGE, kind_of, shown
 
 
 @pytest.mark.parametrize("plain", ["bgr8", "/camera/image raw", "Müller's Bild.jpg", "日本"])

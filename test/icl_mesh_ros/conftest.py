@@ -36,9 +36,9 @@ def make_tracks(body):
     import torch
     from scipy.spatial.transform import Rotation
 
-    from icl_mesh.camera import Camera
+    from icl_mesh.geometry.camera import Camera
     from icl_mesh.people import People
-    from icl_mesh.tracking import Tracks, TrackState
+    from icl_mesh.tracking.tracker import Tracks, TrackState
 
     def make(ids=(7, 9), occluded=False, camera=None):
         rng = np.random.default_rng(3)

@@ -11,8 +11,8 @@ import yaml
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 from std_msgs.msg import Header
 
-from icl_mesh.camera import Camera
-from icl_mesh.lens import Lens
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.lens import Lens
 from icl_mesh_ros.camera_info import (
     ASSUMED_MODEL,
     CameraSource,

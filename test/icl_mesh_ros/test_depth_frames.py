@@ -12,8 +12,8 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from icl_mesh.depth_store import DepthStore
-from icl_mesh.tracking import Tracker
+from icl_mesh.depth.matching import DepthStore
+from icl_mesh.tracking.tracker import Tracker
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.frames import FrameProcessor

@@ -7,7 +7,7 @@ import pytest
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from icl_mesh.tracking import Tracker
+from icl_mesh.tracking.tracker import Tracker
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.conversions import image_from_rgb
 from icl_mesh_ros.frames import FrameProcessor

@@ -10,7 +10,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from icl_mesh.tracking import Tracker, TrackState
+from icl_mesh.tracking.tracker import Tracker, TrackState
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.frames import FrameProcessor
 from icl_mesh_ros.parameters import MeshParameters

@@ -13,13 +13,13 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
-from icl_mesh.calibration import camera_from_info
-from icl_mesh.depth_store import DepthStore
-from icl_mesh.encodings import ENCODINGS
-from icl_mesh.image_times import ImageTimes, nanoseconds
-from icl_mesh.sample_bits import SampleBits
-from icl_mesh.stream_watch import StreamWatch
-from icl_mesh.wording import MESSAGE
+from icl_mesh.depth.matching import DepthStore
+from icl_mesh.formats.camera_info import camera_from_info
+from icl_mesh.formats.image_encodings import ENCODINGS
+from icl_mesh.formats.sample_bits import SampleBits
+from icl_mesh.io.wording import MESSAGE
+from icl_mesh.tracking.image_times import ImageTimes, nanoseconds
+from icl_mesh.tracking.stream_watch import StreamWatch
 from icl_mesh_ros.camera_info_store import CameraInfoStore
 from icl_mesh_ros.conversions import depth_from_image, rgb_from_message
 from icl_mesh_ros.raw_image import image_from_cdr

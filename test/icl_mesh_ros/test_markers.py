@@ -11,7 +11,7 @@ from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
 from icl_mesh_ros.markers import HumanMarkers, MarkerStyle
 
 HEADER = Header(stamp=Time(sec=12, nanosec=34), frame_id="camera_optical_frame")

@@ -11,9 +11,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.people import People
-from icl_mesh.tracking import Tracker
+from icl_mesh.tracking.tracker import Tracker
 from icl_mesh_ros.messages import body_model_message, serialized_humans
 from icl_mesh_ros.msg import BodyModel, Human, HumanArray
 

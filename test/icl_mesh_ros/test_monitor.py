@@ -12,7 +12,7 @@ from rclpy.clock_type import ClockType
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from icl_mesh.stream_watch import StreamWatch
+from icl_mesh.tracking.stream_watch import StreamWatch
 from icl_mesh_ros.conversions import rgb_from_message
 from icl_mesh_ros.depth_watch import DepthWatch
 from icl_mesh_ros.failures import reason

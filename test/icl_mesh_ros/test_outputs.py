@@ -16,7 +16,7 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from icl_mesh.body.joint_sets import JOINT_SETS
-from icl_mesh.tracking import TrackState
+from icl_mesh.tracking.tracker import TrackState
 from icl_mesh_ros.frames import FrameResult
 from icl_mesh_ros.msg import HumanArray
 from icl_mesh_ros.outputs import Outputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
-from icl_mesh.stream_watch import StreamWatch
+from icl_mesh.tracking.stream_watch import StreamWatch
 
 
 def header(sec: int, frame_id: str = "camera") -> Header:

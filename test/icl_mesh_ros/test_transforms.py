@@ -11,7 +11,7 @@ from builtin_interfaces.msg import Time
 from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 
-from icl_mesh.tracking import TrackState
+from icl_mesh.tracking.tracker import TrackState
 from icl_mesh_ros.parameters import MeshParameters
 from icl_mesh_ros.transforms import body_transforms
 

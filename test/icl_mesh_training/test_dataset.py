@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import project_from_weak
-from icl_mesh.preprocessing import preprocess
+from icl_mesh.geometry.camera import project_from_weak
+from icl_mesh.preprocess.host import preprocess
 from icl_mesh_training.augmentation import AugmentationConfig
 from icl_mesh_training.batch import Batch, collate
 from icl_mesh_training.dataset import SceneFolder, images_to_input

@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.people import People
 from icl_mesh_training.evaluation import evaluate_photos, evaluate_scenes
 from icl_mesh_training.report import markdown, write_report

@@ -13,10 +13,10 @@ from scipy.spatial.transform import Rotation
 
 from icl_mesh.body import BodyModel
 from icl_mesh.body.rig import KeypointRig
-from icl_mesh.letterbox import Letterbox
+from icl_mesh.geometry.letterbox import Letterbox
+from icl_mesh.geometry.rotation import sixd_from_matrix
 from icl_mesh.network import NetworkMaps, build_network
 from icl_mesh.network.lifter import PoseLifter
-from icl_mesh.rotation import sixd_from_matrix
 from icl_mesh.weights import load_weights, save_weights
 from icl_mesh_training import lifting, lifting_fit
 from icl_mesh_training.cli import main

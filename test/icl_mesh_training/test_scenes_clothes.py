@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import Camera
-from icl_mesh.rotation import matrix_from_rotvec
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.rotation import matrix_from_rotvec
 from icl_mesh_training.scenes.closet import Closet, put_on
 from icl_mesh_training.scenes.faces import paint_faces
 from icl_mesh_training.scenes.fitting import CLEARANCE_M, Fitter

@@ -11,9 +11,9 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import Camera
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.rotation import matrix_from_rotvec
 from icl_mesh.rendering import Lighting, Material, Renderer
-from icl_mesh.rotation import matrix_from_rotvec
 from icl_mesh_training.scenes.clip import crossing_clip
 from icl_mesh_training.scenes.drawing import Scene, draw_scene
 from icl_mesh_training.scenes.generator import SceneAssets, SceneGenerator

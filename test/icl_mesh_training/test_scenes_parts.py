@@ -11,8 +11,8 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from icl_mesh.body import BodyModel
-from icl_mesh.camera import Camera
-from icl_mesh.rotation import matrix_from_rotvec
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.rotation import matrix_from_rotvec
 from icl_mesh_training.scenes.finishing import finish
 from icl_mesh_training.scenes.garments import Wardrobe
 from icl_mesh_training.scenes.layout import MIN_DEPTH_M, MIN_GAP_M, LayoutSampler

@@ -8,8 +8,8 @@ import torch
 
 from icl_mesh.body import BodyModel
 from icl_mesh.estimator import Estimator
+from icl_mesh.geometry.rotation import sixd_from_matrix
 from icl_mesh.network import NetworkMaps, build_network, cell_from_square
-from icl_mesh.rotation import sixd_from_matrix
 from icl_mesh.weights import load_weights
 from icl_mesh_training.augmentation import AugmentationConfig
 from icl_mesh_training.batch import collate

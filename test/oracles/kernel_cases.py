@@ -11,7 +11,7 @@ import numpy as np
 
 from icl_mesh.body import BodyModel
 from icl_mesh.body.surface_tables import SurfaceTables
-from icl_mesh.lens import Lens
+from icl_mesh.geometry.lens import Lens
 
 PEOPLE, TRACKS = 5, 3
 

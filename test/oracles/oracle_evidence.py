@@ -1,4 +1,4 @@
-"""icl_mesh.evidence with numpy: what the compiled kernels are tested against."""
+"""icl_mesh.decode.evidence with numpy: what the compiled kernels are tested against."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh.evidence import SEARCH_CELLS, WINDOW, Evidence, Seen
+from icl_mesh.decode.evidence import SEARCH_CELLS, WINDOW, Evidence, Seen
 from icl_mesh.network import InferenceMaps, KeypointChannels
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -27,7 +27,7 @@ def gather_evidence(
     joints: Floats,
     keypoints: Floats,
 ) -> Evidence:
-    """As icl_mesh.evidence.gather_evidence, of people at these cells of these images."""
+    """As icl_mesh.decode.evidence.gather_evidence, of people at these cells of these images."""
     extent = np.linalg.norm(np.ptp(joints, axis=1), axis=1)
     seen = find_seen(maps.joint_heatmaps.numpy(), image, joints, extent)
     if channels is None:
@@ -42,7 +42,7 @@ def gather_evidence(
 
 
 def find_seen(heatmaps: Floats, image: Indices, points: Floats, extent: Floats) -> Seen:
-    """As icl_mesh.evidence.find_seen."""
+    """As icl_mesh.decode.evidence.find_seen."""
     spread = WINDOW * np.maximum(extent, 1e-3).astype(np.float32)
     # Engines leave features channel by channel within a cell, of which a few are searched.
     heatmaps = np.ascontiguousarray(heatmaps)
@@ -96,7 +96,7 @@ def pooled(maps: Floats, pool: int) -> Floats:
 def regressed_keypoints(
     features: Floats, channels: KeypointChannels, image: Indices, cell: Indices
 ) -> Seen:
-    """As icl_mesh.evidence.regressed_keypoints."""
+    """As icl_mesh.decode.evidence.regressed_keypoints."""
     height, width = features.shape[2:]
     x, y = (np.clip(2 * c[:, None] + _CENTER_STEPS, 0, width - 1) for c in cell.T)
     around = features[image[:, None, None], channels.center, y[:, :, None], x[:, None]]

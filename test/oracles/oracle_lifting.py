@@ -8,9 +8,10 @@ from oracle_evidence import gather_evidence
 
 from icl_mesh.body.posing import Poser, Skeletons
 from icl_mesh.body.rig import KeypointRig
-from icl_mesh.camera import SquareCamera
-from icl_mesh.decoding import REGRESSED_JOINTS, Detections, check_finite
-from icl_mesh.lifting import in_metres, lifter_inputs, moved_camera, square_points
+from icl_mesh.decode.lifter import in_metres, lifter_inputs, moved_camera, square_points
+from icl_mesh.decode.peaks import REGRESSED_JOINTS, Detections, check_finite
+from icl_mesh.geometry.camera import SquareCamera
+from icl_mesh.geometry.rotation import matrices_from_6d
 from icl_mesh.network import InferenceMaps, KeypointChannels
 from icl_mesh.network.lifter import (
     MOST_CAMERA,
@@ -19,7 +20,6 @@ from icl_mesh.network.lifter import (
     PoseLifter,
     split_outputs,
 )
-from icl_mesh.rotation import matrices_from_6d
 
 
 class HostLifter:
@@ -59,7 +59,7 @@ class HostLifter:
     def _lifted(self, found: Detections, inputs: LifterInputs) -> Detections:
         matrices = found.rotations[:, :REGRESSED_JOINTS]
         sixd = np.concatenate((matrices[..., 0], matrices[..., 1]), axis=-1)
-        # PyTorch's products, not numpy's: see icl_mesh.confidence.
+        # PyTorch's products, not numpy's: see icl_mesh.decode.confidence.
         x = torch.from_numpy(inputs.rows(sixd, found.betas))
         for weights, bias in self._layers[:-1]:
             x = torch.addmm(bias, x, weights).relu_()

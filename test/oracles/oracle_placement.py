@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh.camera import (
+from icl_mesh.geometry.camera import (
     MIN_DEPTH_RATIO,
     Camera,
     SquareCamera,
     root_from_weak_perspective,
 )
-from icl_mesh.letterbox import Letterbox
+from icl_mesh.geometry.letterbox import Letterbox
 
 Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any]]

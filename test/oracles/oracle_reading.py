@@ -11,15 +11,15 @@ from oracle_placement import place
 from icl_mesh.body import BodyModel
 from icl_mesh.body.posing import Poser
 from icl_mesh.body.rig import KeypointRig
-from icl_mesh.boxes import bounding_boxes
-from icl_mesh.decoding import SmplAt, check_finite, decode_maps
+from icl_mesh.decode.peaks import SmplAt, check_finite, decode_maps
+from icl_mesh.decode.reader import Found, View
+from icl_mesh.engine.stage_clock import StageClock
+from icl_mesh.geometry.boxes import bounding_boxes
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
-from icl_mesh.reading import Found, View
-from icl_mesh.stage_clock import StageClock
 
 
 class HostReader:
-    """As icl_mesh.reading.Reader."""
+    """As icl_mesh.decode.reader.Reader."""
 
     def __init__(self, network: IclMeshNetwork, body: BodyModel) -> None:
         """network: in evaluation mode."""

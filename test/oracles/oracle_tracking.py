@@ -7,8 +7,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh.appearance import _GRID, _LEAST_WEIGHT, _LINEAR, _PAIRS, _PARTS, SURE_WEIGHT, Looks
-from icl_mesh.assignment import (
+from icl_mesh.people import FloatArray, People
+from icl_mesh.tracking.appearance import (
+    _GRID,
+    _LEAST_WEIGHT,
+    _LINEAR,
+    _PAIRS,
+    _PARTS,
+    SURE_WEIGHT,
+    Looks,
+)
+from icl_mesh.tracking.assignment import (
     COLOR_RANGE,
     EMBEDDING_HALF_LIFE_S,
     GATE,
@@ -18,8 +27,7 @@ from icl_mesh.assignment import (
     Weights,
     pelvis_px,
 )
-from icl_mesh.motion import Array, Motion, depth_errors, measurement_covariance
-from icl_mesh.people import FloatArray, People
+from icl_mesh.tracking.kalman import Array, Motion, depth_errors, measurement_covariance
 
 _FIRST, _SECOND = _PAIRS.T.copy()
 _LENGTHS = np.array([len(part) for part in _PARTS])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from icl_mesh.cli import main
-from icl_mesh.human_fields import ASSUMED_FOCAL, CAMERA_INFO
+from icl_mesh.cli.main import main
+from icl_mesh.formats.human import ASSUMED_FOCAL, CAMERA_INFO
 
 SIZE = (64, 48)
 #: As the fixture write_bag has them.

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from icl_mesh.cli import main
-from icl_mesh.human_fields import CAMERA_INFO
+from icl_mesh.cli.main import main
+from icl_mesh.formats.human import CAMERA_INFO
 
 
 class Nobody:

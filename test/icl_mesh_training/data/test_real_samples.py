@@ -140,7 +140,7 @@ def test_three_dimensional_samples_are_consistent(root: Path) -> None:
     """A sample's camera and joints give its 2-D labels, after every augmentation."""
     import torch
 
-    from icl_mesh.camera import project_from_weak
+    from icl_mesh.geometry.camera import project_from_weak
 
     annotations = read_dataset("h36m", root)
     for path in annotations.images:

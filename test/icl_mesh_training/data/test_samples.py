@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from icl_mesh.body import BodyModel
-from icl_mesh.letterbox import Letterbox
+from icl_mesh.geometry.letterbox import Letterbox
 from icl_mesh_training.augmentation import AugmentationConfig
 from icl_mesh_training.batch import collate
 from icl_mesh_training.data.annotations import Annotations, Images, People

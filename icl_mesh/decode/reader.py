@@ -1,0 +1,186 @@
+"""From the network's maps to the people of one image, by the compiled kernels on the host.
+
+All steps share the memory of one kernels.Reader, and three calls do everything: with numpy, the
+people of an image cost some six hundred operations. From a GPU the maps come in one copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from icl_mesh.body import BodyModel
+from icl_mesh.body.posing import Poser, Skeletons
+from icl_mesh.decode.peaks import SmplAt, refuse_broken
+from icl_mesh.decode.reader_tables import geometry_of, make_reader, make_surface
+from icl_mesh.engine.stage_clock import StageClock
+from icl_mesh.geometry.boxes import bounding_boxes
+from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.kernel_lens import kernel_lens
+from icl_mesh.geometry.letterbox import Letterbox
+from icl_mesh.network import IclMeshNetwork, InferenceMaps
+from icl_mesh.network.constants import SMPL_CHANNELS
+
+Floats = npt.NDArray[np.floating[Any]]
+
+
+class View(NamedTuple):
+    """How an image is seen: its camera, and its place in the network's square."""
+
+    letterbox: Letterbox
+    camera: Camera
+
+
+class Found(NamedTuple):
+    """N people of an image, best score first: arrays of icl_mesh.People, by their names there."""
+
+    score: Floats
+    center_px: Floats
+    bbox_px: Floats
+    betas: Floats
+    rotations: Floats
+    translation_m: Floats
+    joints_m: Floats
+    joints_px: Floats
+    joint_confidence: Floats
+    weak_camera: Floats
+    embedding: Floats
+    vertices_m: Floats | None
+
+
+class Reader:
+    """Reads people from maps, for one network and body."""
+
+    def __init__(self, network: IclMeshNetwork, body: BodyModel) -> None:
+        """network: in evaluation mode; its numbers are taken now. body: its surface is posed on its
+        device. Raises ValueError for projectors that the kernels do not know."""
+        self._body, self._poser = body, Poser(body)
+        self._on_cpu = body.template.device.type == "cpu"
+        self._surfaces: dict[bool, _Surface] = {}  # by whether it is the mesh
+        self._reader = make_reader(network, body, self._poser)
+        self._rows = self._reader.views()
+        channels = network.keypoint_channels
+        lifted = network.lifter is not None and network.lifter.keypoints > 0
+        #: First channel of the features that is read, None for none.
+        self._first = channels.first if channels is not None and lifted else None
+        self._view: View | None = None
+        self._maps: InferenceMaps | None = None
+
+    def __call__(
+        self,
+        maps: InferenceMaps,
+        threshold: float,
+        smpl_at: SmplAt,
+        view: View,
+        clock: StageClock,
+        *,
+        vertices: bool,
+    ) -> Found | None:
+        """The people of one image's maps, None for nobody. threshold, smpl_at: of decode_maps.
+        clock: told when decode and body end. vertices: with the meshes.
+
+        Raises RuntimeError where the network's output is not finite, and ValueError for maps of
+        other shapes.
+        """
+        reader, rows = self._reader, self._rows
+        if view != self._view:
+            reader.look_from(geometry_of(*view), kernel_lens(view.camera.lens))
+            self._view = view
+        self._read_from(maps)
+        count = reader.find(threshold)
+        refuse_broken(reader.broken())
+        smpl = smpl_at(rows["image"][:count], rows["cell"][:count]).cpu().float().contiguous()
+        if smpl.shape != (count, SMPL_CHANNELS):
+            raise ValueError(f"smpl_at gave {list(smpl.shape)} for {count} people")
+        if count == 0:
+            return None
+        count = reader.fit(smpl.detach().numpy())
+        refuse_broken(reader.broken())
+        reader.place()
+        refuse_broken(reader.broken())
+        clock.lap("decode")
+        surface, boxes = self._surface_and_boxes(count, view, vertices=vertices)
+        clock.lap("body")
+        # Copies: the reader's memory serves the next image.
+        return Found(
+            score=rows["score"][:count].copy(),
+            center_px=rows["center_px"][:count].copy(),
+            bbox_px=boxes,
+            betas=rows["betas"][:count].copy(),
+            rotations=rows["rotations"][:count].copy(),
+            translation_m=rows["translation"][:count].copy(),
+            joints_m=rows["joints_m"][:count].copy(),
+            joints_px=rows["joints_px"][:count].copy(),
+            joint_confidence=rows["confidence"][:count].copy(),
+            weak_camera=rows["weak"][:count].copy(),
+            embedding=rows["embedding"][:count].copy(),
+            vertices_m=surface if vertices else None,
+        )
+
+    def _surface_and_boxes(
+        self, count: int, view: View, *, vertices: bool
+    ) -> tuple[Floats, Floats]:
+        if self._on_cpu:
+            if (pose := self._surfaces.get(vertices)) is None:
+                pose = self._surfaces[vertices] = _Surface(self._body, mesh=vertices)
+            return pose(self._reader, count)
+        names = ("joints", "world", "rest", "betas", "rotations")
+        skeletons = Skeletons(*(self._rows[name][:count] for name in names))
+        pose_on_device = self._poser.mesh if vertices else self._poser.outline
+        surface = pose_on_device(skeletons, self._rows["translation"][:count]).cpu().numpy()
+        outline = surface[:, self._poser.outline_index] if vertices else surface
+        return surface, bounding_boxes(view.camera, outline, self._rows["depth"][:count])
+
+    def _read_from(self, maps: InferenceMaps) -> None:
+        """Have the kernels read from these maps, of one image."""
+        if maps is self._maps:
+            return
+        self._maps = None
+        wanted = list(maps[:5])
+        if self._first is not None:
+            wanted.append(maps.features[:, self._first :])
+        read = on_host(wanted)
+        arrays = [one.numpy() for one in read]
+        self._reader.read_from(*arrays[:5])
+        for features in arrays[5:]:  # in any layout
+            self._reader.read_features(features)
+        # Engines may answer with the same maps again and again, with new numbers in them: where
+        # these are read in place, that has been arranged for.
+        if all(one.data_ptr() == given.data_ptr() for one, given in zip(read, wanted, strict=True)):
+            self._maps = maps
+
+
+class _Surface:
+    """One surface of a body on the CPU: its mesh, or its outline."""
+
+    def __init__(self, body: BodyModel, *, mesh: bool) -> None:
+        self._surface = make_surface(body, mesh=mesh)
+        self._size = body.vertex_count if mesh else len(body.outline_index)
+        self._is_mesh = mesh
+        self._placed = np.empty((0, self._size, 3), np.float32)
+
+    def __call__(self, reader: Any, count: int) -> tuple[Floats, Floats]:
+        """Vertices [N, V, 3], m, and boxes [N, 4], px, of the N people that a kernels.Reader has
+        placed. A mesh is the caller's to keep; an outline lasts until the next call."""
+        if self._is_mesh or count > len(self._placed):
+            self._placed = np.empty((count, self._size, 3), np.float32)
+        placed, boxes = self._placed[:count], np.empty((count, 4), np.float32)
+        self._surface.place(reader, placed, boxes)
+        return placed, boxes
+
+
+def on_host(maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Maps [1, C, H, W] in float32 on the host, the first five of them contiguous: the same tensors
+    where they are so already, else from a device in a single copy."""
+    if maps[0].device.type == "cpu":
+        plain = [one.float().contiguous() for one in maps[:5]]
+        return [*plain, *(one.float() for one in maps[5:])]
+    sizes = [one.numel() for one in maps]
+    together = torch.cat([one.reshape(-1).float() for one in maps])
+    # Into pinned memory a GPU writes by itself; PyTorch keeps such memory for the next image.
+    host = torch.empty(together.shape, pin_memory=together.is_cuda).copy_(together)
+    return [one.view(given.shape) for one, given in zip(host.split(sizes), maps, strict=True)]

@@ -1,0 +1,1 @@
+"""Distances of people measured in a registered depth image."""

@@ -1,0 +1,1 @@
+"""Layouts that nodes and bags share: image encodings, CameraInfo, fields of Human."""

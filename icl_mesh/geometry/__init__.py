@@ -1,0 +1,1 @@
+"""Cameras, lenses, rotations and boxes."""

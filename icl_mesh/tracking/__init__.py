@@ -1,0 +1,5 @@
+"""Identities over time: assignment, filters, appearance."""
+
+from icl_mesh.tracking.tracker import Tracker, TrackState
+
+__all__ = ["TrackState", "Tracker"]
