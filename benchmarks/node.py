@@ -32,11 +32,11 @@ from icl_mesh.estimator import Estimator
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.people import People
 from icl_mesh.tracking.tracker import Tracker, Tracks
-from icl_mesh_ros.conversions import image_from_rgb
-from icl_mesh_ros.markers import MESHES, HumanMarkers, MarkerStyle, rgba
-from icl_mesh_ros.mesh_node import MeshNode
-from icl_mesh_ros.model_store import ModelStore, SharedModel
-from icl_mesh_ros.raw_image import image_from_cdr
+from icl_mesh_ros.inputs.conversions import image_from_rgb
+from icl_mesh_ros.inputs.raw_image import image_from_cdr
+from icl_mesh_ros.nodes.mesh_node import MeshNode
+from icl_mesh_ros.outputs.markers import MESHES, HumanMarkers, MarkerStyle, rgba
+from icl_mesh_ros.pipeline.model_store import ModelStore, SharedModel
 
 PEOPLE = (1, 4, 8)
 MARKERS = ("off", "on")

@@ -25,7 +25,7 @@ from benchmarks.report import Row, Section
 from benchmarks.stages import noise_image
 from benchmarks.timing import Spread
 from icl_mesh.weights import default_weights_path
-from icl_mesh_ros.conversions import image_from_rgb
+from icl_mesh_ros.inputs.conversions import image_from_rgb
 from icl_mesh_ros.msg import HumanArray
 
 WIDTH, HEIGHT = 640, 480

@@ -41,7 +41,7 @@ def why_no_ros() -> str:
 def local_dds() -> None:
     """Limit DDS to this machine and set the package's profile (large buffers), unless the
     environment sets them. Call it before rclpy starts; child processes inherit it."""
-    from icl_mesh_ros import dds  # after prefer_built_workspace()
+    from icl_mesh_ros.launching import dds  # after prefer_built_workspace()
 
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     if not dds.chosen_profile():

@@ -44,8 +44,8 @@ from rclpy.time import Time
 from std_msgs.msg import Float32
 
 from icl_mesh_ros.msg import Human, HumanArray
-from icl_mesh_ros.rclpy_inside import EndableNode
-from icl_mesh_ros.run import run_nodes
+from icl_mesh_ros.nodes.rclpy_inside import EndableNode
+from icl_mesh_ros.nodes.run import run_nodes
 
 CHECK_PERIOD_S = 0.1
 

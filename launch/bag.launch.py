@@ -25,7 +25,7 @@ from launch.substitutions import LaunchConfiguration as Value
 from launch_ros.actions import LifecycleNode
 from launch_ros.event_handlers import OnStateTransition
 
-from icl_mesh_ros.launch_actions import (
+from icl_mesh_ros.launching.actions import (
     DDS_ARGUMENTS,
     MODEL_ARGUMENTS,
     Arguments,
@@ -33,8 +33,8 @@ from icl_mesh_ros.launch_actions import (
     declare,
     mesh_parameters,
 )
-from icl_mesh_ros.launch_together import Together
-from icl_mesh_ros.launching import bag_to_play, bag_to_record, ros2_command
+from icl_mesh_ros.launching.checks import bag_to_play, bag_to_record, ros2_command
+from icl_mesh_ros.launching.together import Together
 
 #: Name, default, meaning.
 ARGUMENTS: Arguments = [

@@ -13,7 +13,7 @@ from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
 from launch.substitutions import LaunchConfiguration as Value
 from launch_ros.actions import Node
 
-from icl_mesh_ros.launch_actions import (
+from icl_mesh_ros.launching.actions import (
     DDS_ARGUMENTS,
     MODEL_ARGUMENTS,
     SHARE,
@@ -23,8 +23,13 @@ from icl_mesh_ros.launch_actions import (
     given,
     mesh_parameters,
 )
-from icl_mesh_ros.launch_together import Together
-from icl_mesh_ros.launching import checked_namespace, checked_size, missing_for_rviz, value_of
+from icl_mesh_ros.launching.checks import (
+    checked_namespace,
+    checked_size,
+    missing_for_rviz,
+    value_of,
+)
+from icl_mesh_ros.launching.together import Together
 
 #: Name, default, meaning.
 ARGUMENTS: Arguments = [

@@ -17,7 +17,7 @@ from launch.substitutions import LaunchConfiguration as Value
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
-from icl_mesh_ros.launch_actions import (
+from icl_mesh_ros.launching.actions import (
     DDS_ARGUMENTS,
     MODEL_ARGUMENTS,
     Arguments,
@@ -26,8 +26,8 @@ from icl_mesh_ros.launch_actions import (
     given,
     mesh_parameters,
 )
-from icl_mesh_ros.launch_together import Together
-from icl_mesh_ros.launching import camera_names, identifier
+from icl_mesh_ros.launching.checks import camera_names, identifier
+from icl_mesh_ros.launching.together import Together
 
 #: Name, default, meaning.
 ARGUMENTS: Arguments = [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 
-from icl_mesh_ros import dds
+from icl_mesh_ros.launching import dds
 
 ROOT = Path(__file__).resolve().parent.parent
 

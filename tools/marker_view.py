@@ -25,7 +25,7 @@ from icl_mesh.geometry.camera import Camera
 from icl_mesh.people import People
 from icl_mesh.rendering import Material, NormalOperator, Renderer, RenderMesh
 from icl_mesh.tracking.tracker import Tracker, Tracks
-from icl_mesh_ros.markers import HumanMarkers, MarkerStyle
+from icl_mesh_ros.outputs.markers import HumanMarkers, MarkerStyle
 
 WIDTH, HEIGHT = 480, 540
 CAMERA = Camera(560.0, 560.0, WIDTH / 2, HEIGHT / 2 - 30, WIDTH, HEIGHT)

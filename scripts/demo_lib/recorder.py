@@ -15,7 +15,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from icl_mesh_ros.conversions import rgb_from_image
+from icl_mesh_ros.inputs.conversions import rgb_from_image
 from icl_mesh_ros.msg import BodyModel, HumanArray
 
 Key = tuple[int, int]  # of a stamp: seconds, nanoseconds

@@ -20,7 +20,7 @@ from demo_lib.processes import NodeProcess
 from demo_lib.recorder import Recorder, Shot
 from demo_lib.truth import TruthScore, distance_m
 from icl_mesh.body import BodyModel
-from icl_mesh_ros.camera_info import camera_from_info
+from icl_mesh_ros.inputs.camera_info import camera_from_info
 from icl_mesh_ros.msg import Human
 
 RATE = 10.0  # of the video where the source's is unknown, Hz

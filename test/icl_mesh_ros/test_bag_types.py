@@ -12,8 +12,8 @@ from builtin_interfaces.msg import Time
 from rclpy.serialization import deserialize_message
 from std_msgs.msg import Header
 
-from icl_mesh_ros.messages import body_model_message, serialized_humans
 from icl_mesh_ros.msg import BodyModel, HumanArray
+from icl_mesh_ros.outputs.messages import body_model_message, serialized_humans
 
 pytest.importorskip("rosbags", reason="PyPI package rosbags is not installed")
 

@@ -13,14 +13,14 @@ from std_msgs.msg import Header
 
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.geometry.lens import Lens
-from icl_mesh_ros.camera_info import (
+from icl_mesh_ros.inputs.camera_info import (
     ASSUMED_MODEL,
     CameraSource,
     camera_from_info,
     info_from_camera,
     load_calibration,
 )
-from icl_mesh_ros.camera_info_store import CameraInfoStore
+from icl_mesh_ros.inputs.camera_info_store import CameraInfoStore
 
 K = [500.0, 0.0, 310.0, 0.0, 505.0, 250.0, 0.0, 0.0, 1.0]
 

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from icl_mesh_ros.camera_parameters import CameraParameters
-from icl_mesh_ros.parameter_fields import declare
+from icl_mesh_ros.parameters.camera_node import CameraParameters
+from icl_mesh_ros.parameters.fields import declare
 
 
 def node(**given: object) -> SimpleNamespace:

@@ -10,9 +10,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import Header
 
 from icl_mesh.formats.human import NESTED, human_fields
-from icl_mesh_ros.cdr_records import with_records
-from icl_mesh_ros.messages import serialized_humans
 from icl_mesh_ros.msg import Human, HumanArray
+from icl_mesh_ros.outputs.cdr_records import with_records
+from icl_mesh_ros.outputs.messages import serialized_humans
 
 
 def by_objects(tracks, header, with_vertices):

@@ -13,13 +13,13 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from icl_mesh_ros.conversions import (
+from icl_mesh_ros.inputs.conversions import (
     image_from_rgb,
     rgb_from_compressed,
     rgb_from_image,
     rgb_from_message,
 )
-from icl_mesh_ros.raw_image import image_from_cdr
+from icl_mesh_ros.inputs.raw_image import image_from_cdr
 
 RGB = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 ALPHA = np.full((2, 3, 1), 255, dtype=np.uint8)

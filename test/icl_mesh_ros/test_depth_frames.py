@@ -14,12 +14,12 @@ from std_msgs.msg import Header
 
 from icl_mesh.depth.matching import DepthStore
 from icl_mesh.tracking.tracker import Tracker
-from icl_mesh_ros.camera_info_store import CameraInfoStore
-from icl_mesh_ros.conversions import image_from_rgb
-from icl_mesh_ros.frames import FrameProcessor
-from icl_mesh_ros.messages import serialized_humans
+from icl_mesh_ros.inputs.camera_info_store import CameraInfoStore
+from icl_mesh_ros.inputs.conversions import image_from_rgb
 from icl_mesh_ros.msg import Human, HumanArray
-from icl_mesh_ros.parameters import MeshParameters
+from icl_mesh_ros.outputs.messages import serialized_humans
+from icl_mesh_ros.parameters.mesh_node import MeshParameters
+from icl_mesh_ros.pipeline.frame import FrameProcessor
 
 SIZE = (640, 480)
 K = [500.0, 0.0, 319.5, 0.0, 510.0, 239.5, 0.0, 0.0, 1.0]

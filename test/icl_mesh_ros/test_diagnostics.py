@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from icl_mesh_ros.depth_watch import DepthWatch
-from icl_mesh_ros.diagnostics import Statistics
-from icl_mesh_ros.health import ERROR, OK, WARN, Stream, numbers, problems, status
-from icl_mesh_ros.parameters import MeshParameters
+from icl_mesh_ros.diagnostics.depth_watch import DepthWatch
+from icl_mesh_ros.diagnostics.health import ERROR, OK, WARN, Stream, numbers, problems, status
+from icl_mesh_ros.diagnostics.status import Statistics
+from icl_mesh_ros.parameters.mesh_node import MeshParameters
 
 FINE = Stream("/image", ["/camera"], gap_s=0.1, result_age_s=0.2)
 

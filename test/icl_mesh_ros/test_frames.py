@@ -8,10 +8,10 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from icl_mesh.tracking.tracker import Tracker
-from icl_mesh_ros.camera_info_store import CameraInfoStore
-from icl_mesh_ros.conversions import image_from_rgb
-from icl_mesh_ros.frames import FrameProcessor
-from icl_mesh_ros.parameters import MeshParameters
+from icl_mesh_ros.inputs.camera_info_store import CameraInfoStore
+from icl_mesh_ros.inputs.conversions import image_from_rgb
+from icl_mesh_ros.parameters.mesh_node import MeshParameters
+from icl_mesh_ros.pipeline.frame import FrameProcessor
 
 
 def test_a_lost_camera_info_of_images_of_changing_size_is_reported():

@@ -11,9 +11,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from icl_mesh.tracking.tracker import Tracker, TrackState
-from icl_mesh_ros.camera_info_store import CameraInfoStore
-from icl_mesh_ros.frames import FrameProcessor
-from icl_mesh_ros.parameters import MeshParameters
+from icl_mesh_ros.inputs.camera_info_store import CameraInfoStore
+from icl_mesh_ros.parameters.mesh_node import MeshParameters
+from icl_mesh_ros.pipeline.frame import FrameProcessor
 
 NOW_S = 1_700_000_000
 

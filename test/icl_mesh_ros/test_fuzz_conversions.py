@@ -20,9 +20,9 @@ from icl_mesh.formats.sample_bits import SampleBits
 from icl_mesh.io.wording import MESSAGE
 from icl_mesh.tracking.image_times import ImageTimes, nanoseconds
 from icl_mesh.tracking.stream_watch import StreamWatch
-from icl_mesh_ros.camera_info_store import CameraInfoStore
-from icl_mesh_ros.conversions import depth_from_image, rgb_from_message
-from icl_mesh_ros.raw_image import image_from_cdr
+from icl_mesh_ros.inputs.camera_info_store import CameraInfoStore
+from icl_mesh_ros.inputs.conversions import depth_from_image, rgb_from_message
+from icl_mesh_ros.inputs.raw_image import image_from_cdr
 
 MESSAGES = 20_000
 STRINGS = (

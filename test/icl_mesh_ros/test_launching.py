@@ -6,8 +6,9 @@ import re
 
 import pytest
 
-from icl_mesh_ros import dds, launching
-from icl_mesh_ros.mesh_nodes import make_nodes
+from icl_mesh_ros.launching import checks as launching
+from icl_mesh_ros.launching import dds
+from icl_mesh_ros.nodes.mesh_nodes import make_nodes
 
 
 def refused(said: str):

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from icl_mesh.weights import default_weights_path
-from icl_mesh_ros import load_limits
-from icl_mesh_ros.load_limits import TimeLimit, check_memory, confined
+from icl_mesh_ros.pipeline import load_limits
+from icl_mesh_ros.pipeline.load_limits import TimeLimit, check_memory, confined
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from rosidl_parser.definition import AbstractSequence, NamespacedType, Unbounded
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from icl_mesh_ros import marker_bytes
-from icl_mesh_ros.marker_bytes import Geometry, MarkerFields, MarkerWriter
-from icl_mesh_ros.markers import HumanMarkers, MarkerStyle
+from icl_mesh_ros.outputs import marker_bytes
+from icl_mesh_ros.outputs.marker_bytes import Geometry, MarkerFields, MarkerWriter
+from icl_mesh_ros.outputs.markers import HumanMarkers, MarkerStyle
 
 
 def cdr_spans(message, at: int = 4) -> tuple[list[tuple[int, int]], int]:

@@ -12,7 +12,7 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from icl_mesh.geometry.camera import Camera
-from icl_mesh_ros.markers import HumanMarkers, MarkerStyle
+from icl_mesh_ros.outputs.markers import HumanMarkers, MarkerStyle
 
 HEADER = Header(stamp=Time(sec=12, nanosec=34), frame_id="camera_optical_frame")
 FULL = MarkerStyle(mesh="full", labels=False, lifetime_s=1.5)

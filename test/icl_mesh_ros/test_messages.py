@@ -14,8 +14,8 @@ from std_msgs.msg import Header
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.people import People
 from icl_mesh.tracking.tracker import Tracker
-from icl_mesh_ros.messages import body_model_message, serialized_humans
 from icl_mesh_ros.msg import BodyModel, Human, HumanArray
+from icl_mesh_ros.outputs.messages import body_model_message, serialized_humans
 
 HEADER = Header(stamp=Time(sec=12, nanosec=34), frame_id="camera_optical_frame")
 

@@ -14,7 +14,7 @@ from icl_mesh.estimator import Estimator
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.network import build_network
 from icl_mesh.weights import save_weights
-from icl_mesh_ros.model_store import ModelStore, SharedModel, memory_mb, release_memory
+from icl_mesh_ros.pipeline.model_store import ModelStore, SharedModel, memory_mb, release_memory
 
 CPU = torch.device("cpu")
 

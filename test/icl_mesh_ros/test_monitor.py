@@ -13,13 +13,13 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from icl_mesh.tracking.stream_watch import StreamWatch
-from icl_mesh_ros.conversions import rgb_from_message
-from icl_mesh_ros.depth_watch import DepthWatch
-from icl_mesh_ros.failures import reason
-from icl_mesh_ros.frames import FrameResult
-from icl_mesh_ros.monitor import Monitor
-from icl_mesh_ros.parameters import MeshParameters
-from icl_mesh_ros.throttle import Throttle
+from icl_mesh_ros.diagnostics.depth_watch import DepthWatch
+from icl_mesh_ros.diagnostics.monitor import Monitor
+from icl_mesh_ros.inputs.conversions import rgb_from_message
+from icl_mesh_ros.log.failures import reason
+from icl_mesh_ros.log.throttle import Throttle
+from icl_mesh_ros.parameters.mesh_node import MeshParameters
+from icl_mesh_ros.pipeline.frame import FrameResult
 
 
 def test_diagnostics_say_that_nobody_is_measured_in_depth() -> None:

@@ -17,10 +17,10 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from icl_mesh.body.joint_sets import JOINT_SETS
 from icl_mesh.tracking.tracker import TrackState
-from icl_mesh_ros.frames import FrameResult
 from icl_mesh_ros.msg import HumanArray
-from icl_mesh_ros.outputs import Outputs
-from icl_mesh_ros.parameters import MeshParameters
+from icl_mesh_ros.outputs.publishers import Outputs
+from icl_mesh_ros.parameters.mesh_node import MeshParameters
+from icl_mesh_ros.pipeline.frame import FrameResult
 
 HEADER = Header(frame_id="camera_optical_frame")
 INTERFACES = Path(__file__).parents[1] / "ros" / "interfaces"

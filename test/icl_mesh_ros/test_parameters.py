@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from icl_mesh_ros.parameter_fields import fixed_while_configured
-from icl_mesh_ros.parameters import MeshParameters
+from icl_mesh_ros.parameters.fields import fixed_while_configured
+from icl_mesh_ros.parameters.mesh_node import MeshParameters
 
 CONFIG = Path(__file__).resolve().parents[2] / "config" / "mesh_node.yaml"
 

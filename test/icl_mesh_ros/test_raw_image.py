@@ -11,8 +11,8 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from icl_mesh_ros.conversions import rgb_from_image
-from icl_mesh_ros.raw_image import RawImage, image_from_cdr
+from icl_mesh_ros.inputs.conversions import rgb_from_image
+from icl_mesh_ros.inputs.raw_image import RawImage, image_from_cdr
 
 
 def message_of(frame_id: str, encoding: str, count: int) -> Image:

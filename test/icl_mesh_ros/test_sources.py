@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from videos import add, box, damage, write_varying, write_video
 
-from icl_mesh_ros import live_source
-from icl_mesh_ros.live_source import FIRST_PAUSE_S, LONGEST_PAUSE_S, LiveSource
-from icl_mesh_ros.sources import open_source
+from icl_mesh_ros.inputs import live_source
+from icl_mesh_ros.inputs.live_source import FIRST_PAUSE_S, LONGEST_PAUSE_S, LiveSource
+from icl_mesh_ros.inputs.sources import open_source
 
 
 def write_photo(path, value: int, size=(32, 24)) -> None:

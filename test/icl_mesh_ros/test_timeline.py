@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from icl_mesh_ros.timeline import Timeline
+from icl_mesh_ros.inputs.timeline import Timeline
 
 PERIOD = 100_000_000
 

@@ -12,8 +12,8 @@ from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 
 from icl_mesh.tracking.tracker import TrackState
-from icl_mesh_ros.parameters import MeshParameters
-from icl_mesh_ros.transforms import body_transforms
+from icl_mesh_ros.outputs.transforms import body_transforms
+from icl_mesh_ros.parameters.mesh_node import MeshParameters
 
 HEADER = Header(stamp=Time(sec=12, nanosec=34), frame_id="camera_optical_frame")
 

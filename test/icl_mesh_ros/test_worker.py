@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from icl_mesh_ros.mailbox import Mailbox
-from icl_mesh_ros.throttle import Throttle
-from icl_mesh_ros.worker import FrameWorker
+from icl_mesh_ros.log.throttle import Throttle
+from icl_mesh_ros.pipeline.mailbox import Mailbox
+from icl_mesh_ros.pipeline.worker import FrameWorker
 
 
 def test_mailbox_keeps_the_newest_and_reports_drops():

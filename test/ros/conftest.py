@@ -36,7 +36,7 @@ def pytest_report_header() -> str | None:
 @pytest.fixture(scope="session", autouse=True)
 def ros() -> Iterator[None]:
     """rclpy, in a private domain with room for images in shared memory."""
-    from icl_mesh_ros.dds import profile_variables
+    from icl_mesh_ros.launching.dds import profile_variables
 
     profile = str(ROOT / "config" / "fastdds.xml")
     with pytest.MonkeyPatch.context() as patch:
@@ -205,7 +205,7 @@ class MeshPeer(Peer):
         from builtin_interfaces.msg import Time
         from std_msgs.msg import Header
 
-        from icl_mesh_ros.conversions import image_from_rgb
+        from icl_mesh_ros.inputs.conversions import image_from_rgb
 
         self.frame += 1
         rgb = np.random.default_rng(self.frame).integers(0, 256, (size[1], size[0], 3), np.uint8)

@@ -10,8 +10,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
-from icl_mesh_ros.health import loss
-from icl_mesh_ros.info_hint import info_hint
+from icl_mesh_ros.diagnostics.health import loss
+from icl_mesh_ros.diagnostics.info_hint import info_hint
 from icl_mesh_ros.msg import Human
 
 K = [64.0, 0.0, 32.0, 0.0, 64.0, 24.0, 0.0, 0.0, 1.0]

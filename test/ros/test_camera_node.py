@@ -15,8 +15,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from sensor_msgs.msg import CameraInfo, Image
 from videos import damage, write_varying, write_video
 
-from icl_mesh_ros.camera_info import ASSUMED_MODEL
-from icl_mesh_ros.conversions import rgb_from_image
+from icl_mesh_ros.inputs.camera_info import ASSUMED_MODEL
+from icl_mesh_ros.inputs.conversions import rgb_from_image
 from icl_mesh_ros.msg import HumanArray
 
 

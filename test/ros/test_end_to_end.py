@@ -8,8 +8,8 @@ from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
 from icl_mesh.rendering import RenderingUnavailableError
-from icl_mesh_ros.camera_info import info_from_camera
-from icl_mesh_ros.conversions import image_from_rgb
+from icl_mesh_ros.inputs.camera_info import info_from_camera
+from icl_mesh_ros.inputs.conversions import image_from_rgb
 from icl_mesh_ros.msg import Human
 from icl_mesh_training.scenes.clip import crossing_clip
 

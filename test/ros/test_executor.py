@@ -8,7 +8,7 @@ import rclpy
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.executors import MultiThreadedExecutor
 
-from icl_mesh_ros.rclpy_inside import QuietExecutor
+from icl_mesh_ros.nodes.rclpy_inside import QuietExecutor
 
 
 def submissions(executor: MultiThreadedExecutor) -> tuple[int, int]:

@@ -14,9 +14,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
 
-from icl_mesh_ros.camera_node import CameraNode
-from icl_mesh_ros.mesh_node import THREADS_PER_NODE, MeshNode
-from icl_mesh_ros.rclpy_inside import OneThreadExecutor, QuietExecutor
+from icl_mesh_ros.nodes.camera_node import CameraNode
+from icl_mesh_ros.nodes.mesh_node import THREADS_PER_NODE, MeshNode
+from icl_mesh_ros.nodes.rclpy_inside import OneThreadExecutor, QuietExecutor
 
 SAID = "nobody foresaw this"
 

@@ -16,9 +16,9 @@ from icl_mesh.body import BodyModel
 from icl_mesh.rendering import RenderingUnavailableError
 from icl_mesh.rendering.mesh import NormalOperator, RenderMesh
 from icl_mesh.rendering.renderer import Renderer
-from icl_mesh_ros.camera_info import info_from_camera
-from icl_mesh_ros.conversions import image_from_rgb
-from icl_mesh_ros.inputs import INFO_QOS, patience_s
+from icl_mesh_ros.inputs.camera_info import info_from_camera
+from icl_mesh_ros.inputs.conversions import image_from_rgb
+from icl_mesh_ros.inputs.subscriptions import INFO_QOS, patience_s
 from icl_mesh_ros.msg import Human
 from icl_mesh_training.scenes.clip import crossing_clip
 

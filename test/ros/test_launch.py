@@ -17,7 +17,7 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.qos import ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from icl_mesh_ros import launching
+from icl_mesh_ros.launching import checks as launching
 from icl_mesh_ros.msg import HumanArray
 
 pytest.importorskip("launch_ros", reason="apt package ros-<distro>-launch-ros is not installed")

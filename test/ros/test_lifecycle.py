@@ -118,9 +118,9 @@ def check_two_activations(peer, statuses):
 #: ignores signals (a mutex locked twice). argv: where it hangs, "frame" or "load".
 HANGING = """
 import ctypes, os, sys, threading
-from icl_mesh_ros.mesh_node import THREADS_PER_NODE, MeshNode
-from icl_mesh_ros.model_store import ModelStore, SharedModel
-from icl_mesh_ros.run import run_nodes
+from icl_mesh_ros.nodes.mesh_node import THREADS_PER_NODE, MeshNode
+from icl_mesh_ros.pipeline.model_store import ModelStore, SharedModel
+from icl_mesh_ros.nodes.run import run_nodes
 
 def hang():
     print("HANGING", flush=True)
@@ -185,9 +185,9 @@ def test_a_signal_ends_a_process_that_hangs_in_its_network(where, number, run_sc
 
 SHARED = """
 import functools, os
-from icl_mesh_ros.mesh_node import THREADS_PER_NODE, MeshNode
-from icl_mesh_ros.model_store import ModelStore
-from icl_mesh_ros.run import run_nodes
+from icl_mesh_ros.nodes.mesh_node import THREADS_PER_NODE, MeshNode
+from icl_mesh_ros.pipeline.model_store import ModelStore
+from icl_mesh_ros.nodes.run import run_nodes
 
 models = ModelStore()
 makes = [functools.partial(MeshNode, namespace=name, models=models) for name in ("left", "right")]

@@ -8,7 +8,7 @@ from rcl_interfaces.msg import Log
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from visualization_msgs.msg import Marker, MarkerArray
 
-from icl_mesh_ros.conversions import rgb_from_image
+from icl_mesh_ros.inputs.conversions import rgb_from_image
 from icl_mesh_ros.msg import Human
 
 K = [60.0, 0.0, 31.5, 0.0, 60.0, 23.5, 0.0, 0.0, 1.0]

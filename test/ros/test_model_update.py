@@ -11,10 +11,10 @@ from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import Parameter
 
 from icl_mesh import Camera, Estimator
-from icl_mesh_ros.conversions import image_from_rgb
-from icl_mesh_ros.mesh_node import MeshNode
-from icl_mesh_ros.model_store import ModelStore
+from icl_mesh_ros.inputs.conversions import image_from_rgb
 from icl_mesh_ros.msg import Human
+from icl_mesh_ros.nodes.mesh_node import MeshNode
+from icl_mesh_ros.pipeline.model_store import ModelStore
 from icl_mesh_ros.srv import UpdateModel
 
 UPDATE = "mesh_node/update_model"

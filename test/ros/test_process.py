@@ -28,8 +28,8 @@ HEAVY = [
 
 CODE = """
 import sys
-import icl_mesh_ros.mesh_node
-from icl_mesh_ros.model_store import ModelStore
+import icl_mesh_ros.nodes.mesh_node
+from icl_mesh_ros.pipeline.model_store import ModelStore
 
 model = ModelStore().load("default", "default", "cpu", "torch")
 print([name for name in sys.argv[1:] if name in sys.modules])

@@ -14,16 +14,16 @@ import pytest
 import rclpy
 from ament_index_python.packages import get_package_prefix
 
-from icl_mesh_ros import model_node
-from icl_mesh_ros.mesh_node import MeshNode
-from icl_mesh_ros.rclpy_inside import EndableNode
+from icl_mesh_ros.nodes import model_node
+from icl_mesh_ros.nodes.mesh_node import MeshNode
+from icl_mesh_ros.nodes.rclpy_inside import EndableNode
 
 #: mesh_node whose library converts exceptions to its own, as torch does.
 LOADING = """
 import os, time
-from icl_mesh_ros.mesh_node import THREADS_PER_NODE, MeshNode
-from icl_mesh_ros.model_store import ModelStore
-from icl_mesh_ros.run import run_nodes
+from icl_mesh_ros.nodes.mesh_node import THREADS_PER_NODE, MeshNode
+from icl_mesh_ros.pipeline.model_store import ModelStore
+from icl_mesh_ros.nodes.run import run_nodes
 
 class Models(ModelStore):
     def load(self, *names, **options):

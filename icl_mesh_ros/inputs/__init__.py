@@ -1,0 +1,1 @@
+"""From messages to images, cameras and depth images."""

@@ -1,0 +1,1 @@
+"""What launch files check and share; needs no node."""

@@ -1,0 +1,1 @@
+"""From people to messages: humans, markers, TF, REP-155."""

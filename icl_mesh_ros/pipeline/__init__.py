@@ -1,0 +1,1 @@
+"""One image from message to people: mailbox, worker, frame."""
