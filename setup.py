@@ -131,7 +131,7 @@ setup(
     entry_points={
         "console_scripts": [
             "icl-mesh = icl_mesh.cli.main:main",
-            "icl-mesh-train = icl_mesh_training.cli:main",
+            "icl-mesh-train = icl_mesh_training.cli.main:main",
         ]
     },
 )

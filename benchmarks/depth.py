@@ -25,7 +25,7 @@ from icl_mesh.estimator import Estimator  # noqa: E402
 from icl_mesh.rendering.mesh import NormalOperator, RenderMesh  # noqa: E402
 from icl_mesh.rendering.renderer import Renderer  # noqa: E402
 from icl_mesh_training.scenes.clip import crossing_clip  # noqa: E402
-from icl_mesh_training.scenes.labels import SceneLabels  # noqa: E402
+from icl_mesh_training.scenes.render.labels import SceneLabels  # noqa: E402
 
 #: Depth behind the people, m. Greatest pixel distance of the pelvises of a matched pair.
 WALL_M, FOUND_PX = 6.0, 60.0

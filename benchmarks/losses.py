@@ -11,7 +11,7 @@ from torch.nn.functional import cosine_similarity
 from benchmarks.report import Row, Section
 from benchmarks.timing import Spread, in_turns, timed
 from icl_mesh.network import IclMeshNetwork, build_network
-from icl_mesh_training.contrastive import contrastive_loss
+from icl_mesh_training.losses.contrastive import contrastive_loss
 
 IMAGES, PEOPLE, JOINTS, CHANNELS = 16, 10, 24, 64
 
@@ -45,7 +45,7 @@ def measure_losses(repetitions: int, images: int = IMAGES, people: int = PEOPLE)
     measured = in_turns(cases, repetitions, warm_up=1)
     fast, slow = measured["vectorised"]["time"], measured["loops"]["time"]
     names = {
-        "icl_mesh_training.contrastive.contrastive_loss": fast,
+        "icl_mesh_training.losses.contrastive.contrastive_loss": fast,
         "Python loops, one projector call per joint": slow,
     }
     rows = [

@@ -13,7 +13,7 @@ import torch
 
 from icl_mesh.engine import installed_engines
 from icl_mesh.kernels import LANES, LEVEL
-from icl_mesh_training.provenance import git_revision
+from icl_mesh_training.training.provenance import git_revision
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -34,7 +34,7 @@ from icl_mesh.io.images import find_images, read_image
 from icl_mesh.people import People
 from icl_mesh.rendering import RenderingUnavailableError
 from icl_mesh.rendering.overlay import draw_overlay
-from icl_mesh_training.scenes.labels import SceneLabels
+from icl_mesh_training.scenes.render.labels import SceneLabels
 
 Pixels = npt.NDArray[np.uint8]
 

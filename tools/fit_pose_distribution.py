@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.mixture import GaussianMixture
 
-from icl_mesh_training.scenes.pose_distribution import ASSET, features
+from icl_mesh_training.scenes.poses.distribution import ASSET, features
 
 OUTPUT = Path(__file__).parents[1] / "icl_mesh_training" / "assets" / ASSET
 COMPONENTS = 24

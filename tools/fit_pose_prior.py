@@ -1,10 +1,10 @@
-"""Fit the pose prior of icl_mesh_training/pose_prior.py: a Gaussian mixture over body poses.
+"""Fit the pose prior of icl_mesh_training/losses/pose_prior.py: a Gaussian mixture over body poses.
 
     pip install scikit-learn
     PYTHONPATH=. python tools/fit_pose_prior.py MOCAP.npz
 
-Half of the samples are motion capture (an .npz of icl_mesh_training.scenes.mocap), half everyday
-poses of icl_mesh_training.scenes.poses. The file holds only their statistics.
+Half of the samples are motion capture (an .npz of icl_mesh_training.scenes.poses.mocap), half everyday
+poses of icl_mesh_training.scenes.poses.everyday. The file holds only their statistics.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from sklearn.mixture import GaussianMixture
 
 from icl_mesh.body import BodyModel
-from icl_mesh_training.scenes.mocap import MocapPoses
-from icl_mesh_training.scenes.poses import EverydayPoses
+from icl_mesh_training.scenes.poses.everyday import EverydayPoses
+from icl_mesh_training.scenes.poses.mocap import MocapPoses
 
 OUTPUT = Path(__file__).parents[1] / "icl_mesh_training" / "assets" / "pose_prior.npz"
 SAMPLES = 20_000

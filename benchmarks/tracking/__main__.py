@@ -25,7 +25,7 @@ from icl_mesh.estimator import Estimator
 from icl_mesh.tracking.assignment import COLOR_WEIGHT, EMBEDDING_WEIGHT, Weights
 from icl_mesh.tracking.tracker import Tracker
 from icl_mesh_training.scenes.sequences import SequenceFormat
-from icl_mesh_training.scenes.walks import STORIES
+from icl_mesh_training.scenes.world.walks import STORIES
 
 #: Cues of the compared trackers.
 CUES = {

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from benchmarks.tracking.scores import Run
 from icl_mesh.io.colors import person_color
 from icl_mesh.tracking.tracker import TrackState
-from icl_mesh_training.evaluation import MIN_VISIBLE
+from icl_mesh_training.evaluation.evaluate import MIN_VISIBLE
 
 
 def plot_run(path: Path, runs: dict[str, Run]) -> None:

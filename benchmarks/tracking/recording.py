@@ -13,7 +13,7 @@ from icl_mesh.body import BodyModel
 from icl_mesh.estimator import Estimator
 from icl_mesh.people import People
 from icl_mesh.tracking.appearance import Looks, looks_of
-from icl_mesh_training.scenes.labels import LABELS, SceneLabels
+from icl_mesh_training.scenes.render.labels import LABELS, SceneLabels
 from icl_mesh_training.scenes.sequences import SequenceFormat, SequenceRenderer, story_of
 
 
@@ -29,7 +29,7 @@ class Recording:
 
     @property
     def story(self) -> str:
-        """One of icl_mesh_training.scenes.walks.STORIES."""
+        """One of icl_mesh_training.scenes.world.walks.STORIES."""
         return story_of(self.seed)
 
     def save(self, folder: Path) -> None:

@@ -18,9 +18,9 @@ from scipy.optimize import linear_sum_assignment
 from benchmarks.tracking.recording import Recording
 from icl_mesh.people import People
 from icl_mesh.tracking.tracker import Tracker, Tracks
-from icl_mesh_training.evaluation import MIN_VISIBLE
-from icl_mesh_training.metrics import MATCH_IOU, point_iou
-from icl_mesh_training.scenes.labels import OUTSIDE, SceneLabels
+from icl_mesh_training.evaluation.evaluate import MIN_VISIBLE
+from icl_mesh_training.evaluation.metrics import MATCH_IOU, point_iou
+from icl_mesh_training.scenes.render.labels import OUTSIDE, SceneLabels
 
 Array = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]

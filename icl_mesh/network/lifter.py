@@ -84,7 +84,7 @@ class Lifted(NamedTuple):
 
 class PoseLifter(nn.Module):
     """A small network for each person. It starts as the identity, and is trained apart from the
-    rest (icl_mesh_training.lifting): its parameters ask for no gradient by themselves.
+    rest (icl_mesh_training.lifter.train): its parameters ask for no gradient by themselves.
 
     keypoints: how many the backbone finds, 0 or 17.
     """

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from icl_mesh_training.data.annotations import Annotations
-from icl_mesh_training.data.coco import read_coco
-from icl_mesh_training.data.eft import attach_eft
 from icl_mesh_training.data.files import existing, first_existing
-from icl_mesh_training.data.h36m_json import read_h36m_json
-from icl_mesh_training.data.panoptic import read_panoptic
-from icl_mesh_training.data.pw3d import read_pw3d
-from icl_mesh_training.data.single_person import read_lsp, read_mpii
-from icl_mesh_training.data.studio import (
+from icl_mesh_training.data.formats.coco import read_coco
+from icl_mesh_training.data.formats.eft import attach_eft
+from icl_mesh_training.data.formats.h36m_json import read_h36m_json
+from icl_mesh_training.data.formats.panoptic import read_panoptic
+from icl_mesh_training.data.formats.pw3d import read_pw3d
+from icl_mesh_training.data.formats.single_person import read_lsp, read_mpii
+from icl_mesh_training.data.formats.studio import (
     h36m_camera,
     mpi_inf_3dhp_camera,
     read_muco,

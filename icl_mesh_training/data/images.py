@@ -10,9 +10,9 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from icl_mesh.body import BodyModel
-from icl_mesh_training.augmentation import AugmentationConfig
-from icl_mesh_training.batch import Sample
 from icl_mesh_training.data.annotations import Annotations, ImageRecord, People
+from icl_mesh_training.data.augmentation import AugmentationConfig
+from icl_mesh_training.data.batch import Sample
 from icl_mesh_training.data.catalogue import dataset_info, read_dataset
 from icl_mesh_training.data.files import read_image
 from icl_mesh_training.data.samples import make_sample

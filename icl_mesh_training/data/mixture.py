@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from torch.utils.data import Dataset
 
-from icl_mesh_training.batch import Sample
+from icl_mesh_training.data.batch import Sample
 
 
 class MixedDataset(Dataset[Sample]):

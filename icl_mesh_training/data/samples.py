@@ -12,12 +12,12 @@ from scipy.spatial.transform import Rotation
 
 from icl_mesh.body import BodyModel
 from icl_mesh.geometry.camera import Camera, weak_perspective_from_root
-from icl_mesh_training.augmentation import AugmentationConfig, augment
-from icl_mesh_training.batch import Sample
 from icl_mesh_training.data.annotations import ImageRecord, People
+from icl_mesh_training.data.augmentation import AugmentationConfig, augment
+from icl_mesh_training.data.batch import Sample
 from icl_mesh_training.data.conventions import Convention
 from icl_mesh_training.data.visibility import UNLABELLED
-from icl_mesh_training.scenes.labels import OUTSIDE, VISIBLE, SceneLabels
+from icl_mesh_training.scenes.render.labels import OUTSIDE, VISIBLE, SceneLabels
 
 _HIPS = [1, 2]
 

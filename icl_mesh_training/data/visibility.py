@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh_training.scenes.labels import BY_OBJECT, OUTSIDE, VISIBLE
+from icl_mesh_training.scenes.render.labels import BY_OBJECT, OUTSIDE, VISIBLE
 
 #: The joint has no label: neither a positive nor a negative. Above every other state.
 UNLABELLED = OUTSIDE + 1

@@ -1,5 +1,5 @@
 """Rendered training scenes with exact labels."""
 
-from icl_mesh_training.scenes.labels import SceneLabels
+from icl_mesh_training.scenes.render.labels import SceneLabels
 
 __all__ = ["SceneLabels"]

@@ -12,13 +12,13 @@ from icl_mesh.body import BodyModel
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.rendering import Renderer
 from icl_mesh_training.scenes.drawing import Scene, draw_scene
-from icl_mesh_training.scenes.furnished_room import furnished_room, room_light
-from icl_mesh_training.scenes.gait import CYCLE_M, walking_pose
-from icl_mesh_training.scenes.labels import SceneLabels
-from icl_mesh_training.scenes.layout import rotated
-from icl_mesh_training.scenes.people import Person, PersonFactory
-from icl_mesh_training.scenes.textures import build_textures
-from icl_mesh_training.scenes.view import place_view
+from icl_mesh_training.scenes.people.people import Person, PersonFactory
+from icl_mesh_training.scenes.poses.gait import CYCLE_M, walking_pose
+from icl_mesh_training.scenes.render.cameras import place_view
+from icl_mesh_training.scenes.render.labels import SceneLabels
+from icl_mesh_training.scenes.render.textures import build_textures
+from icl_mesh_training.scenes.world.furnished_room import furnished_room, room_light
+from icl_mesh_training.scenes.world.layout import rotated
 
 #: Start and end (x, z) of each person, m. They walk in opposite directions and pass each other
 #: halfway through the clip, 0.9 m apart in depth.

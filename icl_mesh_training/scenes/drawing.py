@@ -11,18 +11,18 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from icl_mesh.rendering import Lighting, Renderer, RenderMesh
-from icl_mesh_training.scenes.drapes import drape_mesh
-from icl_mesh_training.scenes.labels import SceneLabels
-from icl_mesh_training.scenes.objects import Thing
-from icl_mesh_training.scenes.people import Person, PersonFactory
-from icl_mesh_training.scenes.view import View
-from icl_mesh_training.scenes.visibility import (
+from icl_mesh_training.scenes.people.drapes import drape_mesh
+from icl_mesh_training.scenes.people.people import Person, PersonFactory
+from icl_mesh_training.scenes.render.cameras import View
+from icl_mesh_training.scenes.render.labels import SceneLabels
+from icl_mesh_training.scenes.render.visibility import (
     FIRST_BACKDROP,
     FIRST_OBJECT,
     hidden_by_people,
     joint_occlusion,
     visible_share,
 )
+from icl_mesh_training.scenes.world.objects import Thing
 
 Image = npt.NDArray[np.uint8]
 

@@ -11,20 +11,20 @@ import numpy as np
 import numpy.typing as npt
 
 from icl_mesh.rendering import Renderer
-from icl_mesh_training.scenes.backgrounds import Backgrounds, load_panoramas, load_photos
-from icl_mesh_training.scenes.closet import Closet
-from icl_mesh_training.scenes.decoys import Decoys
 from icl_mesh_training.scenes.drawing import Scene, draw_scene, soften_edges
-from icl_mesh_training.scenes.faces import paint_faces
-from icl_mesh_training.scenes.finishing import finish
-from icl_mesh_training.scenes.labels import SceneLabels
-from icl_mesh_training.scenes.layout import Layout, LayoutSampler
-from icl_mesh_training.scenes.lights import sample_lighting
-from icl_mesh_training.scenes.mocap import MocapPoses
-from icl_mesh_training.scenes.objects import ObjectSampler, Thing, farthest
-from icl_mesh_training.scenes.occluding import TOLERANCE, OcclusionSampler
-from icl_mesh_training.scenes.people import PersonFactory
-from icl_mesh_training.scenes.textures import build_textures
+from icl_mesh_training.scenes.people.closet import Closet
+from icl_mesh_training.scenes.people.faces import paint_faces
+from icl_mesh_training.scenes.people.people import PersonFactory
+from icl_mesh_training.scenes.poses.mocap import MocapPoses
+from icl_mesh_training.scenes.render.finishing import finish
+from icl_mesh_training.scenes.render.labels import SceneLabels
+from icl_mesh_training.scenes.render.textures import build_textures
+from icl_mesh_training.scenes.world.backgrounds import Backgrounds, load_panoramas, load_photos
+from icl_mesh_training.scenes.world.decoys import Decoys
+from icl_mesh_training.scenes.world.layout import Layout, LayoutSampler
+from icl_mesh_training.scenes.world.lights import sample_lighting
+from icl_mesh_training.scenes.world.objects import ObjectSampler, Thing, farthest
+from icl_mesh_training.scenes.world.occluding import TOLERANCE, OcclusionSampler
 
 if TYPE_CHECKING:
     from icl_mesh.body import BodyModel

@@ -15,13 +15,13 @@ from icl_mesh.body import BodyModel
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.rendering import Renderer
 from icl_mesh_training.scenes.drawing import Scene, draw_scene, soften_edges
-from icl_mesh_training.scenes.furnished_room import room_light
-from icl_mesh_training.scenes.labels import SceneLabels
-from icl_mesh_training.scenes.objects import ObjectSampler
-from icl_mesh_training.scenes.people import PersonFactory
-from icl_mesh_training.scenes.textures import build_textures
-from icl_mesh_training.scenes.view import place_view
-from icl_mesh_training.scenes.walks import STORIES, Stage, sample_walks
+from icl_mesh_training.scenes.people.people import PersonFactory
+from icl_mesh_training.scenes.render.cameras import place_view
+from icl_mesh_training.scenes.render.labels import SceneLabels
+from icl_mesh_training.scenes.render.textures import build_textures
+from icl_mesh_training.scenes.world.furnished_room import room_light
+from icl_mesh_training.scenes.world.objects import ObjectSampler
+from icl_mesh_training.scenes.world.walks import STORIES, Stage, sample_walks
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from icl_mesh.body import BodyModel
 from icl_mesh.engine.threads import one_openblas_thread
 from icl_mesh.io.atomic import write_atomically
 from icl_mesh_training.scenes.generator import SceneAssets, SceneGenerator, encode_jpeg
-from icl_mesh_training.scenes.labels import SceneLabels
-from icl_mesh_training.scenes.occluding import TOLERANCE
+from icl_mesh_training.scenes.render.labels import SceneLabels
+from icl_mesh_training.scenes.world.occluding import TOLERANCE
 
 #: Occlusion benchmark: hidden share of the first person; scene i has level i % 10.
 OCCLUSION_LEVELS = tuple(round(0.1 * i, 1) for i in range(10))

@@ -12,7 +12,7 @@ pytest.importorskip("moderngl", reason="overlays need moderngl")
 from icl_mesh.body import BodyModel
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.people import People
-from icl_mesh_training.scenes.labels import SceneLabels
+from icl_mesh_training.scenes.render.labels import SceneLabels
 from tools.contact_sheet import Picture, compose, draw_tile, encode, find_pictures, main
 
 RED = (255, 0, 0)

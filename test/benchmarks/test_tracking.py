@@ -17,7 +17,7 @@ from icl_mesh.geometry.camera import Camera
 from icl_mesh.people import People
 from icl_mesh.tracking.appearance import Looks
 from icl_mesh.tracking.tracker import Tracker
-from icl_mesh_training.scenes.labels import SceneLabels
+from icl_mesh_training.scenes.render.labels import SceneLabels
 
 CAMERA = Camera(500.0, 500.0, 319.5, 239.5, 640, 480)
 FRAMES = 20

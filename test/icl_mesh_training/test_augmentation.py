@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from icl_mesh_training.augmentation import AugmentationConfig, square_affine
-from icl_mesh_training.scenes.labels import OUTSIDE, SceneLabels
+from icl_mesh_training.data.augmentation import AugmentationConfig, square_affine
+from icl_mesh_training.scenes.render.labels import OUTSIDE, SceneLabels
 
 SIZE = 256
 CROPPED = AugmentationConfig(crop=1, roll=0, shift=0)

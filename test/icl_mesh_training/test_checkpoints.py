@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 import torch
 
-from icl_mesh_training.checkpoints import (
+from icl_mesh_training.cli.main import main
+from icl_mesh_training.training.checkpoints import (
     WholeCheckpoints,
     check_goes_on,
     read_checkpoint,
     remove_remains,
 )
-from icl_mesh_training.cli import main
-from icl_mesh_training.config import TrainingConfig
-from icl_mesh_training.schedule import Schedule
-from icl_mesh_training.train import make_trainer, train
+from icl_mesh_training.training.config import TrainingConfig
+from icl_mesh_training.training.schedule import Schedule
+from icl_mesh_training.training.train import make_trainer, train
 
 
 def tiny(scenes: Path, output: Path, **changes: object) -> TrainingConfig:

@@ -9,11 +9,11 @@ import torch
 from icl_mesh.body import BodyModel
 from icl_mesh.geometry.camera import project_from_weak
 from icl_mesh.preprocess.host import preprocess
-from icl_mesh_training.augmentation import AugmentationConfig
-from icl_mesh_training.batch import Batch, collate
-from icl_mesh_training.dataset import SceneFolder, images_to_input
-from icl_mesh_training.loading import EndlessSampler
-from icl_mesh_training.scenes.labels import OUTSIDE, SceneLabels
+from icl_mesh_training.data.augmentation import AugmentationConfig
+from icl_mesh_training.data.batch import Batch, collate
+from icl_mesh_training.data.loading import EndlessSampler
+from icl_mesh_training.data.scene_folder import SceneFolder, images_to_input
+from icl_mesh_training.scenes.render.labels import OUTSIDE, SceneLabels
 
 ALWAYS = AugmentationConfig(flip=1, roll=1, crop=1)
 
@@ -39,7 +39,7 @@ def test_labels_agree_with_each_other(scenes: Path, augmentation: AugmentationCo
 
 
 def test_flipping_twice_changes_nothing(scenes: Path) -> None:
-    from icl_mesh_training.augmentation import flip
+    from icl_mesh_training.data.augmentation import flip
 
     labels = SceneLabels.load(sorted(scenes.glob("*.npz"))[0])
     image = np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3)

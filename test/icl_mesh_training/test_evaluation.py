@@ -10,11 +10,11 @@ from scipy.spatial.transform import Rotation
 from icl_mesh.body import BodyModel
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.people import People
-from icl_mesh_training.evaluation import evaluate_photos, evaluate_scenes
-from icl_mesh_training.report import markdown, write_report
-from icl_mesh_training.scenes.labels import OUTSIDE, VISIBLE, SceneLabels
-from icl_mesh_training.scoring import Scores
-from icl_mesh_training.truth import Truth, truth_of_coco, truth_of_scene
+from icl_mesh_training.evaluation.evaluate import evaluate_photos, evaluate_scenes
+from icl_mesh_training.evaluation.report import markdown, write_report
+from icl_mesh_training.evaluation.scoring import Scores
+from icl_mesh_training.evaluation.truth import Truth, truth_of_coco, truth_of_scene
+from icl_mesh_training.scenes.render.labels import OUTSIDE, VISIBLE, SceneLabels
 
 
 class KnowsAll:

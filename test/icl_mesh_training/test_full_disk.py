@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from icl_mesh_training import lifting
-from icl_mesh_training.checkpoints import read_checkpoint
-from icl_mesh_training.cli import main
-from icl_mesh_training.config import TrainingConfig
+from icl_mesh_training.cli.main import main
+from icl_mesh_training.lifter import train as lifting
 from icl_mesh_training.scenes import writing
-from icl_mesh_training.scenes.labels import SceneLabels
-from icl_mesh_training.train import train
+from icl_mesh_training.scenes.render.labels import SceneLabels
+from icl_mesh_training.training.checkpoints import read_checkpoint
+from icl_mesh_training.training.config import TrainingConfig
+from icl_mesh_training.training.train import train
 
 SAID = "File too large; what was there before is whole: make room and run the same command again"
 

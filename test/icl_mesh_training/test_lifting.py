@@ -18,9 +18,10 @@ from icl_mesh.geometry.rotation import sixd_from_matrix
 from icl_mesh.network import NetworkMaps, build_network
 from icl_mesh.network.lifter import PoseLifter
 from icl_mesh.weights import load_weights, save_weights
-from icl_mesh_training import lifting, lifting_fit
-from icl_mesh_training.cli import main
-from icl_mesh_training.scenes.labels import BY_PERSON, OUTSIDE, VISIBLE, SceneLabels
+from icl_mesh_training.cli.main import main
+from icl_mesh_training.lifter import fit as lifting_fit
+from icl_mesh_training.lifter import train as lifting
+from icl_mesh_training.scenes.render.labels import BY_PERSON, OUTSIDE, VISIBLE, SceneLabels
 
 SIZE, CELLS = 160, 20
 

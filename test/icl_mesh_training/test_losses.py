@@ -6,7 +6,8 @@ import pytest
 import roma
 import torch
 
-from icl_mesh_training import contrastive, losses
+from icl_mesh_training.losses import contrastive
+from icl_mesh_training.losses import terms as losses
 
 
 def test_contrastive_loss_of_a_hand_made_case() -> None:

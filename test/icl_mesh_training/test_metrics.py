@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from icl_mesh_training.metrics import (
+from icl_mesh_training.evaluation.metrics import (
     Detection,
     area_under_curve,
     count_detections,

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from icl_mesh_training.cli import main
-from icl_mesh_training.config import TrainingConfig
+from icl_mesh_training.cli.main import main
+from icl_mesh_training.training.config import TrainingConfig
 
 GOOD = {"scenes": "s", "output": "o"}
 

@@ -9,12 +9,12 @@ from lightning.pytorch.plugins.precision import MixedPrecision
 
 from icl_mesh.body import BodyModel
 from icl_mesh.network import build_network
-from icl_mesh_training.config import TrainingConfig
 from icl_mesh_training.data.catalogue import DATASETS
-from icl_mesh_training.module import TrainingModule, objective_config
-from icl_mesh_training.objective import PAPER_WEIGHTS
-from icl_mesh_training.recipes import find_recipe
-from icl_mesh_training.schedule import Schedule
+from icl_mesh_training.losses.objective import PAPER_WEIGHTS
+from icl_mesh_training.training.config import TrainingConfig
+from icl_mesh_training.training.module import TrainingModule, objective_config
+from icl_mesh_training.training.recipes import find_recipe
+from icl_mesh_training.training.schedule import Schedule
 
 
 @pytest.mark.parametrize("name", ["paper_resnet50", "paper_hrnet_w32"])

@@ -14,15 +14,15 @@ import torch
 from lightning.pytorch.strategies import DDPStrategy
 from safetensors.torch import load_file
 
-from icl_mesh_training.augmentation import AugmentationConfig
-from icl_mesh_training.cli import main
-from icl_mesh_training.config import TrainingConfig
-from icl_mesh_training.dataset import SceneFolder
+from icl_mesh_training.cli.main import main
+from icl_mesh_training.data.augmentation import AugmentationConfig
+from icl_mesh_training.data.loading import BrokenSamples, EndlessSampler, make_loader
+from icl_mesh_training.data.scene_folder import SceneFolder
 from icl_mesh_training.errors import TrainingStoppedError
-from icl_mesh_training.loading import BrokenSamples, EndlessSampler, make_loader
-from icl_mesh_training.module import TrainingModule
-from icl_mesh_training.schedule import Schedule
-from icl_mesh_training.train import make_trainer, train
+from icl_mesh_training.training.config import TrainingConfig
+from icl_mesh_training.training.module import TrainingModule
+from icl_mesh_training.training.schedule import Schedule
+from icl_mesh_training.training.train import make_trainer, train
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,9 +65,9 @@ def test_a_killed_run_resumes_to_the_same_losses(scenes: Path, tmp_path: Path) -
     recipe = tmp_path / "whole" / "recipe.yaml"
     code = (
         "import os, signal\n"
-        "from icl_mesh_training.config import TrainingConfig\n"
-        "from icl_mesh_training.module import TrainingModule\n"
-        "from icl_mesh_training.train import train\n"
+        "from icl_mesh_training.training.config import TrainingConfig\n"
+        "from icl_mesh_training.training.module import TrainingModule\n"
+        "from icl_mesh_training.training.train import train\n"
         "step = TrainingModule.training_step\n"
         "def dying(module, batch, index):\n"
         "    if module.global_step == 3:\n"
@@ -101,7 +101,7 @@ def test_two_processes_train_what_one_does_that_accumulates(scenes: Path, tmp_pa
     status = run_in_another_process(
         "",
         *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-        *("-m", "icl_mesh_training.cli", "train", str(recipe)),
+        *("-m", "icl_mesh_training.cli.main", "train", str(recipe)),
         *("--set", f"output={two}", "accumulate=1"),
         CUDA_VISIBLE_DEVICES="",
     )

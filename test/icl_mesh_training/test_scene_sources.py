@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from icl_mesh_training.augmentation import AugmentationConfig
-from icl_mesh_training.batch import Sample
-from icl_mesh_training.dataset import SceneFolder
-from icl_mesh_training.loading import make_loader
-from icl_mesh_training.scene_sources import GeneratedScenes, SceneShards
-from icl_mesh_training.scenes.labels import SceneLabels
+from icl_mesh_training.data.augmentation import AugmentationConfig
+from icl_mesh_training.data.batch import Sample
+from icl_mesh_training.data.loading import make_loader
+from icl_mesh_training.data.rendered_scenes import GeneratedScenes, SceneShards
+from icl_mesh_training.data.scene_folder import SceneFolder
+from icl_mesh_training.scenes.render.labels import SceneLabels
 from icl_mesh_training.scenes.writing import (
     SceneJob,
     write_occlusion_benchmark,

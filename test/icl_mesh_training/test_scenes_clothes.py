@@ -12,15 +12,15 @@ import torch
 from icl_mesh.body import BodyModel
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.geometry.rotation import matrix_from_rotvec
-from icl_mesh_training.scenes.closet import Closet, put_on
-from icl_mesh_training.scenes.faces import paint_faces
-from icl_mesh_training.scenes.fitting import CLEARANCE_M, Fitter
-from icl_mesh_training.scenes.mhclo import BASE_COUNT, base_mesh, load_cloth
-from icl_mesh_training.scenes.people import PersonFactory
-from icl_mesh_training.scenes.pose import Pose
-from icl_mesh_training.scenes.rig import Rig
-from icl_mesh_training.scenes.textures import build_textures
-from icl_mesh_training.scenes.view import place_view
+from icl_mesh_training.scenes.people.closet import Closet, put_on
+from icl_mesh_training.scenes.people.faces import paint_faces
+from icl_mesh_training.scenes.people.fitting import CLEARANCE_M, Fitter
+from icl_mesh_training.scenes.people.mhclo import BASE_COUNT, base_mesh, load_cloth
+from icl_mesh_training.scenes.people.people import PersonFactory
+from icl_mesh_training.scenes.people.rig import Rig
+from icl_mesh_training.scenes.poses.pose import Pose
+from icl_mesh_training.scenes.render.cameras import place_view
+from icl_mesh_training.scenes.render.textures import build_textures
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,11 @@ from icl_mesh.rendering import Lighting, Material, Renderer
 from icl_mesh_training.scenes.clip import crossing_clip
 from icl_mesh_training.scenes.drawing import Scene, draw_scene
 from icl_mesh_training.scenes.generator import SceneAssets, SceneGenerator
-from icl_mesh_training.scenes.labels import (
+from icl_mesh_training.scenes.people.people import Person, PersonFactory
+from icl_mesh_training.scenes.poses.limbs import arm_rotations
+from icl_mesh_training.scenes.poses.pose import Pose
+from icl_mesh_training.scenes.render.cameras import place_view
+from icl_mesh_training.scenes.render.labels import (
     BY_OBJECT,
     BY_PERSON,
     BY_SELF,
@@ -25,14 +29,10 @@ from icl_mesh_training.scenes.labels import (
     VISIBLE,
     SceneLabels,
 )
-from icl_mesh_training.scenes.limbs import arm_rotations
-from icl_mesh_training.scenes.objects import Thing
-from icl_mesh_training.scenes.occluding import TOLERANCE
-from icl_mesh_training.scenes.people import Person, PersonFactory
-from icl_mesh_training.scenes.pose import Pose
-from icl_mesh_training.scenes.props import box
-from icl_mesh_training.scenes.textures import build_textures
-from icl_mesh_training.scenes.view import place_view
+from icl_mesh_training.scenes.render.solids import box
+from icl_mesh_training.scenes.render.textures import build_textures
+from icl_mesh_training.scenes.world.objects import Thing
+from icl_mesh_training.scenes.world.occluding import TOLERANCE
 from icl_mesh_training.scenes.writing import SceneJob, write_scenes
 
 L_HIP, L_KNEE, R_KNEE, L_ANKLE, R_ANKLE, HEAD, L_WRIST, R_WRIST = 1, 4, 5, 7, 8, 15, 20, 21

@@ -13,16 +13,16 @@ from scipy.spatial.transform import Rotation
 from icl_mesh.body import BodyModel
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.geometry.rotation import matrix_from_rotvec
-from icl_mesh_training.scenes.finishing import finish
-from icl_mesh_training.scenes.garments import Wardrobe
-from icl_mesh_training.scenes.layout import MIN_DEPTH_M, MIN_GAP_M, LayoutSampler
-from icl_mesh_training.scenes.limbs import arm_rotations
-from icl_mesh_training.scenes.mocap import MocapPoses
-from icl_mesh_training.scenes.people import PersonFactory
-from icl_mesh_training.scenes.pose_distribution import PoseDistribution, features
-from icl_mesh_training.scenes.poses import EverydayPoses
-from icl_mesh_training.scenes.textures import build_textures, split_files
-from icl_mesh_training.scenes.view import pitch_towards, place_view
+from icl_mesh_training.scenes.people.garments import Wardrobe
+from icl_mesh_training.scenes.people.people import PersonFactory
+from icl_mesh_training.scenes.poses.distribution import PoseDistribution, features
+from icl_mesh_training.scenes.poses.everyday import EverydayPoses
+from icl_mesh_training.scenes.poses.limbs import arm_rotations
+from icl_mesh_training.scenes.poses.mocap import MocapPoses
+from icl_mesh_training.scenes.render.cameras import pitch_towards, place_view
+from icl_mesh_training.scenes.render.finishing import finish
+from icl_mesh_training.scenes.render.textures import build_textures, split_files
+from icl_mesh_training.scenes.world.layout import MIN_DEPTH_M, MIN_GAP_M, LayoutSampler
 
 
 @pytest.fixture(scope="module")

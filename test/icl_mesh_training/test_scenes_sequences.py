@@ -7,7 +7,7 @@ import pytest
 
 from icl_mesh.body import BodyModel
 from icl_mesh_training.scenes.sequences import SequenceFormat, SequenceRenderer, story_of
-from icl_mesh_training.scenes.walks import LEAST_GAP_M, STORIES, Stage, sample_walks
+from icl_mesh_training.scenes.world.walks import LEAST_GAP_M, STORIES, Stage, sample_walks
 
 STAGE = Stage(half_width=0.577, seconds=3.9)
 TIMES = np.arange(0, 3.95, 0.1)

@@ -12,17 +12,17 @@ from safetensors.torch import load_file
 from icl_mesh.body import BodyModel
 from icl_mesh.network import build_network
 from icl_mesh.weights import load_weights, save_weights
-from icl_mesh_training.augmentation import AugmentationConfig
-from icl_mesh_training.averaging import moving_average
-from icl_mesh_training.batch import collate
-from icl_mesh_training.checkpoints import read_checkpoint
-from icl_mesh_training.cli import main
-from icl_mesh_training.config import TrainingConfig
-from icl_mesh_training.dataset import SceneFolder, images_to_input
-from icl_mesh_training.objective import PAPER_WEIGHTS, SMPL_TERMS, Objective, ObjectiveConfig
-from icl_mesh_training.recipes import find_recipe
-from icl_mesh_training.resuming import changed_entries
-from icl_mesh_training.train import train
+from icl_mesh_training.cli.main import main
+from icl_mesh_training.data.augmentation import AugmentationConfig
+from icl_mesh_training.data.batch import collate
+from icl_mesh_training.data.scene_folder import SceneFolder, images_to_input
+from icl_mesh_training.losses.objective import PAPER_WEIGHTS, SMPL_TERMS, Objective, ObjectiveConfig
+from icl_mesh_training.training.averaging import moving_average
+from icl_mesh_training.training.checkpoints import read_checkpoint
+from icl_mesh_training.training.config import TrainingConfig
+from icl_mesh_training.training.recipes import find_recipe
+from icl_mesh_training.training.resuming import changed_entries
+from icl_mesh_training.training.train import train
 
 ROOT = Path(__file__).parents[2]
 

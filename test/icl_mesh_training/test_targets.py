@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from icl_mesh_training.batch import Batch
-from icl_mesh_training.scenes.labels import BY_OBJECT, BY_PERSON, BY_SELF, OUTSIDE, VISIBLE
-from icl_mesh_training.targets import (
+from icl_mesh_training.data.batch import Batch
+from icl_mesh_training.losses.targets import (
     body_centers,
     gaussian_maps,
     gaussian_radius,
     make_targets,
     push_apart,
 )
+from icl_mesh_training.scenes.render.labels import BY_OBJECT, BY_PERSON, BY_SELF, OUTSIDE, VISIBLE
 
 
 def batch_of(joints: torch.Tensor, state: torch.Tensor, image_index: list[int]) -> Batch:

@@ -11,16 +11,16 @@ from icl_mesh.estimator import Estimator
 from icl_mesh.geometry.rotation import sixd_from_matrix
 from icl_mesh.network import NetworkMaps, build_network, cell_from_square
 from icl_mesh.weights import load_weights
-from icl_mesh_training.augmentation import AugmentationConfig
-from icl_mesh_training.batch import collate
-from icl_mesh_training.cli import main
-from icl_mesh_training.config import TrainingConfig
-from icl_mesh_training.dataset import SceneFolder, images_to_input
-from icl_mesh_training.module import TrainingModule
-from icl_mesh_training.objective import PAPER_WEIGHTS, Objective, ObjectiveConfig
-from icl_mesh_training.pose_prior import PosePrior
-from icl_mesh_training.targets import make_targets
-from icl_mesh_training.train import train
+from icl_mesh_training.cli.main import main
+from icl_mesh_training.data.augmentation import AugmentationConfig
+from icl_mesh_training.data.batch import collate
+from icl_mesh_training.data.scene_folder import SceneFolder, images_to_input
+from icl_mesh_training.losses.objective import PAPER_WEIGHTS, Objective, ObjectiveConfig
+from icl_mesh_training.losses.pose_prior import PosePrior
+from icl_mesh_training.losses.targets import make_targets
+from icl_mesh_training.training.config import TrainingConfig
+from icl_mesh_training.training.module import TrainingModule
+from icl_mesh_training.training.train import train
 
 RECIPES = sorted((Path(__file__).parents[2] / "config" / "training").glob("*.yaml"))
 

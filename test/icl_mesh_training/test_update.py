@@ -11,7 +11,7 @@ import torch
 from icl_mesh.estimator import Estimator
 from icl_mesh.network import build_network
 from icl_mesh.weights import load_weights, save_weights
-from icl_mesh_training.cli import main
+from icl_mesh_training.cli.main import main
 
 SMALL = ("batch_size=2", "warmup_steps=1", "precision=32-true", "workers=0", "log_steps=1")
 
@@ -181,7 +181,7 @@ def test_heatmap_figure(small_weights: Path, scenes: Path, tmp_path: Path) -> No
 
 
 def test_curves_of_a_run_that_was_resumed(tmp_path: Path) -> None:
-    from icl_mesh_training.plots import read_history
+    from icl_mesh_training.evaluation.plots import read_history
 
     for start, values in ((0, [4, 3, 9]), (2, [2, 1])):
         folder = tmp_path / "log" / f"from_{start:06d}"
@@ -195,8 +195,8 @@ def test_curves_of_a_run_that_was_resumed(tmp_path: Path) -> None:
 
 def test_a_data_set_is_judged_like_the_same_photos(small_weights: Path, photos: Path) -> None:
     from icl_mesh_training.data.catalogue import read_dataset
-    from icl_mesh_training.evaluation import evaluate_dataset, truth_of_record
-    from icl_mesh_training.truth import truth_of_coco
+    from icl_mesh_training.evaluation.evaluate import evaluate_dataset, truth_of_record
+    from icl_mesh_training.evaluation.truth import truth_of_coco
 
     annotations = read_dataset("coco", photos, "folder")
     labels = json.loads((photos / "person_keypoints.json").read_text())["annotations"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from icl_mesh.network import build_network
-from icl_mesh_training.widening import widen_smpl_branch
+from icl_mesh_training.training.widening import widen_smpl_branch
 
 
 def test_the_wide_network_gives_the_same_maps_and_all_of_it_can_learn() -> None:

@@ -11,14 +11,14 @@ import torch
 
 from icl_mesh.body import BodyModel
 from icl_mesh.network import build_network
-from icl_mesh_training.augmentation import AugmentationConfig
-from icl_mesh_training.batch import collate
-from icl_mesh_training.cli import main
+from icl_mesh_training.cli.main import main
+from icl_mesh_training.data.augmentation import AugmentationConfig
+from icl_mesh_training.data.batch import collate
 from icl_mesh_training.data.catalogue import DATASETS
 from icl_mesh_training.data.images import open_dataset
 from icl_mesh_training.data.mixture import MixedDataset
-from icl_mesh_training.dataset import images_to_input
-from icl_mesh_training.objective import Objective, ObjectiveConfig
+from icl_mesh_training.data.scene_folder import images_to_input
+from icl_mesh_training.losses.objective import Objective, ObjectiveConfig
 
 RNG = np.random.default_rng(5)
 NAMES = [name for name, info in DATASETS.items() if info.share]

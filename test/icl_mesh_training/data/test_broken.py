@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from icl_mesh_training.augmentation import AugmentationConfig
-from icl_mesh_training.cli import main
+from icl_mesh_training.cli.main import main
+from icl_mesh_training.data.augmentation import AugmentationConfig
 from icl_mesh_training.data.catalogue import read_dataset
 from icl_mesh_training.data.images import BrokenSampleError, open_dataset
-from icl_mesh_training.loading import BrokenSamples, TrainingStoppedError, make_loader
+from icl_mesh_training.data.loading import BrokenSamples, TrainingStoppedError, make_loader
 
 PLAIN = AugmentationConfig.none()
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from icl_mesh_training.data.catalogue import read_coco_folder
-from icl_mesh_training.data.coco_file import read_coco_file
 from icl_mesh_training.data.conventions import CONVENTIONS
+from icl_mesh_training.data.formats.coco_file import read_coco_file
 from icl_mesh_training.data.images import BrokenSampleError, visible_people
-from icl_mesh_training.truth import truth_of_coco
+from icl_mesh_training.evaluation.truth import truth_of_coco
 
 NAMES = CONVENTIONS["coco17"].names
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from icl_mesh_training.cli import main
+from icl_mesh_training.cli.main import main
 from icl_mesh_training.data.annotations import Annotations
 from icl_mesh_training.data.catalogue import read_coco_folder, read_dataset
-from icl_mesh_training.data.coco_names import point_key
 from icl_mesh_training.data.conventions import CONVENTIONS
+from icl_mesh_training.data.formats.coco_names import point_key
 from icl_mesh_training.data.visibility import BY_OBJECT, UNLABELLED, VISIBLE
 
 NAMES = CONVENTIONS["coco17"].names
@@ -346,7 +346,7 @@ def test_people_who_turn_their_back_are_no_exchange(read: Any) -> None:
 def test_warnings_are_said_by_the_check_and_by_training(
     write: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from icl_mesh_training.augmentation import AugmentationConfig
+    from icl_mesh_training.data.augmentation import AugmentationConfig
     from icl_mesh_training.data.images import open_dataset
 
     data = content(flag=1)

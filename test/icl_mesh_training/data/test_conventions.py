@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from icl_mesh.body.layout import JOINT_NAMES
-from icl_mesh_training.augmentation import MIRRORED_JOINTS
+from icl_mesh_training.data.augmentation import MIRRORED_JOINTS
 from icl_mesh_training.data.catalogue import DATASETS
 from icl_mesh_training.data.conventions import CONVENTIONS, Convention
 from icl_mesh_training.data.visibility import UNLABELLED, VISIBILITY_RULES
-from icl_mesh_training.objective import PAPER_WEIGHTS
-from icl_mesh_training.scenes.labels import BY_OBJECT, VISIBLE
+from icl_mesh_training.losses.objective import PAPER_WEIGHTS
+from icl_mesh_training.scenes.render.labels import BY_OBJECT, VISIBLE
 
 # Supplementary, Table 2: pose, shape, 3d, pa3d, 2d.
 TABLE_2 = {

@@ -11,9 +11,9 @@ import scipy.io
 from scipy.spatial.transform import Rotation
 
 from icl_mesh_training.data.catalogue import read_dataset
-from icl_mesh_training.data.pw3d import selected
+from icl_mesh_training.data.formats.pw3d import selected
 from icl_mesh_training.data.visibility import UNLABELLED
-from icl_mesh_training.scenes.labels import BY_OBJECT, VISIBLE
+from icl_mesh_training.scenes.render.labels import BY_OBJECT, VISIBLE
 
 RNG = np.random.default_rng(7)
 

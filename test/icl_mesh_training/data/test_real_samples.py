@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from icl_mesh_training.augmentation import AugmentationConfig
+from icl_mesh_training.data.augmentation import AugmentationConfig
 from icl_mesh_training.data.catalogue import read_dataset
 from icl_mesh_training.data.check import check_dataset
-from icl_mesh_training.data.coco import read_coco
 from icl_mesh_training.data.files import read_pickle
+from icl_mesh_training.data.formats.coco import read_coco
 from icl_mesh_training.data.images import LabelledImages
 from icl_mesh_training.data.visibility import UNLABELLED
 

@@ -11,13 +11,13 @@ from scipy.spatial.transform import Rotation
 
 from icl_mesh.body import BodyModel
 from icl_mesh.geometry.letterbox import Letterbox
-from icl_mesh_training.augmentation import AugmentationConfig
-from icl_mesh_training.batch import collate
 from icl_mesh_training.data.annotations import Annotations, Images, People
+from icl_mesh_training.data.augmentation import AugmentationConfig
+from icl_mesh_training.data.batch import collate
 from icl_mesh_training.data.catalogue import read_dataset
 from icl_mesh_training.data.images import LabelledImages, open_dataset
 from icl_mesh_training.data.mixture import MixedDataset
-from icl_mesh_training.targets import make_targets
+from icl_mesh_training.losses.targets import make_targets
 
 PLAIN = AugmentationConfig.none()
 LEFT_WRIST, RIGHT_WRIST = 20, 21

@@ -1,0 +1,1 @@
+"""People of a scene: bodies and clothes."""

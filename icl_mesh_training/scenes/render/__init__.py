@@ -1,0 +1,1 @@
+"""What the renderer draws with and what a camera makes of it."""
