@@ -3,8 +3,8 @@
     pip install scikit-learn
     PYTHONPATH=. python tools/fit_pose_prior.py MOCAP.npz
 
-Half of the samples are motion capture (an .npz of icl_mesh_training.scenes.poses.mocap), half everyday
-poses of icl_mesh_training.scenes.poses.everyday. The file holds only their statistics.
+Half of the samples are motion capture (an .npz of icl_mesh_training.scenes.poses.mocap), half
+everyday poses of icl_mesh_training.scenes.poses.everyday. The file holds only their statistics.
 """
 
 from __future__ import annotations

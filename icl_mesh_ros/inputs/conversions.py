@@ -1,4 +1,4 @@
-"""sensor_msgs images <-> RGB arrays: by icl_mesh.formats.image_decoding, by cv_bridge for other encodings."""
+"""sensor_msgs images <-> RGB arrays, by icl_mesh.formats.image_decoding or cv_bridge."""
 
 from __future__ import annotations
 

@@ -43,7 +43,8 @@ class Batch:
     visible_share [N]: visible share of the person's mask, 0-1; 1 where unknown. betas [N, 10].
     rotations [N, J, 3, 3]: joint 0 rotates from the body to the camera optical frame.
     joints_3d [N, J, 3]: metres from the pelvis, camera axes. weak_camera [N, 3]: (s, tx, ty).
-    inverse_focal [N], principal [N, 2]: see icl_mesh.geometry.camera.project_from_weak; always set, from an
+    inverse_focal [N], principal [N, 2]: see
+        icl_mesh.geometry.camera.project_from_weak; always set, from an
     assumed field of view (or 0: weak perspective) where the camera is not known.
 
     Label masks (supplementary, Table 2) per person; masked labels may hold any finite number.

@@ -76,8 +76,8 @@ class Posed(NamedTuple):
 def lift_samples(
     lifter: PoseLifter, body: BodyModel, rig: KeypointRig, samples: Samples
 ) -> list[Posed]:
-    """The results of all PASSES passes, computed as in icl_mesh.decode.lifter. Gradients do not flow from
-    one pass into the one before."""
+    """The results of all PASSES passes, computed as in icl_mesh.decode.lifter.
+    Gradients do not flow from one pass into the one before."""
     inputs = LifterInputs(*(samples[name] for name in LifterInputs._fields))
     posed = Posed(samples["rotations"], samples["betas"], samples["weak"])
     passes: list[Posed] = []

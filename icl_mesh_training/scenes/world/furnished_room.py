@@ -1,6 +1,6 @@
 """One furnished room for clips: plank floor, plaster walls, window, door, table, shelf, plant.
 
-World frame of icl_mesh_training.scenes.render.cameras, m: y up, floor at y = 0, camera looking along -z.
+World frame of scenes.render.cameras, m: y up, floor at y = 0, camera looking along -z.
 """
 
 from __future__ import annotations
