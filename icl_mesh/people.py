@@ -59,8 +59,8 @@ class People:
     joint_visible, that it is high enough. weak_camera [N, 3]: (s, tx, ty) in the network's
     square. embedding [N, 64]: identity, unit length; equal people have a cosine near 1.
     vertices_m [N, V, 3] and track_id int64 [N]: None where not asked for or not tracked.
-    distance_from_depth bool [N]: whose distance a depth image gave (icl_mesh.depth.measure), instead of
-    their size in the image; nobody's where it is left out.
+    distance_from_depth bool [N]: whose distance a depth image gave (icl_mesh.depth.measure),
+    instead of their size in the image; nobody's where it is left out.
     camera: the one used; its focal_assumed says that distances are guesses.
     """
 

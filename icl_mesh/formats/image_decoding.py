@@ -51,9 +51,9 @@ def rgb_from_image(message: ImageMessage, topic: str, bits: SampleBits | None = 
     """sensor_msgs/Image -> RGB [H, W, 3].
 
     rgb8 and bgr8 images are not copied; bgr8 becomes a view with reversed channels
-    (icl_mesh.preprocess.channel_order). 16-bit channels are scaled to 8 bits by the number of bits that are
-    used. bits: tracks that number for the stream; None: for this image alone. topic: named in
-    errors. Raises ValueError for an inconsistent image (step, data length, size) or an encoding
+    (icl_mesh.preprocess.channel_order). 16-bit channels are scaled to 8 bits by the number of bits
+    that are used. bits: tracks that number for the stream; None: for this image alone. topic: named
+    in errors. Raises ValueError for an inconsistent image (step, data length, size) or an encoding
     that is not in ENCODINGS.
     """
     encoding = message.encoding

@@ -40,9 +40,9 @@ class NetworkMaps(NamedTuple):
         x_square = s X + t for X in metres from the root joint (icl_mesh.geometry.camera).
     center_instance [B, 64, h, w], joint_instance [B, 64, h, w]: identity features, before P_C
         and P_J; the first includes the sine encoding of the position.
-    smpl [B, 142, h, w]: 22 rotations of 6 channels (icl_mesh.geometry.rotation; joint 0 first, body to
-        camera), then 10 betas, of the person centred there. [B, 0, h, w] where the network was
-        called without the SMPL branch.
+    smpl [B, 142, h, w]: 22 rotations of 6 channels (icl_mesh.geometry.rotation; joint 0 first,
+        body to camera), then 10 betas, of the person centred there. [B, 0, h, w] where the network
+        was called without the SMPL branch.
     """
 
     center_heatmap: torch.Tensor

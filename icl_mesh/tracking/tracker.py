@@ -1,7 +1,7 @@
 """A 3-D tracker: it assigns persistent ids to people and reports every detection.
 
-Prediction: constant velocity of the pelvis (icl_mesh.tracking.kalman). Assignment: one to one, of least
-total cost (icl_mesh.tracking.assignment). Distance, pose and shape may be smoothed (icl_mesh.tracking.one_euro).
+Prediction: constant velocity of the pelvis (kalman.py). Assignment: one to one, of least total cost
+(assignment.py). Distance, pose and shape may be smoothed (one_euro.py).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Tracks:
     is the last detection, moved to the predicted position, without visible joints (score,
     weak_camera and embedding are unchanged). state uint8 [M]: TrackState. position_m [M, 3]:
     pelvis, from the Kalman filter; position_covariance [M, 3, 3], m^2: it grows during occlusion,
-    and includes the errors common to all images of a person (icl_mesh.tracking.kalman.shared_errors).
+    and includes the errors common to all images of a person (kalman.shared_errors).
     velocity_m_s [M, 3]. All in the camera optical frame. lost_because: why all tracks restarted
     with this image; "" if they did not.
     """
@@ -116,7 +116,7 @@ class Tracker:
     ) -> Tracks:
         """Update the tracks with the people of one image. stamp_s: its stamp, s.
 
-        looks: appearance features (icl_mesh.tracking.appearance.looks_of), a further cue for the assignment.
+        looks: appearance features (appearance.looks_of), a further cue for the assignment.
         frame_id: of the image; another frame with another calibration means another camera.
         All people are returned with an id. The arrays are shared with the tracker: do not modify
         them.

@@ -22,7 +22,7 @@ from icl_mesh_training.training.config import TrainingConfig
 from icl_mesh_training.training.module import TrainingModule
 from icl_mesh_training.training.train import train
 
-RECIPES = sorted((Path(__file__).parents[2] / "config" / "training").glob("*.yaml"))
+RECIPES = sorted((Path(__file__).parents[3] / "config" / "training").glob("*.yaml"))
 
 
 def tiny(scenes: Path, output: Path, **changes: object) -> TrainingConfig:

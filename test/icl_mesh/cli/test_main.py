@@ -261,7 +261,7 @@ def test_info_reports_what_is_missing_and_continues(tmp_path, capsys) -> None:
 
 
 def test_version_is_the_ros_packages() -> None:
-    manifest = Path(__file__).parents[2] / "package.xml"
+    manifest = Path(__file__).parents[3] / "package.xml"
     assert f"<version>{icl_mesh.__version__}</version>" in manifest.read_text()
 
 

@@ -24,7 +24,7 @@ from icl_mesh_training.training.recipes import find_recipe
 from icl_mesh_training.training.resuming import changed_entries
 from icl_mesh_training.training.train import train
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")

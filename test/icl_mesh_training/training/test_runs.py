@@ -24,7 +24,7 @@ from icl_mesh_training.training.module import TrainingModule
 from icl_mesh_training.training.schedule import Schedule
 from icl_mesh_training.training.train import make_trainer, train
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def tiny(scenes: Path, output: Path, **changes: object) -> TrainingConfig:

@@ -12,7 +12,7 @@ import yaml
 from icl_mesh_ros.parameters.fields import fixed_while_configured
 from icl_mesh_ros.parameters.mesh_node import MeshParameters
 
-CONFIG = Path(__file__).resolve().parents[2] / "config" / "mesh_node.yaml"
+CONFIG = Path(__file__).resolve().parents[3] / "config" / "mesh_node.yaml"
 
 
 def test_the_file_gives_every_parameter_its_default_and_a_comment():
