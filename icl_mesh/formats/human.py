@@ -85,7 +85,5 @@ def vertices_of(people: People) -> npt.NDArray[np.float32]:
 def track_ids(people: People) -> npt.NDArray[np.int64]:
     """Track ids [N]. Raises ValueError for people without a tracker."""
     if people.track_id is None:
-        raise ValueError(
-            "people without track_id: pass them through icl_mesh.tracking.tracker.Tracker"
-        )
+        raise ValueError("people without track_id: pass them through icl_mesh.tracking.Tracker")
     return people.track_id

@@ -23,7 +23,7 @@ from icl_mesh_ros.parameters.mesh_node import MeshParameters
 from icl_mesh_ros.pipeline.frame import FrameResult
 
 HEADER = Header(frame_id="camera_optical_frame")
-INTERFACES = Path(__file__).parents[1] / "ros" / "interfaces"
+INTERFACES = Path(__file__).parents[2] / "ros" / "interfaces"
 
 
 class FakePublisher:
