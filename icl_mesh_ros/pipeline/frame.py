@@ -68,7 +68,8 @@ class FrameProcessor:
             self._depths = DepthCorrection(depths, remedy=remedy, scale_option="depth_scale")
         self._warned: set[str] = set()
         self._bits, self._times = SampleBits(), ImageTimes()
-        # The last image's camera, after what it was computed from.
+        # The last image's camera, after what it was computed from: the message and its content.
+        self._known_info: CameraInfo | None = None
         self._known_camera: tuple[tuple[Any, ...], CameraSource | None] = ((), None)
 
     def use(self, estimator: Callable[..., People]) -> None:
@@ -160,9 +161,12 @@ class FrameProcessor:
         self, info: CameraInfo | None, width: int, height: int, parameters: MeshParameters
     ) -> CameraSource:
         """The image's camera; that of the image before if nothing has changed."""
-        said = None if info is None else _content(info)
-        of = (said, width, height, parameters.assumed_fov_deg, parameters.rectified)
         known, source = self._known_camera
+        if info is not None and info is self._known_info:
+            said = known[0]  # the same message: reading its fields takes as long as a small kernel
+        else:
+            said = None if info is None else _content(info)
+        of = (said, width, height, parameters.assumed_fov_deg, parameters.rectified)
         if source is None or of != known:
             if others := self._infos.only_others(width, height):
                 raise ValueError(
@@ -180,6 +184,7 @@ class FrameProcessor:
                 topic=self._info_topic,
             )
             self._known_camera = of, source
+        self._known_info = info
         return source
 
 
