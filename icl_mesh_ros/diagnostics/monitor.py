@@ -17,8 +17,8 @@ from icl_mesh.tracking.tracker import TrackState
 from icl_mesh_ros.diagnostics.depth_watch import DepthWatch
 from icl_mesh_ros.diagnostics.health import Stream, loss, numbers, problems, silence, status
 from icl_mesh_ros.diagnostics.status import Statistics
-from icl_mesh_ros.log.failures import reason
-from icl_mesh_ros.log.throttle import Throttle
+from icl_mesh_ros.logging.failures import reason
+from icl_mesh_ros.logging.throttle import Throttle
 from icl_mesh_ros.parameters.mesh_node import MeshParameters
 from icl_mesh_ros.pipeline.frame import FrameResult
 

@@ -24,7 +24,7 @@ from icl_mesh_ros.inputs.conversions import image_from_rgb
 from icl_mesh_ros.inputs.live_source import shown_address
 from icl_mesh_ros.inputs.sources import RgbImage, open_source
 from icl_mesh_ros.inputs.timeline import Timeline
-from icl_mesh_ros.log.throttle import Throttle
+from icl_mesh_ros.logging.throttle import Throttle
 from icl_mesh_ros.msg import HumanArray
 from icl_mesh_ros.nodes.rclpy_inside import EndableNode
 from icl_mesh_ros.nodes.run import run_nodes

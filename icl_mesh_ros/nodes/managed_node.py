@@ -10,7 +10,7 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from icl_mesh.io.wording import MESSAGE, shown
-from icl_mesh_ros.log.failures import reason
+from icl_mesh_ros.logging.failures import reason
 from icl_mesh_ros.nodes.rclpy_inside import EndableNode
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE

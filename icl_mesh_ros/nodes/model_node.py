@@ -12,7 +12,7 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter
 
 from icl_mesh.io.wording import shown
-from icl_mesh_ros.log.failures import reason
+from icl_mesh_ros.logging.failures import reason
 from icl_mesh_ros.nodes.managed_node import ManagedNode
 from icl_mesh_ros.outputs.publishers import Outputs
 from icl_mesh_ros.parameters.fields import fixed_while_configured

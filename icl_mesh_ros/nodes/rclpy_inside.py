@@ -17,7 +17,7 @@ from rclpy.node import Node
 from rclpy.service import Service
 from rclpy.task import Task
 
-from icl_mesh_ros.log.failures import FailureLog
+from icl_mesh_ros.logging.failures import FailureLog
 
 _Work = Callable[[], Coroutine[Any, Any, None]]
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from icl_mesh_ros.log.failures import FailureLog
+from icl_mesh_ros.logging.failures import FailureLog
 from icl_mesh_ros.pipeline.mailbox import Mailbox
 
 Item = TypeVar("Item")

@@ -16,8 +16,8 @@ from icl_mesh.tracking.stream_watch import StreamWatch
 from icl_mesh_ros.diagnostics.depth_watch import DepthWatch
 from icl_mesh_ros.diagnostics.monitor import Monitor
 from icl_mesh_ros.inputs.conversions import rgb_from_message
-from icl_mesh_ros.log.failures import reason
-from icl_mesh_ros.log.throttle import Throttle
+from icl_mesh_ros.logging.failures import reason
+from icl_mesh_ros.logging.throttle import Throttle
 from icl_mesh_ros.parameters.mesh_node import MeshParameters
 from icl_mesh_ros.pipeline.frame import FrameResult
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from icl_mesh_ros.log.failures import reason
+from icl_mesh_ros.logging.failures import reason
 
 
 def raised(error: Exception) -> Exception:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from icl_mesh_ros.log.throttle import Throttle
+from icl_mesh_ros.logging.throttle import Throttle
 from icl_mesh_ros.pipeline.mailbox import Mailbox
 from icl_mesh_ros.pipeline.worker import FrameWorker
 

@@ -7,7 +7,7 @@ import traceback
 from typing import Any
 
 from icl_mesh.io.wording import MESSAGE, shown
-from icl_mesh_ros.log.throttle import Throttle
+from icl_mesh_ros.logging.throttle import Throttle
 
 
 def reason(error: Exception) -> str:

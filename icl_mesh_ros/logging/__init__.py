@@ -1,0 +1,1 @@
+"""Log lines that repeat, and failures that nobody handled."""
