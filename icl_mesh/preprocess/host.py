@@ -19,7 +19,7 @@ _SHIFT = tuple(-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, str
 #: [3, 3] for the kernel: both, and the padding's normalised value.
 _TONES = np.array([_SCALE, _SHIFT, np.multiply(PAD_VALUE, _SCALE) + _SHIFT], np.float32)
 #: Strides of columns and channels, bytes, that the kernel reads: RGB and BGR.
-_SIDE_BY_SIDE = ((3, 1), (3, -1))
+SIDE_BY_SIDE = ((3, 1), (3, -1))
 
 
 def check_image(image: npt.NDArray[np.uint8]) -> None:
@@ -69,7 +69,7 @@ def preprocess(
     if device.type != "cpu":
         return on_device(letterbox, device, _SCALE, _SHIFT)(image), letterbox
     # A view of BGR is read as it lies. (Turning it back would take longer.)
-    if image.strides[1:] not in _SIDE_BY_SIDE:
+    if image.strides[1:] not in SIDE_BY_SIDE:
         image = np.ascontiguousarray(image)
     if planes is None:
         planes = empty_planes(size)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from icl_mesh import weights as weights_module
+from icl_mesh.io.tensor_files import header_digest
 from icl_mesh.weights import load_weights, save_weights
 
 METADATA = {"input_size": 256, "body": "test body", "metrics": {"f1": 0.5}}
@@ -60,7 +61,7 @@ def with_header(content: bytes, change, *, forged: bool) -> bytes:
     header = json.loads(content[8:end])
     change(header)
     if forged and isinstance(header.get("__metadata__"), dict):
-        digest = weights_module._header_digest(header)
+        digest = header_digest(header)
         header["__metadata__"]["header_sha256"] = digest
     encoded = json.dumps(header).encode()
     return len(encoded).to_bytes(8, "little") + encoded + content[end:]
