@@ -13,14 +13,15 @@ import torch
 from icl_mesh.body import BodyModel
 from icl_mesh.decode.confidence import VISIBLE_CONFIDENCE
 from icl_mesh.decode.peaks import PEAK_THRESHOLD
-from icl_mesh.decode.reader import Reader, View
+from icl_mesh.decode.reader import Reader
 from icl_mesh.engine import Engine, create_engine, parse_engine, resolve_device
 from icl_mesh.engine.device import on_gpu_or_cpu
 from icl_mesh.engine.stage_clock import StageClock
 from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.view import View
 from icl_mesh.network import IclMeshNetwork
 from icl_mesh.people import People
-from icl_mesh.preprocess.host import empty_planes, preprocess
+from icl_mesh.preprocess.host import empty_planes, image_size, preprocess
 from icl_mesh.weights import default_weights_path, load_weights
 
 _LOG = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Estimator:
         self.input_size = input_size
         # One memory for all images: what is new has to be fetched before it is written.
         self._planes = None if self.engine.device.type != "cpu" else empty_planes(input_size)
+        self._view: View | None = None  # of the last image
         self.threshold = _checked_threshold(threshold)
         self.weights_version = weights_version
         self.metadata = metadata or {}
@@ -141,9 +143,8 @@ class Estimator:
         """
         threshold = self.threshold if threshold is None else _checked_threshold(threshold)
         clock = StageClock(self.device, times)
-        images, letterbox = preprocess(image, self.input_size, self.device, self._planes)
-        camera = camera or Camera.assumed(letterbox.width, letterbox.height)
-        letterbox.check(camera)  # before any work is done
+        view = self._view_of(camera or Camera.assumed(*image_size(image)))
+        images = preprocess(image, view, self._planes)
         clock.lap("preprocess")
         maps = self.engine(images)
         clock.lap("network")
@@ -154,16 +155,21 @@ class Estimator:
             clock.lap("network")
             return smpl
 
-        view = View(letterbox, camera)
         found = self._read(maps, threshold, smpl_at, view, clock, vertices=vertices)
         if found is None:
-            people = People.empty(camera, self.body, self.weights_version, vertices=vertices)
+            people = People.empty(view.camera, self.body, self.weights_version, vertices=vertices)
         else:
             arrays = found._asdict()
             arrays["joint_visible"] = found.joint_confidence >= VISIBLE_CONFIDENCE
-            people = People.unchecked(arrays, camera, self.body, self.weights_version)
+            people = People.unchecked(arrays, view.camera, self.body, self.weights_version)
         clock.lap("decode")
         return people
+
+    def _view_of(self, camera: Camera) -> View:
+        """That of the image before if the camera has not changed."""
+        if self._view is None or self._view.camera != camera:
+            self._view = View.of(camera, self.input_size, self.device)
+        return self._view
 
 
 def _checked_threshold(threshold: float) -> float:

@@ -27,14 +27,21 @@ def add_command(
     bag.add_argument(
         "--copy", action="store_true", help="also copy the messages of the input into the new bag"
     )
-    topics = bag.add_argument_group("topics")
+    _add_topics(bag.add_argument_group("topics"))
+    _add_people(bag.add_argument_group("people"), threshold)
+    add_model_options(bag)
+
+
+def _add_topics(topics: argparse._ArgumentGroup) -> None:
     topics.add_argument("--image-topic", help="default: the only image topic")
     topics.add_argument("--camera-info-topic", help="default: camera_info beside the image topic")
     topics.add_argument(
         "--depth-topic", help="depth registered to the images; measures distances (default: none)"
     )
     topics.add_argument("--humans-topic", default="/humans", help="default /humans")
-    people = bag.add_argument_group("people")
+
+
+def _add_people(people: argparse._ArgumentGroup, threshold: Callable[[str], float]) -> None:
     people.add_argument(
         "--threshold", type=threshold, help="least score of a person (default: the weights' own)"
     )
@@ -74,7 +81,6 @@ def add_command(
     people.add_argument(
         "--rectified", action="store_true", help="the images are rectified: use P of CameraInfo"
     )
-    add_model_options(bag)
 
 
 def _convert(options: argparse.Namespace) -> int:

@@ -16,23 +16,14 @@ import torch
 from icl_mesh.body import BodyModel
 from icl_mesh.body.posing import Poser, Skeletons
 from icl_mesh.decode.peaks import SmplAt, refuse_broken
-from icl_mesh.decode.reader_tables import geometry_of, make_reader, make_surface
+from icl_mesh.decode.reader_tables import make_reader, make_surface
 from icl_mesh.engine.stage_clock import StageClock
 from icl_mesh.geometry.boxes import bounding_boxes
-from icl_mesh.geometry.camera import Camera
-from icl_mesh.geometry.kernel_lens import kernel_lens
-from icl_mesh.geometry.letterbox import Letterbox
+from icl_mesh.geometry.view import View
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
 from icl_mesh.network.constants import SMPL_CHANNELS
 
 Floats = npt.NDArray[np.floating[Any]]
-
-
-class View(NamedTuple):
-    """How an image is seen: its camera, and its place in the network's square."""
-
-    letterbox: Letterbox
-    camera: Camera
 
 
 class Found(NamedTuple):
@@ -67,7 +58,6 @@ class Reader:
         lifted = network.lifter is not None and network.lifter.keypoints > 0
         #: First channel of the features that is read, None for none.
         self._first = channels.first if channels is not None and lifted else None
-        self._view: View | None = None
         self._maps: InferenceMaps | None = None
 
     def __call__(
@@ -87,9 +77,7 @@ class Reader:
         other shapes.
         """
         reader, rows = self._reader, self._rows
-        if view != self._view:
-            reader.look_from(geometry_of(*view), kernel_lens(view.camera.lens))
-            self._view = view
+        reader.look_from(view.geometry, view.camera.kernel_lens)
         self._read_from(maps)
         count = reader.find(threshold)
         refuse_broken(reader.broken())

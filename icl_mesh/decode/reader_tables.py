@@ -1,5 +1,5 @@
 """What the compiled reader is made of: constants, a body's skeleton and surface, a network's
-projectors and lifter, a camera."""
+projectors and lifter."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ from icl_mesh.decode.peaks import (
     MAX_PEOPLE,
     PEAK_WINDOW,
 )
-from icl_mesh.geometry.camera import MIN_DEPTH_RATIO, Camera
-from icl_mesh.geometry.letterbox import Letterbox
 from icl_mesh.network import IclMeshNetwork
 from icl_mesh.network.constants import BETAS, INSTANCE_CHANNELS, JOINTS, SCALE_BASE
 from icl_mesh.network.lifter import MIN_CENTER, MIN_EVIDENCE, MOST_CAMERA, PASSES
@@ -49,31 +47,6 @@ def make_surface(body: BodyModel, *, mesh: bool) -> kernels.Surface:
     tables = SurfaceTables.of(body, None if mesh else outline)
     index = outline if mesh else np.arange(len(outline))
     return kernels.Surface(**tables._asdict(), index=index)
-
-
-def geometry_of(letterbox: Letterbox, camera: Camera) -> kernels.Geometry:
-    """Raises ValueError for a camera of another image size."""
-    square = letterbox.camera(camera)
-    (scale_x, scale_y), (offset_x, offset_y) = letterbox.scale, letterbox.offset
-    return kernels.Geometry(
-        fx=camera.fx,
-        fy=camera.fy,
-        cx=camera.cx,
-        cy=camera.cy,
-        width=camera.width,
-        height=camera.height,
-        square_fx=square.fx,
-        square_fy=square.fy,
-        square_px=square.px,
-        square_py=square.py,
-        focal=square.focal,
-        scale_x=scale_x,
-        scale_y=scale_y,
-        offset_x=offset_x,
-        offset_y=offset_y,
-        size=letterbox.size,
-        nearest=MIN_DEPTH_RATIO,
-    )
 
 
 def _rules() -> kernels.Rules:

@@ -79,14 +79,7 @@ def camera_from_info(
     name, matrix, warnings = _matrix(info, rectified, topic)
     if not any(matrix):
         return assumed(f"'{topic}' is uncalibrated")
-    layout = SensorLayout.of(info, width, height)
-    if layout is None:
-        size = image_size_of(info)
-        raise ValueError(
-            f"CameraInfo on '{topic}' is for {size[0]}x{size[1]} images, the image is "
-            f"{width}x{height}: the node that resizes or crops the image should publish the "
-            f"CameraInfo to match; or remap '{topic}' away to work with an assumed field of view"
-        )
+    layout = _layout(info, width, height, topic)
     straight = rectified or name == "P" or info.distortion_model == ASSUMED_MODEL
     lens, lens_warning = (None, "") if straight else _lens(info, topic)
     fisheye = lens is not None and lens.model == "equidistant"
@@ -113,6 +106,19 @@ def camera_from_info(
     assumed_before = info.distortion_model == ASSUMED_MODEL
     camera = dataclasses.replace(region, focal_assumed=assumed_before, lens=lens)
     return CameraSource(camera, _note(camera, topic), warnings)
+
+
+def _layout(info: InfoMessage, width: int, height: int, topic: str) -> SensorLayout:
+    """Where the sensor has the image. Raises ValueError for an image of another size."""
+    layout = SensorLayout.of(info, width, height)
+    if layout is None:
+        size = image_size_of(info)
+        raise ValueError(
+            f"CameraInfo on '{topic}' is for {size[0]}x{size[1]} images, the image is "
+            f"{width}x{height}: the node that resizes or crops the image should publish the "
+            f"CameraInfo to match; or remap '{topic}' away to work with an assumed field of view"
+        )
+    return layout
 
 
 def _matrix(

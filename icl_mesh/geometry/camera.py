@@ -11,13 +11,16 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from icl_mesh.geometry.lens import Lens
+
+if TYPE_CHECKING:
+    from icl_mesh import kernels
 
 #: Least depth of a point as a share of its root's depth. It keeps the projection of a body that
 #: extends past the camera plane finite (and its gradient bounded).
@@ -72,6 +75,18 @@ class Camera:
     def matrix(self) -> npt.NDArray[np.float64]:
         """The 3x3 matrix K."""
         return np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1]], dtype=float)
+
+    @property
+    def kernel_lens(self) -> kernels.Lens | None:
+        """The lens as the kernels read it; None for a pinhole."""
+        return None if self.lens is None else self.lens.kernel
+
+    def check_size(self, width: int, height: int) -> None:
+        """Raise ValueError for an image of another size."""
+        if (self.width, self.height) != (width, height):
+            raise ValueError(
+                f"camera is for {self.width}x{self.height} images, the image is {width}x{height}"
+            )
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Camera:

@@ -9,13 +9,17 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from icl_mesh.geometry.lens_names import known_lens
 from icl_mesh.io.wording import shown
+
+if TYPE_CHECKING:
+    from icl_mesh import kernels
 
 Array = npt.NDArray[np.float64]
 
@@ -25,6 +29,9 @@ LENS_MODELS: dict[str, tuple[int, ...]] = {
     "rational_polynomial": (8, 12),  # k1 k2 p1 p2 k3 k4 k5 k6 [s1 s2 s3 s4]
     "equidistant": (4,),  # k1 k2 k3 k4 over the angle from the axis (Kannala, Brandt 2006)
 }
+#: The kernels' numbers of the models. A plumb_bob is a rational polynomial without a denominator.
+_KERNEL_MODELS = {"plumb_bob": 1, "rational_polynomial": 1, "equidistant": 2}
+_KERNEL_COEFFICIENTS = 12
 #: Least slope of the distorted radius. Where a polynomial is not monotonic, points far outside the
 #: image would be projected into it.
 LEAST_SLOPE = 0.01
@@ -104,6 +111,26 @@ class Lens:
         """Radii [M] up to valid_radius, and their distorted radii [M], the mean over directions."""
         return _radial_table(self)
 
+    @cached_property
+    def kernel(self) -> kernels.Lens:
+        """This lens as the kernels read it."""
+        from icl_mesh import kernels  # a calibration is read without them
+
+        coefficients = np.zeros(_KERNEL_COEFFICIENTS)
+        coefficients[: len(self.coefficients)] = self.coefficients
+        radii, distorted = map(np.ascontiguousarray, self.radial_table)
+        return kernels.Lens(
+            model=_KERNEL_MODELS[self.model],
+            coefficients=coefficients,
+            valid_radius=self.valid_radius,
+            radii=radii,
+            distorted=distorted,
+        )
+
+    def __reduce__(self) -> tuple[type[Lens], tuple[str, tuple[float, ...]]]:
+        """Copies and pickles leave the kernels' form out, which cannot be pickled."""
+        return Lens, (self.model, self.coefficients)
+
     def _radial_factor(self, squared: Array) -> Array:
         k = self.coefficients
         if self.model == "equidistant":
@@ -145,7 +172,8 @@ class Lens:
         return np.stack(columns, axis=-1)
 
 
-@lru_cache(maxsize=64)  # each CameraInfo message creates an equal lens
+# Each CameraInfo message and image file brings its own Lens; equal ones share this table (10 ms).
+@lru_cache(maxsize=64)
 def _radial_table(lens: Lens) -> tuple[Array, Array]:
     """Radii up to the valid one, in equal steps of the angle, and their mean distorted radii."""
     angles = np.linspace(0, WIDEST_RAD, _TABLE_ROWS)

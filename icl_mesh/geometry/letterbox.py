@@ -62,11 +62,7 @@ class Letterbox:
 
     def check(self, camera: Camera) -> None:
         """Raise ValueError for the camera of an image of another size."""
-        if (camera.width, camera.height) != (self.width, self.height):
-            raise ValueError(
-                f"camera is for {camera.width}x{camera.height} images, the image is "
-                f"{self.width}x{self.height}"
-            )
+        camera.check_size(self.width, self.height)
 
     def camera(self, camera: Camera) -> SquareCamera:
         """The image's camera, seen in square coordinates. Raises as check does."""
@@ -74,3 +70,19 @@ class Letterbox:
         unit = 2 * self.scale / self.size
         px, py = self.square_from_px([camera.cx, camera.cy])
         return SquareCamera(camera.fx * unit[0], camera.fy * unit[1], float(px), float(py))
+
+
+def resampling_weights(before: int, after: int) -> npt.NDArray[np.float32]:
+    """Resampling weights along an axis: float32 [after, before].
+
+    Shrinking: the share of the new pixel that an old one covers (cv2.INTER_AREA). Growing: linear
+    between the two nearest centres (cv2.INTER_LINEAR), with replicated borders.
+    """
+    old, new = np.arange(before), np.arange(after)[:, None]
+    if after > before:
+        centers = np.clip((new + 0.5) * before / after - 0.5, 0, before - 1)
+        weights = np.maximum(1 - np.abs(centers - old), 0)
+    else:  # in integers: an old pixel has length `after`, a new one `before`
+        ends = np.minimum((new + 1) * before, (old + 1) * after)
+        weights = np.maximum(ends - np.maximum(new * before, old * after), 0) / before
+    return np.asarray(weights, dtype=np.float32)

@@ -205,7 +205,7 @@ def absolute_camera(camera: torch.Tensor) -> torch.Tensor:
     weights serves them all.
     """
     unit = REFERENCE_CELLS / camera.shape[-1]
-    scale = camera[:, :1] + math.log(unit) / math.log(1.1)
+    scale = camera[:, :1] + math.log(unit) / math.log(SCALE_BASE)
     return torch.cat((scale, camera[:, 1:] * unit + cell_centers(camera)), dim=1)
 
 

@@ -15,7 +15,6 @@ from scipy.optimize import linear_sum_assignment
 
 from icl_mesh import kernels
 from icl_mesh.geometry.camera import MIN_DEPTH_RATIO
-from icl_mesh.geometry.kernel_lens import kernel_lens
 from icl_mesh.people import People
 from icl_mesh.tracking import kalman as motion
 from icl_mesh.tracking.appearance import SURE_WEIGHT, Looks
@@ -89,7 +88,7 @@ def pair_costs(
         tracks.unseen_s / EMBEDDING_HALF_LIFE_S,
         _side(people, looks),
         np.ascontiguousarray(people.distance_from_depth),
-        kernel_lens(camera.lens),
+        camera.kernel_lens,
         camera.fx,
         camera.fy,
         weights.embedding,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 from sensor_msgs.msg import CameraInfo
 
@@ -12,7 +13,11 @@ from icl_mesh.formats.sensor_layout import SensorLayout, image_size_of
 
 
 class CameraInfoStore:
-    """Keeps the newest CameraInfo of each image size. Thread-safe."""
+    """Keeps the newest CameraInfo of each image size. Thread-safe.
+
+    Drivers send an equal CameraInfo with every image. The first of equal ones stays: who has read
+    a message needs to look at it only once.
+    """
 
     _MAX_SIZES = 8  # a camera has a few modes; a folder of photos has many sizes
 
@@ -21,9 +26,11 @@ class CameraInfoStore:
         self._by_size: OrderedDict[tuple[int, int], CameraInfo] = OrderedDict()
 
     def put(self, info: CameraInfo) -> None:
+        size, content = image_size_of(info), _content(info)
         with self._changed:
-            size = image_size_of(info)
-            self._by_size[size] = info
+            before = self._by_size.get(size)
+            if before is None or _content(before) != content:
+                self._by_size[size] = info
             self._by_size.move_to_end(size)
             if len(self._by_size) > self._MAX_SIZES:
                 self._by_size.popitem(last=False)
@@ -58,3 +65,13 @@ class CameraInfoStore:
             return exact
         newest_first = reversed(self._by_size.values())
         return next((i for i in newest_first if SensorLayout.of(i, width, height)), None)
+
+
+def _content(info: CameraInfo) -> tuple[Any, ...]:
+    """The fields that determine a camera."""
+    roi = info.roi
+    return (
+        *(info.width, info.height, info.binning_x, info.binning_y),
+        *(roi.x_offset, roi.y_offset, roi.width, roi.height),
+        *(info.distortion_model, info.d.tobytes(), info.k.tobytes(), info.p.tobytes()),
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -68,9 +67,8 @@ class FrameProcessor:
             self._depths = DepthCorrection(depths, remedy=remedy, scale_option="depth_scale")
         self._warned: set[str] = set()
         self._bits, self._times = SampleBits(), ImageTimes()
-        # The last image's camera, after what it was computed from: the message and its content.
-        self._known_info: CameraInfo | None = None
-        self._known_camera: tuple[tuple[Any, ...], CameraSource | None] = ((), None)
+        self._source: CameraSource | None = None  # the last image's camera
+        self._source_of: tuple[CameraInfo | float | None, ...] = ()
 
     def use(self, estimator: Callable[..., People]) -> None:
         """Replace the estimator, between two frames. The tracker notices the new weights."""
@@ -161,13 +159,8 @@ class FrameProcessor:
         self, info: CameraInfo | None, width: int, height: int, parameters: MeshParameters
     ) -> CameraSource:
         """The image's camera; that of the image before if nothing has changed."""
-        known, source = self._known_camera
-        if info is not None and info is self._known_info:
-            said = known[0]  # the same message: reading its fields takes as long as a small kernel
-        else:
-            said = None if info is None else _content(info)
-        of = (said, width, height, parameters.assumed_fov_deg, parameters.rectified)
-        if source is None or of != known:
+        of = (info, width, height, parameters.assumed_fov_deg, parameters.rectified)
+        if self._source is None or of != self._source_of:
             if others := self._infos.only_others(width, height):
                 raise ValueError(
                     f"no CameraInfo for {width}x{height} images came on '{self._info_topic}' in "
@@ -175,7 +168,7 @@ class FrameProcessor:
                     "left out; where that goes on, the node that changes the images' size should "
                     "publish the CameraInfo to match"
                 )
-            source = camera_from_info(
+            self._source = camera_from_info(
                 info,
                 width,
                 height,
@@ -183,19 +176,8 @@ class FrameProcessor:
                 rectified=parameters.rectified,
                 topic=self._info_topic,
             )
-            self._known_camera = of, source
-        self._known_info = info
-        return source
-
-
-def _content(info: CameraInfo) -> tuple[Any, ...]:
-    """The fields that determine a camera. Drivers send an equal message with every image."""
-    roi = info.roi
-    return (
-        *(info.width, info.height, info.binning_x, info.binning_y),
-        *(roi.x_offset, roi.y_offset, roi.width, roi.height),
-        *(info.distortion_model, info.d.tobytes(), info.k.tobytes(), info.p.tobytes()),
-    )
+            self._source_of = of
+        return self._source
 
 
 def _milliseconds_since(start: float) -> float:

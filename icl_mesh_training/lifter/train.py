@@ -26,6 +26,7 @@ from icl_mesh.decode.lifter import in_metres, lifter_inputs, square_points
 from icl_mesh.decode.peaks import REGRESSED_JOINTS, Detections, decode_maps
 from icl_mesh.engine import create_engine
 from icl_mesh.geometry.letterbox import Letterbox
+from icl_mesh.geometry.view import View
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
 from icl_mesh.network.lifter import PoseLifter
 from icl_mesh.preprocess.host import preprocess
@@ -103,12 +104,13 @@ def collect(
     for number, path in enumerate(tqdm(scenes, desc="people", unit="scene")):
         labels = SceneLabels.load(path)
         engine_now, size = engines[number % len(sizes)], sizes[number % len(sizes)]
-        images, letterbox = preprocess(read_image(path.with_suffix(".jpg")), size)
+        view = View.of(labels.camera, size)
+        images = preprocess(read_image(path.with_suffix(".jpg")), view)
         with torch.inference_mode():
             maps = engine_now(images)
         found = decode_maps(maps, THRESHOLD, partial(engine_now.smpl_at, maps))
         if len(found) and len(labels):
-            rows += people.of_scene(found, maps, labels, letterbox)
+            rows += people.of_scene(found, maps, labels, view)
     if not rows:
         raise ValueError(f"nobody was found in {len(scenes)} scenes: there is nothing to learn")
     return {
@@ -127,11 +129,11 @@ class _People:
         self.poser, self.rig = Poser(body), KeypointRig(body)
 
     def of_scene(
-        self, found: Detections, maps: InferenceMaps, labels: SceneLabels, letterbox: Letterbox
+        self, found: Detections, maps: InferenceMaps, labels: SceneLabels, view: View
     ) -> list[dict[str, np.ndarray]]:
         """Samples of the detections that match a true person, in one dict or none."""
         skeletons = self.poser.skeletons(found.betas, found.rotations)
-        camera = letterbox.camera(labels.camera)
+        camera, letterbox = view.square, view.letterbox
         joints, keypoints = square_points(skeletons, self.rig, found.weak, camera)
         pairs = _pairs(joints, _square_truth(labels, letterbox), labels.visible_share)
         if not pairs:

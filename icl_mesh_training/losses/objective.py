@@ -10,6 +10,7 @@ from icl_mesh.body import BodyModel
 from icl_mesh.geometry.camera import project_from_weak
 from icl_mesh.geometry.rotation import matrix_from_6d
 from icl_mesh.network import IclMeshNetwork, NetworkMaps, cell_from_square, sample_at
+from icl_mesh.network.constants import SCALE_BASE
 from icl_mesh_training.data.batch import Batch
 from icl_mesh_training.losses import contrastive
 from icl_mesh_training.losses import terms as losses
@@ -138,7 +139,7 @@ class Objective(torch.nn.Module):
         if self.neighbours:
             people, cell, size = self._with_neighbours(people, cell, size, map_size)
         camera = sample_at(maps.camera, people.image_index, cell)
-        weak_camera = torch.cat((1.1 ** camera[:, :1], camera[:, 1:]), dim=1)
+        weak_camera = torch.cat((SCALE_BASE ** camera[:, :1], camera[:, 1:]), dim=1)
         terms: dict[str, torch.Tensor] = {}
         if maps.smpl.shape[1]:
             smpl = sample_at(maps.smpl, people.image_index, cell)

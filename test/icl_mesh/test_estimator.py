@@ -12,6 +12,8 @@ from icl_mesh.engine import resolve_device
 from icl_mesh.engine.stage_clock import STAGES
 from icl_mesh.estimator import Estimator
 from icl_mesh.geometry.camera import Camera
+from icl_mesh.geometry.lens import Lens
+from icl_mesh.geometry.view import View
 from icl_mesh.network import NetworkMaps, build_network
 from icl_mesh.preprocess.host import preprocess
 from icl_mesh.weights import save_weights
@@ -38,7 +40,7 @@ def image():
 
 def test_normalisation_is_the_published_one() -> None:
     image = np.full((32, 32, 3), (255, 0, 124), np.uint8)
-    tensor, _ = preprocess(image, 32)
+    tensor = preprocess(image, View.of(Camera.assumed(32, 32), 32))
     assert tensor.shape == (1, 3, 32, 32)
     assert tensor.dtype == torch.float32
     # torchvision: (x / 255 - mean) / std with mean .485 .456 .406 and std .229 .224 .225
@@ -50,8 +52,8 @@ def test_normalisation_is_the_published_one() -> None:
 def test_views_of_bgr_bytes_become_the_same_input(side) -> None:
     """As drivers' bgr8 images arrive, rows padded: neither turned nor copied before."""
     padded = np.random.default_rng(0).integers(0, 256, (32, 50, 3), dtype=np.uint8)
-    view = padded[:, :48, ::-1]
-    assert torch.equal(preprocess(view, side)[0], preprocess(view.copy(), side)[0])
+    image, view = padded[:, :48, ::-1], View.of(Camera.assumed(48, 32), side)
+    assert torch.equal(preprocess(image, view), preprocess(image.copy(), view))
 
 
 @pytest.mark.parametrize(
@@ -117,6 +119,24 @@ def test_people_are_those_of_their_image_and_outlast_the_next(network, body, ima
     alone = Estimator(network, body, input_size=256, threshold=0.05)(other, vertices=True)
     np.testing.assert_array_equal(second.joints_px, alone.joints_px)
     assert len(first) != len(second) or (first.joints_px != second.joints_px).any()
+
+
+def test_cameras_in_turns_do_not_mix(network, body, image) -> None:
+    """What follows from a camera is made once and kept for the next image of that camera."""
+    estimator = Estimator(network, body, input_size=256, threshold=0.05)
+    bent = Camera(**{**vars(CAMERA), "lens": Lens("plumb_bob", (-0.3, 0.1, 0.001, -0.001))})
+    near = Camera(**{**vars(CAMERA), "fx": 290.0, "fy": 290.0})
+    for camera in (CAMERA, bent, near, None, CAMERA):
+        people = estimator(image, camera, vertices=True)
+        alone = Estimator(network, body, input_size=256, threshold=0.05)(
+            image, camera, vertices=True
+        )
+        assert people.camera == alone.camera
+        for name in ("joints_m", "joints_px", "vertices_m", "bbox_px"):
+            np.testing.assert_array_equal(getattr(people, name), getattr(alone, name), name)
+    view = estimator._view
+    estimator(image, Camera(**vars(CAMERA)))
+    assert estimator._view is view
 
 
 def test_nobody(estimator, body, image) -> None:

@@ -12,9 +12,10 @@ from icl_mesh.body import BodyModel
 from icl_mesh.body.posing import Poser
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.decode.peaks import SmplAt, check_finite, decode_maps
-from icl_mesh.decode.reader import Found, View
+from icl_mesh.decode.reader import Found
 from icl_mesh.engine.stage_clock import StageClock
 from icl_mesh.geometry.boxes import bounding_boxes
+from icl_mesh.geometry.view import View
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
 
 
@@ -45,11 +46,11 @@ class HostReader:
         found = decode_maps(maps, threshold, smpl_at)
         if len(found) == 0:
             return None
-        letterbox, camera = view
+        letterbox, camera = view.letterbox, view.camera
         if self._lifter is None:
             skeletons = self._poser.skeletons(found.betas, found.rotations)
         else:
-            found, skeletons = self._lifter(found, maps, letterbox.camera(camera))
+            found, skeletons = self._lifter(found, maps, view.square)
         placed = place(skeletons.joints, found.weak, letterbox, camera)
         centers = torch.from_numpy(found.center_instance)
         embedding = unit(self._network.project_center(centers).numpy())

@@ -17,11 +17,12 @@ from icl_mesh import Estimator
 from icl_mesh.body import BodyModel
 from icl_mesh.body.asset import load_default_body
 from icl_mesh.decode.peaks import decode_maps
-from icl_mesh.decode.reader import Found, Reader, View, on_host
+from icl_mesh.decode.reader import Found, Reader, on_host
 from icl_mesh.engine.stage_clock import StageClock
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.geometry.lens import Lens
 from icl_mesh.geometry.letterbox import Letterbox
+from icl_mesh.geometry.view import View
 from icl_mesh.network import IclMeshNetwork, InferenceMaps, build_network
 
 CPU = torch.device("cpu")
@@ -96,8 +97,7 @@ def read(
     def smpl_at(image: np.ndarray, cell: np.ndarray) -> torch.Tensor:
         return smpl[image, :, cell[:, 1], cell[:, 0]]
 
-    letterbox = Letterbox(camera.width, camera.height, 8 * maps.center_heatmap.shape[-1])
-    view = View(letterbox, camera)
+    view = View.of(camera, 8 * maps.center_heatmap.shape[-1])
     return reader(maps, threshold, smpl_at, view, StageClock(CPU, None), vertices=vertices)
 
 
@@ -340,16 +340,6 @@ def test_maps_and_bodies_of_other_shapes_are_refused(body: BodyModel) -> None:
         read(reader, (two, smpl))
     with pytest.raises(ValueError, match=r"smpl_at gave \[\d+, 141\] for \d+ people"):
         read(reader, (maps, smpl[:, :141]))
-
-
-def test_a_camera_of_another_image_is_refused(body: BodyModel) -> None:
-    network = network_of("mobilenet_v2")
-    view = View(Letterbox(320, 240, 256), CAMERA)
-    maps, smpl = noisy_maps(network)
-    with pytest.raises(ValueError, match="camera is for 640x480 images, the image is 320x240"):
-        Reader(network, body)(
-            *(maps, 0.9, lambda *_: smpl, view, StageClock(CPU, None)), vertices=False
-        )
 
 
 def test_results_last_and_maps_are_read_anew(network: IclMeshNetwork, body: BodyModel) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from icl_mesh.geometry.camera import Camera
-from icl_mesh.geometry.kernel_lens import kernel_lens
 from icl_mesh.geometry.lens import Lens
 
 LENSES = {
@@ -61,7 +60,7 @@ def test_the_compiled_lens_is_opencvs(name):
     """Forwards, and back from what OpenCV made."""
     lens, reach = LENSES[name]
     points = points_within(lens, reach)
-    compiled, found = kernel_lens(lens), np.empty_like(points)
+    compiled, found = lens.kernel, np.empty_like(points)
     compiled.distort(points, found)
     np.testing.assert_allclose(found, opencv_distort(lens, points), atol=1e-12)
     compiled.undistort(opencv_distort(lens, points), found)

@@ -6,7 +6,8 @@ import pytest
 
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.geometry.letterbox import PAD_VALUE, Letterbox
-from icl_mesh.preprocess.host import preprocess
+from icl_mesh.geometry.view import View
+from icl_mesh.preprocess.host import image_size, preprocess
 
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 SIZES = [(640, 480), (480, 640), (1920, 1080), (333, 777), (512, 512), (1001, 97), (60, 45)]
@@ -14,7 +15,8 @@ SIZES = [(640, 480), (480, 640), (1920, 1080), (333, 777), (512, 512), (1001, 97
 
 def squared(image: np.ndarray, size: int) -> np.ndarray:
     """The network's input [size, size, 3], 0 to 255."""
-    planes = preprocess(image, size)[0][0].numpy().transpose(1, 2, 0)
+    planes = preprocess(image, View.of(Camera.assumed(*image_size(image)), size))[0]
+    planes = planes.numpy().transpose(1, 2, 0)
     return (planes * STD + MEAN) * 255
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from icl_mesh.geometry.camera import Camera
 from icl_mesh.geometry.letterbox import PAD_VALUE, Letterbox
-from icl_mesh.preprocess import host as preprocessing
-from icl_mesh.preprocess.device import DeviceLetterbox
-from icl_mesh.preprocess.host import preprocess
+from icl_mesh.geometry.view import View
+from icl_mesh.preprocess.device import preprocess_on_device
+from icl_mesh.preprocess.host import image_size, preprocess
 
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
@@ -72,11 +73,15 @@ def noise(width: int, height: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
+def network_input(image: np.ndarray, size: int) -> torch.Tensor:
+    """By the compiled kernel."""
+    return preprocess(image, View.of(Camera.assumed(*image_size(image)), size))
+
+
 @pytest.mark.parametrize(("width", "height", "size"), SIZES)
 def test_every_number_is_the_mean_that_geometry_says(width, height, size) -> None:
     image = noise(width, height)
-    found, letterbox = preprocess(image, size)
-    assert letterbox == Letterbox(width, height, size)
+    found = network_input(image, size)
     assert found.shape == (1, 3, size, size) and found.dtype == torch.float32
     assert found.is_contiguous()
     np.testing.assert_allclose(found[0].numpy(), expected_input(image, size), rtol=0, atol=1e-5)
@@ -84,10 +89,7 @@ def test_every_number_is_the_mean_that_geometry_says(width, height, size) -> Non
 
 def on_device(image: np.ndarray, size: int) -> torch.Tensor:
     """What a GPU does, done here."""
-    height, width = image.shape[:2]
-    letterbox = Letterbox(width, height, size)
-    tones = preprocessing._SCALE, preprocessing._SHIFT
-    return DeviceLetterbox(letterbox, torch.device("cpu"), *tones)(image)
+    return preprocess_on_device(image, View.of(Camera.assumed(*image_size(image)), size))
 
 
 @pytest.mark.parametrize(("width", "height", "size"), SIZES)
@@ -109,7 +111,7 @@ def test_views_are_read_where_they_lie(width, height, size) -> None:
     views += [np.broadcast_to(stored[:1], stored.shape)]
     for view in views:
         view.flags.writeable = False
-        assert torch.equal(preprocess(view, size)[0], preprocess(view.copy(order="C"), size)[0])
+        assert torch.equal(network_input(view, size), network_input(view.copy(order="C"), size))
 
 
 def test_other_views_are_copied() -> None:
@@ -121,7 +123,7 @@ def test_other_views_are_copied() -> None:
     views += [four[..., :3], four[..., 2::-1], four[..., 1:], large[..., :3].transpose(1, 0, 2)]
     for view in views:
         assert view.strides[1:] not in {(3, 1), (3, -1)}
-        assert torch.equal(preprocess(view, 48)[0], preprocess(view.copy(order="C"), 48)[0])
+        assert torch.equal(network_input(view, 48), network_input(view.copy(order="C"), 48))
 
 
 def test_nothing_outside_of_the_image_counts() -> None:
@@ -130,7 +132,7 @@ def test_nothing_outside_of_the_image_counts() -> None:
         around = noise(width + 2, height + 2)
         image = around[1:-1, 1:-1]
         image[:] = PAD_VALUE
-        found = preprocess(image, size)[0]
+        found = network_input(image, size)
         expected = (np.array(PAD_VALUE) / 255 - MEAN) / STD
         np.testing.assert_allclose(
             found[0].numpy(), np.broadcast_to(expected[:, None, None], found.shape[1:]), atol=5e-5
@@ -139,21 +141,21 @@ def test_nothing_outside_of_the_image_counts() -> None:
 
 @pytest.mark.parametrize("device", ["cpu", torch.device("cpu"), torch.device("cpu", 0)])
 def test_the_cpu_by_any_name(device) -> None:
-    assert preprocess(noise(64, 48), 32, device)[0].shape == (1, 3, 32, 32)
+    view = View.of(Camera.assumed(64, 48), 32, device)
+    assert preprocess(noise(64, 48), view).shape == (1, 3, 32, 32)
 
 
 def test_a_gpu_gets_the_image_as_it_came() -> None:
     """By preprocess itself, with a device that torch can calculate shapes on."""
-    found, letterbox = preprocess(noise(64, 48), 32, "meta")
+    found = preprocess(noise(64, 48), View.of(Camera.assumed(64, 48), 32, "meta"))
     assert found.shape == (1, 3, 32, 32) and found.device.type == "meta"
-    assert letterbox == Letterbox(64, 48, 32)
 
 
 def test_inputs_are_kept_apart() -> None:
     """The network may still read the last one while the next is made."""
-    first, _ = preprocess(noise(64, 48), 32)
+    first = network_input(noise(64, 48), 32)
     kept = first.clone()
-    preprocess(255 - noise(64, 48), 32)
+    network_input(255 - noise(64, 48), 32)
     assert torch.equal(first, kept)
 
 
@@ -170,10 +172,16 @@ def test_inputs_are_kept_apart() -> None:
 )
 def test_bad_images_are_refused(bad, message) -> None:
     with pytest.raises(ValueError, match=message):
-        preprocess(bad, 32)
+        preprocess(bad, View.of(Camera.assumed(64, 48), 32))
 
 
 @pytest.mark.parametrize("size", [0, -1])
 def test_bad_sizes_are_refused(size) -> None:
     with pytest.raises(ValueError, match=f"positive sizes, got image 64x48 and square {size}"):
-        preprocess(noise(64, 48), size)
+        network_input(noise(64, 48), size)
+
+
+def test_an_image_of_another_size_than_the_views_is_refused() -> None:
+    view = View.of(Camera.assumed(48, 64), 32)
+    with pytest.raises(ValueError, match="camera is for 48x64 images, the image is 64x48"):
+        preprocess(noise(64, 48), view)

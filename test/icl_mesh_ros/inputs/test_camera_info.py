@@ -212,7 +212,8 @@ def test_an_unreadable_location_is_refused_with_the_readable_kinds(place, said):
 def test_store_finds_the_newest_of_the_images_size():
     store = CameraInfoStore()
     assert store.find(640, 480) is None
-    first, second, small = info(), info(), CameraInfo(width=320, height=240, k=K)
+    first, second = info(), info(k=[501.0, *K[1:]])
+    small = CameraInfo(width=320, height=240, k=K)
     for message in (first, second, small):
         store.put(message)
     assert store.find(640, 480) is second
@@ -223,3 +224,16 @@ def test_store_finds_the_newest_of_the_images_size():
     store.put(binned)
     assert store.find(500, 401) is binned
     assert store.find(1000, 800) is binned  # the image may be binned
+
+
+def test_store_keeps_the_first_of_equal_infos():
+    """So that its camera is computed once for all images."""
+    store, first = CameraInfoStore(), info()
+    for message in (first, info(header=Header(frame_id="later")), info(width=320, height=240)):
+        store.put(message)
+    assert store.find(640, 480) is first
+    store.put(info(header=Header(frame_id="latest")))
+    assert store.find(0, 0) is first  # the newest of all
+    for field in ({"k": [501.0, *K[1:]]}, {"d": [0.1] * 5}, {"distortion_model": "plumb_bob"}):
+        store.put(changed := info(**field))
+        assert store.find(640, 480) is changed, field

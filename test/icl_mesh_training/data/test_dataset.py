@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from icl_mesh.body import BodyModel
-from icl_mesh.geometry.camera import project_from_weak
+from icl_mesh.geometry.camera import Camera, project_from_weak
+from icl_mesh.geometry.view import View
 from icl_mesh.preprocess.host import preprocess
 from icl_mesh_training.data.augmentation import AugmentationConfig
 from icl_mesh_training.data.batch import Batch, collate
@@ -74,7 +75,8 @@ def test_input_is_imagenet_normalised() -> None:
 def test_the_network_is_trained_on_what_the_estimator_gives_it() -> None:
     square = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
     trained_on = images_to_input(torch.from_numpy(square)[None])
-    torch.testing.assert_close(trained_on, preprocess(square, 32)[0], rtol=0, atol=1e-5)
+    given = preprocess(square, View.of(Camera.assumed(32, 32), 32))
+    torch.testing.assert_close(trained_on, given, rtol=0, atol=1e-5)
 
 
 def test_an_empty_folder_says_how_to_fill_it(tmp_path: Path) -> None:
