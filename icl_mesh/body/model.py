@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from icl_mesh.body.asset import load_default_body
+from icl_mesh.body.extreme_vertices import outline_vertices
 from icl_mesh.body.layout import BETA_COUNT, JOINT_COUNT, JOINT_NAMES, PARENTS, BodyArrays
-from icl_mesh.body.outline import outline_vertices
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -163,7 +163,7 @@ class BodyModel(nn.Module):
 
     @property
     def outline_index(self) -> torch.Tensor:
-        """int64 [P]: the extreme vertices of each body part (icl_mesh.body.outline).
+        """int64 [P]: the extreme vertices of each body part (icl_mesh.body.extreme_vertices).
 
         Their bounding box equals the mesh's to a few mm in any pose.
         """

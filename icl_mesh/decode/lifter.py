@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from icl_mesh.body.posing import Skeletons
+from icl_mesh.body.kinematics import Skeletons
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.decode.evidence import Evidence
 from icl_mesh.geometry.camera import SquareCamera, project_from_weak

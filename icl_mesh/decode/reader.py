@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from icl_mesh.body import BodyModel
-from icl_mesh.body.posing import Poser, Skeletons
+from icl_mesh.body.kinematics import Poser, Skeletons
 from icl_mesh.decode.peaks import SmplAt, refuse_broken
 from icl_mesh.decode.reader_tables import geometry_of, make_reader, make_surface
 from icl_mesh.engine.stage_clock import StageClock

@@ -9,7 +9,7 @@ from torch import nn
 
 from icl_mesh import kernels
 from icl_mesh.body import BodyModel
-from icl_mesh.body.posing import Poser
+from icl_mesh.body.kinematics import Poser
 from icl_mesh.body.rig import KEYPOINT_BONE, KEYPOINT_JOINT, KeypointRig
 from icl_mesh.body.surface_tables import SurfaceTables
 from icl_mesh.decode.evidence import SEARCH_CELLS, WINDOW

@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from icl_mesh.body import BodyModel
-from icl_mesh.body.posing import Poser
+from icl_mesh.body.kinematics import Poser
 from icl_mesh.body.rig import FACE, KEYPOINT_BONE, KeypointRig
 from icl_mesh.decode.evidence import gather_evidence
 from icl_mesh.decode.lifter import in_metres, lifter_inputs, square_points

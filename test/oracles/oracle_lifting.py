@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from oracle_evidence import gather_evidence
 
-from icl_mesh.body.posing import Poser, Skeletons
+from icl_mesh.body.kinematics import Poser, Skeletons
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.decode.lifter import in_metres, lifter_inputs, moved_camera, square_points
 from icl_mesh.decode.peaks import REGRESSED_JOINTS, Detections, check_finite

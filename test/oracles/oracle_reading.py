@@ -9,7 +9,7 @@ from oracle_lifting import HostLifter
 from oracle_placement import place
 
 from icl_mesh.body import BodyModel
-from icl_mesh.body.posing import Poser
+from icl_mesh.body.kinematics import Poser
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.decode.peaks import SmplAt, check_finite, decode_maps
 from icl_mesh.decode.reader import Found, View

@@ -8,7 +8,7 @@ import roma
 import torch
 
 from icl_mesh.body import JOINT_SETS, BodyModel
-from icl_mesh.body.posing import Poser
+from icl_mesh.body.kinematics import Poser
 
 # SMPL's kinematic tree as smplx prints it (kintree_table's first row).
 SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)

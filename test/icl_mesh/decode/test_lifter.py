@@ -11,7 +11,7 @@ from oracle_lifting import HostLifter
 
 from icl_mesh import Estimator
 from icl_mesh.body import BodyModel
-from icl_mesh.body.posing import Poser
+from icl_mesh.body.kinematics import Poser
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.decode.evidence import gather_evidence
 from icl_mesh.decode.lifter import (
