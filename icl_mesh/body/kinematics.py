@@ -38,10 +38,10 @@ class Skeletons(NamedTuple):
     rotations: Floats  # [N, J, 3, 3], relative to the parent
 
 
-class Poser:
+class BodyKinematics:
     """Poses one body model. What it needs on the host is copied there once.
 
-    outline_index [P]: the vertices of an outline among those of a mesh (BodyModel.outline_index).
+    extreme_index [P]: the extreme vertices, as rows of the mesh (BodyModel.extreme_index).
     """
 
     def __init__(self, body: BodyModel) -> None:
@@ -50,7 +50,7 @@ class Poser:
         self._rest_directions = body.joint_shape_directions.cpu().numpy()
         self._parents = body.parent_index.cpu().numpy()
         self._ancestors = body.ancestors.cpu().numpy()
-        self.outline_index = body.outline_index.cpu().numpy()
+        self.extreme_index = body.extreme_index.cpu().numpy()
 
     @property
     def skeleton_tables(self) -> tuple[npt.NDArray[Any], ...]:
@@ -84,9 +84,9 @@ class Poser:
         return self._placed(self._body.surface("mesh"), skeletons, translation)
 
     @torch.inference_mode()
-    def outline(self, skeletons: Skeletons, translation: Floats) -> torch.Tensor:
-        """As mesh, with only the vertices of outline_index."""
-        return self._placed(self._body.surface("outline"), skeletons, translation)
+    def extreme(self, skeletons: Skeletons, translation: Floats) -> torch.Tensor:
+        """As mesh, with only the vertices of extreme_index."""
+        return self._placed(self._body.surface("extreme"), skeletons, translation)
 
     def _placed(self, surface: Surface, skeletons: Skeletons, translation: Floats) -> torch.Tensor:
         joints, world, rest, betas, rotations = skeletons

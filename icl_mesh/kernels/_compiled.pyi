@@ -23,14 +23,14 @@ def letterbox(
     top: int,
     tones: Float32,  # [3, 3]: a byte's factor, what is then added, the padding's value
 ) -> None: ...
-def find_seen(
+def search_heatmaps(
     heatmaps: Float32,  # [B, K, H, W], of any strides
     search_cells: int,
     image: Int64,  # [N]
     points: Float32,  # [N, K, 2], square coordinates
     spread: Float32,  # [N], square coordinates
-    places: Float32,  # out [N, K, 2]
-    strength: Float32,  # out [N, K]
+    located: Float32,  # out [N, K, 2]
+    score: Float32,  # out [N, K]
 ) -> None: ...
 def regressed_keypoints(
     features: Float32,  # [B, C, H, W], of any strides
@@ -39,8 +39,8 @@ def regressed_keypoints(
     log_extent: int,
     image: Int64,  # [N]
     cell: Int64,  # [N, 2]: (x, y) of a map of half the size
-    places: Float32,  # out [N, K, 2]
-    strength: Float32,  # out [N, K]
+    located: Float32,  # out [N, K, 2]
+    score: Float32,  # out [N, K]
 ) -> None: ...
 def joint_confidence(
     heatmaps: Float32,  # [24, h, h]
@@ -169,9 +169,9 @@ class Rules:
         *,
         scale_base: float,
         max_log_scale: float,
-        repeat_cells: float,
-        repeat_scale_ratio: float,
-        repeat_degrees: float,
+        duplicate_cells: float,
+        duplicate_scale_ratio: float,
+        duplicate_degrees: float,
         window: float,
         min_evidence: float,
         min_center: float,
@@ -264,7 +264,7 @@ class Surface:
 class Reader:
     """Reads the people of one image; it owns all memory between its steps.
 
-    look_from and read_from come first (and read_features, where the lifter takes keypoints); then
+    set_view and read_from come first (and read_features, where the lifter takes keypoints); then
     find, fit, place, in this order. broken: which of the values read so far are not finite.
     """
     def __init__(
@@ -276,7 +276,7 @@ class Reader:
         joint_projector: Float32,
         lifter: Lifter | None,
     ) -> None: ...
-    def look_from(self, geometry: Geometry, lens: Lens | None) -> None: ...
+    def set_view(self, geometry: Geometry, lens: Lens | None) -> None: ...
     def read_from(
         self,
         center_heatmap: Float32,  # [1, 1, h, h]

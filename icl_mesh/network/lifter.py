@@ -32,18 +32,18 @@ MOST_CAMERA = 0.5
 class LifterInputs(NamedTuple):
     """What is known of N people; arrays or tensors. K: keypoints that the backbone finds, or 0.
 
-    Points are in metres of the body, (x_square - t) / s of the first weak camera. joints
-    [N, 24, 2], joint_strength [N, 24], keypoints [N, K, 2], keypoint_strength [N, K], regressed
-    [N, K, 2], regressed_strength [N, K]: icl_mesh.decode.evidence. flat [N, 24, 2], flat_keypoints
+    Points are in metres of the body, (x_square - t) / s of the first weak-perspective camera.
+    joints [N, 24, 2], joint_score [N, 24], keypoints [N, K, 2], keypoint_score [N, K], regressed
+    [N, K, 2], regressed_score [N, K]: icl_mesh.decode.evidence. flat [N, 24, 2], flat_keypoints
     [N, 17, 2]: those of the pose at hand. ray [N, 2]: slope of the ray to the person, t / focal.
     """
 
     joints: Any
-    joint_strength: Any
+    joint_score: Any
     keypoints: Any
-    keypoint_strength: Any
+    keypoint_score: Any
     regressed: Any
-    regressed_strength: Any
+    regressed_score: Any
     flat: Any
     flat_keypoints: Any
     ray: Any
@@ -58,13 +58,13 @@ class LifterInputs(NamedTuple):
         kinds = self.keypoints.shape[1]
         own = self.flat_keypoints[:, :kinds]
         parts = []
-        for points, strength, flat in (
-            (self.joints, self.joint_strength, self.flat),
-            (self.keypoints, self.keypoint_strength, own),
+        for points, score, flat in (
+            (self.joints, self.joint_score, self.flat),
+            (self.keypoints, self.keypoint_score, own),
         ):
-            seen = (strength >= MIN_EVIDENCE)[..., None]
-            parts += [points * seen, (points - flat) * seen, strength]
-        found = self.regressed_strength[:, :1]  # of the one centre behind all
+            seen = (score >= MIN_EVIDENCE)[..., None]
+            parts += [points * seen, (points - flat) * seen, score]
+        found = self.regressed_score[:, :1]  # of the one centre behind all
         parts += [(self.regressed - own) * (found >= MIN_CENTER)[..., None], found]
         parts += [sixd, betas / 3, self.ray]
         flat_parts = [part.reshape(len(part), -1) for part in parts]
@@ -75,7 +75,7 @@ class LifterInputs(NamedTuple):
 
 class Lifted(NamedTuple):
     """rotations [N, 22, 3, 3], betas [N, 10] in place of those at hand; camera [N, 3]: what the
-    weak camera changes by, as (log scale, x, y in metres of the body)."""
+    weak-perspective camera changes by, as (log scale, x, y in metres of the body)."""
 
     rotations: torch.Tensor
     betas: torch.Tensor
@@ -113,9 +113,9 @@ class PoseLifter(nn.Module):
         """One pass, from the pose at hand: rotations [N, 22, 3, 3], betas [N, 10]."""
         sixd = sixd_from_matrix(rotations)
         out = self.layers(inputs.rows(sixd, betas))
-        turns, shape, camera = split_outputs(out)
+        sixd_change, shape, camera = split_outputs(out)
         return Lifted(
-            matrix_from_6d(sixd + turns.reshape(sixd.shape)),
+            matrix_from_6d(sixd + sixd_change.reshape(sixd.shape)),
             betas + shape,
             MOST_CAMERA * torch.tanh(camera / MOST_CAMERA),
         )
@@ -142,5 +142,5 @@ class PoseLifter(nn.Module):
 def split_outputs(out: Any) -> tuple[Any, Any, Any]:
     """A lifter's rows [N, 145]: changes of rotations (6-D) [N, 132], betas [N, 10], camera [N, 3]
     before its bound."""
-    turns = ROTATIONS * 6
-    return out[:, :turns], out[:, turns : turns + BETAS], out[:, turns + BETAS :]
+    sixd = ROTATIONS * 6
+    return out[:, :sixd], out[:, sixd : sixd + BETAS], out[:, sixd + BETAS :]
