@@ -1,4 +1,4 @@
-"""What the compiled reader is made of: constants, a body's skeleton and surface, a network's
+"""Arguments of the compiled reader: constants, a body's skeleton and surface, a network's
 projectors and lifter, a camera."""
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from icl_mesh.network.lifter import MIN_CENTER, MIN_EVIDENCE, MOST_CAMERA, PASSE
 def make_reader(
     network: IclMeshNetwork, body: BodyModel, kinematics: BodyKinematics
 ) -> kernels.Reader:
-    """A reader for a network and a body, whose numbers it takes now.
+    """A reader for a network and a body. It copies their parameters.
 
     Raises ValueError for projectors of other layers than branches.projector() has.
     """
@@ -54,7 +54,7 @@ def make_surface(body: BodyModel, *, mesh: bool) -> kernels.Surface:
 
 
 def geometry_of(letterbox: Letterbox, camera: Camera) -> kernels.Geometry:
-    """Raises ValueError for a camera of another image size."""
+    """Camera and letterbox for the kernels. Raises ValueError if their image sizes differ."""
     square = letterbox.camera(camera)
     (scale_x, scale_y), (offset_x, offset_y) = letterbox.scale, letterbox.offset
     return kernels.Geometry(
