@@ -18,7 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.model import Model
 from benchmarks.planted import PlantedEngine, planted_cells, planted_maps
 from benchmarks.report import Row, Section
-from benchmarks.timing import Case, Samples, Spread, in_turns, timed
+from benchmarks.timing import Case, Samples, Spread, interleaved, timed
 from icl_mesh.cli.accuracy import Accuracy, compare
 from icl_mesh.engine import Engine, create_engine
 from icl_mesh.engine.spec import candidates
@@ -80,7 +80,7 @@ def measure_engines(
             cases[setting] = timed(_both_steps(engine_, pixels), "time")
             if setting.network == "model":
                 cases[setting._replace(whole=True)] = timed(_estimator(model, engine_), "time")
-        measured = in_turns(cases, repetitions)
+        measured = interleaved(cases, repetitions)
         rates = {
             precision: PRODUCT_GFLOP / (measured[f"rate {precision}"]["time"] / 1e3)
             for precision in PRECISIONS
@@ -195,7 +195,7 @@ def _time_section(
         f"({gmac['model']:.2f} G for {model.name} at {sizes['model']}, {gmac[BASELINE]:.1f} G for "
         f"{BASELINE} at {sizes[BASELINE]}, whose whole maps take {gmac[EAGER]:.1f} G) at the "
         f"rate of torch's convolution of 1x1 with {CHANNELS} channels on {CELLS} x {CELLS} cells "
-        "in the same turns ("
+        "in the same rounds ("
         + ", ".join(f"{p}: {s.median:.0f} GFLOP/s" for p, s in spread.items())
         + "). Image to people: 640x480 image in memory, joints and boxes, people planted."
     )
@@ -221,7 +221,7 @@ def _accuracy_section(
     shown = "rendered people" if images is None else "photos that are not part of the package"
     note = (
         f"{len(pictures)} images of {shown}, {accuracy.people} people, against torch:f32. Joints: "
-        "mean distance of a person's joints from the pelvis; places: distance of the pelvises. "
+        "mean distance of a person's joints from the pelvis; positions: distance of the pelvises. "
         "Median (10th to 90th percentile) over people. Users measure their own images with "
         "`icl-mesh export --images FOLDER`."
     )
@@ -254,5 +254,5 @@ def _differences(accuracy: Accuracy) -> dict[str, Spread]:
     return {
         "people missing or added": Spread.of([accuracy.missing + accuracy.added]),
         "joints moved (mm)": spread(accuracy.joints_mm),
-        "places moved (mm)": spread(accuracy.places_mm),
+        "positions moved (mm)": spread(accuracy.positions_mm),
     }

@@ -9,7 +9,7 @@ from benchmarks.model import Model
 from benchmarks.planted import MAX_PLANTED
 from benchmarks.report import Row, Section
 from benchmarks.stages import IMAGES, estimator_case
-from benchmarks.timing import Spread, in_turns
+from benchmarks.timing import Spread, interleaved
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.geometry.lens import Lens
 
@@ -34,7 +34,7 @@ def measure_lenses(model: Model, repetitions: int, people: int = MAX_PLANTED) ->
         )
         for name, lens in LENSES.items()
     }
-    measured = in_turns(cases, repetitions)
+    measured = interleaved(cases, repetitions)
     own = {name: times["decode"] + times["body"] for name, times in measured.items()}
     rows = [
         Row(

@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import cosine_similarity
 
 from benchmarks.report import Row, Section
-from benchmarks.timing import Spread, in_turns, timed
+from benchmarks.timing import Spread, interleaved, timed
 from icl_mesh.network import IclMeshNetwork, build_network
 from icl_mesh_training.losses.contrastive import contrastive_loss
 
@@ -42,7 +42,7 @@ def measure_losses(repetitions: int, images: int = IMAGES, people: int = PEOPLE)
         return run
 
     cases = {name: timed(step(loss), "time") for name, loss in both.items()}
-    measured = in_turns(cases, repetitions, warm_up=1)
+    measured = interleaved(cases, repetitions, warm_up=1)
     fast, slow = measured["vectorised"]["time"], measured["loops"]["time"]
     names = {
         "icl_mesh_training.losses.contrastive.contrastive_loss": fast,

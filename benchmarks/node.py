@@ -25,7 +25,7 @@ from benchmarks.model import Model
 from benchmarks.planted import planted_estimator
 from benchmarks.report import Row, Section
 from benchmarks.stages import noise_image
-from benchmarks.timing import Case, Samples, Spread, Stopwatch, in_turns, total
+from benchmarks.timing import Case, Samples, Spread, Stopwatch, interleaved, total
 from benchmarks.topics import REST_S, listening
 from icl_mesh.engine import create_engine
 from icl_mesh.estimator import Estimator
@@ -67,7 +67,7 @@ def measure_node(
         publisher = node.create_publisher(MarkerArray, own_topic, 1)
         frames = {key: NodeFrames(estimators[key[0]], place) for key, place in places.items()}
         listener.wait(node)
-        measured = in_turns({key: one.case for key, one in frames.items()}, repetitions)
+        measured = interleaved({key: one.case for key, one in frames.items()}, repetitions)
         ways = {"bytes": bytes_case, "objects": objects_case}
         both = {
             (way, count): make_case(publisher, tracks_of(estimator))
@@ -75,7 +75,7 @@ def measure_node(
             for way, make_case in ways.items()
         }
         fewer = max(1, repetitions // SLOW_SHARE)
-        markers = in_turns(both, fewer, warm_up=1)
+        markers = interleaved(both, fewer, warm_up=1)
         for one in frames.values():
             one.destroy()
         node.destroy_node()

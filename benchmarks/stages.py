@@ -12,7 +12,7 @@ import torch
 from benchmarks.model import Model
 from benchmarks.planted import planted_estimator
 from benchmarks.report import Row, Section
-from benchmarks.timing import Case, Samples, Spread, in_turns, timed, total
+from benchmarks.timing import Case, Samples, Spread, interleaved, timed, total
 from icl_mesh.engine.stage_clock import STAGES
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.network import build_network
@@ -41,7 +41,7 @@ def measure_stages(
     settings = [Setting(*s) for s in _product(sizes, IMAGES, people)]
     cases: dict[Setting | str, Case] = {s: estimator_case(model, *s) for s in settings}
     cases["baseline"] = timed(_eager_resnet50(), "network")
-    measured = in_turns(cases, repetitions)
+    measured = interleaved(cases, repetitions)
     baseline = total(measured.pop("baseline"))
     results = {setting: measured[setting] for setting in settings}
     return [

@@ -91,10 +91,10 @@ def _by_engine(baseline: Row, rows: _Rows, costs: _Rows, most: float) -> tuple[s
 def _cost(row: Row | None) -> str:
     if row is None:
         return "cost not measured"
-    joints, places = row.values["joints moved (mm)"], row.values["places moved (mm)"]
+    joints, positions = row.values["joints moved (mm)"], row.values["positions moved (mm)"]
     changed = row.values["people missing or added"].median
     return (
-        f"joints {number(joints.median)} mm, places {number(places.median)} mm, "
+        f"joints {number(joints.median)} mm, positions {number(positions.median)} mm, "
         f"{changed:.0f} people missing or added"
     )
 

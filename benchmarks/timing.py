@@ -38,7 +38,7 @@ BUDGET_S = 75.0
 LEAST_ROUNDS = 3
 
 
-def in_turns(
+def interleaved(
     cases: Mapping[Key, Case],
     repetitions: int,
     warm_up: int = 2,

@@ -28,10 +28,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class Estimator:
-    """Finds the people of an image, with their bodies and places.
+    """Finds the people of an image, with their bodies and metric positions.
 
-    Use :meth:`load` for weights from a file; the constructor takes parts that are already there.
-    One instance serves one thread at a time.
+    Use :meth:`load` for weights from a file; the constructor takes a network and a body.
+    An instance is not thread-safe.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Estimator:
         self.body = body.to(self.engine.device)
         self._read = Reader(self.network, self.body)
         self.input_size = input_size
-        # One memory for all images: what is new has to be fetched before it is written.
+        # All images share one input: the operating system provides new memory page by page.
         self._planes = None if self.engine.device.type != "cpu" else empty_planes(input_size)
         self._view: View | None = None  # of the last image
         self.threshold = _checked_threshold(threshold)
@@ -75,16 +75,17 @@ class Estimator:
         device: str = "auto",
         engine: str = "auto",
     ) -> Estimator:
-        """Weights and body from files, or the ones that come with the package ("default").
+        """An estimator from files of weights and body, or from the package's own ("default").
 
-        device: auto, cpu, cuda or cuda:N; auto turns to the CPU, with a logged warning, where the
-        GPU's memory does not suffice. engine: auto (the fastest that is installed) or one of
-        icl_mesh.engine.ENGINES, with ":bf16" or ":f16" behind it for less precision. Engines other
-        than torch take NAME.onnx and NAME.people.onnx beside NAME.safetensors where `icl-mesh
-        export` left them, and else make them once and keep them in the cache folder
+        device: auto, cpu, cuda or cuda:N; auto uses the CPU, with a logged warning, if the GPU's
+        memory does not suffice. engine: auto (the fastest installed one) or one of
+        icl_mesh.engine.ENGINES, with ":bf16" or ":f16" appended for less precision. Engines other
+        than torch use NAME.onnx and NAME.people.onnx of `icl-mesh export` beside
+        NAME.safetensors; without these files they convert the network once and cache it
         (icl_mesh.engine.cache).
-        Raises FileNotFoundError or ValueError, with the path and the rule, for files that do
-        not fit; a body other than the weights were trained with only gets a logged warning.
+
+        Raises FileNotFoundError or ValueError, with the path and the rule, for unusable files.
+        Logs a warning for a body that the weights were not trained with.
         """
         parse_engine(engine)  # the cheapest checks first
         resolved = resolve_device(device)
@@ -119,7 +120,7 @@ class Estimator:
 
     @property
     def device(self) -> torch.device:
-        """Where the network and the body run."""
+        """Device of the network and the body."""
         return self.engine.device
 
     def __call__(
@@ -134,12 +135,12 @@ class Estimator:
         """The people of one image, best score first.
 
         image: RGB uint8 [H, W, 3]. camera: its intrinsics; without them a field of view of 60
-        degrees is assumed and the result says so (``people.camera.focal_assumed``).
-        vertices: also return the meshes. threshold: in place of the estimator's own.
-        times: filled with the milliseconds of each of stage_clock.STAGES; on CUDA this waits for
-        each of them.
-        Raises ValueError for images or cameras that do not fit, RuntimeError for a network
-        whose output is not finite.
+        degrees is assumed (``people.camera.focal_assumed``). vertices: also return the meshes.
+        threshold: instead of the estimator's own. times: receives the time of each of
+        stage_clock.STAGES, ms; on CUDA the device is then synchronised after each.
+
+        Raises ValueError for another shape or type of image, a camera of another size, or a
+        threshold outside (0, 1]; RuntimeError if the network's output is not finite.
         """
         threshold = self.threshold if threshold is None else _checked_threshold(threshold)
         clock = StageClock(self.device, times)

@@ -76,14 +76,14 @@ struct Around {
 // The 3 x 3 cells of a map around a place in square coordinates; at the border a cell outside stands for the
 // nearest inside. False where a value is not finite.
 ICL_INLINE bool look_around(const float* map, int64_t size, const float* square, Around& around) {
-  int64_t middle[2];
+  int64_t center[2];
   for (int axis = 0; axis < 2; ++axis) {
     const float cell = std::floor((square[axis] + 1) / 2 * static_cast<float>(size));
-    middle[axis] = static_cast<int64_t>(std::clamp(cell, 0.0f, static_cast<float>(size - 1)));
+    center[axis] = static_cast<int64_t>(std::clamp(cell, 0.0f, static_cast<float>(size - 1)));
   }
   around.count = around.next = 0;
-  for (int64_t y = middle[1] - 1; y <= middle[1] + 1; ++y) {
-    for (int64_t x = middle[0] - 1; x <= middle[0] + 1; ++x) {
+  for (int64_t y = center[1] - 1; y <= center[1] + 1; ++y) {
+    for (int64_t x = center[0] - 1; x <= center[0] + 1; ++x) {
       const int64_t cell = std::clamp<int64_t>(y, 0, size - 1) * size + std::clamp<int64_t>(x, 0, size - 1);
       if (!std::isfinite(map[cell])) return false;
       int place = around.count++;

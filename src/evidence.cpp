@@ -30,9 +30,9 @@ ICL_INLINE float exponential(float x) {
   return value * power;
 }
 
-ICL_INLINE void gaussian(float middle, float spread, int32_t side, float* weights) {
+ICL_INLINE void gaussian(float center, float spread, int32_t side, float* weights) {
   for (int32_t i = 0; i < side; ++i) {
-    const float apart = static_cast<float>(i) - middle;
+    const float apart = static_cast<float>(i) - center;
     weights[i] = std::max(exponential(-(apart * apart) / spread), FAR);
   }
 }
@@ -162,10 +162,10 @@ ICL_INLINE void mean_place(const float* map, const Strided& maps, int64_t x, int
 
 }  // namespace
 
-void find_seen(
+void search_heatmaps(
     const float* heatmaps, const int64_t* strides, int64_t kinds, int64_t height, int64_t width, int64_t search_cells,
-    const int64_t* image, const float* points, int64_t point_step, const float* spread, int64_t people, float* places,
-    float* strength, int64_t place_step) {
+    const int64_t* image, const float* points, int64_t point_step, const float* spread, int64_t people, float* located,
+    float* score, int64_t place_step) {
   int64_t pool = std::max<int64_t>(1, width / search_cells);
   while (height % pool || width % pool) --pool;
   const Strided maps{strides[1], strides[2], strides[3], height, width, pool};
@@ -189,15 +189,15 @@ void find_seen(
       int64_t x = 0, y = 0;
       best_cell(coarse + kind * h * w, near_x, near_y, w, h, &x, &y);
       if (pool > 1) best_of_block(map, maps, &x, &y);
-      mean_place(map, maps, x, y, places + 2 * at);
-      strength[at] = broken[kind] ? NAN : map[y * maps.of_row + x * maps.of_column];
+      mean_place(map, maps, x, y, located + 2 * at);
+      score[at] = broken[kind] ? NAN : map[y * maps.of_row + x * maps.of_column];
     }
   }
 }
 
 void regressed_keypoints(
     const float* features, const int64_t* strides, int64_t height, int64_t width, const int64_t* channels,
-    int64_t kinds, const int64_t* image, const int64_t* cell, int64_t people, float* points, float* strength,
+    int64_t kinds, const int64_t* image, const int64_t* cell, int64_t people, float* points, float* score,
     int64_t place_step) {
   for (int64_t person = 0; person < people; ++person) {
     const float* own = features + image[person] * strides[0];
@@ -212,7 +212,7 @@ void regressed_keypoints(
         best = there, best_x = x, best_y = y;
       }
     }
-    strength[person * place_step] = best[channels[0] * strides[1]];
+    score[person * place_step] = best[channels[0] * strides[1]];
     const float extent = std::exp(best[channels[2] * strides[1]]);
     for (int64_t kind = 0; kind < kinds; ++kind) {
       const float* offset = best + (channels[1] + 2 * kind) * strides[1];

@@ -5,17 +5,17 @@
 
 // heatmaps [B, K, H, W] by `strides` (4, in numbers), of which blocks are searched, so that about search_cells lie
 // along a side; image [N]; points [N, K, 2] in square coordinates; spread [N]: the window's standard
-// deviation there -> places [N, K, 2], strength [N, K], NaN where a map is not finite. The steps: points from one person
+// deviation there -> located [N, K, 2], score [N, K], NaN where a map is not finite. The steps: points from one person
 // to the next.
-void find_seen(
+void search_heatmaps(
     const float* heatmaps, const int64_t* strides, int64_t kinds, int64_t height, int64_t width, int64_t search_cells,
-    const int64_t* image, const float* points, int64_t point_step, const float* spread, int64_t people, float* places,
-    float* strength, int64_t place_step);
+    const int64_t* image, const float* points, int64_t point_step, const float* spread, int64_t people, float* located,
+    float* score, int64_t place_step);
 
 // features [B, C, H, W] by `strides` (4, in numbers); channels: centre, first of the 2 K offsets (y, x), log_extent;
-// image [N], cell (x, y) [N, 2] of a map of half the size -> points [N, K, 2] in square coordinates, and one strength
+// image [N], cell (x, y) [N, 2] of a map of half the size -> points [N, K, 2] in square coordinates, and one score
 // for all of a person's. place_step: of both, from one person to the next.
 void regressed_keypoints(
     const float* features, const int64_t* strides, int64_t height, int64_t width, const int64_t* channels,
-    int64_t kinds, const int64_t* image, const int64_t* cell, int64_t people, float* points, float* strength,
+    int64_t kinds, const int64_t* image, const int64_t* cell, int64_t people, float* points, float* score,
     int64_t place_step);

@@ -27,15 +27,15 @@ ICL_INLINE bool solve3(const double* m, const double* right, double* x) {
   return found;
 }
 
-// A body as its weak camera describes it: joints [24] in the square, and their derivative by (log s, tx, ty) of which
+// A body under its weak-perspective camera: joints [24] in the square, and their derivative by (log s, tx, ty) of which
 // the last two are one number, 1 / depth.
 struct Described {
   Point joints[JOINTS], by_scale[JOINTS];
   double by_shift[JOINTS];
 };
 
-ICL_INLINE void describe(const Geometry& g, const float* weak, const double* offsets, Described& described) {
-  const WeakPerspective<double> camera(g, weak);
+ICL_INLINE void describe(const Geometry& g, const float* weak_camera, const double* offsets, Described& described) {
+  const WeakPerspective<double> camera(g, weak_camera);
   const double aspect_x = g.square_fx / g.focal, aspect_y = g.square_fy / g.focal;
   for (int64_t i = 0; i < JOINTS; ++i) {
     // Pixels need not be square.
@@ -44,8 +44,8 @@ ICL_INLINE void describe(const Geometry& g, const float* weak, const double* off
     const double depth = camera.project(offset, square), sinking = depth > g.nearest ? depth - 1 : 0;
     const Point apart{square[0] - g.square_px, square[1] - g.square_py};
     described.joints[i] = {square[0], square[1]};
-    described.by_scale[i] = {(weak[0] * offset[0] - sinking * apart.x) / depth,
-                             (weak[0] * offset[1] - sinking * apart.y) / depth};
+    described.by_scale[i] = {(weak_camera[0] * offset[0] - sinking * apart.x) / depth,
+                             (weak_camera[0] * offset[1] - sinking * apart.y) / depth};
     described.by_shift[i] = 1 / depth;
   }
 }
@@ -83,11 +83,12 @@ ICL_INLINE void root_from_rays(const Point* rays, const double* offsets, const d
 }
 
 // offsets [24, 3]: joints from the root, m. pinhole [3]: where the root would be without a lens; becomes the root.
-ICL_INLINE void fit_root(const Geometry& g, const Lens& lens, const float* weak, const double* offsets, double* root) {
+ICL_INLINE void fit_root(
+    const Geometry& g, const Lens& lens, const float* weak_camera, const double* offsets, double* root) {
   constexpr int STEPS = 8;
   constexpr double CONVERGED = 1e-3, DIFFERENCE = 1e-5, SMALL = 1e-10;
   Described described;
-  describe(g, weak, offsets, described);
+  describe(g, weak_camera, offsets, described);
   Point rays[JOINTS];
   for (int64_t i = 0; i < JOINTS; ++i) {
     const Point px = px_from_square(g, described.joints[i]);

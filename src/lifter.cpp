@@ -9,32 +9,34 @@
 
 namespace {
 
-constexpr int64_t POINTS = JOINTS + KEYPOINTS, TURNS = 6 * ROTATIONS;
+constexpr int64_t POINTS = JOINTS + KEYPOINTS, SIX_D = 6 * ROTATIONS;
 
-// A skeleton's joints and keypoints by a weak camera [3], in square coordinates [24 + 17, 2].
-ICL_INLINE void project(const Job& job, const Skeleton& posed, const float* weak, float* square) {
+// A skeleton's joints and keypoints by a weak-perspective camera [3], in square coordinates [24 + 17, 2].
+ICL_INLINE void project(const Job& job, const Skeleton& posed, const float* weak_camera, float* square) {
   float points[3 * POINTS];
   body_points(job.model.body, posed, points);
-  const WeakPerspective<float> camera(job.geometry, weak);
+  const WeakPerspective<float> camera(job.geometry, weak_camera);
   for (int64_t i = 0; i < POINTS; ++i) camera.project(points + 3 * i, square + 2 * i);
 }
 
-ICL_INLINE void in_metres(const float* square, const float* weak, int64_t count, float* metres) {
+ICL_INLINE void in_metres(const float* square, const float* weak_camera, int64_t count, float* metres) {
   for (int64_t i = 0; i < count; ++i) {
-    for (int axis = 0; axis < 2; ++axis) metres[2 * i + axis] = (square[2 * i + axis] - weak[1 + axis]) / weak[0];
+    for (int axis = 0; axis < 2; ++axis) {
+      metres[2 * i + axis] = (square[2 * i + axis] - weak_camera[1 + axis]) / weak_camera[0];
+    }
   }
 }
 
 // A row of LifterInputs.rows: one kind of points; those seen less than `least` count as not seen.
 ICL_INLINE float* add_kind(
-    float* row, const float* points, const float* strength, const float* flat, int64_t count, float least) {
-  for (int64_t i = 0; i < 2 * count; ++i) row[i] = points[i] * (strength[i / 2] >= least ? 1.0f : 0.0f);
+    float* row, const float* points, const float* score, const float* flat, int64_t count, float least) {
+  for (int64_t i = 0; i < 2 * count; ++i) row[i] = points[i] * (score[i / 2] >= least ? 1.0f : 0.0f);
   row += 2 * count;
   for (int64_t i = 0; i < 2 * count; ++i) {
-    row[i] = (points[i] - flat[i]) * (strength[i / 2] >= least ? 1.0f : 0.0f);
+    row[i] = (points[i] - flat[i]) * (score[i / 2] >= least ? 1.0f : 0.0f);
   }
   row += 2 * count;
-  return std::copy(strength, strength + count, row);
+  return std::copy(score, score + count, row);
 }
 
 // The weights are more than a core's own caches hold. By itself it fetches too little of them ahead of time: a third of
@@ -83,39 +85,41 @@ ICL_INLINE void apply(
 
 }  // namespace
 
-// Of the bodies and weak cameras that were read.
+// Of the bodies and weak-perspective cameras that were read.
 void first_points(Job& job) {
   const People& people = job.people;
   for (int64_t n = 0; n < job.count; ++n) {
     const Skeleton posed = skeleton_of(people, n);
     pose_skeleton(job.model.body, people.betas + n * BETAS, people.rotations + n * 9 * JOINTS, posed);
-    project(job, posed, people.weak + 3 * n, people.square + n * 2 * POINTS);
+    project(job, posed, people.weak_camera + 3 * n, people.square + n * 2 * POINTS);
   }
 }
 
-// All passes. seen and strength: joints, keypoints, regressed keypoints, in the square.
+// All passes. seen and score: joints, keypoints, regressed keypoints, in the square.
 void lift(Job& job) {
   const Layers& layers = job.model.layers;
   const BodyTables& body = job.model.body;
   const float inverse_focal = static_cast<float>(1 / job.geometry.focal);
   const int64_t people = job.count, kinds = job.model.kinds, passes = job.model.passes;
-  const float *seen = job.people.seen, *strength = job.people.strength;
-  float *rotations = job.people.rotations, *betas = job.people.betas, *weak = job.people.weak;
+  const float *seen = job.people.seen, *score = job.people.evidence_score;
+  float *rotations = job.people.rotations, *betas = job.people.betas, *weak_camera = job.people.weak_camera;
   float* square = job.people.square;
   const float min_evidence = static_cast<float>(job.rules.min_evidence);
   const float min_center = static_cast<float>(job.rules.min_center), most = static_cast<float>(job.rules.most_camera);
-  const int64_t places = JOINTS + 2 * kinds;
+  const int64_t observed = JOINTS + 2 * kinds;
   const int64_t wide = std::max(layers.inputs[0], *std::max_element(layers.outputs, layers.outputs + LIFTER_LAYERS));
-  std::vector<float> room(people * (2 * wide + 3 + 2 * places + TURNS));
+  std::vector<float> room(people * (2 * wide + 3 + 2 * observed + SIX_D));
   float *x = room.data(), *y = x + people * wide;
-  float *first = y + people * wide, *metres = first + 3 * people, *six = metres + 2 * places * people;
-  std::copy(weak, weak + 3 * people, first);
-  for (int64_t n = 0; n < people; ++n) in_metres(seen + 2 * places * n, first + 3 * n, places, metres + 2 * places * n);
+  float *first = y + people * wide, *metres = first + 3 * people, *six = metres + 2 * observed * people;
+  std::copy(weak_camera, weak_camera + 3 * people, first);
+  for (int64_t n = 0; n < people; ++n) {
+    in_metres(seen + 2 * observed * n, first + 3 * n, observed, metres + 2 * observed * n);
+  }
   for (int64_t pass = 0; pass < passes; ++pass) {
     for (int64_t n = 0; n < people; ++n) {
       float flat[2 * POINTS];
       in_metres(square + n * 2 * POINTS, first + 3 * n, POINTS, flat);
-      const float *own = metres + 2 * places * n, *sure = strength + places * n;
+      const float *own = metres + 2 * observed * n, *sure = score + observed * n;
       float* row = add_kind(x + n * wide, own, sure, flat, JOINTS, min_evidence);
       row = add_kind(row, own + 2 * JOINTS, sure + JOINTS, flat + 2 * JOINTS, kinds, min_evidence);
       const float *regressed = own + 2 * (JOINTS + kinds), *center = sure + JOINTS + kinds;
@@ -123,10 +127,10 @@ void lift(Job& job) {
         *row++ = (regressed[i] - flat[2 * JOINTS + i]) * (center[0] >= min_center ? 1.0f : 0.0f);
       }
       if (kinds) *row++ = center[0];
-      for (int64_t i = 0; i < TURNS; ++i) {  // the first two columns of each matrix, one after the other
-        six[n * TURNS + i] = rotations[9 * (n * JOINTS + i / 6) + 3 * (i % 3) + i % 6 / 3];
+      for (int64_t i = 0; i < SIX_D; ++i) {  // the first two columns of each matrix, one after the other
+        six[n * SIX_D + i] = rotations[9 * (n * JOINTS + i / 6) + 3 * (i % 3) + i % 6 / 3];
       }
-      row = std::copy(six + n * TURNS, six + (n + 1) * TURNS, row);
+      row = std::copy(six + n * SIX_D, six + (n + 1) * SIX_D, row);
       for (int64_t i = 0; i < BETAS; ++i) *row++ = betas[n * BETAS + i] / 3;
       for (int axis = 0; axis < 2; ++axis) *row++ = first[3 * n + 1 + axis] * inverse_focal;
     }
@@ -136,14 +140,14 @@ void lift(Job& job) {
     }
     for (int64_t n = 0; n < people; ++n) {
       const float* change = x + n * wide;
-      for (int64_t i = 0; i < TURNS; ++i) six[n * TURNS + i] += change[i];
+      for (int64_t i = 0; i < SIX_D; ++i) six[n * SIX_D + i] += change[i];
       for (int64_t i = 0; i < ROTATIONS; ++i) {
-        matrix_from_6d(six + n * TURNS + 6 * i, rotations + 9 * (n * JOINTS + i));
+        matrix_from_6d(six + n * SIX_D + 6 * i, rotations + 9 * (n * JOINTS + i));
       }
-      for (int64_t i = 0; i < BETAS; ++i) betas[n * BETAS + i] += change[TURNS + i];
-      float* own = weak + 3 * n;
+      for (int64_t i = 0; i < BETAS; ++i) betas[n * BETAS + i] += change[SIX_D + i];
+      float* own = weak_camera + 3 * n;
       float moved[3];
-      for (int i = 0; i < 3; ++i) moved[i] = most * std::tanh(change[TURNS + BETAS + i] / most);
+      for (int i = 0; i < 3; ++i) moved[i] = most * std::tanh(change[SIX_D + BETAS + i] / most);
       for (int axis = 0; axis < 2; ++axis) own[1 + axis] += own[0] * moved[1 + axis];
       own[0] *= std::exp(moved[0]);
       const Skeleton posed = skeleton_of(job.people, n);

@@ -54,36 +54,38 @@ void read_people(Job& job) {
     people.cell[2 * n] = at % side;
     people.cell[2 * n + 1] = at / side;
     people.score[n] = map[at];
-    float* weak = people.weak + 3 * n;
-    for (int64_t c = 0; c < CAMERA_CHANNELS; ++c) weak[c] = maps.camera[c * cells + at];
-    job.finite.camera &= all_finite(weak, CAMERA_CHANNELS);
-    const double most = job.rules.max_log_scale, log_scale = std::clamp(static_cast<double>(weak[0]), -most, most);
-    weak[0] = static_cast<float>(std::pow(job.rules.scale_base, log_scale));
+    float* weak_camera = people.weak_camera + 3 * n;
+    for (int64_t c = 0; c < CAMERA_CHANNELS; ++c) weak_camera[c] = maps.camera[c * cells + at];
+    job.finite.camera &= all_finite(weak_camera, CAMERA_CHANNELS);
+    const double most = job.rules.max_log_scale;
+    const double log_scale = std::clamp(static_cast<double>(weak_camera[0]), -most, most);
+    weak_camera[0] = static_cast<float>(std::pow(job.rules.scale_base, log_scale));
     float* features = people.center_instance + INSTANCE * n;
     for (int64_t c = 0; c < INSTANCE; ++c) features[c] = maps.center_instance[c * cells + at];
     job.finite.center_instance &= all_finite(features, INSTANCE);
   }
 }
 
-// repeats: who is an earlier one found again: within so many cells of it, with a scale that differs by a small factor,
-// and rotations by few degrees on average. The hands' rotations are identity.
+// duplicate: the person lies within a few cells of one with a higher score, at nearly the same scale, with rotations
+// that differ by a few degrees on average. The hands' rotations are identity.
 void read_bodies(Job& job) {
   const People& people = job.people;
   const Rules& rules = job.rules;
   job.finite.smpl = all_finite(people.smpl, job.count * SMPL);
   for (int64_t n = 0; n < job.count; ++n) {
-    const float *smpl = people.smpl + SMPL * n, *weak = people.weak;
-    float* turns = people.rotations + 9 * JOINTS * n;
-    for (int64_t joint = 0; joint < REGRESSED; ++joint) matrix_from_6d(smpl + 6 * joint, turns + 9 * joint);
-    for (int64_t i = 9 * REGRESSED; i < 9 * JOINTS; ++i) turns[i] = i % 9 % 4 == 0;
+    const float *smpl = people.smpl + SMPL * n, *weak_camera = people.weak_camera;
+    float* rotations = people.rotations + 9 * JOINTS * n;
+    for (int64_t joint = 0; joint < REGRESSED; ++joint) matrix_from_6d(smpl + 6 * joint, rotations + 9 * joint);
+    for (int64_t i = 9 * REGRESSED; i < 9 * JOINTS; ++i) rotations[i] = i % 9 % 4 == 0;
     std::copy(smpl + 6 * REGRESSED, smpl + SMPL, people.betas + BETAS * n);
-    people.repeats[n] = 0;
-    for (int64_t better = 0; better < n && !people.repeats[n]; ++better) {
+    people.duplicate[n] = 0;
+    for (int64_t better = 0; better < n && !people.duplicate[n]; ++better) {
       const int64_t *mine = people.cell + 2 * n, *other = people.cell + 2 * better;
       const int64_t dx = mine[0] - other[0], dy = mine[1] - other[1];
-      if (static_cast<double>(dx * dx + dy * dy) > rules.repeat_cells * rules.repeat_cells) continue;
-      if (!(std::abs(std::log(weak[3 * n]) - std::log(weak[3 * better])) <= rules.repeat_log_ratio)) continue;
-      people.repeats[n] = mean_angle(people.rotations + 9 * JOINTS * better, turns) <= rules.repeat_degrees;
+      if (static_cast<double>(dx * dx + dy * dy) > rules.duplicate_cells * rules.duplicate_cells) continue;
+      const float log_ratio = std::log(weak_camera[3 * n]) - std::log(weak_camera[3 * better]);
+      if (!(std::abs(log_ratio) <= rules.duplicate_log_ratio)) continue;
+      people.duplicate[n] = mean_angle(people.rotations + 9 * JOINTS * better, rotations) <= rules.duplicate_degrees;
     }
   }
   job.finite.rotations = all_finite(people.rotations, job.count * 9 * JOINTS);

@@ -11,17 +11,17 @@ namespace {
 
 constexpr int64_t POINTS = JOINTS + KEYPOINTS;
 
-// Those that are no repeats close up.
-void drop_repeats(Job& job) {
+// Keeps the rows of people that are not duplicates.
+void drop_duplicates(Job& job) {
   const People& people = job.people;
   int64_t kept = 0;
   for (int64_t n = 0; n < job.count; ++n) {
-    if (people.repeats[n]) continue;
+    if (people.duplicate[n]) continue;
     if (kept < n) {
       const auto move = [n, kept](auto* rows, int64_t length) {
         std::copy_n(rows + n * length, length, rows + kept * length);
       };
-      move(people.image, 1), move(people.cell, 2), move(people.score, 1), move(people.weak, 3);
+      move(people.image, 1), move(people.cell, 2), move(people.score, 1), move(people.weak_camera, 3);
       move(people.center_instance, INSTANCE_CHANNELS), move(people.rotations, 9 * JOINTS), move(people.betas, BETAS);
     }
     ++kept;
@@ -34,7 +34,7 @@ void gather_evidence(Job& job) {
   const People& people = job.people;
   const Maps& maps = job.maps;
   const Model& model = job.model;
-  const int64_t places = JOINTS + 2 * model.kinds;
+  const int64_t observed = JOINTS + 2 * model.kinds;
   for (int64_t n = 0; n < job.count; ++n) {
     const float* joints = people.square + 2 * POINTS * n;
     float least[2] = {joints[0], joints[1]}, most[2] = {joints[0], joints[1]};
@@ -46,25 +46,25 @@ void gather_evidence(Job& job) {
     people.spread[n] = static_cast<float>(job.rules.window) * std::max(extent, 1e-3f);
   }
   const int64_t side = maps.side, cells = side * side, strides[4] = {JOINTS * cells, cells, side, 1};
-  find_seen(
+  search_heatmaps(
       maps.joint_heatmaps, strides, JOINTS, side, side, job.rules.search_cells, people.image, people.square, POINTS,
-      people.spread, job.count, people.seen, people.strength, places);
+      people.spread, job.count, people.seen, people.evidence_score, observed);
   for (int64_t n = 0; n < job.count; ++n) {
-    job.finite.joint_heatmaps &= all_finite(people.strength + n * places, JOINTS);
+    job.finite.joint_heatmaps &= all_finite(people.evidence_score + n * observed, JOINTS);
   }
   if (!model.kinds || !job.finite.joint_heatmaps) return;
   const float* keypoints = maps.found + model.keypoints * maps.found_strides[1];
-  float *seen = people.seen + 2 * JOINTS, *strength = people.strength + JOINTS;
-  find_seen(
+  float *seen = people.seen + 2 * JOINTS, *score = people.evidence_score + JOINTS;
+  search_heatmaps(
       keypoints, maps.found_strides, model.kinds, maps.found_side, maps.found_side, job.rules.search_cells,
-      people.image, people.square + 2 * JOINTS, POINTS, people.spread, job.count, seen, strength, places);
+      people.image, people.square + 2 * JOINTS, POINTS, people.spread, job.count, seen, score, observed);
   const int64_t channels[3] = {model.center, model.offsets, model.log_extent};
   regressed_keypoints(
       maps.found, maps.found_strides, maps.found_side, maps.found_side, channels, model.kinds, people.image,
-      people.cell, job.count, seen + 2 * model.kinds, strength + model.kinds, places);
+      people.cell, job.count, seen + 2 * model.kinds, score + model.kinds, observed);
 }
 
-// Middles of people's cells, in pixels of the image.
+// Centres of people's cells, in pixels of the image.
 void center_pixels(Job& job) {
   const double side = static_cast<double>(job.maps.side);
   for (int64_t n = 0; n < job.count; ++n) {
@@ -86,7 +86,7 @@ void find_people(Job& job) {
 void fit_people(Job& job) {
   read_bodies(job);
   if (!job.finite.smpl || !job.finite.rotations) return;
-  drop_repeats(job);
+  drop_duplicates(job);
   first_points(job);
   if (job.model.passes == 0) return;
   gather_evidence(job);

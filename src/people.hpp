@@ -10,7 +10,7 @@
 struct Rules {
   double threshold;                                       // of the image
   double scale_base, max_log_scale;                       // of the camera's first channel
-  double repeat_cells, repeat_log_ratio, repeat_degrees;  // who is found twice
+  double duplicate_cells, duplicate_log_ratio, duplicate_degrees;  // duplicates: the same person found twice
   double window;                                          // where joints are looked for, share of a person's extent
   double min_evidence, min_center, most_camera;           // of the lifter
   int64_t peak_window, search_cells, most;                // cells, cells, people
@@ -60,11 +60,11 @@ struct Maps {
 
 struct People {
   int64_t *image, *cell;                               // [N], [N, 2]
-  float *score, *weak, *center_instance;               // [N], [N, 3], [N, 64]
+  float *score, *weak_camera, *center_instance;        // [N], [N, 3], [N, 64]
   float *rotations, *betas;                            // [N, 24, 3, 3], [N, 10]
-  bool* repeats;                                       // [N]
+  bool* duplicate;                                     // [N]
   float *joints, *world, *rest, *square;               // Skeletons; [N, 24 + 17, 2]
-  float *spread, *seen, *strength;                     // [N], [N, 24 + 2 * kinds, 2], [N, 24 + 2 * kinds]
+  float *spread, *seen, *evidence_score;               // [N], [N, 24 + 2 * kinds, 2], [N, 24 + 2 * kinds]
   float* translation;                                  // [N, 3], what takes the body frame to the camera's, m
   double* depth;                                       // [N], of the root, m
   float *joints_m, *joints_px, *joints_square;         // [N, 24, 3], [N, 24, 2] twice
@@ -110,22 +110,22 @@ struct Surface {
   float *placed, *boxes;  // [N, V, 3], m; [N, 4], px
 };
 
-// The steps of src/people.cpp, in this order. Who is there: count, and image, cell, score, weak, center_instance.
+// The steps of src/people.cpp, in this order. Detection: count, image, cell, score, weak_camera, center_instance.
 void find_people(Job& job);
-// Their bodies, by smpl: rotations, betas, weak and skeletons. Whoever was found twice is left out.
+// Their bodies, by smpl: rotations, betas, weak_camera and skeletons, without duplicates.
 void fit_people(Job& job);
-// Where they are, who they are, and how surely their joints are seen.
+// Metric positions, embeddings, and confidence of joints.
 void place_people(Job& job);
 
 // What they consist of; each reads what those before it have filled.
 void read_people(Job& job);  // peaks, and what the maps hold there; sets count
-void read_bodies(Job& job);  // rotations and betas of smpl; repeats
+void read_bodies(Job& job);  // rotations and betas of smpl; duplicate
 void first_points(Job& job);  // skeletons; joints and keypoints in the square
 void lift(Job& job);  // poses, shapes and cameras by what was seen; skeletons again
 void place(Job& job);
 void embed_centers(Job& job);
 void joint_confidence(Job& job);
 
-// Surfaces in their places, and boxes around them.
+// Surfaces in the camera frame, and boxes around them.
 void place_surfaces(const Job& job, const SurfaceTables& tables, float* placed);
 void boxes_around(const Job& job, const Surface& surface);

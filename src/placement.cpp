@@ -29,18 +29,19 @@ ICL_INLINE void widen(
 
 }  // namespace
 
-// Bodies by their weak cameras, through the lens where there is one. Joints outside the image have pixels as well.
+// Bodies by their weak-perspective cameras, through the lens where there is one. Joints outside the image have pixels
+// as well.
 void place(Job& job) {
   const Geometry g = job.geometry;
   const People& people = job.people;
   for (int64_t n = 0; n < job.count; ++n) {
-    const float *joints = people.joints + 3 * JOINTS * n, *weak = people.weak + 3 * n;
+    const float *joints = people.joints + 3 * JOINTS * n, *weak_camera = people.weak_camera + 3 * n;
     double root[3];
-    root_of_weak(g, weak, root);
+    root_of_weak(g, weak_camera, root);
     if (job.lens.model != PINHOLE) {
       double offsets[3 * JOINTS];
       for (int64_t i = 0; i < 3 * JOINTS; ++i) offsets[i] = static_cast<double>(joints[i]) - joints[i % 3];
-      fit_root(g, job.lens, weak, offsets, root);
+      fit_root(g, job.lens, weak_camera, offsets, root);
     }
     people.depth[n] = root[2];
     double move[3];

@@ -37,15 +37,15 @@ ICL_INLINE void pose_skeleton(const BodyTables& body, const float* betas, const 
   for (int i = 0; i < 3; ++i) posed.joints[i] = posed.rest[i];
   for (int64_t joint = 1; joint < JOINTS; ++joint) {
     const int64_t parent = body.parents[joint];
-    const float *above = posed.world + 9 * parent, *turn = rotations + 9 * joint;
+    const float *above = posed.world + 9 * parent, *rotation = rotations + 9 * joint;
     float bone[3], step[3];
     for (int axis = 0; axis < 3; ++axis) bone[axis] = posed.rest[3 * joint + axis] - posed.rest[3 * parent + axis];
     rotate(above, bone, step);
     for (int axis = 0; axis < 3; ++axis) posed.joints[3 * joint + axis] = posed.joints[3 * parent + axis] + step[axis];
     for (int row = 0; row < 3; ++row) {
       for (int column = 0; column < 3; ++column) {
-        posed.world[9 * joint + 3 * row + column] = above[3 * row] * turn[column] +
-            above[3 * row + 1] * turn[3 + column] + above[3 * row + 2] * turn[6 + column];
+        posed.world[9 * joint + 3 * row + column] = above[3 * row] * rotation[column] +
+            above[3 * row + 1] * rotation[3 + column] + above[3 * row + 2] * rotation[6 + column];
       }
     }
   }

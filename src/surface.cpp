@@ -1,4 +1,4 @@
-// Surfaces of people in their places: blend shapes, then linear blend skinning (Loper et al. 2015, "SMPL: A
+// Surfaces of people in the camera frame: blend shapes, then linear blend skinning (Loper et al. 2015, "SMPL: A
 // Skinned Multi-Person Linear Model", equations 6-9). icl_mesh/body/surface_tables.py makes the tables.
 //
 // Crowd people at a time (four where a register holds no more), one in each lane: every number of a table is read once for all of them, and what is
@@ -30,10 +30,10 @@ ICL_INLINE void pack(Poses& poses, int lane, const People& people, int64_t n) {
     poses.features[k][lane] = rotations[ROTATION + k] - (k % ROTATION % 4 == 0 ? 1.0f : 0.0f);
   for (int j = 0; j < JOINTS; ++j)
     for (int row = 0; row < 3; ++row) {
-      const float *turn = world + 9 * j + 3 * row, *from = rest + 3 * j;
-      const float turned = turn[0] * from[0] + turn[1] * from[1] + turn[2] * from[2];
-      for (int column = 0; column < 3; ++column) poses.bones[j][4 * row + column][lane] = turn[column];
-      const float shift = joints[3 * j + row] - turned;
+      const float *rotation = world + 9 * j + 3 * row, *from = rest + 3 * j;
+      const float rotated = rotation[0] * from[0] + rotation[1] * from[1] + rotation[2] * from[2];
+      for (int column = 0; column < 3; ++column) poses.bones[j][4 * row + column][lane] = rotation[column];
+      const float shift = joints[3 * j + row] - rotated;
       poses.bones[j][4 * row + 3][lane] = static_cast<float>(shift + static_cast<double>(translation[row]));
     }
 }
@@ -57,8 +57,8 @@ ICL_INLINE void place_vertex(const SurfaceTables& tables, const Poses& poses, in
     for (int k = 0; k < BONE; ++k) bone[k] += tables.weight[at] * one[k];
   }
   for (int row = 0; row < AXES; ++row) {
-    const Crowd* turn = bone + 4 * row;
-    placed[row] = turn[3] + turn[0] * unposed[0] + turn[1] * unposed[1] + turn[2] * unposed[2];
+    const Crowd* rotation = bone + 4 * row;
+    placed[row] = rotation[3] + rotation[0] * unposed[0] + rotation[1] * unposed[1] + rotation[2] * unposed[2];
   }
 }
 

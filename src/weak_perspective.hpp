@@ -11,9 +11,9 @@ template <typename Number>
 struct WeakPerspective {
   Number scale, shift[2], center[2], inverse_focal, nearest;
 
-  __attribute__((always_inline)) WeakPerspective(const Geometry& g, const float* weak)
-      : scale(weak[0]),
-        shift{weak[1], weak[2]},
+  __attribute__((always_inline)) WeakPerspective(const Geometry& g, const float* weak_camera)
+      : scale(weak_camera[0]),
+        shift{weak_camera[1], weak_camera[2]},
         center{static_cast<Number>(g.square_px), static_cast<Number>(g.square_py)},
         inverse_focal(static_cast<Number>(1 / g.focal)),
         nearest(static_cast<Number>(g.nearest)) {}
@@ -28,9 +28,9 @@ struct WeakPerspective {
   }
 };
 
-// The root [3], m, of a body with the weak camera [3]: z = focal / s, on the ray of its image.
-ICL_INLINE void root_of_weak(const Geometry& g, const float* weak, double* root) {
-  root[2] = g.focal / weak[0];
-  root[0] = (weak[1] - g.square_px) * root[2] / g.square_fx;
-  root[1] = (weak[2] - g.square_py) * root[2] / g.square_fy;
+// The root [3], m, of a body with the weak-perspective camera [3]: z = focal / s, on the ray of its image.
+ICL_INLINE void root_of_weak(const Geometry& g, const float* weak_camera, double* root) {
+  root[2] = g.focal / weak_camera[0];
+  root[0] = (weak_camera[1] - g.square_px) * root[2] / g.square_fx;
+  root[1] = (weak_camera[2] - g.square_py) * root[2] / g.square_fy;
 }

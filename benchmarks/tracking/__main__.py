@@ -29,10 +29,10 @@ from icl_mesh_training.scenes.world.walks import STORIES
 
 #: Cues of the compared trackers.
 CUES = {
-    "place alone": Weights(0, 0),
-    "place, embedding": Weights(EMBEDDING_WEIGHT, 0),
-    "place, colours": Weights(0, COLOR_WEIGHT),
-    "place, embedding, colours": Weights(EMBEDDING_WEIGHT, COLOR_WEIGHT),
+    "position alone": Weights(0, 0),
+    "position, embedding": Weights(EMBEDDING_WEIGHT, 0),
+    "position, colours": Weights(0, COLOR_WEIGHT),
+    "position, embedding, colours": Weights(EMBEDDING_WEIGHT, COLOR_WEIGHT),
 }
 #: Compared time constants of the smoothing, s.
 SMOOTHINGS = (0.1, 0.2, 0.4)

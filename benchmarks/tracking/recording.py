@@ -12,7 +12,7 @@ from tqdm import tqdm
 from icl_mesh.body import BodyModel
 from icl_mesh.estimator import Estimator
 from icl_mesh.people import People
-from icl_mesh.tracking.appearance import Looks, looks_of
+from icl_mesh.tracking.appearance import AppearanceFeatures, appearance_features
 from icl_mesh_training.scenes.render.labels import LABELS, SceneLabels
 from icl_mesh_training.scenes.sequences import SequenceFormat, SequenceRenderer, story_of
 
@@ -24,7 +24,7 @@ class Recording:
     seed: int
     rate: float
     people: list[People]
-    looks: list[Looks]
+    features: list[AppearanceFeatures]
     truth: list[SceneLabels]
 
     @property
@@ -37,11 +37,11 @@ class Recording:
         folder.mkdir(parents=True, exist_ok=True)
         everybody = People.concatenate(self.people)
         everybody.save_npz(folder / f"{self.seed}_people.npz")
-        looks = [np.concatenate(column) for column in zip(*self.looks, strict=True)]
+        features = [np.concatenate(column) for column in zip(*self.features, strict=True)]
         np.savez(
             folder / f"{self.seed}_looks.npz",
-            color=looks[0],
-            weight=looks[1],
+            color=features[0],
+            weight=features[1],
             count=[len(people) for people in self.people],
         )
         truth = {n: np.stack([getattr(labels, n) for labels in self.truth]) for n in LABELS}
@@ -64,7 +64,7 @@ class Recording:
             seed,
             rate,
             [everybody.select(row) for row in rows],
-            [Looks(color[row], weight[row]) for row in rows],
+            [AppearanceFeatures(color[row], weight[row]) for row in rows],
             [SceneLabels(**{n: v[k] for n, v in stacked.items()}) for k in range(len(rows))],
         )
 
@@ -95,6 +95,6 @@ def _record(estimator: Estimator, renderer: SequenceRenderer, seed: int) -> Reco
     for rgb, labels in renderer(seed):
         people = estimator(rgb, labels.camera)
         recording.people.append(people)
-        recording.looks.append(looks_of(rgb, people))
+        recording.features.append(appearance_features(rgb, people))
         recording.truth.append(labels)
     return recording

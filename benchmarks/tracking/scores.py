@@ -70,8 +70,10 @@ class Run(NamedTuple):
 def follow(recording: Recording, matches: list[Matches], tracker: Tracker) -> Run:
     """Run a tracker over a recording."""
     tracks = [
-        tracker.update(people, k / recording.rate, looks)
-        for k, (people, looks) in enumerate(zip(recording.people, recording.looks, strict=True))
+        tracker.update(people, k / recording.rate, features)
+        for k, (people, features) in enumerate(
+            zip(recording.people, recording.features, strict=True)
+        )
     ]
     return Run(recording, matches, tracks)
 

@@ -28,7 +28,7 @@ from icl_mesh.formats.camera_info import camera_from_info
 from icl_mesh.formats.image_decoding import rgb_from_compressed, rgb_from_image
 from icl_mesh.formats.sample_bits import SampleBits
 from icl_mesh.io.wording import MESSAGE, kind_of, shown
-from icl_mesh.tracking.appearance import looks_of
+from icl_mesh.tracking.appearance import appearance_features
 from icl_mesh.tracking.image_times import ImageTimes, nanoseconds
 from icl_mesh.tracking.stream_watch import StreamWatch
 from icl_mesh.tracking.tracker import Tracker, Tracks
@@ -175,8 +175,8 @@ class _Frames:
             self.say(depth.warning or depth.error)
         # A camera without a clock stamps 0; the time of recording replaces it.
         stamp_s = self._times(stamp_ns, time_ns * 1e-9)
-        looks = looks_of(rgb, people)
-        tracks = self._tracker.update(people, stamp_s, looks, frame_id=message.header.frame_id)
+        features = appearance_features(rgb, people)
+        tracks = self._tracker.update(people, stamp_s, features, frame_id=message.header.frame_id)
         if tracks.lost_because:
             self.say(f"tracks start afresh, with new ids: {tracks.lost_because}")
         self._watch.see(message.header)

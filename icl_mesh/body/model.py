@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 from icl_mesh.body.asset import load_default_body
+from icl_mesh.body.extreme_vertices import extreme_vertices
 from icl_mesh.body.layout import BETA_COUNT, JOINT_COUNT, JOINT_NAMES, PARENTS, BodyArrays
-from icl_mesh.body.outline import outline_vertices
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -91,7 +91,7 @@ class BodyModel(nn.Module):
         self.base_vertices = arrays.base_vertices
         self.vertex_count = len(arrays.template)
         self._surfaces: dict[tuple[str, torch.device], Surface] = {}
-        self._outline_index: torch.Tensor | None = None
+        self._extreme_index: torch.Tensor | None = None
 
         def keep(name: str, array: npt.NDArray[np.generic] | torch.Tensor | None) -> None:
             tensor = torch.from_numpy(array) if isinstance(array, np.ndarray) else array
@@ -162,14 +162,14 @@ class BodyModel(nn.Module):
             return self._posed(self.surface("mesh"), betas.float(), rotations.float())
 
     @property
-    def outline_index(self) -> torch.Tensor:
-        """int64 [P]: the extreme vertices of each body part (icl_mesh.body.outline).
+    def extreme_index(self) -> torch.Tensor:
+        """int64 [P]: the extreme vertices of each body part (icl_mesh.body.extreme_vertices).
 
         Their bounding box equals the mesh's to a few mm in any pose.
         """
-        if self._outline_index is None or self._outline_index.device != self.template.device:
-            self._outline_index = outline_vertices(self.template, self.skinning_weights)
-        return self._outline_index
+        if self._extreme_index is None or self._extreme_index.device != self.template.device:
+            self._extreme_index = extreme_vertices(self.template, self.skinning_weights)
+        return self._extreme_index
 
     def _posed(self, surface: Surface, betas: torch.Tensor, rotations: torch.Tensor) -> BodyMesh:
         offsets = betas @ surface.shape_directions
@@ -209,15 +209,15 @@ class BodyModel(nn.Module):
             chains = chains[:, above] @ chains
         return chains[:, :JOINT_COUNT, :3, :3], chains[:, :JOINT_COUNT, :3, 3]
 
-    def surface(self, name: Literal["mesh", "outline"]) -> Surface:
-        """The surface of all vertices, or of :attr:`outline_index`; cached per device.
+    def surface(self, name: Literal["mesh", "extreme"]) -> Surface:
+        """The surface of all vertices, or of :attr:`extreme_index`; cached per device.
 
         On the CPU and without gradients, pose_directions may be sparse.
         """
         sparse = self.template.device.type == "cpu" and not torch.is_grad_enabled()
         key = (f"{name}, sparse" if sparse else name, self.template.device)
         if key not in self._surfaces:
-            vertices = slice(None) if name == "mesh" else self.outline_index
+            vertices = slice(None) if name == "mesh" else self.extreme_index
 
             def rows(directions: torch.Tensor) -> torch.Tensor:
                 planes = directions.unflatten(1, (-1, 3))[:, vertices].transpose(1, 2)

@@ -20,7 +20,7 @@ class Accuracy:
     """Difference from the reference's people.
 
     people: number found by the reference; missing, added: people found by only one of both.
-    joints_mm [M]: mean distance of the pelvis-relative joints of each matched person. places_mm
+    joints_mm [M]: mean distance of the pelvis-relative joints of each matched person. positions_mm
     [M]: distance of the pelvises.
     """
 
@@ -28,7 +28,7 @@ class Accuracy:
     missing: int
     added: int
     joints_mm: npt.NDArray[np.float64]
-    places_mm: npt.NDArray[np.float64]
+    positions_mm: npt.NDArray[np.float64]
 
 
 def compare(
@@ -39,7 +39,7 @@ def compare(
     """Run both on RGB images [H, W, 3] and compare the people found."""
     people = missing = added = 0
     joints: list[npt.NDArray[np.float64]] = [np.zeros(0)]
-    places: list[npt.NDArray[np.float64]] = [np.zeros(0)]
+    positions: list[npt.NDArray[np.float64]] = [np.zeros(0)]
     for image in images:
         wanted, found = reference(image), estimate(image)
         rows, columns = same_people(wanted, found)
@@ -47,9 +47,9 @@ def compare(
         missing += len(wanted) - len(rows)
         added += len(found) - len(rows)
         change = found.joints_m[columns].astype(np.float64) - wanted.joints_m[rows]
-        places.append(np.linalg.norm(change[:, 0], axis=1) * 1e3)
+        positions.append(np.linalg.norm(change[:, 0], axis=1) * 1e3)
         joints.append(np.linalg.norm(change - change[:, :1], axis=2).mean(axis=1) * 1e3)
-    return Accuracy(people, missing, added, np.concatenate(joints), np.concatenate(places))
+    return Accuracy(people, missing, added, np.concatenate(joints), np.concatenate(positions))
 
 
 def same_people(

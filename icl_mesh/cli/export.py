@@ -119,7 +119,7 @@ def _statistics(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
 def _line(engine: str, accuracy: Accuracy) -> str:
     parts: Sequence[tuple[str, npt.NDArray[np.float64]]] = (
         ("joints", accuracy.joints_mm),
-        ("positions", accuracy.places_mm),
+        ("positions", accuracy.positions_mm),
     )
     text = "; ".join(
         "{} moved by {:.3g} / {:.3g} / {:.3g} mm".format(name, *_statistics(values))
@@ -138,5 +138,5 @@ def _row(engine: str, accuracy: Accuracy) -> dict[str, object]:
         "missing": accuracy.missing,
         "added": accuracy.added,
         "joints_mm": _statistics(accuracy.joints_mm),
-        "places_mm": _statistics(accuracy.places_mm),
+        "places_mm": _statistics(accuracy.positions_mm),
     }

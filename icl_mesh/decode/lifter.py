@@ -1,6 +1,6 @@
-"""What the lifter is given, made of people's poses and the joints seen around them.
+"""The lifter's inputs, from people's poses and the evidence of their joints.
 
-For training; kernels.Reader does the same by itself.
+For training; inference does the same in kernels.Reader.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from icl_mesh.body.posing import Skeletons
+from icl_mesh.body.kinematics import Skeletons
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.decode.evidence import Evidence
 from icl_mesh.geometry.camera import SquareCamera, project_from_weak
@@ -22,51 +22,57 @@ Array = TypeVar("Array", Floats, torch.Tensor)
 
 
 def square_points(
-    skeletons: Skeletons, rig: KeypointRig, weak: Floats, camera: SquareCamera
+    skeletons: Skeletons, rig: KeypointRig, weak_camera: Floats, camera: SquareCamera
 ) -> tuple[Floats, Floats]:
-    """Joints [N, 24, 2] and keypoints [N, 17, 2] of skeletons under weak cameras [N, 3], in square
-    coordinates."""
+    """Joints [N, 24, 2] and keypoints [N, 17, 2] of skeletons in square coordinates, by
+    weak-perspective cameras [N, 3]."""
     joints = skeletons.joints
     points = np.concatenate((joints, rig(joints, skeletons.world)), axis=1) - joints[:, :1]
-    square = square_joints(points, weak, camera)
+    square = square_joints(points, weak_camera, camera)
     return square[:, : joints.shape[1]], square[:, joints.shape[1] :]
 
 
-def square_joints(joints: Floats, weak: Floats, camera: SquareCamera) -> Floats:
-    """Points [N, J, 3] in metres from the root, by weak cameras (s, tx, ty) [N, 3], in the image:
-    square coordinates [N, J, 2]."""
-    inverse_focal = np.full(len(weak), 1 / camera.focal, weak.dtype)
-    principal = np.broadcast_to(np.array([camera.px, camera.py], weak.dtype), (len(weak), 2))
-    return project_from_weak(joints, weak, inverse_focal, principal)
+def square_joints(joints: Floats, weak_camera: Floats, camera: SquareCamera) -> Floats:
+    """Points [N, J, 3] in metres from the root -> square coordinates [N, J, 2], by weak-perspective
+    cameras (s, tx, ty) [N, 3]."""
+    inverse_focal = np.full(len(weak_camera), 1 / camera.focal, weak_camera.dtype)
+    principal = np.broadcast_to(
+        np.array([camera.px, camera.py], weak_camera.dtype), (len(weak_camera), 2)
+    )
+    return project_from_weak(joints, weak_camera, inverse_focal, principal)
 
 
 def lifter_inputs(
-    evidence: Evidence, joints: Floats, keypoints: Floats, weak: Floats, camera: SquareCamera
+    evidence: Evidence, joints: Floats, keypoints: Floats, weak_camera: Floats, camera: SquareCamera
 ) -> LifterInputs:
-    """Evidence and the pose at hand (square coordinates), by the first weak cameras [N, 3]."""
+    """Inputs from evidence, and from joints [N, 24, 2] and keypoints [N, 17, 2] of the current pose
+    (square coordinates). weak_camera [N, 3]: that of the first pose."""
     return LifterInputs(
-        in_metres(evidence.joints.points, weak),
-        evidence.joints.strength,
-        in_metres(evidence.keypoints.points, weak),
-        evidence.keypoints.strength,
-        in_metres(evidence.regressed.points, weak),
-        evidence.regressed.strength,
-        in_metres(joints, weak),
-        in_metres(keypoints, weak),
-        weak[:, 1:] / camera.focal,
+        in_metres(evidence.joints.points, weak_camera),
+        evidence.joints.score,
+        in_metres(evidence.keypoints.points, weak_camera),
+        evidence.keypoints.score,
+        in_metres(evidence.regressed.points, weak_camera),
+        evidence.regressed.score,
+        in_metres(joints, weak_camera),
+        in_metres(keypoints, weak_camera),
+        weak_camera[:, 1:] / camera.focal,
     )
 
 
-def in_metres(square: Array, weak: Array) -> Array:
-    """Square coordinates [N, J, 2] -> metres of the body from its root, by weak cameras [N, 3]."""
-    return (square - weak[:, None, 1:]) / weak[:, None, :1]
+def in_metres(square: Array, weak_camera: Array) -> Array:
+    """Square coordinates [N, J, 2] -> metres from the body's root, by weak-perspective cameras
+    [N, 3]."""
+    return (square - weak_camera[:, None, 1:]) / weak_camera[:, None, :1]
 
 
-def moved_camera(weak: Array, change: Array) -> Array:
-    """Weak cameras [N, 3] after a change [N, 3] as Lifted.camera."""
-    scale = weak[:, :1]
-    if isinstance(weak, torch.Tensor):
-        return torch.cat((scale * change[:, :1].exp(), weak[:, 1:] + scale * change[:, 1:]), dim=1)
+def moved_camera(weak_camera: Array, change: Array) -> Array:
+    """Weak-perspective cameras [N, 3] after a change [N, 3] (Lifted.camera)."""
+    scale = weak_camera[:, :1]
+    if isinstance(weak_camera, torch.Tensor):
+        return torch.cat(
+            (scale * change[:, :1].exp(), weak_camera[:, 1:] + scale * change[:, 1:]), dim=1
+        )
     return np.concatenate(
-        (scale * np.exp(change[:, :1]), weak[:, 1:] + scale * change[:, 1:]), axis=1
+        (scale * np.exp(change[:, :1]), weak_camera[:, 1:] + scale * change[:, 1:]), axis=1
     )

@@ -1,8 +1,8 @@
 """From the network's maps to people: peaks, the parameters read there, duplicates removed.
 
-Only a few hundred numbers per person are read from the maps; they are decoded on the host, with
-numpy, for all people at once: on numbers this few, starting an operation is what costs, on a GPU
-most of all. Letters: B images, N people of all images together, J joints (24), H x W map cells.
+A few hundred numbers per person are read from the maps and decoded on the host for all people at
+once: for so few numbers, launching GPU operations would take longer than computing.
+Letters: B images, N people of all images together, J joints (24), H x W map cells.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MAX_PEOPLE = 64
 #: an untrained network nor a damaged one can make depths infinite.
 MAX_LOG_SCALE = 80.0
 
-#: Two detections are one person found twice when all three hold.
+#: Two detections are duplicates when all three hold.
 DUPLICATE_CELLS = 3.0  # distance of the peaks, cells
 DUPLICATE_ANGLE_DEG = 10.0  # mean over joints of the angle between their rotations
 DUPLICATE_SCALE_RATIO = 1.15  # ratio of the weak-perspective scales: depths are this close
@@ -55,13 +55,13 @@ class Detections(NamedTuple):
     """People as the network describes them; by image, then by falling score."""
 
     peaks: Peaks
-    weak: Floats  # [N, 3] (s, tx, ty): x_square = s * X + t, X in metres from the pelvis
+    weak_camera: Floats  # [N, 3] (s, tx, ty): x_square = s * X + t, X in metres from the pelvis
     rotations: Floats  # [N, J, 3, 3], joint 0 takes body to camera axes
     betas: Floats  # [N, 10]
     center_instance: Floats  # [N, 64], I_C at the peak, before the projector
 
     def __len__(self) -> int:
-        return len(self.weak)
+        return len(self.weak_camera)
 
     def select(self, index: npt.NDArray[np.bool_] | npt.NDArray[np.integer]) -> Detections:
         """The people of a boolean mask or an index array."""
@@ -78,9 +78,9 @@ def decode_maps(
 ) -> Detections:
     """All people of a batch of maps (method: "Decoding").
 
-    smpl_at: gives the SMPL channels of these maps at the peaks, for maps that lack them; left out,
-    they are read from the map of NetworkMaps. Raises RuntimeError if the network's outputs are not
-    finite.
+    smpl_at: gives the SMPL channels at the peaks, for maps that lack them (InferenceMaps); default:
+    the map of NetworkMaps. Raises RuntimeError if the network's outputs are not finite, ValueError
+    for InferenceMaps without smpl_at.
     """
     heatmap = _on_host(maps.center_heatmap)
     peaks = find_peaks(heatmap, threshold)
@@ -108,8 +108,8 @@ def decode_maps(
         rotations=detections.rotations,
         center_instance=center_instance,
     )
-    repeats = duplicates(detections)
-    return detections.select(~repeats) if repeats.any() else detections
+    duplicate = duplicates(detections)
+    return detections.select(~duplicate) if duplicate.any() else detections
 
 
 def find_peaks(
@@ -118,16 +118,16 @@ def find_peaks(
     """Cells of heatmap [B, 1, H, W] that are the largest of their 5x5 neighbourhood.
 
     threshold: a peak's least value. max_people: at most so many per image, the best ones.
-    Equal neighbours are all peaks: telling two people from one found twice needs their poses.
+    Equal neighbours are all peaks: duplicates() compares their poses.
     """
     scores = np.asarray(heatmap, dtype=np.float32)
     count, _, height, width = scores.shape
-    # Few cells reach the threshold: only their neighbourhoods are looked at.
+    # Few cells reach the threshold: only their neighbourhoods are compared.
     cell = np.flatnonzero(scores >= threshold)
     row, x = np.divmod(cell, width)
     image, y = np.divmod(row, height)
     score = scores.ravel()[cell]
-    # At the border a neighbour outside the map stands for the one inside that is nearest.
+    # A neighbour outside the map is replaced by the nearest one inside.
     rows = image[:, None, None] * height + np.clip(y[:, None] + _STEPS, 0, height - 1)[:, :, None]
     columns = np.clip(x[:, None] + _STEPS, 0, width - 1)[:, None]
     around = scores.reshape(count * height, width)[rows, columns]
@@ -156,9 +156,9 @@ def weak_from_channels(camera: Floats) -> Floats:
 
     c0 is clamped to +-MAX_LOG_SCALE.
     """
-    weak = camera.copy()
-    weak[:, 0] = SCALE_BASE ** np.clip(camera[:, 0], -MAX_LOG_SCALE, MAX_LOG_SCALE)
-    return weak
+    weak_camera = camera.copy()
+    weak_camera[:, 0] = SCALE_BASE ** np.clip(camera[:, 0], -MAX_LOG_SCALE, MAX_LOG_SCALE)
+    return weak_camera
 
 
 def rotations_from_channels(six: Floats) -> Floats:
@@ -170,24 +170,24 @@ def rotations_from_channels(six: Floats) -> Floats:
 
 
 def duplicates(detections: Detections) -> npt.NDArray[np.bool_]:
-    """Mask [N] of the detections that repeat a better one of the same image.
+    """Mask [N] of the detections that duplicate one of a higher score in the same image.
 
-    A repeat lies within DUPLICATE_CELLS of the better one, at nearly the same depth and in nearly
-    the same pose; two people who embrace, or stand one behind the other, are both kept. What
-    resembles a repeat is a repeat too (YOLACT's "fast NMS"): no order, hence no loop.
+    A duplicate lies within DUPLICATE_CELLS of the other detection, at nearly the same depth and in
+    nearly the same pose. Two people who embrace, or stand one behind the other, are both kept.
+    A duplicate suppresses further ones, as in YOLACT's "fast NMS": that needs no loop.
     """
     image, cell, _ = detections.peaks
     dx, dy = (axis[:, None] - axis for axis in cell.T)
     near = (dx * dx + dy * dy <= DUPLICATE_CELLS**2) & (image[:, None] == image)
     better, row = np.nonzero(np.triu(near, k=1))  # sorted by score: the better one comes first
-    repeats = np.zeros(len(detections), dtype=np.bool_)
+    duplicate = np.zeros(len(detections), dtype=np.bool_)
     if len(row):  # hardly ever
-        log_scale = np.log(detections.weak[:, 0])
+        log_scale = np.log(detections.weak_camera[:, 0])
         same_depth = np.abs(log_scale[better] - log_scale[row]) <= np.log(DUPLICATE_SCALE_RATIO)
         regressed = detections.rotations[:, :REGRESSED_JOINTS]
         angle = np.rad2deg(mean_angle(regressed[better], regressed[row]))
-        repeats[row[same_depth & (angle <= DUPLICATE_ANGLE_DEG)]] = True
-    return repeats
+        duplicate[row[same_depth & (angle <= DUPLICATE_ANGLE_DEG)]] = True
+    return duplicate
 
 
 def mean_angle(first: Floats, second: Floats) -> Floats:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from icl_mesh.body import BodyModel
-from icl_mesh.body.posing import Poser, Skeletons
+from icl_mesh.body.kinematics import BodyKinematics, Skeletons
 from icl_mesh.decode.peaks import SmplAt, refuse_broken
 from icl_mesh.decode.reader_tables import make_reader, make_surface
 from icl_mesh.engine.stage_clock import StageClock
@@ -49,10 +49,10 @@ class Reader:
     def __init__(self, network: IclMeshNetwork, body: BodyModel) -> None:
         """network: in evaluation mode; its numbers are taken now. body: its surface is posed on its
         device. Raises ValueError for projectors that the kernels do not know."""
-        self._body, self._poser = body, Poser(body)
+        self._body, self._kinematics = body, BodyKinematics(body)
         self._on_cpu = body.template.device.type == "cpu"
         self._surfaces: dict[bool, _Surface] = {}  # by whether it is the mesh
-        self._reader = make_reader(network, body, self._poser)
+        self._reader = make_reader(network, body, self._kinematics)
         self._rows = self._reader.views()
         channels = network.keypoint_channels
         lifted = network.lifter is not None and network.lifter.keypoints > 0
@@ -77,7 +77,7 @@ class Reader:
         other shapes.
         """
         reader, rows = self._reader, self._rows
-        reader.look_from(view.geometry, view.camera.kernel_lens)
+        reader.set_view(view.geometry, view.camera.kernel_lens)
         self._read_from(maps)
         count = reader.find(threshold)
         refuse_broken(reader.broken())
@@ -104,7 +104,7 @@ class Reader:
             joints_m=rows["joints_m"][:count].copy(),
             joints_px=rows["joints_px"][:count].copy(),
             joint_confidence=rows["confidence"][:count].copy(),
-            weak_camera=rows["weak"][:count].copy(),
+            weak_camera=rows["weak_camera"][:count].copy(),
             embedding=rows["embedding"][:count].copy(),
             vertices_m=surface if vertices else None,
         )
@@ -118,10 +118,10 @@ class Reader:
             return pose(self._reader, count)
         names = ("joints", "world", "rest", "betas", "rotations")
         skeletons = Skeletons(*(self._rows[name][:count] for name in names))
-        pose_on_device = self._poser.mesh if vertices else self._poser.outline
+        pose_on_device = self._kinematics.mesh if vertices else self._kinematics.extreme
         surface = pose_on_device(skeletons, self._rows["translation"][:count]).cpu().numpy()
-        outline = surface[:, self._poser.outline_index] if vertices else surface
-        return surface, bounding_boxes(view.camera, outline, self._rows["depth"][:count])
+        extreme = surface[:, self._kinematics.extreme_index] if vertices else surface
+        return surface, bounding_boxes(view.camera, extreme, self._rows["depth"][:count])
 
     def _read_from(self, maps: InferenceMaps) -> None:
         """Have the kernels read from these maps, of one image."""
@@ -143,17 +143,17 @@ class Reader:
 
 
 class _Surface:
-    """One surface of a body on the CPU: its mesh, or its outline."""
+    """One surface of a body on the CPU: its mesh, or its extreme vertices."""
 
     def __init__(self, body: BodyModel, *, mesh: bool) -> None:
         self._surface = make_surface(body, mesh=mesh)
-        self._size = body.vertex_count if mesh else len(body.outline_index)
+        self._size = body.vertex_count if mesh else len(body.extreme_index)
         self._is_mesh = mesh
         self._placed = np.empty((0, self._size, 3), np.float32)
 
     def __call__(self, reader: Any, count: int) -> tuple[Floats, Floats]:
         """Vertices [N, V, 3], m, and boxes [N, 4], px, of the N people that a kernels.Reader has
-        placed. A mesh is the caller's to keep; an outline lasts until the next call."""
+        placed. A mesh is the caller's to keep; extreme vertices last until the next call."""
         if self._is_mesh or count > len(self._placed):
             self._placed = np.empty((count, self._size, 3), np.float32)
         placed, boxes = self._placed[:count], np.empty((count, 4), np.float32)

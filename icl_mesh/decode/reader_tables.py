@@ -1,4 +1,4 @@
-"""What the compiled reader is made of: constants, a body's skeleton and surface, a network's
+"""Arguments of the compiled reader: constants, a body's skeleton and surface, a network's
 projectors and lifter."""
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from torch import nn
 
 from icl_mesh import kernels
 from icl_mesh.body import BodyModel
-from icl_mesh.body.posing import Poser
+from icl_mesh.body.kinematics import BodyKinematics
 from icl_mesh.body.rig import KEYPOINT_BONE, KEYPOINT_JOINT, KeypointRig
 from icl_mesh.body.surface_tables import SurfaceTables
 from icl_mesh.decode.evidence import SEARCH_CELLS, WINDOW
@@ -26,14 +26,16 @@ from icl_mesh.network.constants import BETAS, INSTANCE_CHANNELS, JOINTS, SCALE_B
 from icl_mesh.network.lifter import MIN_CENTER, MIN_EVIDENCE, MOST_CAMERA, PASSES
 
 
-def make_reader(network: IclMeshNetwork, body: BodyModel, poser: Poser) -> kernels.Reader:
-    """A reader for a network and a body, whose numbers it takes now.
+def make_reader(
+    network: IclMeshNetwork, body: BodyModel, kinematics: BodyKinematics
+) -> kernels.Reader:
+    """A reader for a network and a body. It copies their parameters.
 
     Raises ValueError for projectors of other layers than branches.projector() has.
     """
     return kernels.Reader(
         rules=_rules(),
-        body=_skeleton(body, poser),
+        body=_skeleton(body, kinematics),
         center_projector=_projector(network, "center_projector"),
         joint_projector=_projector(network, "joint_projector"),
         lifter=_lifter(network),
@@ -41,11 +43,11 @@ def make_reader(network: IclMeshNetwork, body: BodyModel, poser: Poser) -> kerne
 
 
 def make_surface(body: BodyModel, *, mesh: bool) -> kernels.Surface:
-    """The mesh of a body on the CPU, or its outline. A mesh's box is that of its outline: the same
-    with meshes and without."""
-    outline = body.outline_index.numpy()
-    tables = SurfaceTables.of(body, None if mesh else outline)
-    index = outline if mesh else np.arange(len(outline))
+    """The mesh of a body on the CPU, or its extreme vertices. Both give the same bounding boxes,
+    which are those of the extreme vertices."""
+    extreme = body.extreme_index.numpy()
+    tables = SurfaceTables.of(body, None if mesh else extreme)
+    index = extreme if mesh else np.arange(len(extreme))
     return kernels.Surface(**tables._asdict(), index=index)
 
 
@@ -53,9 +55,9 @@ def _rules() -> kernels.Rules:
     return kernels.Rules(
         scale_base=SCALE_BASE,
         max_log_scale=MAX_LOG_SCALE,
-        repeat_cells=DUPLICATE_CELLS,
-        repeat_scale_ratio=DUPLICATE_SCALE_RATIO,
-        repeat_degrees=DUPLICATE_ANGLE_DEG,
+        duplicate_cells=DUPLICATE_CELLS,
+        duplicate_scale_ratio=DUPLICATE_SCALE_RATIO,
+        duplicate_degrees=DUPLICATE_ANGLE_DEG,
         window=WINDOW,
         min_evidence=MIN_EVIDENCE,
         min_center=MIN_CENTER,
@@ -66,8 +68,8 @@ def _rules() -> kernels.Rules:
     )
 
 
-def _skeleton(body: BodyModel, poser: Poser) -> kernels.Body:
-    rest, directions, parents = poser.skeleton_tables
+def _skeleton(body: BodyModel, kinematics: BodyKinematics) -> kernels.Body:
+    rest, directions, parents = kinematics.skeleton_tables
     return kernels.Body(
         rest=rest.reshape(JOINTS, 3),
         rest_directions=np.ascontiguousarray(directions).reshape(BETAS, JOINTS, 3),

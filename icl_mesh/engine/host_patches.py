@@ -1,5 +1,4 @@
-"""network.patches on the CPU, for engines that are not PyTorch, by a compiled kernel
-(src/patches.cpp): a patch is a few blocks of memory."""
+"""network.patches by a compiled kernel (src/patches.cpp), for engines other than PyTorch."""
 
 from __future__ import annotations
 
@@ -19,14 +18,14 @@ Indices = npt.NDArray[np.int64]
 
 
 def empty_patches(count: int, channels: int) -> tuple[Floats, ...]:
-    """Memory for the patches of so many people, of features with so many channels C, as the ONNX
-    model of the second step takes them: features [N, 23, 23, C], center_hints [N, 65, 11, 11],
-    joint_hints [N, 88, 11, 11], inside [N, 1, 11, 11]."""
-    hints = [
-        np.empty((count, told, PATCH_CELLS, PATCH_CELLS), np.float32)
-        for told in (CENTER_HINTS, JOINT_HINTS, 1)
+    """Memory for the patches of N = count people, features having C = channels: the inputs of the
+    second step's ONNX model. features [N, 23, 23, C], center_hints [N, 65, 11, 11], joint_hints
+    [N, 88, 11, 11], inside [N, 1, 11, 11], float32."""
+    maps = [
+        np.empty((count, hints, PATCH_CELLS, PATCH_CELLS), np.float32)
+        for hints in (CENTER_HINTS, JOINT_HINTS, 1)
     ]
-    return np.empty((count, PATCH_FEATURES, PATCH_FEATURES, channels), np.float32), *hints
+    return np.empty((count, PATCH_FEATURES, PATCH_FEATURES, channels), np.float32), *maps
 
 
 def cut_on_host(maps: InferenceMaps, image: Indices, cell: Indices) -> tuple[Floats, ...]:
@@ -39,11 +38,10 @@ def cut_on_host(maps: InferenceMaps, image: Indices, cell: Indices) -> tuple[Flo
 def patch_cutter(
     maps: InferenceMaps, image: Indices, cell: Indices, patches: tuple[Floats, ...]
 ) -> kernels.PatchCutter:
-    """Cuts patches around cells (x, y) [N, 2] of the images [N] into the memory of empty_patches:
-    called with (first, count), those of people first, first + 1, ..., from its start on.
+    """Cuts patches around cells (x, y) [N, 2] of the images [N] (indices into the batch).
 
-    What a call needs is looked up once: per person, that would take as long as the cutting.
-    Raises ValueError for an image that is not there.
+    A call (first, count) writes those of `count` people, from row `first` on, to the start of
+    patches (empty_patches). Raises ValueError for an index outside the batch.
     """
     near, center_hints, joint_hints, inside = patches
     return kernels.PatchCutter(

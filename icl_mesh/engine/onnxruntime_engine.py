@@ -16,15 +16,15 @@ from icl_mesh.network.constants import SMPL_CHANNELS
 
 
 class OnnxRuntimeEngine:
-    """Runs the ONNX models in float32, with as many threads as torch has. On CUDA the second step
-    is PyTorch's: for every new number of people, ONNX Runtime would search algorithms anew.
+    """Runs the ONNX models in float32, with torch's number of threads. On CUDA PyTorch runs the
+    second step: ONNX Runtime would search algorithms for every new number of people.
     """
 
     name = "onnxruntime:f32"
 
     def __init__(self, models: OnnxModels, network: IclMeshNetwork, device: torch.device) -> None:
-        """network: whose models they are. Raises ValueError where this build of onnxruntime has no
-        such device, or cannot read the models."""
+        """network: the source of the models. Raises ValueError if this build of onnxruntime lacks
+        the device, or cannot read the models."""
         import onnxruntime
 
         self.device = device
@@ -40,7 +40,7 @@ class OnnxRuntimeEngine:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # errors; it warns about every constant it folds
         options.intra_op_num_threads = torch.get_num_threads()
-        # Threads that spin while they wait would take the cores from the robot's other nodes.
+        # Threads that spin while they wait would take CPU time from the robot's other nodes.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
         def start(model: bytes) -> Any:
@@ -83,7 +83,7 @@ class OnnxRuntimeEngine:
         return maps_of(maps)
 
 
-#: ONNX Runtime takes any number of people as it comes, and keeps the memory that the most took.
+#: Largest number of people per run: ONNX Runtime keeps the memory of its largest run.
 _AT_ONCE = 8
 
 

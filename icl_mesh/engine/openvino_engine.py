@@ -18,10 +18,9 @@ from icl_mesh.network.constants import SMPL_CHANNELS
 
 
 class OpenVinoEngine:
-    """Runs the ONNX models, with as many threads as torch has.
+    """Runs the ONNX models, with torch's number of threads.
 
-    precision: "f32" or "bf16". OpenVINO by itself takes bf16 on CPUs that have it; here it is
-    what was asked for.
+    precision: "f32" or "bf16". OpenVINO's own default is bf16 on CPUs that have it.
     """
 
     def __init__(self, models: OnnxModels, device: torch.device, precision: str) -> None:
@@ -46,10 +45,9 @@ class OpenVinoEngine:
         def request(read: Any) -> Any:
             return core.compile_model(read, "CPU", options).create_infer_request()
 
-        # Planned for one image and one person, and run for each. With a plan for any number an
-        # image takes 5 to 9 % longer. For people, such a plan would be made anew for each number
-        # when it comes, while an image waits; one for two or four at once takes its weights again
-        # in memory (20 MB) to be 6 % faster in f32 and 10 % in bf16.
+        # Plans are for one image and one person. With a dynamic number, an image takes 5 to 9 %
+        # longer, and each new number of people compiles a plan while the image waits. A plan for
+        # two or four people is 6 % (f32) or 10 % (bf16) faster, but needs another 20 MB.
         images = core.read_model(models.maps)
         images.reshape({INPUT: [1, *images.input(INPUT).partial_shape[1:]]})
         self._maps = request(images)
@@ -57,12 +55,12 @@ class OpenVinoEngine:
         people.reshape({name: [1, *people.input(name).partial_shape[1:]] for name in PATCHES})
         self._person = request(people)
 
-        # Memory that both read and write in place.
+        # OpenVINO reads and writes this memory in place.
         self._tensor = partial(openvino.Tensor, shared_memory=True)
         self._shapes = [tuple(self._maps.get_tensor(name).shape) for name in InferenceMaps._fields]
         self._outputs = self._rooms(1)
         self._found = _maps_in(self._outputs)
-        self._bound: torch.Tensor | None = None  # the image that is read in place, if there is one
+        self._bound: torch.Tensor | None = None  # the input that is bound as it is, if any
         self._patches = empty_patches(1, people.input("features").shape[3])
         for name, patch in zip(PATCHES, self._patches, strict=True):
             self._person.set_tensor(name, self._tensor(patch))
@@ -70,11 +68,11 @@ class OpenVinoEngine:
         self._person.set_tensor(SMPL, self._tensor(self._smpl))
 
     def _rooms(self, count: int) -> list[Floats]:
-        """Memory for the maps of so many images."""
+        """Memory for the maps of `count` images."""
         return [np.empty((count, *shape[1:]), np.float32) for shape in self._shapes]
 
     def __call__(self, images: torch.Tensor) -> InferenceMaps:
-        if images is self._bound:  # as from image to image of an estimator
+        if images is self._bound:  # an estimator reuses its input's memory
             self._maps.infer(share_outputs=True)
             return self._found
         pixels = np.ascontiguousarray(images.numpy())

@@ -38,8 +38,8 @@ class EngineSpec(NamedTuple):
 def parse_engine(text: str) -> EngineSpec:
     """ "NAME" or "NAME:PRECISION" -> spec; without a precision it is f32.
 
-    NAME: one of ENGINES, or "auto" for the fastest one that is installed. Less than f32 is never
-    chosen unless it is asked for: it moves joints by millimetres (`icl-mesh export` measures it).
+    NAME: one of ENGINES, or "auto" for the fastest one that is installed. Only
+    the text selects less than f32: it moves joints by millimetres (`icl-mesh export` measures it).
     Raises ValueError for other names.
     """
     name, _, precision = text.partition(":")
@@ -53,17 +53,17 @@ def parse_engine(text: str) -> EngineSpec:
 
 
 def is_installed(name: str) -> bool:
-    """Whether all packages of an engine can be imported (none is)."""
+    """Whether all packages of an engine are installed; they are not imported."""
     return all(importlib.util.find_spec(package) is not None for package in _PACKAGES[name][0])
 
 
 def installed_engines() -> tuple[str, ...]:
-    """Those of ENGINES whose packages are there."""
+    """The names in ENGINES that are installed."""
     return tuple(name for name in ENGINES if is_installed(name))
 
 
 def check_available(spec: EngineSpec, device_type: str) -> None:
-    """Raise ValueError unless the engine (not "auto") is installed and knows device and precision.
+    """Raise ValueError unless the engine (not "auto") is installed and has device and precision.
 
     device_type: "cpu" or "cuda".
     """

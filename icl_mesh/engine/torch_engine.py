@@ -1,4 +1,4 @@
-"""PyTorch: the reference in float32, and lower precisions and CUDA graphs on top of it."""
+"""PyTorch: the reference in float32, lower precisions, and CUDA graphs."""
 
 from __future__ import annotations
 
@@ -20,20 +20,18 @@ _WARM_UPS = 3
 
 
 class TorchEngine:
-    """Runs the network where its parameters are moved: the given device.
+    """Runs the network on a device.
 
-    The network itself is used in f32, not a copy: it is put into evaluation mode (batch
-    normalisation by its running statistics) and moved. In less than f32 it is a copy whose
-    convolutions have their weights in that type, so that no image waits for their casts. On CUDA
-    each input shape is recorded once as a graph and replayed: at batch 1 the launches of its
-    hundreds of kernels cost more than their work. On the CPU it takes as many threads as PyTorch
-    had when it was made, like the other engines.
+    The network itself is moved there and set to evaluation mode. For less than f32 a copy is used,
+    with the convolutions' weights in that type, so that they are cast once. On CUDA each input
+    shape is recorded as a graph and replayed: at batch 1, launching hundreds of kernels takes
+    longer than running them. On the CPU it uses PyTorch's number of threads at construction.
     """
 
     def __init__(
         self, network: IclMeshNetwork, device: torch.device, precision: str = "f32"
     ) -> None:
-        """precision: "f32"; "bf16", "f16": convolutions in it, maps are float32 still. Raises
+        """precision: "f32", "bf16" or "f16", of the convolutions; maps are float32. Raises
         ValueError for bf16 on a CPU without it."""
         if precision == "bf16" and device.type == "cpu" and not cpu_has_bf16():
             refuse_bf16("torch")
@@ -41,7 +39,7 @@ class TorchEngine:
         self.device = device
         self._threads = torch.get_num_threads()
         self._type = _TYPES[precision]
-        # Channels last is the faster layout; convolutions bring the image into their weights'.
+        # Channels last is faster; convolutions convert the image to their weights' layout.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.to(device).eval()
         if self._type != torch.float32:
@@ -66,22 +64,22 @@ class TorchEngine:
             return self._people(maps, image, cell)
 
     def eager(self, images: torch.Tensor) -> InferenceMaps:
-        """One kernel after the other."""
+        """Without a CUDA graph. images [B, 3, S, S] -> maps, float32."""
         if self._type == torch.float32:
             return self.network.inference_maps(images)
-        # A graph must not hold on to the casts of another one.
+        # A graph must not reuse casts that another graph cached.
         with torch.autocast(self.device.type, self._type, cache_enabled=False):
             return self.network.inference_maps(images)
 
 
 def cpu_has_bf16() -> bool:
-    """Whether this CPU multiplies bf16 by itself."""
+    """Whether this CPU has bf16 arithmetic."""
     abilities = torch.cpu.get_capabilities()
     return any(there for ability, there in abilities.items() if "bf16" in ability)
 
 
 def _with_convolutions_in(network: IclMeshNetwork, kind: torch.dtype) -> IclMeshNetwork:
-    """A copy that autocast finds cast already, with the same results."""
+    """A copy with its convolutions cast, as autocast would at each call."""
     network = copy.deepcopy(network)
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
@@ -94,7 +92,7 @@ class _Graph:
 
     def __init__(self, engine: TorchEngine, images: torch.Tensor) -> None:
         self._images = images.clone(memory_format=torch.channels_last)
-        # cuDNN measures its algorithms in the warm-up; f32 is f32, where cuDNN would take TF32.
+        # cuDNN chooses its algorithms in the warm-up. TF32 is disabled.
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
         with torch.cuda.device(engine.device), exact:
             side = torch.cuda.Stream()
@@ -104,7 +102,7 @@ class _Graph:
                     engine.eager(self._images)
             torch.cuda.current_stream().wait_stream(side)
             self._graph = torch.cuda.CUDAGraph()
-            # Another thread may be at work with another network: its calls are none of this.
+            # CUDA calls of other threads, such as another network's, must not end the capture.
             with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                 self._maps = engine.eager(self._images)
 

@@ -220,24 +220,24 @@ def weak_perspective_from_root(
 
 
 def root_from_weak_perspective(
-    weak: npt.NDArray[np.float64], camera: SquareCamera
+    weak_camera: npt.NDArray[np.float64], camera: SquareCamera
 ) -> npt.NDArray[np.float64]:
     """(s, tx, ty) [N, 3] -> root positions [N, 3], m; the inverse of the function above.
 
     Depth z = 2 f / (S s), where f is the focal length in pixels of a square of side S.
     """
-    z = camera.focal / weak[..., 0]
-    x = (weak[..., 1] - camera.px) * z / camera.fx
-    y = (weak[..., 2] - camera.py) * z / camera.fy
+    z = camera.focal / weak_camera[..., 0]
+    x = (weak_camera[..., 1] - camera.px) * z / camera.fx
+    y = (weak_camera[..., 2] - camera.py) * z / camera.fy
     return np.stack((x, y, z), axis=-1)
 
 
 def project_from_weak(
-    points: AnyArray, weak: AnyArray, inverse_focal: AnyArray, principal: AnyArray
+    points: AnyArray, weak_camera: AnyArray, inverse_focal: AnyArray, principal: AnyArray
 ) -> AnyArray:
     """Project root-relative points with the network's camera: tensors (differentiable) or arrays.
 
-    points [N, K, 3]: metres from the root, camera axes. weak [N, 3]: (s, tx, ty).
+    points [N, K, 3]: metres from the root, camera axes. weak_camera [N, 3]: (s, tx, ty).
     inverse_focal [N]: 1 / SquareCamera.focal; 0 gives plain weak perspective, for images of
     unknown focal length. principal [N, 2]: principal point in square coordinates.
     Returns [N, K, 2] in square coordinates.
@@ -245,7 +245,7 @@ def project_from_weak(
     With the root's depth z0 = focal / s, the pinhole projection of a root-relative point (X, Y, Z)
     is ``p + (s X + t - p) / (1 + Z / z0)``. Weak perspective is its limit for a long focal length.
     """
-    scale, shift = weak[:, None, :1], weak[:, None, 1:]
+    scale, shift = weak_camera[:, None, :1], weak_camera[:, None, 1:]
     depth_ratio = 1 + points[..., 2:] * scale * inverse_focal[:, None, None]
     center = principal[:, None, :]
     return center + (scale * points[..., :2] + shift - center) / depth_ratio.clip(MIN_DEPTH_RATIO)

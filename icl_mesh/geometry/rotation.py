@@ -72,8 +72,8 @@ def quaternions_and_rotvecs(
     [..., 3], rad, angles up to pi (src/rotations.cpp)."""
     matrices = np.ascontiguousarray(matrices, np.float32)
     shape = matrices.shape[:-2]
-    turns, vectors = np.empty((*shape, 4)), np.empty((*shape, 3))
+    quaternions, vectors = np.empty((*shape, 4)), np.empty((*shape, 3))
     kernels.quaternions_and_rotvecs(
-        matrices.reshape(-1, 3, 3), turns.reshape(-1, 4), vectors.reshape(-1, 3)
+        matrices.reshape(-1, 3, 3), quaternions.reshape(-1, 4), vectors.reshape(-1, 3)
     )
-    return turns, vectors
+    return quaternions, vectors

@@ -1,12 +1,11 @@
 """The compiled kernels (src/): the steps around the network, on the host.
 
-On a few hundred numbers per person, and after the network has emptied the caches, starting numpy's
-operations takes longer than their work. Every array is checked for its type, shape and layout, and
-never converted: a wrong one raises TypeError or ValueError, which names it. Outputs are arrays that
-the caller brings. The interpreter's lock is released meanwhile.
+A person has a few hundred numbers: for so few, numpy's overhead per operation exceeds the
+computation. Every array is checked for type, shape and layout, and never converted: a wrong one
+raises a TypeError or ValueError that names it. The caller allocates the outputs. Kernels release
+the interpreter's lock.
 
-The module of the best level that this CPU can run is loaded (icl_mesh.kernels.levels); what its
-functions and classes take stands in _compiled.pyi.
+The best level for this CPU is loaded (icl_mesh.kernels.levels). _compiled.pyi has the signatures.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ else:
 
     compiled = load()
 
-#: Which build this is, and numbers that its registers hold.
+#: The loaded level, and float32 numbers per register.
 LEVEL: str = compiled.__name__.rpartition("._")[2]
 LANES: int = compiled.LANES
 
@@ -35,7 +34,7 @@ PatchCutter = compiled.PatchCutter
 Reader = compiled.Reader
 Rules = compiled.Rules
 Surface = compiled.Surface
-find_seen = compiled.find_seen
+search_heatmaps = compiled.search_heatmaps
 joint_confidence = compiled.joint_confidence
 letterbox = compiled.letterbox
 marker_points = compiled.marker_points

@@ -1,4 +1,4 @@
-"""What every level's module has (src/bindings). B images, N people, T tracks."""
+"""Signatures of the compiled kernels (src/bindings). B images, N people, T tracks."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ Float64 = npt.NDArray[np.float64]
 Int64 = npt.NDArray[np.int64]
 UInt8 = npt.NDArray[np.uint8]
 
-#: Numbers that a register of this level holds.
+#: float32 numbers per register of this level.
 LANES: int
 
 def supported_levels() -> list[str]: ...
@@ -21,16 +21,16 @@ def letterbox(
     inner_height: int,
     left: int,
     top: int,
-    tones: Float32,  # [3, 3]: a byte's factor, what is then added, the padding's value
+    tones: Float32,  # [3, 3], rows: a byte's factor, offset, the padding's value
 ) -> None: ...
-def find_seen(
+def search_heatmaps(
     heatmaps: Float32,  # [B, K, H, W], of any strides
     search_cells: int,
     image: Int64,  # [N]
     points: Float32,  # [N, K, 2], square coordinates
     spread: Float32,  # [N], square coordinates
-    places: Float32,  # out [N, K, 2]
-    strength: Float32,  # out [N, K]
+    located: Float32,  # out [N, K, 2]
+    score: Float32,  # out [N, K]
 ) -> None: ...
 def regressed_keypoints(
     features: Float32,  # [B, C, H, W], of any strides
@@ -39,8 +39,8 @@ def regressed_keypoints(
     log_extent: int,
     image: Int64,  # [N]
     cell: Int64,  # [N, 2]: (x, y) of a map of half the size
-    places: Float32,  # out [N, K, 2]
-    strength: Float32,  # out [N, K]
+    located: Float32,  # out [N, K, 2]
+    score: Float32,  # out [N, K]
 ) -> None: ...
 def joint_confidence(
     heatmaps: Float32,  # [24, h, h]
@@ -58,7 +58,7 @@ def quaternions_and_rotvecs(
 ) -> None: ...
 def marker_points(
     vertices: Float32,  # [V, 3], m
-    corners: Int64,  # [C]: rows of vertices, clipped to those that there are
+    corners: Int64,  # [C]: rows of vertices, clipped to the existing ones
     points: UInt8,  # out [24 C or more]: 3 doubles each
 ) -> None: ...
 
@@ -96,7 +96,7 @@ class PatchCutter:
     def __call__(self, first: int, count: int) -> None: ...
 
 class ColorPlan:
-    """Where people's clothes are looked at (icl_mesh.tracking.appearance)."""
+    """Sample points of clothes' colours (icl_mesh.tracking.appearance)."""
     def __init__(
         self,
         *,
@@ -117,7 +117,7 @@ class ColorPlan:
     ) -> None: ...
 
 class PairSide:
-    """Tracks, or people: one side of the pairs."""
+    """The tracks or the people of the pairs."""
     def __init__(
         self,
         *,
@@ -130,7 +130,7 @@ class PairSide:
     ) -> None: ...
 
 class PairCosts:
-    """What it costs to take a person for a track (icl_mesh.tracking.assignment)."""
+    """Assignment costs of pairs of tracks and people (icl_mesh.tracking.assignment)."""
     def __init__(
         self,
         *,
@@ -163,15 +163,15 @@ class PairCosts:
     ) -> None: ...
 
 class Rules:
-    """Constants of reading people from maps; where they are defined says what they mean."""
+    """Constants of decoding, documented at their definitions (decode.reader_tables lists them)."""
     def __init__(
         self,
         *,
         scale_base: float,
         max_log_scale: float,
-        repeat_cells: float,
-        repeat_scale_ratio: float,
-        repeat_degrees: float,
+        duplicate_cells: float,
+        duplicate_scale_ratio: float,
+        duplicate_degrees: float,
         window: float,
         min_evidence: float,
         min_center: float,
@@ -182,7 +182,7 @@ class Rules:
     ) -> None: ...
 
 class Geometry:
-    """A camera, the square's camera, the letterbox, and the least depth of a body's point."""
+    """A camera, the square's camera, the letterbox. nearest: least depth, share of the root's."""
     def __init__(
         self,
         *,
@@ -262,10 +262,10 @@ class Surface:
     ) -> None: ...
 
 class Reader:
-    """Reads the people of one image; it owns all memory between its steps.
+    """Decodes the people of one image. It owns the memory of all results (views).
 
-    look_from and read_from come first (and read_features, where the lifter takes keypoints); then
-    find, fit, place, in this order. broken: which of the values read so far are not finite.
+    Call set_view and read_from (and read_features, for a lifter with keypoints), then find, fit and
+    place, in this order. broken: names of the results so far that are not finite.
     """
     def __init__(
         self,
@@ -276,7 +276,7 @@ class Reader:
         joint_projector: Float32,
         lifter: Lifter | None,
     ) -> None: ...
-    def look_from(self, geometry: Geometry, lens: Lens | None) -> None: ...
+    def set_view(self, geometry: Geometry, lens: Lens | None) -> None: ...
     def read_from(
         self,
         center_heatmap: Float32,  # [1, 1, h, h]

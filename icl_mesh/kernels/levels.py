@@ -1,5 +1,4 @@
-"""Which build of the kernels this machine runs: of x86-64-v4 (AVX-512), x86-64-v3 (AVX2), or the
-baseline, which every CPU runs."""
+"""Selects the kernels' build by CPU level: x86-64-v4 (AVX-512), x86-64-v3 (AVX2), baseline."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ import importlib.util
 import os
 from types import ModuleType
 
-#: Environment variable that asks for a level by name: for tests and measurements.
+#: Environment variable that selects a level by name, for tests and measurements.
 LEVEL_VARIABLE = "ICL_MESH_KERNELS"
 HOW_TO_BUILD = (
     "build them in a checkout of icl_mesh_ros with scripts/setup, or install it anew with "
@@ -22,9 +21,9 @@ def supported_levels() -> list[str]:
 
 
 def load() -> ModuleType:
-    """The best module for this CPU that was built; with LEVEL_VARIABLE that one.
+    """The module of the best level for this CPU, or of LEVEL_VARIABLE.
 
-    Raises ImportError, which says how the kernels are built, where they do not load.
+    Raises ImportError, with the command that builds the kernels, if they do not load.
     """
     supported = supported_levels()
     if wanted := os.environ.get(LEVEL_VARIABLE):
@@ -34,14 +33,14 @@ def load() -> ModuleType:
             )
         return load_level(wanted)
     for level in supported:
-        # A compiler that does not know a level leaves it out (src/CMakeLists.txt).
+        # A compiler without support for a level omits it (src/CMakeLists.txt).
         if importlib.util.find_spec(f"{__package__}._{level}") is not None:
             return load_level(level)
     return load_level("baseline")
 
 
 def load_level(level: str) -> ModuleType:
-    """The module of a level. Raises ImportError, which says how the kernels are built."""
+    """The module of a level. Raises ImportError, with the command that builds the kernels."""
     try:
         return importlib.import_module(f"{__package__}._{level}")
     except ImportError as error:

@@ -18,7 +18,7 @@ from icl_mesh.network.constants import (
     SMPL_CHANNELS,
 )
 
-#: Channels of heatmaps and instance map, which each of the SMPL branch's two paths is told.
+#: Channels of heatmaps and instance map that the SMPL branch's two paths take as input.
 CENTER_HINTS, JOINT_HINTS = 1 + INSTANCE_CHANNELS, JOINTS + INSTANCE_CHANNELS
 
 
@@ -33,7 +33,7 @@ def plain_branch(in_channels: int, hidden: int, out_channels: int) -> nn.Sequent
 
 
 class InstanceBranch(nn.Module):
-    """Centre- or joint-aligned instance map, told by both heatmaps where people are.
+    """Centre- or joint-aligned instance map. Both heatmaps are inputs too.
 
     features [B, in, S/4, S/4], heatmaps [B, 1 + 24, h, w] -> [B, 64, h, w].
     """
@@ -88,12 +88,12 @@ class SmplBranch(nn.Module):
         joint_hints: torch.Tensor,
         inside: torch.Tensor,
     ) -> torch.Tensor:
-        """The map's values at N cells alone, from what lies around them (network.patches): the same
-        convolutions without padding, with zeros where the map would have been padded.
+        """The map's values at N cells, from patches around them (network.patches). Convolutions are
+        unpadded; `inside` reproduces the zero padding at the map's border.
 
         features [N, in, 23, 23]; center_hints [N, 1 + 64, 11, 11] and joint_hints
-        [N, 24 + 64, 11, 11]: heatmaps and instance map of each path; inside [N, 1, 11, 11]: 1 at
-        cells of the map, 0 beyond it, where features and hints are 0 as well -> [N, 142].
+        [N, 24 + 64, 11, 11]: heatmaps and instance map of each path; inside [N, 1, 11, 11]: 1
+        inside the map, 0 outside, where features and hints are 0 too -> [N, 142].
         """
         features = self.stem.on_patches(features) * inside
         top = self.top.on_patches(torch.cat((features, center_hints), dim=1))

@@ -3,7 +3,7 @@
 The kernels' build reads the whole numbers from here (src/CMakeLists.txt): one assignment per line.
 """
 
-#: SMPL's joints; of them the first ROTATIONS are regressed, the hands are not.
+#: SMPL's joints. The network regresses the rotations of the first ROTATIONS; hands stay at rest.
 JOINTS = 24
 ROTATIONS = 22
 #: Shape coefficients.
@@ -16,10 +16,9 @@ CAMERA_CHANNELS = 3
 INSTANCE_CHANNELS = 64
 #: Layers of a projector of instance features.
 PROJECTOR_LAYERS = 3
-#: COCO's, which some backbones find.
+#: COCO's keypoints, which some backbones detect.
 KEYPOINTS = 17
-#: So many cells on each side decide a cell's SMPL parameters, counted behind the branch's stem: one
-#: for each 3x3 convolution between.
+#: Receptive field of the SMPL branch behind its stem, cells on each side: one per 3x3 convolution.
 SMPL_REACH = 5
 #: The scale channel is a logarithm to this base (method: "Camera").
 SCALE_BASE = 1.1

@@ -1,8 +1,8 @@
-"""From a person's first pose and the joints seen around it to a better pose.
+"""The lifter: refines a person's first pose by 2-D evidence of the joints. Not in the paper.
 
-Not in the paper. Its SMPL branch reads a person's pose off one cell of a map, while the joints'
-heatmaps show where in the image each of them is; what a pose must be for its joints to lie
-there is known from poses alone (Martinez et al. 2017: from 2-D joints to 3-D by a few layers).
+The SMPL branch regresses a pose from one cell of a map. The joint heatmaps locate each joint in the
+image. A few layers lift 2-D joints to a 3-D pose (Martinez et al. 2017, "A simple yet effective
+baseline for 3d human pose estimation").
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from torch import nn
 from icl_mesh.geometry.rotation import matrix_from_6d, sixd_from_matrix
 from icl_mesh.network.constants import BETAS, JOINTS, ROTATIONS
 
-#: Joints with less evidence than this are as good as unseen.
+#: Joints with a lower score are ignored.
 MIN_EVIDENCE = 0.05
-#: The same for the centre that keypoints are regressed from.
+#: The same for the centre from which keypoints are regressed.
 MIN_CENTER = 0.1
 WIDTH = 512
-#: A lifted pose is lifted again: the second time little is left to mend, and that more exactly.
+#: The lifter runs twice: the second pass corrects smaller errors, more precisely.
 PASSES = 2
 _DROPOUT = 0.1
 _OUTPUTS = ROTATIONS * 6 + BETAS + 3
@@ -30,41 +30,41 @@ MOST_CAMERA = 0.5
 
 
 class LifterInputs(NamedTuple):
-    """What is known of N people; arrays or tensors. K: keypoints that the backbone finds, or 0.
+    """Evidence and current pose of N people; arrays or tensors. K: the backbone's keypoints, or 0.
 
-    Points are in metres of the body, (x_square - t) / s of the first weak camera. joints
-    [N, 24, 2], joint_strength [N, 24], keypoints [N, K, 2], keypoint_strength [N, K], regressed
-    [N, K, 2], regressed_strength [N, K]: icl_mesh.decode.evidence. flat [N, 24, 2], flat_keypoints
-    [N, 17, 2]: those of the pose at hand. ray [N, 2]: slope of the ray to the person, t / focal.
+    Points are in metres of the body, (x_square - t) / s of the first weak-perspective camera.
+    joints [N, 24, 2], joint_score [N, 24], keypoints [N, K, 2], keypoint_score [N, K], regressed
+    [N, K, 2], regressed_score [N, K]: icl_mesh.decode.evidence. flat [N, 24, 2], flat_keypoints
+    [N, 17, 2]: projections of the current pose. ray [N, 2]: slope of the person's ray, t / focal.
     """
 
     joints: Any
-    joint_strength: Any
+    joint_score: Any
     keypoints: Any
-    keypoint_strength: Any
+    keypoint_score: Any
     regressed: Any
-    regressed_strength: Any
+    regressed_score: Any
     flat: Any
     flat_keypoints: Any
     ray: Any
 
     def posed(self, flat: Any, flat_keypoints: Any) -> LifterInputs:
-        """The same seen around another pose at hand."""
+        """The same evidence with the projections of another pose."""
         return self._replace(flat=flat, flat_keypoints=flat_keypoints)
 
     def rows(self, sixd: Any, betas: Any) -> Any:
-        """One row per person [N, PoseLifter.inputs], with the pose at hand: sixd [N, 22, 6]
+        """Inputs of the layers [N, PoseLifter.inputs]. Current pose: sixd [N, 22, 6]
         (icl_mesh.geometry.rotation), betas [N, 10]."""
         kinds = self.keypoints.shape[1]
         own = self.flat_keypoints[:, :kinds]
         parts = []
-        for points, strength, flat in (
-            (self.joints, self.joint_strength, self.flat),
-            (self.keypoints, self.keypoint_strength, own),
+        for points, score, flat in (
+            (self.joints, self.joint_score, self.flat),
+            (self.keypoints, self.keypoint_score, own),
         ):
-            seen = (strength >= MIN_EVIDENCE)[..., None]
-            parts += [points * seen, (points - flat) * seen, strength]
-        found = self.regressed_strength[:, :1]  # of the one centre behind all
+            seen = (score >= MIN_EVIDENCE)[..., None]
+            parts += [points * seen, (points - flat) * seen, score]
+        found = self.regressed_score[:, :1]  # one centre for all keypoints
         parts += [(self.regressed - own) * (found >= MIN_CENTER)[..., None], found]
         parts += [sixd, betas / 3, self.ray]
         flat_parts = [part.reshape(len(part), -1) for part in parts]
@@ -74,8 +74,8 @@ class LifterInputs(NamedTuple):
 
 
 class Lifted(NamedTuple):
-    """rotations [N, 22, 3, 3], betas [N, 10] in place of those at hand; camera [N, 3]: what the
-    weak camera changes by, as (log scale, x, y in metres of the body)."""
+    """New rotations [N, 22, 3, 3] and betas [N, 10]. camera [N, 3]: change of the weak-perspective
+    camera (log scale; x, y in metres of the body)."""
 
     rotations: torch.Tensor
     betas: torch.Tensor
@@ -83,16 +83,16 @@ class Lifted(NamedTuple):
 
 
 class PoseLifter(nn.Module):
-    """A small network for each person. It starts as the identity, and is trained apart from the
-    rest (icl_mesh_training.lifter.train): its parameters ask for no gradient by themselves.
+    """A small network, applied per person. It is initialised as the identity, and frozen except in
+    its own training (icl_mesh_training.lifter.train).
 
-    keypoints: how many the backbone finds, 0 or 17.
+    keypoints: the number of the backbone's keypoints, 0 or 17.
     """
 
     def __init__(self, keypoints: int = 0, width: int = WIDTH) -> None:
         super().__init__()
         self.keypoints = keypoints
-        #: Numbers per person that go in.
+        #: Input channels.
         self.inputs = JOINTS * 5 + keypoints * 7 + bool(keypoints) + ROTATIONS * 6 + BETAS + 2
         layers: list[nn.Module] = []
         for inputs in (self.inputs, width, width):
@@ -110,19 +110,19 @@ class PoseLifter(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, inputs: LifterInputs, rotations: torch.Tensor, betas: torch.Tensor) -> Lifted:
-        """One pass, from the pose at hand: rotations [N, 22, 3, 3], betas [N, 10]."""
+        """One pass, from the current pose: rotations [N, 22, 3, 3], betas [N, 10]."""
         sixd = sixd_from_matrix(rotations)
         out = self.layers(inputs.rows(sixd, betas))
-        turns, shape, camera = split_outputs(out)
+        sixd_change, shape, camera = split_outputs(out)
         return Lifted(
-            matrix_from_6d(sixd + turns.reshape(sixd.shape)),
+            matrix_from_6d(sixd + sixd_change.reshape(sixd.shape)),
             betas + shape,
             MOST_CAMERA * torch.tanh(camera / MOST_CAMERA),
         )
 
     def folded(self) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Layers (weights [in, out], bias [out]), float32 on the host, batch norms inside: a ReLU
-        between each two, as in evaluation."""
+        """Layers (weights [in, out], bias [out]), float32 on the host, with folded batch norms. A
+        ReLU follows each layer but the last."""
         layers: list[tuple[torch.Tensor, torch.Tensor]] = []
         for module in self.layers:
             if isinstance(module, nn.Linear):
@@ -140,7 +140,7 @@ class PoseLifter(nn.Module):
 
 
 def split_outputs(out: Any) -> tuple[Any, Any, Any]:
-    """A lifter's rows [N, 145]: changes of rotations (6-D) [N, 132], betas [N, 10], camera [N, 3]
-    before its bound."""
-    turns = ROTATIONS * 6
-    return out[:, :turns], out[:, turns : turns + BETAS], out[:, turns + BETAS :]
+    """A lifter's outputs [N, 145] -> changes of rotations (6-D) [N, 132], of betas [N, 10], and of
+    the camera [N, 3] before it is bounded."""
+    sixd = ROTATIONS * 6
+    return out[:, :sixd], out[:, sixd : sixd + BETAS], out[:, sixd + BETAS :]

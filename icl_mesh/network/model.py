@@ -18,14 +18,14 @@ from icl_mesh.network.patches import InferenceMaps, cut_patches
 from icl_mesh.network.position import add_sine_encoding, cell_centers, coordinate_map
 
 #: Heatmaps start at probability 0.1 everywhere (CenterNet: bias -2.19), so that the many empty
-#: cells do not swamp the first steps.
+#: cells do not dominate the first steps.
 HEATMAP_BIAS = -2.19
 #: 1.1 ** c0 = 0.9: one metre is 0.45 of the square's side, so a person of 1.7 m spans three
-#: quarters of it. Near the middle of the sizes met, on a logarithmic scale, for full bodies.
+#: quarters of it. That is about the mean logarithm of full bodies' sizes.
 CAMERA_BIAS = (math.log(0.9) / math.log(SCALE_BASE), 0.0, 0.0)
 #: Cells along the map for which the camera branch's scale is absolute: an input of 256 pixels.
 REFERENCE_CELLS = 32
-#: Upright and facing the camera: the body's y is up and the camera's y is down, so half a turn
+#: Upright and facing the camera: body y is up and camera y is down, so a rotation by pi
 #: about x; its first two columns.
 UPRIGHT_6D = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
 SMPL_BIAS = (*UPRIGHT_6D, *IDENTITY_6D * (ROTATIONS - 1), *(0.0,) * BETAS)
@@ -82,29 +82,29 @@ class IclMeshNetwork(nn.Module):
         self.smpl_branch = SmplBranch(channels, hidden_channels(self.smpl_width))
         self.center_projector = projector()
         self.joint_projector = projector()
-        #: Not called in forward: people are lifted one by one, once they are found.
+        #: Not called in forward: it takes detected people instead of maps.
         self.lifter: PoseLifter | None = None
         self._start_near_rest()
 
     @property
     def keypoint_channels(self) -> KeypointChannels | None:
-        """Where the features hold keypoints that the backbone finds by itself; None: nowhere."""
+        """Channels of the features with the backbone's own keypoints; None if it has none."""
         return getattr(self.backbone, "keypoint_channels", None)
 
     def add_lifter(self) -> PoseLifter:
-        """The lifter, made where there is none yet: at first it changes nothing."""
+        """The lifter; if there is none, a new one, which is the identity."""
         if self.lifter is None:
             keypoints = KEYPOINTS if self.keypoint_channels else 0
             self.lifter = PoseLifter(keypoints).train(self.training)
         return self.lifter
 
     def add_parts_of(self, names: Iterable[str]) -> None:
-        """Make the parts that not every network has, where a state dict has entries of them."""
+        """Add the optional parts that a state dict with these names has."""
         if any(name.startswith("lifter.") for name in names):
             self.add_lifter()
 
     def _start_near_rest(self) -> None:
-        """First estimates: empty heatmaps, rest pose facing the camera, a middling distance."""
+        """First estimates: empty heatmaps, rest pose facing the camera, a medium distance."""
         starts = (
             (self.center_branch[-1], (HEATMAP_BIAS,)),
             (self.joint_branch[-1], (HEATMAP_BIAS,) * JOINTS),
@@ -129,7 +129,7 @@ class IclMeshNetwork(nn.Module):
     def forward(self, images: torch.Tensor, *, smpl: bool = True) -> NetworkMaps:
         """images [B, 3, S, S], RGB, ImageNet-normalised, S a multiple of 32 -> maps.
 
-        smpl: False leaves the SMPL branch, the costliest, out: its map has no channels.
+        smpl: False skips the SMPL branch, the slowest one; its map then has no channels.
 
         Heatmaps are probabilities: the sigmoid is inside (Decision: the public release has none
         and clamps raw maps in its loss). Maps are float32 also under autocast or in half
@@ -154,15 +154,16 @@ class IclMeshNetwork(nn.Module):
         )
 
     def inference_maps(self, images: torch.Tensor) -> InferenceMaps:
-        """As forward, without the SMPL branch, which :meth:`smpl_at` runs where people are: images
-        [B, 3, S, S] -> maps, float32."""
+        """As forward without the SMPL branch, which :meth:`smpl_at` evaluates at people's cells.
+
+        images [B, 3, S, S] -> maps, float32."""
         return InferenceMaps(*(one.float() for one in self._find(images)))
 
     def smpl_at(self, maps: InferenceMaps, image: torch.Tensor, cell: torch.Tensor) -> torch.Tensor:
-        """Values of forward's smpl map at N cells alone: [N, 142], float32.
+        """Values of forward's smpl map at N cells: [N, 142], float32.
 
-        maps: of :meth:`inference_maps`. image int64 [N]: which image of the batch; cell int64
-        [N, 2]: (x, y). In evaluation mode: batch statistics of patches are not those of maps.
+        maps: of :meth:`inference_maps`. image int64 [N]: index into the batch. cell int64
+        [N, 2]: (x, y). Evaluation mode only: patches have other batch statistics than maps.
         """
         patches = cut_patches(maps, image, cell)
         kind = next(self.smpl_branch.parameters()).dtype
@@ -192,17 +193,16 @@ class IclMeshNetwork(nn.Module):
 
 
 def hidden_channels(width: float) -> int:
-    """Table 1's 64 channels, scaled; multiples of 8 run best everywhere."""
+    """Table 1's 64 channels, scaled to a multiple of 8, which runs fastest."""
     return max(8, 8 * round(64 * width / 8))
 
 
 def absolute_camera(camera: torch.Tensor) -> torch.Tensor:
-    """The camera branch's answer in cells [B, 3, h, w] -> camera map in square coordinates.
+    """The camera branch's output in cells [B, 3, h, w] -> camera map in square coordinates.
 
-    A convolution sees sizes and distances in cells and not as shares of the square: what it
-    answers is a scale per REFERENCE_CELLS and the root's offset from the cell that answers. So a
-    person of so many pixels is the same to the network at every input size, and one set of
-    weights serves them all.
+    A convolution measures in cells. The branch therefore outputs a scale relative to
+    REFERENCE_CELLS, and the root's offset from the cell. A person of a given size in pixels gives
+    the same output at every input size, so weights are independent of it.
     """
     unit = REFERENCE_CELLS / camera.shape[-1]
     scale = camera[:, :1] + math.log(unit) / math.log(SCALE_BASE)

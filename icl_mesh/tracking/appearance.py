@@ -1,7 +1,7 @@
-"""What a person's clothes look like: a cheap cue to who is who after they were out of sight.
+"""Appearance features: mean colours of a person's clothes, to re-identify people after occlusion.
 
-The network's embedding tells the people of one image apart; nothing in its training makes it last
-from image to image (docs/tracking.md has figures). Colours last as long as light and clothes do.
+The network's embedding is trained to distinguish the people of one image, not to stay constant over
+images (docs/tracking.md has figures). Colours stay constant as long as light and clothes do.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from icl_mesh import kernels
 from icl_mesh.people import FloatArray, People
 from icl_mesh.preprocess.channel_order import as_stored
 
-#: Where the parts are looked at: midway between pairs of SMPL's joints.
+#: Sample points of the parts: midway between pairs of SMPL's joints.
 _UPPER = ((0, 3), (3, 6), (6, 9), (9, 12), (16, 9), (17, 9), (16, 18), (17, 19))
 _LOWER = ((1, 0), (2, 0), (1, 4), (2, 5), (4, 7), (5, 8))
 _HEAD = ((15, 15), (15, 12))
 _PARTS = (_UPPER, _LOWER, _HEAD)
-#: Around each such point the image is read on a grid of 5 x 5, this far apart as a share of the
-#: trunk (pelvis to neck).
+#: Each sample point is a grid of 5 x 5 pixels. Its spacing is this share of the trunk's length
+#: (pelvis to neck).
 _SPACING = 0.05
 _STEPS = np.arange(-2, 3) * _SPACING
 _GRID = np.stack(np.meshgrid(_STEPS, _STEPS), axis=-1).reshape(-1, 2)
@@ -30,9 +30,9 @@ _PAIRS = np.array([pair for part in _PARTS for pair in part])
 _BYTES = np.arange(256) / 255
 _LINEAR = np.where(_BYTES <= 0.04045, _BYTES / 12.92, ((_BYTES + 0.055) / 1.055) ** 2.4)
 _LINEAR = _LINEAR.astype(np.float32)
-#: Weight of a part, per point of full confidence, that is never lost by doubt alone.
+#: Least weight of a part, per sample point of full confidence.
 _LEAST_WEIGHT = 1e-3
-#: Parts of this weight on average: a difference of colour can wholly be relied on.
+#: Mean weight of the parts from which on a difference of colour is fully reliable.
 SURE_WEIGHT = 0.3
 
 
@@ -45,35 +45,36 @@ _PLAN = kernels.ColorPlan(
 )
 
 
-class Looks(NamedTuple):
+class AppearanceFeatures(NamedTuple):
     """Mean colours of N people. color [N, P, 3]: CIE L*a*b* (L 0 to 100) of the upper body, the
     legs and the head. weight [N, P]: how well each was seen, 0 (not at all) to 1."""
 
     color: FloatArray
     weight: FloatArray
 
-    def select(self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Looks:
-        """The looks of an index array or a mask."""
-        return Looks(self.color[index], self.weight[index])
+    def select(self, index: npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> AppearanceFeatures:
+        """The features of an index array or a mask."""
+        return AppearanceFeatures(self.color[index], self.weight[index])
 
-    def join(self, other: Looks) -> Looks:
-        """These looks, then the others."""
-        return Looks(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
+    def join(self, other: AppearanceFeatures) -> AppearanceFeatures:
+        """These rows, then the others."""
+        return AppearanceFeatures(*(np.concatenate(pair) for pair in zip(self, other, strict=True)))
 
     @classmethod
-    def unknown(cls, count: int) -> Looks:
-        """Of people whose image was not looked at."""
+    def unknown(cls, count: int) -> AppearanceFeatures:
+        """Features of weight 0, of people without an image."""
         parts = len(_PARTS)
         return cls(np.zeros((count, parts, 3), np.float32), np.zeros((count, parts), np.float32))
 
 
-def looks_of(image: npt.NDArray[np.uint8], people: People) -> Looks:
+def appearance_features(image: npt.NDArray[np.uint8], people: People) -> AppearanceFeatures:
     """Colours of people in their image, RGB u8 [H, W, 3].
 
-    Every joint counts by its confidence, so that what belongs to somebody in front does not.
+    Joints are weighted by their confidence, so that an occluder's colours do not count. Raises
+    IndexError for an image of another size than the people's camera.
     """
     if len(people) == 0:
-        return Looks.unknown(0)
+        return AppearanceFeatures.unknown(0)
     image, backwards = as_stored(image)
     size = people.camera.width, people.camera.height
     if image.shape != (size[1], size[0], 3):
@@ -91,11 +92,12 @@ def looks_of(image: npt.NDArray[np.uint8], people: People) -> Looks:
         color,
         weight,
     )
-    return Looks(color, weight)
+    return AppearanceFeatures(color, weight)
 
 
-def mixed(old: Looks, new: Looks, rate: float) -> Looks:
-    """Running means [T]: a new look of full weight counts by rate, a first one wholly."""
+def mixed(old: AppearanceFeatures, new: AppearanceFeatures, rate: float) -> AppearanceFeatures:
+    """Running means of T tracks' features. rate: share of a new feature of weight 1. A first
+    feature replaces unknown ones."""
     share = new.weight / np.maximum(new.weight + old.weight * (1 - rate) / rate, 1e-9)
     color = old.color + (new.color - old.color) * share[..., None]
-    return Looks(color.astype(np.float32), np.maximum(old.weight, new.weight))
+    return AppearanceFeatures(color.astype(np.float32), np.maximum(old.weight, new.weight))

@@ -1,8 +1,8 @@
-"""Which detection is which track: one to one, of least total cost.
+"""Assignment of detections to tracks: one to one, of least total cost (Hungarian method).
 
-The cost of a pair joins distance in space (measured against its uncertainty: depth is less certain
-than direction), distance of the centres in the image, agreement of the centre embeddings, and of
-the colours of clothes. docs/tracking.md has what each of them is worth.
+The cost of a pair sums its Mahalanobis distance in space (depth is less certain than direction),
+the distance of the centres in the image, and the differences of centre embeddings and of clothes'
+colours. docs/tracking.md says what each of them contributes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from icl_mesh import kernels
 from icl_mesh.geometry.camera import MIN_DEPTH_RATIO
 from icl_mesh.people import People
 from icl_mesh.tracking import kalman as motion
-from icl_mesh.tracking.appearance import SURE_WEIGHT, Looks
+from icl_mesh.tracking.appearance import SURE_WEIGHT, AppearanceFeatures
 from icl_mesh.tracking.kalman import Array, Motion
 
 #: Squared Mahalanobis distance beyond which a detection is not that person. The 99.9 % quantile of
@@ -26,10 +26,9 @@ GATE = 30.0
 #: Weights of the parts of the cost, each of which lies in about [0, 1]. Chosen on other sequences
 #: than those that docs/tracking.md reports.
 SPACE_WEIGHT, IMAGE_WEIGHT, EMBEDDING_WEIGHT, COLOR_WEIGHT = 1.0, 0.5, 0.25, 2.0
-#: A person's embedding is compared with the newest one of the track; what it tells halves with so
-#: much time between them, s.
+#: The weight of the embedding halves per such time since the track's newest one, s.
 EMBEDDING_HALF_LIFE_S = 0.5
-#: Difference of colour (CIE76) that speaks wholly against a pair.
+#: Difference of colour (CIE76) at which the colour's cost is full.
 COLOR_RANGE = 40.0
 _COSTS = kernels.PairCosts(
     depth_error=motion.DEPTH_ERROR,
@@ -46,7 +45,7 @@ _COSTS = kernels.PairCosts(
 
 
 class Weights(NamedTuple):
-    """Of the two cues of appearance; 0 leaves one out."""
+    """Weights of the two appearance costs; 0 leaves one out."""
 
     embedding: float = EMBEDDING_WEIGHT
     color: float = COLOR_WEIGHT
@@ -57,36 +56,36 @@ class Candidates(NamedTuple):
 
     filters: Motion
     people: People
-    looks: Looks
+    features: AppearanceFeatures
     unseen_s: Array
 
 
 def assign(
-    tracks: Candidates, people: People, looks: Looks, weights: Weights
+    tracks: Candidates, people: People, features: AppearanceFeatures, weights: Weights
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Rows of tracks and of people that belong together."""
-    cost, distance = pair_costs(tracks, people, looks, weights)
+    cost, distance = pair_costs(tracks, people, features, weights)
     possible = distance <= GATE
-    # Looks only choose between pairs that are possible: a change of light makes nobody new.
-    # One impossible pair costs more than any number of possible ones: as many pairs as can be.
+    # Appearance only chooses between possible pairs: a change of light starts no new track.
+    # One impossible pair costs more than any number of possible ones: most pairs are kept.
     rows, columns = linear_sum_assignment(np.where(possible, cost, 1e3))
     kept = possible[rows, columns]
     return rows[kept], columns[kept]
 
 
 def pair_costs(
-    tracks: Candidates, people: People, looks: Looks, weights: Weights
+    tracks: Candidates, people: People, features: AppearanceFeatures, weights: Weights
 ) -> tuple[Array, Array]:
     """Of all pairs [T, N]: the cost, and the squared Mahalanobis distance that is part of it."""
     shape = len(tracks.people), len(people)
     cost, distance = np.empty(shape), np.empty(shape)
     camera = people.camera
     _COSTS(
-        _side(tracks.people, tracks.looks),
+        _side(tracks.people, tracks.features),
         np.ascontiguousarray(tracks.filters.mean),
         np.ascontiguousarray(tracks.filters.covariance),
         tracks.unseen_s / EMBEDDING_HALF_LIFE_S,
-        _side(people, looks),
+        _side(people, features),
         np.ascontiguousarray(people.distance_from_depth),
         camera.kernel_lens,
         camera.fx,
@@ -99,14 +98,14 @@ def pair_costs(
     return cost, distance
 
 
-def _side(people: People, looks: Looks) -> kernels.PairSide:
+def _side(people: People, features: AppearanceFeatures) -> kernels.PairSide:
     return kernels.PairSide(
         joints=np.ascontiguousarray(people.joints_m),
         center=np.ascontiguousarray(people.center_px),
         box=np.ascontiguousarray(people.bbox_px),
         embedding=np.ascontiguousarray(people.embedding),
-        color=np.ascontiguousarray(looks.color),
-        weight=np.ascontiguousarray(looks.weight),
+        color=np.ascontiguousarray(features.color),
+        weight=np.ascontiguousarray(features.weight),
     )
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.people import FloatArray, People
-from icl_mesh.tracking.appearance import Looks
+from icl_mesh.tracking.appearance import AppearanceFeatures
 from icl_mesh.tracking.assignment import pelvis_px
 from icl_mesh.tracking.kalman import Array, Motion
 from icl_mesh.tracking.one_euro import Smooth
@@ -25,7 +25,7 @@ class Memory:
     seen_s: Array
     filters: Motion
     people: People  # last detections, not smoothed, without vertices
-    looks: Looks
+    features: AppearanceFeatures
     smooth: Smooth | None  # None without smoothing
 
     def __len__(self) -> int:
@@ -41,7 +41,7 @@ class Memory:
             self.seen_s[index],
             self.filters.select(index),
             self.people.select(index),
-            self.looks.select(index),
+            self.features.select(index),
             None if self.smooth is None else self.smooth.select(index),
         )
 
@@ -55,7 +55,7 @@ class Memory:
             np.concatenate((self.seen_s, other.seen_s)),
             self.filters.join(other.filters),
             People.concatenate((self.people, other.people)),
-            self.looks.join(other.looks),
+            self.features.join(other.features),
             self.smooth.join(other.smooth) if self.smooth and other.smooth else None,
         )
 

@@ -17,13 +17,13 @@ import numpy.typing as npt
 from icl_mesh.people import FloatArray, People
 from icl_mesh.tracking import kalman as motion
 from icl_mesh.tracking import one_euro as smoothing
-from icl_mesh.tracking.appearance import Looks, mixed
+from icl_mesh.tracking.appearance import AppearanceFeatures, mixed
 from icl_mesh.tracking.assignment import Candidates, Weights, assign, pelvis_px
 from icl_mesh.tracking.memory import Memory, is_everyone, moved, through
 from icl_mesh.tracking.streams import Stream, Streams
 
 #: Weight of new appearance features in a track's running mean.
-LOOKS_RATE = 0.2
+APPEARANCE_RATE = 0.2
 #: Tracks predicted at less depth than this have left the image, m.
 LEAST_DEPTH_M = 0.1
 #: Largest number of occluded people kept, the latest ones; a bound for constant stamps.
@@ -110,13 +110,13 @@ class Tracker:
         self,
         people: People,
         stamp_s: float,
-        looks: Looks | None = None,
+        features: AppearanceFeatures | None = None,
         *,
         frame_id: str = "",
     ) -> Tracks:
         """Update the tracks with the people of one image. stamp_s: its stamp, s.
 
-        looks: appearance features (appearance.looks_of), a further cue for the assignment.
+        features: icl_mesh.tracking.appearance, a further cue for the assignment.
         frame_id: of the image; another frame with another calibration means another camera.
         All people are returned with an id. The arrays are shared with the tracker: do not modify
         them.
@@ -130,15 +130,15 @@ class Tracker:
         """
         if not math.isfinite(stamp_s):
             raise ValueError(f"stamp_s must be a finite time in seconds, got {stamp_s}")
-        looks = Looks.unknown(len(people)) if looks is None else looks
+        features = AppearanceFeatures.unknown(len(people)) if features is None else features
         seen = people.exchanged({"vertices_m": None, "track_id": None})
         stream, why = self._streams.continued_by(seen, stamp_s, frame_id, self.max_age_s)
         old = self._remembered(stream, seen, stamp_s)
         other = old.people.weights_version != seen.weights_version
         track, detection = assign(
-            Candidates(old.filters, old.people, old.looks, np.maximum(stamp_s - old.seen_s, 0)),
+            Candidates(old.filters, old.people, old.features, np.maximum(stamp_s - old.seen_s, 0)),
             seen,
-            looks,
+            features,
             self.weights._replace(embedding=0.0) if other else self.weights,
         )
         if not is_everyone(detection, len(detection)):
@@ -148,13 +148,13 @@ class Tracker:
         current = self._follow(
             old.select(track),
             seen if all_assigned else seen.select(detection),
-            looks if all_assigned else looks.select(detection),
+            features if all_assigned else features.select(detection),
             stamp_s,
             afresh=other,
         )
         if not all_assigned:
             is_new = _others(len(seen), detection)
-            current = current.join(self._new(seen.select(is_new), looks.select(is_new), stamp_s))
+            current = current.join(self._new(seen.select(is_new), features.select(is_new), stamp_s))
             order = np.argsort(np.concatenate((detection, np.flatnonzero(is_new))))
             current = current.select(order)  # row i is detection i
         lost = None
@@ -169,7 +169,7 @@ class Tracker:
         """Tracks that are not too old, predicted to stamp_s."""
         if stream is None:
             nobody = np.zeros(0, np.int64)
-            return self._new(seen.select(nobody), Looks.unknown(0), stamp_s)
+            return self._new(seen.select(nobody), AppearanceFeatures.unknown(0), stamp_s)
         old = stream.memory
         remembered = through(old.people, seen.camera)
         if remembered.body is not seen.body:  # other weights have their own copy of the body
@@ -185,19 +185,25 @@ class Tracker:
                 old.seen_s.tolist(), filters.mean[:, 2].tolist(), strict=True
             )
         ]
-        old = Memory(old.ids, old.hits, old.seen_s, filters, remembered, old.looks, smooth)
+        old = Memory(old.ids, old.hits, old.seen_s, filters, remembered, old.features, smooth)
         return old if all(stays) else old.select(np.array(stays))
 
-    def _new(self, people: People, looks: Looks, stamp_s: float) -> Memory:
+    def _new(self, people: People, features: AppearanceFeatures, stamp_s: float) -> Memory:
         count = len(people)
         ids = np.arange(self._next_id, self._next_id + count, dtype=np.int64)
         self._next_id += count
         hits, seen_s = np.ones(count, np.int64), np.full(count, stamp_s)
         smooth = smoothing.start(people) if self.smoothing_s > 0 else None
-        return Memory(ids, hits, seen_s, motion.start(people), people, looks, smooth)
+        return Memory(ids, hits, seen_s, motion.start(people), people, features, smooth)
 
     def _follow(
-        self, tracks: Memory, people: People, looks: Looks, stamp_s: float, *, afresh: bool
+        self,
+        tracks: Memory,
+        people: People,
+        features: AppearanceFeatures,
+        stamp_s: float,
+        *,
+        afresh: bool,
     ) -> Memory:
         """Tracks [K] updated with their assigned people [K]. afresh: restart the filters."""
         smooth = None
@@ -214,7 +220,7 @@ class Tracker:
             np.full(len(people), stamp_s),
             motion.start(people) if afresh else motion.correct(tracks.filters, people),
             people,
-            mixed(tracks.looks, looks, LOOKS_RATE),
+            mixed(tracks.features, features, APPEARANCE_RATE),
             smooth,
         )
 

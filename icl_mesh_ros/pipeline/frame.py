@@ -16,7 +16,7 @@ from icl_mesh.depth.matching import DepthStore
 from icl_mesh.formats.camera_info import CameraSource, camera_from_info
 from icl_mesh.formats.sample_bits import SampleBits
 from icl_mesh.people import People
-from icl_mesh.tracking.appearance import looks_of
+from icl_mesh.tracking.appearance import appearance_features
 from icl_mesh.tracking.image_times import ImageTimes, nanoseconds
 from icl_mesh.tracking.tracker import Tracker, Tracks
 from icl_mesh_ros.inputs.camera_info_store import CameraInfoStore
@@ -146,7 +146,7 @@ class FrameProcessor:
         self._tracker.max_age_s = parameters.track_timeout
         self._tracker.smoothing_s = parameters.smoothing
         stamp_s = self._times(nanoseconds(header.stamp), arrival_s)
-        features = looks_of(rgb, people) if parameters.track_colors else None
+        features = appearance_features(rgb, people) if parameters.track_colors else None
         return self._tracker.update(people, stamp_s, features, frame_id=header.frame_id)
 
     def _news(self, source: CameraSource) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the subcommands of `icl-mesh-train` do; heavy imports wait for the command."""
+"""The subcommands of `icl-mesh-train`. Heavy imports are inside them, so that --help is fast."""
 
 from __future__ import annotations
 

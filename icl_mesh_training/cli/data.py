@@ -13,8 +13,8 @@ def add_data_command(commands: argparse._SubParsersAction[argparse.ArgumentParse
     actions = data.add_subparsers(dest="action", required=True)
     check = actions.add_parser(
         "check",
-        help="say what was found, how many images, people and labels, what is missing or broken",
-        description="Reads all labels and images of the data sets under a folder laid out as in "
+        help="report the number of images, people and labels, and what is missing or broken",
+        description="Reads all labels and images of the data sets in a folder with the layout of "
         "docs/datasets.md, or of one folder with person_keypoints.json and images/. "
         "Exit status: 0 where nothing is missing or broken, else 1.",
     )
@@ -24,11 +24,13 @@ def add_data_command(commands: argparse._SubParsersAction[argparse.ArgumentParse
         nargs="*",
         default=None,
         metavar="NAME[:SPLIT]",
-        help="data sets to check (h36m, coco:val2017, 3dpw:pc, ...); default: all whose folder "
-        "is there, with the split that training or evaluation uses",
+        help="data sets to check (h36m, coco:val2017, 3dpw:pc, ...); default: all that "
+        "exist, with the split that training or evaluation uses",
     )
     check.add_argument(
-        "--quick", action="store_true", help="read only the headers of images: truncation is missed"
+        "--quick",
+        action="store_true",
+        help="read only images' headers, which misses truncated files",
     )
 
 

@@ -66,8 +66,8 @@ def _add_scenes(commands: Commands[argparse.ArgumentParser]) -> None:
     scenes = commands.add_parser("scenes", help="render labelled training scenes into a folder")
     scenes.set_defaults(run=run.scenes)
     scenes.add_argument("--out", required=True, type=Path)
-    scenes.add_argument("--count", type=_at_least(1), help="how many (1000)")
-    scenes.add_argument("--seed", type=_at_least(0), help="0, or the benchmark's own")
+    scenes.add_argument("--count", type=_at_least(1), help="number of scenes (1000)")
+    scenes.add_argument("--seed", type=_at_least(0), help="default: 0, or the benchmark's own")
     scenes.add_argument("--workers", type=_at_least(1), default=2)
     scenes.add_argument(
         "--shards", type=_at_least(1), metavar="N", help="write WebDataset shards of N scenes each"
@@ -75,7 +75,7 @@ def _add_scenes(commands: Commands[argparse.ArgumentParser]) -> None:
     scenes.add_argument(
         "--occlusion",
         type=_share,
-        help="share of each scene's first person hidden by others, 0-0.9",
+        help="share of each scene's first person that others hide, 0 to 0.9",
     )
     scenes.add_argument(
         "--benchmark",
@@ -92,21 +92,21 @@ def _add_scenes(commands: Commands[argparse.ArgumentParser]) -> None:
         "--split",
         default="all",
         choices=("all", "train", "val"),
-        help="part of the files above to use: val is what train never sees",
+        help="part of the files above to use; val and train are disjoint",
     )
 
 
 def _add_training(commands: Commands[argparse.ArgumentParser]) -> None:
-    train = commands.add_parser("train", help="train by a recipe; resumes where it left off")
+    train = commands.add_parser("train", help="train by a recipe; resumes an interrupted run")
     train.set_defaults(run=run.train)
     train.add_argument("recipe", help="a YAML file, or the name of one in config/training")
     _add_set(train)
     train.add_argument(
-        "--dry-run", action="store_true", help="read everything, make one step, print the plan"
+        "--dry-run", action="store_true", help="read all data, make one step, print the plan"
     )
 
     finetune = commands.add_parser(
-        "finetune", help="go on from weights with your own photos or scenes (docs/training.md)"
+        "finetune", help="continue from weights with your own photos or scenes (docs/training.md)"
     )
     finetune.set_defaults(run=run.finetune)
     finetune.add_argument("--out", required=True, type=Path, help="folder of the run")
@@ -115,15 +115,17 @@ def _add_training(commands: Commands[argparse.ArgumentParser]) -> None:
         "--coco", type=Path, help="your photos: person_keypoints.json (COCO) and images/"
     )
     finetune.add_argument("--scenes", type=Path, help="folder of rendered scenes")
-    finetune.add_argument("--steps", type=_at_least(1), help="length, in place of the recipe's")
+    finetune.add_argument(
+        "--steps", type=_at_least(1), help="number of steps (default: the recipe's)"
+    )
     finetune.add_argument(
         "--recipe", default="finetune", help="a YAML file, or a name in config/training"
     )
     _add_set(finetune)
-    finetune.add_argument("--dry-run", action="store_true", help="as of train")
+    finetune.add_argument("--dry-run", action="store_true", help="as for train")
 
     ablation = commands.add_parser(
-        "ablation", help="train variants with the same seed and schedule, compare them"
+        "ablation", help="train variants with the same seed and schedule, and compare them"
     )
     ablation.set_defaults(run=run.ablation)
     ablation.add_argument("recipe", help="a YAML file, or the name of one in config/training")
@@ -131,7 +133,7 @@ def _add_training(commands: Commands[argparse.ArgumentParser]) -> None:
     ablation.add_argument(
         "--benchmark", required=True, type=Path, help="folder of scenes to measure on"
     )
-    ablation.add_argument("--variants", nargs="+", help="some of the variants (all)")
+    ablation.add_argument("--variants", nargs="+", help="variants to train (default: all)")
     ablation.add_argument("--limit", type=_at_least(1), help="only the benchmark's first scenes")
     _add_min_visible(ablation)
     _add_set(ablation)
@@ -148,8 +150,8 @@ def _add_min_visible(command: argparse.ArgumentParser) -> None:
         "--min-visible",
         type=_share,
         default=0.25,
-        help="scenes: people of whom less is seen are not demanded (0.25; 0.1 for the occlusion "
-        "benchmark)",
+        help="scenes: least visible share of people that must be found (0.25; 0.1 for the "
+        "occlusion benchmark)",
     )
 
 
@@ -172,20 +174,20 @@ def _add_evaluation(commands: Commands[argparse.ArgumentParser]) -> None:
         nargs="*",
         default=[],
         metavar="SPLIT",
-        help="the photos of one of COCO's splits once more by themselves: val2017",
+        help="report the photos of a COCO split (val2017) separately too",
     )
     evaluate.add_argument(
         "--dataset", help="NAME or NAME:SPLIT, a data set of docs/datasets.md under --root"
     )
     evaluate.add_argument("--root", type=Path, help="folder of the data sets")
     evaluate.add_argument("--body", default="default", help="body of the weights")
-    evaluate.add_argument("--json", type=Path, help="write the figures there too")
+    evaluate.add_argument("--json", type=Path, help="also write the figures to this file")
     evaluate.add_argument("--out", type=Path, help="folder for JSON, Markdown and plots")
 
 
 def _add_lifter(commands: Commands[argparse.ArgumentParser]) -> None:
     lifter = commands.add_parser(
-        "lifter", help="train what lifts poses to the joints seen, for weights that are trained"
+        "lifter", help="train the lifter, which refines poses by 2-D evidence, on trained weights"
     )
     lifter.set_defaults(run=run.lifter)
     lifter.add_argument("--weights", default="default")
@@ -200,30 +202,30 @@ def _add_lifter(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:
     export = commands.add_parser(
-        "export", help="make the weights file of a run; refuses one that fails its smoke test"
+        "export", help="write a run's weights file; a network that fails its smoke test is refused"
     )
     export.set_defaults(run=run.export)
     export.add_argument("source", type=Path, help="output folder of a training, or a checkpoint")
     export.add_argument("--out", required=True, type=Path, help="the .safetensors file")
     export.add_argument("--name", help="name in the weights' version; default: the file's")
-    export.add_argument("--licence", help="in place of the recipe's")
-    export.add_argument("--threshold", type=_share, help="detection threshold to ship")
-    export.add_argument("--metrics", type=Path, help="JSON of `evaluate`, to travel along")
-    export.add_argument("--half", action="store_true", help="float16: half the size")
+    export.add_argument("--licence", help="licence of the weights, instead of the recipe's")
+    export.add_argument("--threshold", type=_share, help="detection threshold, stored in the file")
+    export.add_argument("--metrics", type=Path, help="JSON of `evaluate`, stored in the file")
+    export.add_argument("--half", action="store_true", help="store float16: half the size")
 
 
 def _add_plots(commands: Commands[argparse.ArgumentParser]) -> None:
-    plot = commands.add_parser("plot", help="figures of the paper's supplementary")
+    plot = commands.add_parser("plot", help="figures of the paper's supplementary material")
     kinds = plot.add_subparsers(dest="kind", required=True)
     curve = kinds.add_parser("contrastive", help="Figure 2: the contrastive loss of runs")
     curve.set_defaults(run=run.plot_contrastive)
     curve.add_argument("runs", nargs="+", type=Path, help="output folders of trainings")
-    heatmaps = kinds.add_parser("heatmaps", help="Figure 1: truth above, prediction below")
+    heatmaps = kinds.add_parser("heatmaps", help="Figure 1: ground truth above, prediction below")
     heatmaps.set_defaults(run=run.plot_heatmaps)
     heatmaps.add_argument("scenes", type=Path, help="folder of rendered scenes")
     heatmaps.add_argument("--weights", default="default")
     heatmaps.add_argument(
-        "--index", type=_at_least(0), help="number of the scene; default: most crowded"
+        "--index", type=_at_least(0), help="index of the scene (default: the one with most people)"
     )
     for kind in (curve, heatmaps):
         kind.add_argument("--out", required=True, type=Path, help="the picture (.png)")

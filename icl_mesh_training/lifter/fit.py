@@ -46,7 +46,7 @@ def fit(
     rate = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, 1e-3, total_steps=steps, pct_start=min(0.5, 100 / steps)
     )
-    count = len(samples["weak"])
+    count = len(samples["weak_camera"])
     for _ in tqdm(range(steps), desc="lifter", unit="step"):
         chosen = torch.randint(count, (min(BATCH, count),))
         batch = {name: value[chosen] for name, value in samples.items()}
@@ -62,11 +62,12 @@ def fit(
 
 
 class Posed(NamedTuple):
-    """A pass's result for N people: rotations [N, 22, 3, 3], betas [N, 10], weak camera [N, 3]."""
+    """A pass's result for N people: rotations [N, 22, 3, 3], betas [N, 10], weak-perspective
+    camera [N, 3]."""
 
     rotations: torch.Tensor
     betas: torch.Tensor
-    weak: torch.Tensor
+    weak_camera: torch.Tensor
 
     def detach(self) -> Posed:
         """The same without gradients."""
@@ -79,7 +80,7 @@ def lift_samples(
     """The results of all PASSES passes, computed as in icl_mesh.decode.lifter.
     Gradients do not flow from one pass into the one before."""
     inputs = LifterInputs(*(samples[name] for name in LifterInputs._fields))
-    posed = Posed(samples["rotations"], samples["betas"], samples["weak"])
+    posed = Posed(samples["rotations"], samples["betas"], samples["weak_camera"])
     passes: list[Posed] = []
     for number in range(PASSES):
         if number:
@@ -88,7 +89,9 @@ def lift_samples(
             points = in_image(posed, body, rig, samples)[1]
             inputs = inputs.posed(points[:, :joints], points[:, joints:])
         lifted = lifter(inputs, posed.rotations, posed.betas)
-        posed = Posed(lifted.rotations, lifted.betas, moved_camera(posed.weak, lifted.camera))
+        posed = Posed(
+            lifted.rotations, lifted.betas, moved_camera(posed.weak_camera, lifted.camera)
+        )
         passes.append(posed)
     return passes
 
@@ -97,12 +100,12 @@ def in_image(
     posed: Posed, body: BodyModel, rig: KeypointRig, samples: Samples
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Joints in space [N, 24, 3], metres from the root; joints and keypoints in the image
-    [N, 24 + 17, 2], metres of the first weak camera."""
+    [N, 24 + 17, 2], metres of the first weak-perspective camera."""
     hands = torch.eye(3).expand(len(posed.betas), 24 - REGRESSED_JOINTS, 3, 3)
     world, joints = body.skeleton(posed.betas, torch.cat((posed.rotations, hands), dim=1))
     points = torch.cat((joints, rig(joints, world)), dim=1) - joints[:, :1]
-    camera = posed.weak, samples["inverse_focal"], samples["principal"]
-    flat = in_metres(project_from_weak(points, *camera), samples["weak"])
+    camera = posed.weak_camera, samples["inverse_focal"], samples["principal"]
+    flat = in_metres(project_from_weak(points, *camera), samples["weak_camera"])
     return points[:, : joints.shape[1]], flat
 
 
@@ -158,12 +161,12 @@ def imagined(samples: Samples) -> Samples:
     order = torch.cat((torch.tensor(MIRRORED_JOINTS), joints + keypoint_order))
     points = torch.where(swapped, points[:, order], points)
 
-    weak, strong = 0.5 * torch.rand(people, count), 0.25 + 0.65 * torch.rand(people, count)
+    low, high = 0.5 * torch.rand(people, count), 0.25 + 0.65 * torch.rand(people, count)
     unseen = (torch.rand(people, count) < 0.4 * torch.rand(people, 1)) | (state == OUTSIDE)
-    strength = torch.where(hidden | wrong, weak, strong) * ~unseen
+    score = torch.where(hidden | wrong, low, high) * ~unseen
     missing = torch.rand(people, 2) < 0.08
-    strength[:, :joints] *= ~missing[:, :1]
-    strength[:, joints:] *= ~missing[:, 1:]
+    score[:, :joints] *= ~missing[:, :1]
+    score[:, joints:] *= ~missing[:, 1:]
 
     kinds = samples["keypoints"].shape[1]  # 0: the backbone finds none
     spread = 0.06 * torch.randn(people, 1, 1).mul(0.6).exp()
@@ -173,11 +176,11 @@ def imagined(samples: Samples) -> Samples:
     found = (0.05 + 0.75 * torch.rand(people, 1)) * (torch.rand(people, 1) < 0.9)
     return samples | {
         "joints": points[:, :joints],
-        "joint_strength": strength[:, :joints],
+        "joint_score": score[:, :joints],
         "keypoints": points[:, joints : joints + kinds],
-        "keypoint_strength": strength[:, joints : joints + kinds],
+        "keypoint_score": score[:, joints : joints + kinds],
         "regressed": regressed[:, :kinds],
-        "regressed_strength": found.expand(-1, kinds),
+        "regressed_score": found.expand(-1, kinds),
     }
 
 
@@ -190,13 +193,13 @@ def mirrored(samples: Samples) -> Samples:
         **dict.fromkeys(("joints", "flat", "truth_points"), (joints, _POINTS)),
         **dict.fromkeys(("keypoints", "regressed"), (kinds, _POINTS)),
         **dict.fromkeys(("flat_keypoints", "truth_keypoints"), (keypoints, _POINTS)),
-        **dict.fromkeys(("joint_strength", "state"), (joints, None)),
-        **dict.fromkeys(("keypoint_strength", "regressed_strength"), (kinds, None)),
+        **dict.fromkeys(("joint_score", "state"), (joints, None)),
+        **dict.fromkeys(("keypoint_score", "regressed_score"), (kinds, None)),
         "facing": (keypoints[:FACE], None),
         **dict.fromkeys(("first_joints", "truth_joints"), (joints, _SPACE)),
         **dict.fromkeys(("rotations", "truth_rotations"), (regressed, _ROTATION)),
         **dict.fromkeys(("ray", "principal"), (None, _POINTS)),
-        "weak": (None, torch.tensor([1.0, -1.0, 1.0])),
+        "weak_camera": (None, torch.tensor([1.0, -1.0, 1.0])),
     }
     result = dict(samples)
     for name, (order, signs) in changes.items():
@@ -207,7 +210,7 @@ def mirrored(samples: Samples) -> Samples:
 
 def _either(first: Samples, second: Samples, share: float) -> Samples:
     """Per person the sample of second with probability share, else that of first."""
-    take = torch.rand(len(first["weak"])) < share
+    take = torch.rand(len(first["weak_camera"])) < share
     return {
         name: torch.where(take.view(-1, *[1] * (value.dim() - 1)), second[name], value)
         for name, value in first.items()

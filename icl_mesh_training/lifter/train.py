@@ -19,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from icl_mesh.body import BodyModel
-from icl_mesh.body.posing import Poser
+from icl_mesh.body.kinematics import BodyKinematics
 from icl_mesh.body.rig import FACE, KEYPOINT_BONE, KeypointRig
 from icl_mesh.decode.evidence import gather_evidence
 from icl_mesh.decode.lifter import in_metres, lifter_inputs, square_points
@@ -92,12 +92,12 @@ def collect(
     """Samples of people that the network detects in rendered scenes (their .npz), with the truth.
 
     Returns, for N people: the fields of LifterInputs; rotations [N, 22, 3, 3], betas [N, 10],
-    first_joints [N, 24, 3] (metres from the root) of the first pose; weak [N, 3], inverse_focal
-    [N], principal [N, 2] (see project_from_weak); truth_points [N, 24, 2], truth_keypoints
-    [N, 17, 2] in the image, in metres of the weak camera, truth_rotations, truth_betas,
-    truth_joints; state u8 [N, 24] (as SceneLabels.occlusion); facing [N, 5]: cosine of the angle
-    between the directions of nose, eyes and ears and the direction to the camera. Raises ValueError
-    if nobody is detected.
+    first_joints [N, 24, 3] (metres from the root) of the first pose; weak_camera [N, 3],
+    inverse_focal [N], principal [N, 2] (see project_from_weak); truth_points [N, 24, 2],
+    truth_keypoints [N, 17, 2] in the image, in metres of the weak-perspective camera,
+    truth_rotations, truth_betas, truth_joints; state u8 [N, 24] (as
+    SceneLabels.occlusion); facing [N, 5]: cosine of the angle between the directions of nose, eyes
+    and ears and the direction to the camera. Raises ValueError if nobody is detected.
     """
     engines = [create_engine(engine, network, "cpu", size) for size in sizes]
     people, rows = _People(network, body), []
@@ -126,51 +126,51 @@ class _People:
 
     def __init__(self, network: IclMeshNetwork, body: BodyModel) -> None:
         self.channels, self.body = network.keypoint_channels, body
-        self.poser, self.rig = Poser(body), KeypointRig(body)
+        self.kinematics, self.rig = BodyKinematics(body), KeypointRig(body)
 
     def of_scene(
         self, found: Detections, maps: InferenceMaps, labels: SceneLabels, view: View
     ) -> list[dict[str, np.ndarray]]:
         """Samples of the detections that match a true person, in one dict or none."""
-        skeletons = self.poser.skeletons(found.betas, found.rotations)
+        skeletons = self.kinematics.skeletons(found.betas, found.rotations)
         camera, letterbox = view.square, view.letterbox
-        joints, keypoints = square_points(skeletons, self.rig, found.weak, camera)
+        joints, keypoints = square_points(skeletons, self.rig, found.weak_camera, camera)
         pairs = _pairs(joints, _square_truth(labels, letterbox), labels.visible_share)
         if not pairs:
             return []
         row, column = (np.array(side) for side in zip(*pairs, strict=True))
         found, joints, keypoints = found.select(row), joints[row], keypoints[row]
         evidence = gather_evidence(maps, self.channels, found.peaks, joints, keypoints)
-        inputs = lifter_inputs(evidence, joints, keypoints, found.weak, camera)
+        inputs = lifter_inputs(evidence, joints, keypoints, found.weak_camera, camera)
         count = len(found)
         first = inputs._asdict() | {
             "rotations": found.rotations[:, :REGRESSED_JOINTS],
             "betas": found.betas,
             "first_joints": (skeletons.joints - skeletons.joints[:, :1])[row],
-            "weak": found.weak,
+            "weak_camera": found.weak_camera,
             "inverse_focal": np.full(count, 1 / camera.focal),
             "principal": np.tile([camera.px, camera.py], (count, 1)),
         }
-        return [first | self.truth(labels, column, letterbox, found.weak)]
+        return [first | self.truth(labels, column, letterbox, found.weak_camera)]
 
     def truth(
-        self, labels: SceneLabels, people: np.ndarray, letterbox: Letterbox, weak: np.ndarray
+        self, labels: SceneLabels, people: np.ndarray, letterbox: Letterbox, weak_camera: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Truth of some people of a scene; weak [N, 3]: the weak cameras of their detections."""
+        """Truth of some people of a scene. weak_camera [N, 3]: of their detections."""
         rotations = Rotation.from_rotvec(labels.pose[people].reshape(-1, 3)).as_matrix()
         rotations = rotations.reshape(-1, 24, 3, 3).astype(np.float32)
         betas, joints = labels.betas[people].astype(np.float32), labels.joints_m[people]
         keypoints = truth_of_scene(labels, self.body, 0.0).keypoints
         assert keypoints is not None  # scenes have all labels
         keypoints = letterbox.square_from_px(keypoints[people, :, :2])
-        skeletons, rig = self.poser.skeletons(betas, rotations), self.rig
+        skeletons, rig = self.kinematics.skeletons(betas, rotations), self.rig
         # The direction from the head joint to a keypoint is that of this part of the face.
         outwards = skeletons.world[:, KEYPOINT_BONE[:FACE]] @ rig.offsets[:FACE, :, None]
         face = rig(skeletons.joints, skeletons.world)[:, :FACE] - skeletons.joints[:, :1]
         toward = face + joints[:, :1]
         return {
-            "truth_points": in_metres(_square_truth(labels, letterbox)[people], weak),
-            "truth_keypoints": in_metres(np.nan_to_num(keypoints, nan=10.0), weak),
+            "truth_points": in_metres(_square_truth(labels, letterbox)[people], weak_camera),
+            "truth_keypoints": in_metres(np.nan_to_num(keypoints, nan=10.0), weak_camera),
             "truth_rotations": rotations[:, :REGRESSED_JOINTS],
             "truth_betas": betas,
             "truth_joints": joints - joints[:, :1],

@@ -23,23 +23,23 @@ BoundReader::BoundReader(const BoundRules& rules, const BoundBody& body, Project
     lifter_ = nb::find(*lifter);  // kept alive
     lifter->describe(job_.model);
   }
-  const size_t points = JOINTS + KEYPOINTS, places = JOINTS + 2 * job_.model.kinds;
+  const size_t points = JOINTS + KEYPOINTS, observed = JOINTS + 2 * job_.model.kinds;
   People& people = job_.people;
   people.image = room<int64_t>("image", {});
   people.cell = room<int64_t>("cell", {2});
   people.score = room<float>("score", {});
-  people.weak = room<float>("weak", {3});
+  people.weak_camera = room<float>("weak_camera", {3});
   people.center_instance = room<float>("center_instance", {INSTANCE_CHANNELS});
   people.rotations = room<float>("rotations", {JOINTS, 3, 3});
   people.betas = room<float>("betas", {BETAS});
-  people.repeats = room<bool>("repeats", {});
+  people.duplicate = room<bool>("duplicate", {});
   people.joints = room<float>("joints", {JOINTS, 3});
   people.world = room<float>("world", {JOINTS, 3, 3});
   people.rest = room<float>("rest", {JOINTS, 3});
   people.square = room<float>("square", {points, 2});
   people.spread = room<float>("spread", {});
-  people.seen = room<float>("seen", {places, 2});
-  people.strength = room<float>("strength", {places});
+  people.seen = room<float>("seen", {observed, 2});
+  people.evidence_score = room<float>("evidence_score", {observed});
   people.translation = room<float>("translation", {3});
   people.depth = room<double>("depth", {});
   people.joints_m = room<float>("joints_m", {JOINTS, 3});
@@ -51,11 +51,11 @@ BoundReader::BoundReader(const BoundRules& rules, const BoundBody& body, Project
   people.center_px = room<float>("center_px", {2});
 }
 
-void BoundReader::look_from(const Geometry& geometry, const BoundLens* lens) {
+void BoundReader::set_view(const Geometry& geometry, const BoundLens* lens) {
   job_.geometry = geometry;
   lens_ = lens ? std::make_unique<BoundLens>(*lens) : nullptr;
   job_.lens = lens ? lens_->get() : Lens{};
-  looks_ = true;
+  has_view_ = true;
 }
 
 void BoundReader::read_from(Map<1> center_heatmap, Map<JOINTS> joint_heatmaps, Map<CAMERA_CHANNELS> camera,
@@ -105,7 +105,7 @@ void BoundReader::require_stage(Stage stage, const char* before) const {
 }
 
 int64_t BoundReader::find(double threshold) {
-  if (!looks_) throw nb::value_error("look_from comes first");
+  if (!has_view_) throw nb::value_error("set_view comes first");
   if (!job_.maps.center_heatmap) throw nb::value_error("read_from comes first");
   if (job_.model.kinds && !job_.maps.found) throw nb::value_error("read_features comes first");
   job_.rules.threshold = threshold;
@@ -163,7 +163,7 @@ namespace {
 
 using R = BoundReader;
 
-void look_from(R& reader, const BoundGeometry& geometry, const BoundLens* lens) { reader.look_from(geometry, lens); }
+void set_view(R& reader, const BoundGeometry& geometry, const BoundLens* lens) { reader.set_view(geometry, lens); }
 void read_from(R& reader, R::Map<1> center_heatmap, R::Map<JOINTS> joint_heatmaps, R::Map<CAMERA_CHANNELS> camera,
                R::Map<INSTANCE_CHANNELS> center_instance, R::Map<INSTANCE_CHANNELS> joint_instance) {
   reader.read_from(center_heatmap, joint_heatmaps, camera, center_instance, joint_instance);
@@ -178,9 +178,9 @@ void place_read(R& reader) { reader.place(); }
 void bind_reader(nb::module_& module) {
   nb::class_<BoundRules> rules(module, "Rules");
   constructor<BoundRules, double, double, double, double, double, double, double, double, double, int64_t, int64_t,
-              int64_t>(rules, {"scale_base", "max_log_scale", "repeat_cells", "repeat_scale_ratio", "repeat_degrees",
-                               "window", "min_evidence", "min_center", "most_camera", "peak_window", "search_cells",
-                               "most"});
+              int64_t>(rules, {"scale_base", "max_log_scale", "duplicate_cells", "duplicate_scale_ratio",
+                               "duplicate_degrees", "window", "min_evidence", "min_center", "most_camera",
+                               "peak_window", "search_cells", "most"});
 
   nb::class_<BoundGeometry> geometry(module, "Geometry");
   constructor<BoundGeometry, double, double, double, double, double, double, double, double, double, double, double,
@@ -204,7 +204,7 @@ void bind_reader(nb::module_& module) {
   nb::class_<BoundReader> reader(module, "Reader");
   constructor<BoundReader, const BoundRules&, const BoundBody&, R::Projector, R::Projector, const BoundLifter*>(
       reader, {"rules", "body", "center_projector", "joint_projector", "lifter"});
-  method<Lock::KEEP>(reader, "look_from", &look_from, {"geometry", "lens"});
+  method<Lock::KEEP>(reader, "set_view", &set_view, {"geometry", "lens"});
   method<Lock::KEEP>(reader, "read_from", &read_from,
                      {"center_heatmap", "joint_heatmaps", "camera", "center_instance", "joint_instance"});
   method<Lock::KEEP>(reader, "read_features", &read_features, {"features"});

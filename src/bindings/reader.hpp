@@ -11,11 +11,11 @@
 
 // Structures of people.hpp by their fields' names.
 struct BoundRules : Rules {
-  BoundRules(double scale_base, double max_log_scale, double repeat_cells, double repeat_scale_ratio,
-             double repeat_degrees, double window, double min_evidence, double min_center, double most_camera,
+  BoundRules(double scale_base, double max_log_scale, double duplicate_cells, double duplicate_scale_ratio,
+             double duplicate_degrees, double window, double min_evidence, double min_center, double most_camera,
              int64_t peak_window, int64_t search_cells, int64_t most)
-      : Rules{1.0, scale_base, max_log_scale, repeat_cells, std::log(repeat_scale_ratio), repeat_degrees, window,
-              min_evidence, min_center, most_camera, peak_window, search_cells, most} {
+      : Rules{1.0, scale_base, max_log_scale, duplicate_cells, std::log(duplicate_scale_ratio),
+              duplicate_degrees, window, min_evidence, min_center, most_camera, peak_window, search_cells, most} {
     require(most > 0, "most", "must be 1 or more");
     require(search_cells > 0, "search_cells", "must be 1 or more");
     require(peak_window > 0, "peak_window", "must be 1 or more");
@@ -75,7 +75,7 @@ class BoundReader {
               const BoundLifter* lifter);
   BoundReader(const BoundReader&) = delete;
 
-  void look_from(const Geometry& geometry, const BoundLens* lens);
+  void set_view(const Geometry& geometry, const BoundLens* lens);
   void read_from(Map<1> center_heatmap, Map<JOINTS> joint_heatmaps, Map<CAMERA_CHANNELS> camera,
                  Map<INSTANCE_CHANNELS> center_instance, Map<INSTANCE_CHANNELS> joint_instance);
   void read_features(Features features);
@@ -100,7 +100,7 @@ class BoundReader {
 
   Job job_{};
   Stage stage_ = Stage::NONE;
-  bool looks_ = false;
+  bool has_view_ = false;
   BoundBody body_;
   Projector center_projector_, joint_projector_;
   nb::object lifter_;

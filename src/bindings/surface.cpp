@@ -4,7 +4,7 @@
 
 namespace {
 
-// One surface of a body: its mesh, or its outline.
+// One surface of a body: its mesh, or its extreme vertices.
 class BoundSurface {
  public:
   BoundSurface(In<float, -1, 3> rest, In<float, -1, 3, BETAS> shape_directions, In<int32_t, -1> pose_start,

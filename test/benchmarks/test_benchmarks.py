@@ -18,7 +18,7 @@ from benchmarks.model import Model, load_model
 from benchmarks.planted import planted_cells, planted_estimator
 from benchmarks.report import BEGIN, END, number
 from benchmarks.stages import IMAGES, measure_stages
-from benchmarks.timing import Spread, in_turns, timed, total
+from benchmarks.timing import Spread, interleaved, timed, total
 from benchmarks.workspace import why_no_ros
 from icl_mesh.engine import TorchEngine
 from icl_mesh.engine.stage_clock import STAGES
@@ -36,7 +36,7 @@ def test_spread_is_median_and_tenths():
     assert Spread.of(range(1, 12)) == Spread(6.0, 2.0, 10.0)
 
 
-def test_turns_run_every_case_and_drop_the_warm_up():
+def test_interleaved_runs_run_every_case_and_drop_the_warm_up():
     calls = []
 
     def case(name):
@@ -46,7 +46,7 @@ def test_turns_run_every_case_and_drop_the_warm_up():
 
         return run
 
-    measured = in_turns({"x": case("x"), "y": case("y")}, repetitions=3, warm_up=2)
+    measured = interleaved({"x": case("x"), "y": case("y")}, repetitions=3, warm_up=2)
     assert len(calls) == 10
     assert all({*calls[i : i + 2]} == {"x", "y"} for i in range(0, 10, 2))
     both = np.sort(np.concatenate([measured["x"]["a"], measured["y"]["a"]]))
@@ -54,14 +54,14 @@ def test_turns_run_every_case_and_drop_the_warm_up():
     np.testing.assert_array_equal(total(measured["x"]), measured["x"]["a"] + 1)
 
 
-def test_turns_stop_after_the_budget():
-    measured = in_turns({"x": timed(lambda: None, "time")}, repetitions=50, budget_s=0.0)
+def test_interleaved_runs_stop_after_the_budget():
+    measured = interleaved({"x": timed(lambda: None, "time")}, repetitions=50, budget_s=0.0)
     assert len(measured["x"]["time"]) == 3  # never fewer
 
 
-def test_turns_refuse_no_repetitions():
+def test_interleaved_runs_refuse_no_repetitions():
     with pytest.raises(ValueError, match=r"repetitions must be 1 or more .* got 0 and 2"):
-        in_turns({"x": timed(lambda: None, "time")}, repetitions=0)
+        interleaved({"x": timed(lambda: None, "time")}, repetitions=0)
 
 
 @pytest.mark.parametrize("size", [128, 256, 384, 512])

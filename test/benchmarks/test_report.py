@@ -48,7 +48,7 @@ def _engine(network, engine, time, limit, measured="network"):
 
 
 def _cost(engine, joints, changed):
-    values = {"joints moved (mm)": joints, "places moved (mm)": 10 * joints}
+    values = {"joints moved (mm)": joints, "positions moved (mm)": 10 * joints}
     return {"engine": engine}, {**values, "people missing or added": changed}
 
 
@@ -76,7 +76,7 @@ def test_targets_are_judged_by_the_tables_of_the_run():
     def row(start):
         return next(value for name, value in by.items() if name.startswith(start))
 
-    bf16 = "openvino:bf16 (joints 2.00 mm, places 20.0 mm, 3 people missing or added)"
+    bf16 = "openvino:bf16 (joints 2.00 mm, positions 20.0 mm, 3 people missing or added)"
     assert row("`resnet50` at 512 in")["met"] == f"yes: {bf16}"
     assert row("`resnet50` at 512 in")["reached"] == "openvino:f32 0.500, openvino:bf16 0.100"
     assert row("`resnet50` at 512 in")["limit"] == "f32 0.400, bf16 0.075"

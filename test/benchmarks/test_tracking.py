@@ -15,7 +15,7 @@ from benchmarks.tracking.scores import follow, identity, match_frame, motion
 from icl_mesh.body import BodyModel
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.people import People
-from icl_mesh.tracking.appearance import Looks
+from icl_mesh.tracking.appearance import AppearanceFeatures
 from icl_mesh.tracking.tracker import Tracker
 from icl_mesh_training.scenes.render.labels import SceneLabels
 
@@ -76,8 +76,8 @@ def people_of(body, pelvises, ids=None) -> People:
 class Swapping(Tracker):
     """A tracker that swaps the ids of its two people after half of the frames."""
 
-    def update(self, people, stamp_s, looks=None):
-        tracks = super().update(people, stamp_s, looks)
+    def update(self, people, stamp_s, features=None):
+        tracks = super().update(people, stamp_s, features)
         swapped = tracks.people.track_id[::-1] if stamp_s >= FRAMES / 2 / 10 - 1e-9 else None
         if swapped is not None:
             tracks.people = dataclasses.replace(tracks.people, track_id=swapped.copy())
@@ -90,7 +90,7 @@ def recording(body) -> Recording:
     pelvises = np.array([[-0.8, 0.0, 4.0], [0.8, 0.0, 4.0]])
     people = [people_of(body, 0.9 * pelvises) for _ in range(FRAMES)]
     truth = [labels_of(pelvises, [1, 1]) for _ in range(FRAMES)]
-    return Recording(0, 10.0, people, [Looks.unknown(2)] * FRAMES, truth)
+    return Recording(0, 10.0, people, [AppearanceFeatures.unknown(2)] * FRAMES, truth)
 
 
 def matched(recording):
@@ -141,7 +141,7 @@ def test_recordings_come_back_from_their_files(recording, tmp_path, body) -> Non
     assert [len(people) for people in loaded.people] == [2] * FRAMES
     np.testing.assert_array_equal(loaded.people[7].joints_m, recording.people[7].joints_m)
     np.testing.assert_array_equal(loaded.truth[3].joints_px, recording.truth[3].joints_px)
-    np.testing.assert_array_equal(loaded.looks[0].color, recording.looks[0].color)
+    np.testing.assert_array_equal(loaded.features[0].color, recording.features[0].color)
 
 
 def test_the_table_goes_between_the_markers(tmp_path: Path) -> None:

@@ -68,8 +68,8 @@ def _evidence(k: ModuleType, rng: _Random) -> dict[str, Case]:
         "image": image,
         "points": 0.5 * rng.normal(PEOPLE, 7, 2),
         "spread": 0.2 + rng(PEOPLE),
-        "places": np.zeros((PEOPLE, 7, 2), np.float32),
-        "strength": np.zeros((PEOPLE, 7), np.float32),
+        "located": np.zeros((PEOPLE, 7, 2), np.float32),
+        "score": np.zeros((PEOPLE, 7), np.float32),
     }
     regressed = {
         "features": rng(2, 40, 32, 32),
@@ -78,8 +78,8 @@ def _evidence(k: ModuleType, rng: _Random) -> dict[str, Case]:
         "log_extent": 39,
         "image": image,
         "cell": rng.whole(16, PEOPLE, 2),
-        "places": np.zeros((PEOPLE, 17, 2), np.float32),
-        "strength": np.zeros((PEOPLE, 17), np.float32),
+        "located": np.zeros((PEOPLE, 17, 2), np.float32),
+        "score": np.zeros((PEOPLE, 17), np.float32),
     }
     embedding = rng.normal(PEOPLE, 64)
     confidence = {
@@ -91,10 +91,10 @@ def _evidence(k: ModuleType, rng: _Random) -> dict[str, Case]:
         "inside": rng(PEOPLE, 24) < 0.8,
         "confidence": np.zeros((PEOPLE, 24), np.float32),
     }
-    near = {"places": 2e-6, "strength": 0.0}  # square coordinates, probability
+    near = {"located": 2e-6, "score": 0.0}  # square coordinates, probability
     return {
         "joint_confidence": Case(k.joint_confidence, confidence, {"confidence": 2e-6}),
-        "find_seen": Case(k.find_seen, seen, near, ("heatmaps",)),
+        "search_heatmaps": Case(k.search_heatmaps, seen, near, ("heatmaps",)),
         "regressed_keypoints": Case(k.regressed_keypoints, regressed, near, ("features",)),
     }
 
@@ -236,8 +236,9 @@ def _maps(rng: _Random) -> dict[str, Any]:
 
 def _reader_parts(k: ModuleType, rng: _Random) -> dict[str, dict[str, Any]]:
     rules = {
-        "scale_base": 1.1, "max_log_scale": 80.0, "repeat_cells": 3.0, "repeat_scale_ratio": 1.15,
-        "repeat_degrees": 10.0, "window": 0.2, "min_evidence": 0.05, "min_center": 0.1,
+        "scale_base": 1.1, "max_log_scale": 80.0, "duplicate_cells": 3.0,
+        "duplicate_scale_ratio": 1.15, "duplicate_degrees": 10.0, "window": 0.2,
+        "min_evidence": 0.05, "min_center": 0.1,
         "most_camera": 0.5, "peak_window": 5, "search_cells": 48, "most": 64,
     }  # fmt: skip
     body = {
@@ -277,7 +278,7 @@ def _reader(k: ModuleType, rng: _Random) -> dict[str, Case]:
     parts, maps = _reader_parts(k, rng), _maps(rng)
     reader = k.Reader(**parts["reader"])
     found = rng(1, 53, 48, 48)
-    reader.look_from(geometry(k), None)
+    reader.set_view(geometry(k), None)
     reader.read_from(**maps)
     reader.read_features(found)
     count = reader.find(0.99)
@@ -291,7 +292,7 @@ def _reader(k: ModuleType, rng: _Random) -> dict[str, Case]:
         "Body": Case(k.Body, parts["body"], {}),
         "Lifter": Case(k.Lifter, parts["lifter"], {}),
         "Reader": Case(k.Reader, parts["reader"], {}),
-        "Reader.look_from": Case(reader.look_from, {"geometry": geometry(k), "lens": None}, {}),
+        "Reader.set_view": Case(reader.set_view, {"geometry": geometry(k), "lens": None}, {}),
         "Reader.fit": Case(fit, {"smpl": rng.normal(count, 142)}, {}),
         "Reader.read_from": Case(k.Reader(**parts["reader"]).read_from, maps, {}),
         "Reader.read_features": Case(
@@ -302,16 +303,16 @@ def _reader(k: ModuleType, rng: _Random) -> dict[str, Case]:
 
 def _surface(k: ModuleType, rng: _Random) -> dict[str, Case]:
     body = BodyModel.load()
-    outline = body.outline_index.numpy()
-    tables = SurfaceTables.of(body, outline)._asdict() | {"index": np.arange(len(outline))}
+    extreme = body.extreme_index.numpy()
+    tables = SurfaceTables.of(body, extreme)._asdict() | {"index": np.arange(len(extreme))}
     reader = k.Reader(**_reader_parts(k, rng)["reader"] | {"lifter": None})
-    reader.look_from(geometry(k), k.Lens(**_lens_arguments()))
+    reader.set_view(geometry(k), k.Lens(**_lens_arguments()))
     reader.read_from(**_maps(rng))
     count = reader.fit(rng.normal(reader.find(0.99), 142))
     reader.place()
     arguments = {
         "reader": reader,
-        "placed": np.zeros((count, len(outline), 3), np.float32),
+        "placed": np.zeros((count, len(extreme), 3), np.float32),
         "boxes": np.zeros((count, 4), np.float32),
     }
     return {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh.decode.evidence import SEARCH_CELLS, WINDOW, Evidence, Seen
+from icl_mesh.decode.evidence import SEARCH_CELLS, WINDOW, Evidence, ScoredPoints
 from icl_mesh.network import InferenceMaps, KeypointChannels
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -29,20 +29,22 @@ def gather_evidence(
 ) -> Evidence:
     """As icl_mesh.decode.evidence.gather_evidence, of people at these cells of these images."""
     extent = np.linalg.norm(np.ptp(joints, axis=1), axis=1)
-    seen = find_seen(maps.joint_heatmaps.numpy(), image, joints, extent)
+    seen = search_heatmaps(maps.joint_heatmaps.numpy(), image, joints, extent)
     if channels is None:
-        none = Seen(joints[:, :0], joints[:, :0, 0])
+        none = ScoredPoints(joints[:, :0], joints[:, :0, 0])
         return Evidence(seen, none, none)
     features = maps.features[:, channels.first :].numpy()
     return Evidence(
         seen,
-        find_seen(features[:, channels.keypoints], image, keypoints, extent),
+        search_heatmaps(features[:, channels.keypoints], image, keypoints, extent),
         regressed_keypoints(features, channels, image, cell),
     )
 
 
-def find_seen(heatmaps: Floats, image: Indices, points: Floats, extent: Floats) -> Seen:
-    """As icl_mesh.decode.evidence.find_seen."""
+def search_heatmaps(
+    heatmaps: Floats, image: Indices, points: Floats, extent: Floats
+) -> ScoredPoints:
+    """As icl_mesh.decode.evidence.search_heatmaps."""
     spread = WINDOW * np.maximum(extent, 1e-3).astype(np.float32)
     # Engines leave features channel by channel within a cell, of which a few are searched.
     heatmaps = np.ascontiguousarray(heatmaps)
@@ -74,14 +76,14 @@ def find_seen(heatmaps: Floats, image: Indices, points: Floats, extent: Floats) 
         block = blocks[person, kind, y, :, x]  # [N, K, pool, pool]
         row, column = np.divmod(block.reshape(*y.shape, -1).argmax(axis=2), pool)
         y, x = y * pool + row, x * pool + column
-    strength = heatmaps[person, kind, y, x]
+    score = heatmaps[person, kind, y, x]
     rows = np.clip(y[..., None] + _AROUND, 0, height - 1)[..., None]
     columns = np.clip(x[..., None] + _AROUND, 0, width - 1)[..., None, :]
     around = heatmaps[person[..., None, None], kind[:, None, None], rows, columns] + 1e-9
     total = around.sum(axis=(2, 3))
     mean = [(around * at).sum(axis=(2, 3)) / total for at in (columns, rows)]
-    places = (np.stack(mean, axis=2) + 0.5) / np.array([width, height], np.float32) * 2 - 1
-    return Seen(places.astype(np.float32), strength)
+    located = (np.stack(mean, axis=2) + 0.5) / np.array([width, height], np.float32) * 2 - 1
+    return ScoredPoints(located.astype(np.float32), score)
 
 
 def pooled(maps: Floats, pool: int) -> Floats:
@@ -95,7 +97,7 @@ def pooled(maps: Floats, pool: int) -> Floats:
 
 def regressed_keypoints(
     features: Floats, channels: KeypointChannels, image: Indices, cell: Indices
-) -> Seen:
+) -> ScoredPoints:
     """As icl_mesh.decode.evidence.regressed_keypoints."""
     height, width = features.shape[2:]
     x, y = (np.clip(2 * c[:, None] + _CENTER_STEPS, 0, width - 1) for c in cell.T)
@@ -106,7 +108,7 @@ def regressed_keypoints(
     x, y = x[person, column], y[person, row]
     offsets = features[image, channels.offsets, y, x].reshape(len(cell), -1, 2)[..., ::-1]
     offsets = offsets * np.exp(features[image, channels.log_extent, y, x])[:, None, None]
-    places = np.stack((x, y), axis=1)[:, None] + offsets
-    points = (places + 0.5) / np.array([width, height], np.float32) * 2 - 1
-    strength = np.broadcast_to(around.max(axis=(1, 2))[:, None], points.shape[:2])
-    return Seen(points.astype(np.float32), strength)
+    located = np.stack((x, y), axis=1)[:, None] + offsets
+    points = (located + 0.5) / np.array([width, height], np.float32) * 2 - 1
+    score = np.broadcast_to(around.max(axis=(1, 2))[:, None], points.shape[:2])
+    return ScoredPoints(points.astype(np.float32), score)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from oracle_evidence import gather_evidence
 
-from icl_mesh.body.posing import Poser, Skeletons
+from icl_mesh.body.kinematics import BodyKinematics, Skeletons
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.decode.lifter import in_metres, lifter_inputs, moved_camera, square_points
 from icl_mesh.decode.peaks import REGRESSED_JOINTS, Detections, check_finite
@@ -28,31 +28,31 @@ class HostLifter:
     def __init__(
         self,
         lifter: PoseLifter,
-        poser: Poser,
+        kinematics: BodyKinematics,
         rig: KeypointRig,
         channels: KeypointChannels | None,
     ) -> None:
         """channels: of the network's backbone (IclMeshNetwork.keypoint_channels)."""
         self._layers = lifter.folded()
-        self._poser, self._rig, self._channels = poser, rig, channels
+        self._kinematics, self._rig, self._channels = kinematics, rig, channels
 
     def __call__(
         self, found: Detections, maps: InferenceMaps, camera: SquareCamera
     ) -> tuple[Detections, Skeletons]:
         """People with the pose, shape and camera that fit the joints seen around them, and their
         skeletons. A lens is left out. Raises RuntimeError where maps are not finite."""
-        first = found.weak
-        skeletons = self._poser.skeletons(found.betas, found.rotations)
+        first = found.weak_camera
+        skeletons = self._kinematics.skeletons(found.betas, found.rotations)
         joints, keypoints = square_points(skeletons, self._rig, first, camera)
         evidence = gather_evidence(maps, self._channels, *found.peaks[:2], joints, keypoints)
-        check_finite(joint_heatmaps=evidence.joints.strength)
+        check_finite(joint_heatmaps=evidence.joints.score)
         inputs = lifter_inputs(evidence, joints, keypoints, first, camera)
         for number in range(PASSES):
             if number:
-                joints, keypoints = square_points(skeletons, self._rig, found.weak, camera)
+                joints, keypoints = square_points(skeletons, self._rig, found.weak_camera, camera)
                 inputs = inputs.posed(in_metres(joints, first), in_metres(keypoints, first))
             found = self._lifted(found, inputs)
-            skeletons = self._poser.skeletons(found.betas, found.rotations)
+            skeletons = self._kinematics.skeletons(found.betas, found.rotations)
         check_finite(lifted=found.rotations)
         return found, skeletons
 
@@ -64,10 +64,10 @@ class HostLifter:
         for weights, bias in self._layers[:-1]:
             x = torch.addmm(bias, x, weights).relu_()
         weights, bias = self._layers[-1]
-        turns, shape, camera = split_outputs(torch.addmm(bias, x, weights).numpy())
+        sixd_change, shape, camera = split_outputs(torch.addmm(bias, x, weights).numpy())
         rotations = found.rotations.copy()
-        rotations[:, :REGRESSED_JOINTS] = matrices_from_6d(sixd + turns.reshape(sixd.shape))
+        rotations[:, :REGRESSED_JOINTS] = matrices_from_6d(sixd + sixd_change.reshape(sixd.shape))
         bounded = MOST_CAMERA * np.tanh(camera / MOST_CAMERA)
-        weak = moved_camera(found.weak, bounded)
+        weak_camera = moved_camera(found.weak_camera, bounded)
         betas = found.betas + shape
-        return Detections(found.peaks, weak, rotations, betas, found.center_instance)
+        return Detections(found.peaks, weak_camera, rotations, betas, found.center_instance)

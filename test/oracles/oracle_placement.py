@@ -36,11 +36,11 @@ class Placed(NamedTuple):
     inside: npt.NDArray[np.bool_]  # [N, K], on the image itself
 
 
-def place(joints: Floats, weak: Floats, letterbox: Letterbox, camera: Camera) -> Placed:
+def place(joints: Floats, weak_camera: Floats, letterbox: Letterbox, camera: Camera) -> Placed:
     """Bodies with joints float32 [N, K, 3] in their own frame, the root first, where the network's
     (s, tx, ty) [N, 3] have them; see place_bodies."""
     body_joints = joints.astype(np.float64)
-    root = place_bodies(body_joints - body_joints[:, :1], weak, letterbox, camera)
+    root = place_bodies(body_joints - body_joints[:, :1], weak_camera, letterbox, camera)
     translation = root - body_joints[:, 0]
     joints_m = body_joints + translation[:, None]
     joints_px = camera.project_bodies(joints_m, root[:, 2])
@@ -55,24 +55,24 @@ def place(joints: Floats, weak: Floats, letterbox: Letterbox, camera: Camera) ->
 
 
 def place_bodies(
-    offsets: npt.ArrayLike, weak: npt.ArrayLike, letterbox: Letterbox, camera: Camera
+    offsets: npt.ArrayLike, weak_camera: npt.ArrayLike, letterbox: Letterbox, camera: Camera
 ) -> Array:
     """Roots (pelvis) of N bodies, [N, 3], m, camera optical frame.
 
-    offsets [N, K, 3]: joints measured from the root, camera axes, m. weak [N, 3]: the network's
-    (s, tx, ty), which place the joints in the image *as it is*.
+    offsets [N, K, 3]: joints measured from the root, camera axes, m. weak_camera [N, 3]: the
+    network's (s, tx, ty), which place the joints in the image *as it is*.
 
     Pinhole: z = f / s, and the root's ray. With a lens, s and t mean a body seen through it, whose
     scale differs from place to place: wanted is the root whose joints, projected through the lens,
     are best described (least squares over the joints, the network's 2-D loss) by these s and t.
     It starts from the joints' and the root's undistorted rays. Without distortion both agree.
     """
-    offsets, weak = np.asarray(offsets, np.float64), np.asarray(weak, np.float64)
+    offsets, weak_camera = np.asarray(offsets, np.float64), np.asarray(weak_camera, np.float64)
     square = letterbox.camera(camera)
-    pinhole = root_from_weak_perspective(weak, square)
-    if camera.lens is None or len(weak) == 0:
+    pinhole = root_from_weak_perspective(weak_camera, square)
+    if camera.lens is None or len(weak_camera) == 0:
         return pinhole
-    joints, gradient = _described(offsets, weak, square)
+    joints, gradient = _described(offsets, weak_camera, square)
     first = _from_rays(offsets, camera.rays(letterbox.px_from_square(joints)), pinhole)
     root = first
 
@@ -91,11 +91,11 @@ def place_bodies(
     return np.where(settled[:, None], root, first)
 
 
-def _described(offsets: Array, weak: Array, square: SquareCamera) -> tuple[Array, Array]:
+def _described(offsets: Array, weak_camera: Array, square: SquareCamera) -> tuple[Array, Array]:
     """Joints in square coordinates [N, K, 2] as the network's camera has them (see
     camera.project_from_weak), and their derivative by (log s, tx, ty), [N, K, 2, 3]."""
     aspect = np.array([square.fx, square.fy]) / square.focal  # pixels need not be square
-    scale, shift = weak[:, None, :1], weak[:, None, 1:]
+    scale, shift = weak_camera[:, None, :1], weak_camera[:, None, 1:]
     center = np.array([square.px, square.py])
     z = scale * offsets[..., 2:] / square.focal
     near = 1 + z <= MIN_DEPTH_RATIO

@@ -9,7 +9,7 @@ from oracle_lifting import HostLifter
 from oracle_placement import place
 
 from icl_mesh.body import BodyModel
-from icl_mesh.body.posing import Poser
+from icl_mesh.body.kinematics import BodyKinematics
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.decode.peaks import SmplAt, check_finite, decode_maps
 from icl_mesh.decode.reader import Found
@@ -25,12 +25,12 @@ class HostReader:
     def __init__(self, network: IclMeshNetwork, body: BodyModel) -> None:
         """network: in evaluation mode."""
         self._network = network
-        self._poser = Poser(body)
+        self._kinematics = BodyKinematics(body)
         self._lifter = None
         if network.lifter is not None:
             rig = KeypointRig(body)
             channels = network.keypoint_channels
-            self._lifter = HostLifter(network.lifter, self._poser, rig, channels)
+            self._lifter = HostLifter(network.lifter, self._kinematics, rig, channels)
 
     @torch.inference_mode()
     def __call__(
@@ -48,10 +48,10 @@ class HostReader:
             return None
         letterbox, camera = view.letterbox, view.camera
         if self._lifter is None:
-            skeletons = self._poser.skeletons(found.betas, found.rotations)
+            skeletons = self._kinematics.skeletons(found.betas, found.rotations)
         else:
             found, skeletons = self._lifter(found, maps, view.square)
-        placed = place(skeletons.joints, found.weak, letterbox, camera)
+        placed = place(skeletons.joints, found.weak_camera, letterbox, camera)
         centers = torch.from_numpy(found.center_instance)
         embedding = unit(self._network.project_center(centers).numpy())
         confidence = joint_confidence(
@@ -64,10 +64,10 @@ class HostReader:
         )
         check_finite(joint_heatmaps_and_instance=confidence)
         clock.lap("decode")
-        pose = self._poser.mesh if vertices else self._poser.outline
+        pose = self._kinematics.mesh if vertices else self._kinematics.extreme
         surface = pose(skeletons, placed.translation_m).numpy()
-        outline = surface[:, self._poser.outline_index] if vertices else surface
-        boxes = bounding_boxes(camera, outline, placed.depth_m)
+        extreme = surface[:, self._kinematics.extreme_index] if vertices else surface
+        boxes = bounding_boxes(camera, extreme, placed.depth_m)
         clock.lap("body")
         middles = (found.peaks.cell + 0.5) / maps.center_heatmap.shape[-1] * 2 - 1
         return Found(
@@ -80,7 +80,7 @@ class HostReader:
             joints_m=placed.joints_m,
             joints_px=placed.joints_px,
             joint_confidence=confidence,
-            weak_camera=found.weak,
+            weak_camera=found.weak_camera,
             embedding=embedding,
             vertices_m=surface if vertices else None,
         )

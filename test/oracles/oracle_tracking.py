@@ -15,7 +15,7 @@ from icl_mesh.tracking.appearance import (
     _PAIRS,
     _PARTS,
     SURE_WEIGHT,
-    Looks,
+    AppearanceFeatures,
 )
 from icl_mesh.tracking.assignment import (
     COLOR_RANGE,
@@ -35,7 +35,7 @@ _STARTS = np.cumsum(_LENGTHS) - _LENGTHS
 
 
 def pair_costs(
-    tracks: Candidates, people: People, looks: Looks, weights: Weights
+    tracks: Candidates, people: People, features: AppearanceFeatures, weights: Weights
 ) -> tuple[Array, Array]:
     """Of all pairs [T, N]: the cost, and the squared Mahalanobis distance that is part of it."""
     distance = squared_distances(tracks.filters, people)
@@ -44,7 +44,7 @@ def pair_costs(
     fresh = 0.5 ** (tracks.unseen_s / EMBEDDING_HALF_LIFE_S)
     apart = (1 - tracks.people.embedding @ people.embedding.T) / 2
     cost += weights.embedding * fresh[:, None] * apart
-    difference, reliable = color_distances(tracks.looks, looks)
+    difference, reliable = color_distances(tracks.features, features)
     cost += weights.color * reliable * (difference / COLOR_RANGE).clip(max=1)
     return cost, distance
 
@@ -80,7 +80,9 @@ def squared_distances(filters: Motion, people: People) -> Array:
     return (difference * solved).sum(axis=-1)
 
 
-def color_distances(tracks: Looks, people: Looks) -> tuple[FloatArray, FloatArray]:
+def color_distances(
+    tracks: AppearanceFeatures, people: AppearanceFeatures
+) -> tuple[FloatArray, FloatArray]:
     """Differences of colour [T, N] (CIE76, mean over parts) and how much they can be relied on
     [T, N], 0 to 1."""
     weight = np.minimum(tracks.weight[:, None], people.weight)  # [T, N, P]
@@ -90,7 +92,9 @@ def color_distances(tracks: Looks, people: Looks) -> tuple[FloatArray, FloatArra
     return mean, np.minimum(1, total / (weight.shape[-1] * SURE_WEIGHT)).astype(np.float32)
 
 
-def looks_of(image: npt.NDArray[np.uint8], people: People, *, backwards: bool) -> Looks:
+def appearance_features(
+    image: npt.NDArray[np.uint8], people: People, *, backwards: bool
+) -> AppearanceFeatures:
     """image: BGR where it is backwards."""
     joints_px = people.joints_px
     points = (joints_px[:, _FIRST] + joints_px[:, _SECOND]) / 2  # [N, K, 2]
@@ -113,4 +117,4 @@ def looks_of(image: npt.NDArray[np.uint8], people: People, *, backwards: bool) -
     summed = np.add.reduceat((weight[:, :, None] @ lab)[:, :, 0], _STARTS, axis=1)  # [N, P, 3]
     color = summed / np.maximum(total, 1e-9)[..., None]
     seen = total / (_LENGTHS * len(_GRID))
-    return Looks(color.astype(np.float32), seen.astype(np.float32))
+    return AppearanceFeatures(color.astype(np.float32), seen.astype(np.float32))

@@ -8,7 +8,7 @@ import roma
 import torch
 
 from icl_mesh.body import JOINT_SETS, BodyModel
-from icl_mesh.body.posing import Poser
+from icl_mesh.body.kinematics import BodyKinematics
 
 # SMPL's kinematic tree as smplx prints it (kintree_table's first row).
 SMPL_PARENTS = (-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
@@ -213,27 +213,29 @@ def test_poser_places_what_the_body_model_poses(body: BodyModel) -> None:
     betas, rotations = poses(5, seed=7)
     mesh = body(betas, rotations)
     translation = np.random.default_rng(0).normal([0, 0, 5], 1, (5, 3))
-    poser = Poser(body)
-    skeletons = poser.skeletons(betas.numpy(), rotations.numpy())
+    kinematics = BodyKinematics(body)
+    skeletons = kinematics.skeletons(betas.numpy(), rotations.numpy())
     np.testing.assert_allclose(skeletons.joints, mesh.joints, atol=1e-6)
     expected = mesh.vertices.numpy() + translation[:, None]
-    placed = poser.mesh(skeletons, translation).numpy()
+    placed = kinematics.mesh(skeletons, translation).numpy()
     np.testing.assert_allclose(placed, expected, atol=3e-6)
-    few = poser.outline(skeletons, translation).numpy()
-    np.testing.assert_allclose(few, expected[:, body.outline_index], atol=3e-6)
+    few = kinematics.extreme(skeletons, translation).numpy()
+    np.testing.assert_allclose(few, expected[:, body.extreme_index], atol=3e-6)
 
 
 def test_a_body_of_no_people(body: BodyModel) -> None:
-    poser = Poser(body)
-    nobody = poser.skeletons(np.zeros((0, 10), np.float32), np.zeros((0, 24, 3, 3), np.float32))
+    kinematics = BodyKinematics(body)
+    nobody = kinematics.skeletons(
+        np.zeros((0, 10), np.float32), np.zeros((0, 24, 3, 3), np.float32)
+    )
     assert nobody.joints.shape == (0, 24, 3)
-    assert poser.mesh(nobody, np.zeros((0, 3))).shape == (0, body.vertex_count, 3)
+    assert kinematics.mesh(nobody, np.zeros((0, 3))).shape == (0, body.vertex_count, 3)
 
 
-def test_outline_reaches_as_far_as_the_mesh(body: BodyModel) -> None:
+def test_extreme_vertices_reach_as_far_as_the_mesh(body: BodyModel) -> None:
     with torch.inference_mode():
         mesh = body(*poses(100, seed=2)).vertices
-    few = mesh[:, body.outline_index]
+    few = mesh[:, body.extreme_index]
     assert few.shape[1] < body.vertex_count / 5
     beyond = torch.cat((mesh.amax(1) - few.amax(1), few.amin(1) - mesh.amin(1)))
     assert beyond.min() > -1e-6  # they are vertices of the mesh

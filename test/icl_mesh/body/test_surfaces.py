@@ -14,7 +14,7 @@ from icl_mesh.geometry.lens import Lens
 
 def test_tables_leave_out_what_is_zero_and_nothing_else() -> None:
     body = BodyModel.load("default")
-    chosen = body.outline_index.numpy()[::-1].copy()  # in any order
+    chosen = body.extreme_index.numpy()[::-1].copy()  # in any order
     tables = SurfaceTables.of(body, chosen)
     weights = np.zeros((len(chosen), 24), np.float32)
     poses = np.zeros((len(chosen), 23, 3, 9), np.float32)

@@ -7,7 +7,7 @@ import oracle_evidence
 import pytest
 import torch
 
-from icl_mesh.decode.evidence import find_seen, gather_evidence, regressed_keypoints
+from icl_mesh.decode.evidence import gather_evidence, regressed_keypoints, search_heatmaps
 from icl_mesh.decode.peaks import Peaks
 from icl_mesh.network import InferenceMaps, build_network
 
@@ -27,11 +27,11 @@ def test_the_joint_nearby_is_taken_and_not_a_stronger_one_of_somebody_else() -> 
     heatmaps[0, 5, 17, 18] = 0.4  # a cell and a half from where joint 5 should be
     heatmaps[0, 5, 2, 30] = 0.9
     heatmaps[0, 7, 31, 31] = 0.3  # far, but nothing else is seen
-    seen = find_seen(heatmaps, np.array([0, 0]), joints, extent_of(joints))
+    seen = search_heatmaps(heatmaps, np.array([0, 0]), joints, extent_of(joints))
     np.testing.assert_allclose(seen.points[:, 5], [[18.5 / 16 - 1, 17.5 / 16 - 1]] * 2, atol=1e-6)
-    np.testing.assert_allclose(seen.strength[:, 5], 0.4)
+    np.testing.assert_allclose(seen.score[:, 5], 0.4)
     np.testing.assert_allclose(seen.points[:, 7], [[31.5 / 16 - 1] * 2] * 2, atol=1e-6)
-    np.testing.assert_allclose(seen.strength[:, 8], 0)
+    np.testing.assert_allclose(seen.score[:, 8], 0)
 
 
 @pytest.mark.parametrize("cells", [16, 96, 144])
@@ -43,7 +43,7 @@ def test_places_lie_between_cells(cells: int) -> None:
     bump = np.exp(-0.5 * (np.subtract.outer(steps, middle) ** 2))
     heatmaps = np.tile(np.outer(bump[:, 1], bump[:, 0]), (1, 24, 1, 1)).astype(np.float32)
     guess = middle / cells * 2 - 1 + np.random.default_rng(0).normal(0, 0.05, (1, 24, 2))
-    seen = find_seen(heatmaps, np.array([0]), guess, np.ones(1))
+    seen = search_heatmaps(heatmaps, np.array([0]), guess, np.ones(1))
     np.testing.assert_allclose((seen.points + 1) / 2 * cells, [[middle] * 24], atol=0.3)
 
 
@@ -51,8 +51,8 @@ def test_each_person_reads_their_own_image() -> None:
     heatmaps = np.zeros((2, 24, 8, 8), np.float32)
     heatmaps[0, :, 4, 3], heatmaps[1, :, 3, 4] = 0.5, 0.6
     joints = np.random.default_rng(0).normal(0, 0.3, (2, 24, 2))
-    seen = find_seen(heatmaps, np.array([1, 0]), joints, extent_of(joints))
-    np.testing.assert_allclose(seen.strength, np.repeat([[0.6], [0.5]], 24, axis=1))
+    seen = search_heatmaps(heatmaps, np.array([1, 0]), joints, extent_of(joints))
+    np.testing.assert_allclose(seen.score, np.repeat([[0.6], [0.5]], 24, axis=1))
     np.testing.assert_allclose(seen.points[0], [[0.125, -0.125]] * 24, atol=1e-6)
 
 
@@ -71,18 +71,18 @@ def test_it_finds_what_numpy_finds(kinds: int, cells: int, side_by_side: bool) -
         rng.normal(0, 0.8, (5, kinds, 2)),
         rng.uniform(0, 1.5, 5),
     )
-    seen = find_seen(*given)
-    expected = oracle_evidence.find_seen(*given)
+    seen = search_heatmaps(*given)
+    expected = oracle_evidence.search_heatmaps(*given)
     np.testing.assert_allclose(seen.points, expected.points, atol=2e-6)
-    np.testing.assert_array_equal(seen.strength, expected.strength)
+    np.testing.assert_array_equal(seen.score, expected.score)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_maps_that_are_not_finite_have_no_finite_strength(value: float) -> None:
+def test_maps_that_are_not_finite_have_no_finite_score(value: float) -> None:
     heatmaps = np.full((1, 3, 96, 96), 0.1, np.float32)
     heatmaps[0, 1, 95, 3] = value
-    seen = find_seen(heatmaps, np.array([0]), np.zeros((1, 3, 2)), np.ones(1))
-    assert np.isfinite(seen.strength).tolist() == [[True, False, True]]
+    seen = search_heatmaps(heatmaps, np.array([0]), np.zeros((1, 3, 2)), np.ones(1))
+    assert np.isfinite(seen.score).tolist() == [[True, False, True]]
 
 
 def test_keypoints_regressed_from_the_centre_near_by() -> None:
@@ -99,8 +99,8 @@ def test_keypoints_regressed_from_the_centre_near_by() -> None:
     cells = (seen.points[0] + 1) / 2 * 32 - 0.5
     np.testing.assert_allclose(cells[3], [9 + 6, 11 - 3], atol=1e-5)
     np.testing.assert_allclose(cells[4], [9, 11], atol=1e-5)
-    np.testing.assert_allclose(seen.strength, 0.8)
-    assert seen.strength.shape == (1, 17)
+    np.testing.assert_allclose(seen.score, 0.8)
+    assert seen.score.shape == (1, 17)
 
 
 def test_movenets_keypoints_are_where_its_channels_say() -> None:
@@ -130,4 +130,4 @@ def test_a_backbone_without_keypoints_gives_none() -> None:
     evidence = gather_evidence(maps, None, peaks([0, 0], [[1, 1], [2, 2]]), points, points[:, :17])
     assert evidence.joints.points.shape == (2, 24, 2)
     assert evidence.keypoints.points.shape == evidence.regressed.points.shape == (2, 0, 2)
-    assert evidence.keypoints.strength.shape == evidence.regressed.strength.shape == (2, 0)
+    assert evidence.keypoints.score.shape == evidence.regressed.score.shape == (2, 0)

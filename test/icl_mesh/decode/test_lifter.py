@@ -11,7 +11,7 @@ from oracle_lifting import HostLifter
 
 from icl_mesh import Estimator
 from icl_mesh.body import BodyModel
-from icl_mesh.body.posing import Poser
+from icl_mesh.body.kinematics import BodyKinematics
 from icl_mesh.body.rig import KeypointRig
 from icl_mesh.decode.evidence import gather_evidence
 from icl_mesh.decode.lifter import (
@@ -43,8 +43,10 @@ def people(count: int = 3) -> Detections:
     turns = torch.linalg.matrix_exp(_skew(0.3 * torch.randn(count, 24, 3, generator=generator)))
     betas = torch.randn(count, 10, generator=generator)
     peaks = Peaks(np.arange(count) % 2, np.full((count, 2), 3), np.ones(count, np.float32))
-    weak = np.array([[0.4, 0.1, -0.2]] * count, np.float32)
-    return Detections(peaks, weak, turns.numpy(), betas.numpy(), np.zeros((count, 64), np.float32))
+    weak_camera = np.array([[0.4, 0.1, -0.2]] * count, np.float32)
+    return Detections(
+        peaks, weak_camera, turns.numpy(), betas.numpy(), np.zeros((count, 64), np.float32)
+    )
 
 
 def _skew(vectors: torch.Tensor) -> torch.Tensor:
@@ -62,7 +64,9 @@ def noisy_maps(network: IclMeshNetwork) -> InferenceMaps:
 
 
 def lifter_of(network: IclMeshNetwork, lifter: PoseLifter, body: BodyModel) -> HostLifter:
-    return HostLifter(lifter.eval(), Poser(body), KeypointRig(body), network.keypoint_channels)
+    return HostLifter(
+        lifter.eval(), BodyKinematics(body), KeypointRig(body), network.keypoint_channels
+    )
 
 
 def trained(lifter: PoseLifter) -> PoseLifter:
@@ -81,10 +85,10 @@ def trained(lifter: PoseLifter) -> PoseLifter:
 def test_a_fresh_lifter_changes_nothing(architecture: str, body: BodyModel) -> None:
     network = build_network(architecture, 0.125).eval()
     found = people()
-    skeletons = Poser(body).skeletons(found.betas, found.rotations)
+    skeletons = BodyKinematics(body).skeletons(found.betas, found.rotations)
     lift = lifter_of(network, network.add_lifter(), body)
     lifted, posed = lift(found, noisy_maps(network), CAMERA)
-    for name in ("weak", "betas"):
+    for name in ("weak_camera", "betas"):
         np.testing.assert_allclose(getattr(lifted, name), getattr(found, name), atol=1e-6)
     np.testing.assert_allclose(lifted.rotations[:, :22], found.rotations[:, :22], atol=1e-5)
     np.testing.assert_allclose(posed.joints, skeletons.joints, atol=1e-5)
@@ -98,28 +102,28 @@ def test_on_the_host_it_computes_what_the_module_does(
     """Both passes against the module in float64, without folding."""
     network = build_network(architecture, 0.125).eval()
     lifter, found = trained(network.add_lifter()), people(count)
-    poser, rig, maps = Poser(body), KeypointRig(body), noisy_maps(network)
-    skeletons = poser.skeletons(found.betas, found.rotations)
+    kinematics, rig, maps = BodyKinematics(body), KeypointRig(body), noisy_maps(network)
+    skeletons = kinematics.skeletons(found.betas, found.rotations)
     lifted, posed = lifter_of(network, lifter, body)(found, maps, CAMERA)
 
-    joints, keypoints = square_points(skeletons, rig, found.weak, CAMERA)
+    joints, keypoints = square_points(skeletons, rig, found.weak_camera, CAMERA)
     evidence = gather_evidence(maps, network.keypoint_channels, found.peaks, joints, keypoints)
     rotations, betas = torch.from_numpy(found.rotations[:, :22]), torch.from_numpy(found.betas)
-    weak = torch.from_numpy(found.weak)
+    weak_camera = torch.from_numpy(found.weak_camera)
     module = lifter.double()
     for _ in range(2):
-        inputs = lifter_inputs(evidence, joints, keypoints, found.weak, CAMERA)
+        inputs = lifter_inputs(evidence, joints, keypoints, found.weak_camera, CAMERA)
         wide = LifterInputs(*(torch.from_numpy(np.asarray(part, float)) for part in inputs))
         change = module(wide, rotations.double(), betas.double())
         rotations, betas = change.rotations, change.betas
-        weak = moved_camera(weak.double(), change.camera)
+        weak_camera = moved_camera(weak_camera.double(), change.camera)
         turns = found.rotations.copy()
         turns[:, :22] = rotations.numpy()
-        skeletons = poser.skeletons(betas.float().numpy(), turns)
-        joints, keypoints = square_points(skeletons, rig, weak.float().numpy(), CAMERA)
+        skeletons = kinematics.skeletons(betas.float().numpy(), turns)
+        joints, keypoints = square_points(skeletons, rig, weak_camera.float().numpy(), CAMERA)
     np.testing.assert_allclose(lifted.rotations[:, :22], rotations.numpy(), atol=1e-4)
     np.testing.assert_allclose(lifted.betas, betas.numpy(), atol=1e-4)
-    np.testing.assert_allclose(lifted.weak, weak.numpy(), atol=1e-4)
+    np.testing.assert_allclose(lifted.weak_camera, weak_camera.numpy(), atol=1e-4)
     assert np.abs(lifted.rotations - found.rotations).max() > 0.05
     np.testing.assert_array_equal(lifted.rotations[:, 22:], found.rotations[:, 22:])
     for name in ("joints", "world", "rest", "betas", "rotations"):
@@ -128,7 +132,7 @@ def test_on_the_host_it_computes_what_the_module_does(
 
 def test_keypoints_on_bones_are_near_those_of_the_mesh(body: BodyModel) -> None:
     found = people(20)
-    skeletons = Poser(body).skeletons(found.betas, found.rotations)
+    skeletons = BodyKinematics(body).skeletons(found.betas, found.rotations)
     with torch.inference_mode():
         mesh = body(torch.from_numpy(found.betas), torch.from_numpy(found.rotations))
         expected = body.keypoints(mesh.vertices, "coco17").numpy()
@@ -146,25 +150,27 @@ def test_keypoints_on_bones_are_near_those_of_the_mesh(body: BodyModel) -> None:
 
 def test_the_camera_moves_in_metres_of_the_body() -> None:
     change = torch.tensor([[np.log(2.0), 0.3, -0.1]], dtype=torch.float64)
-    weak = torch.tensor([[0.5, 0.1, 0.2]], dtype=torch.float64)
+    weak_camera = torch.tensor([[0.5, 0.1, 0.2]], dtype=torch.float64)
     expected = [[1.0, 0.1 + 0.5 * 0.3, 0.2 - 0.5 * 0.1]]
-    np.testing.assert_allclose(moved_camera(weak, change), expected)
-    np.testing.assert_allclose(moved_camera(weak.numpy(), change.numpy()), expected)
+    np.testing.assert_allclose(moved_camera(weak_camera, change), expected)
+    np.testing.assert_allclose(moved_camera(weak_camera.numpy(), change.numpy()), expected)
 
 
 def test_joints_in_the_image_are_those_of_the_training_loss() -> None:
     rng = np.random.default_rng(0)
-    joints, weak = rng.normal(0, 0.5, (3, 24, 3)), np.array([[0.3, 0.2, -0.1]] * 3)
+    joints, weak_camera = rng.normal(0, 0.5, (3, 24, 3)), np.array([[0.3, 0.2, -0.1]] * 3)
     focal, principal = (
         torch.full((3,), 1 / CAMERA.focal, dtype=torch.float64),
         torch.tensor([[CAMERA.px, CAMERA.py]] * 3, dtype=torch.float64),
     )
-    loss = project_from_weak(torch.from_numpy(joints), torch.from_numpy(weak), focal, principal)
-    square = square_joints(joints, weak, CAMERA)
+    loss = project_from_weak(
+        torch.from_numpy(joints), torch.from_numpy(weak_camera), focal, principal
+    )
+    square = square_joints(joints, weak_camera, CAMERA)
     np.testing.assert_allclose(square, loss.numpy(), atol=1e-9)
     # Metres from the root: a joint at the root's depth is where it is in space.
     joints[:, 5, 2] = 0
-    near = in_metres(square_joints(joints, weak, CAMERA), weak)
+    near = in_metres(square_joints(joints, weak_camera, CAMERA), weak_camera)
     np.testing.assert_allclose(near[:, 5], joints[:, 5, :2], atol=1e-9)
 
 

@@ -97,15 +97,17 @@ def test_channels_are_read_at_the_peak_not_at_its_mirror() -> None:
 
 
 def test_scale_channel_by_hand() -> None:
-    weak = weak_from_channels(np.array([[0.0, 0.1, -0.2], [2.0, 0.0, 0.0], [-1.0, 3.0, 4.0]]))
+    weak_camera = weak_from_channels(
+        np.array([[0.0, 0.1, -0.2], [2.0, 0.0, 0.0], [-1.0, 3.0, 4.0]])
+    )
     expected = [[1.0, 0.1, -0.2], [1.21, 0.0, 0.0], [1 / 1.1, 3.0, 4.0]]
-    np.testing.assert_allclose(weak, expected, rtol=1e-6)
+    np.testing.assert_allclose(weak_camera, expected, rtol=1e-6)
 
 
 def test_absurd_scales_stay_finite_and_positive() -> None:
-    weak = weak_from_channels(np.array([[1e6, 0.0, 0.0], [-1e6, 0.0, 0.0]], np.float32))
-    assert np.isfinite(weak).all()
-    assert (weak[:, 0] > 0).all()
+    weak_camera = weak_from_channels(np.array([[1e6, 0.0, 0.0], [-1e6, 0.0, 0.0]], np.float32))
+    assert np.isfinite(weak_camera).all()
+    assert (weak_camera[:, 0] > 0).all()
 
 
 def test_rotation_channels_are_joint_by_joint_with_identity_hands() -> None:
@@ -131,7 +133,7 @@ def test_mean_angle_is_scipys() -> None:
 def detections(
     cells: list[tuple[int, int]],
     *,
-    turns_deg: list[float],
+    angles_deg: list[float],
     scales: list[float] | None = None,
     images: list[int] | None = None,
 ) -> Detections:
@@ -142,25 +144,25 @@ def detections(
         cell=np.array(cells),
         score=np.linspace(0.9, 0.3, count, dtype=np.float32),
     )
-    turns = Rotation.from_rotvec(np.outer(np.deg2rad(turns_deg), [1, 0, 0])).as_matrix()
+    turns = Rotation.from_rotvec(np.outer(np.deg2rad(angles_deg), [1, 0, 0])).as_matrix()
     rotations = np.broadcast_to(turns.astype(np.float32)[:, None], (count, 24, 3, 3))
-    weak = np.zeros((count, 3), np.float32)
-    weak[:, 0] = scales or [0.5] * count
-    return Detections(peaks, weak, rotations, np.zeros((count, 10)), np.zeros((count, 64)))
+    weak_camera = np.zeros((count, 3), np.float32)
+    weak_camera[:, 0] = scales or [0.5] * count
+    return Detections(peaks, weak_camera, rotations, np.zeros((count, 10)), np.zeros((count, 64)))
 
 
 def test_one_person_found_twice_is_kept_once() -> None:
-    twice = detections([(10, 10), (12, 12)], turns_deg=[0, 5])
+    twice = detections([(10, 10), (12, 12)], angles_deg=[0, 5])
     assert duplicates(twice).tolist() == [False, True]
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        {"cells": [(10, 10), (13, 11)], "turns_deg": [0, 0]},  # farther apart
-        {"cells": [(10, 10), (12, 10)], "turns_deg": [0, 15]},  # another pose
-        {"cells": [(10, 10), (12, 10)], "turns_deg": [0, 0], "scales": [0.5, 0.6]},  # nearer
-        {"cells": [(10, 10), (10, 10)], "turns_deg": [0, 0], "images": [0, 1]},  # another image
+        {"cells": [(10, 10), (13, 11)], "angles_deg": [0, 0]},  # farther apart
+        {"cells": [(10, 10), (12, 10)], "angles_deg": [0, 15]},  # another pose
+        {"cells": [(10, 10), (12, 10)], "angles_deg": [0, 0], "scales": [0.5, 0.6]},  # nearer
+        {"cells": [(10, 10), (10, 10)], "angles_deg": [0, 0], "images": [0, 1]},  # another image
     ],
 )
 def test_two_people_are_both_kept(other) -> None:
@@ -182,7 +184,7 @@ def test_decoding_reads_every_map_at_the_peak() -> None:
     for row, (x, y) in enumerate([(3, 50), (40, 7)]):
         log_scale, *shift = maps.camera[0, :, y, x].tolist()
         expected = [math.exp(log_scale * math.log(1.1)), *shift]
-        np.testing.assert_allclose(people.weak[row], expected, rtol=1e-5)
+        np.testing.assert_allclose(people.weak_camera[row], expected, rtol=1e-5)
         np.testing.assert_array_equal(people.betas[row], maps.smpl[0, 132:, y, x])
         np.testing.assert_array_equal(people.center_instance[row], maps.center_instance[0, :, y, x])
 

@@ -92,22 +92,24 @@ def scene(request, people_at):
     pelvis = np.column_stack((rays * DEPTHS[:, None], DEPTHS))
     truth = dataclasses.replace(truth, pelvis=pelvis)
     offsets = truth.joints - truth.joints[:, :1]
-    weak = [best_weak_perspective(camera, p, o) for p, o in zip(pelvis, offsets, strict=True)]
-    return camera, truth, np.array(weak)
+    weak_camera = [
+        best_weak_perspective(camera, p, o) for p, o in zip(pelvis, offsets, strict=True)
+    ]
+    return camera, truth, np.array(weak_camera)
 
 
 def test_people_come_back_through_the_lens(
     scene, encode, body, plain_network, fixed_engine
 ) -> None:
-    camera, truth, weak = scene
+    camera, truth, weak_camera = scene
     maps = encode(truth, SIZE)
     # encode() knows no lens: put what the network would say where it would say it
     heat = torch.zeros_like(maps.center_heatmap)
-    cells = np.floor((weak[:, 1:] + 1) / 2 * (SIZE // 8)).astype(int)
+    cells = np.floor((weak_camera[:, 1:] + 1) / 2 * (SIZE // 8)).astype(int)
     six = np.concatenate((truth.rotations[:, :22, :, 0], truth.rotations[:, :22, :, 1]), axis=2)
     for n, (x, y) in enumerate(cells):
         heat[0, 0, y, x] = 0.9 - 0.05 * n
-        values = [np.log(weak[n, 0]) / np.log(1.1), *weak[n, 1:]]
+        values = [np.log(weak_camera[n, 0]) / np.log(1.1), *weak_camera[n, 1:]]
         maps.camera[0, :, y, x] = torch.tensor(values)
         numbers = np.concatenate((six[n].ravel(), truth.betas[n]))
         maps.smpl[0, :, y, x] = torch.from_numpy(numbers).float()
@@ -127,14 +129,14 @@ def test_people_come_back_through_the_lens(
 
 
 def test_an_undistorted_lens_changes_nothing(scene) -> None:
-    camera, truth, weak = scene
+    camera, truth, weak_camera = scene
     letterbox = Letterbox(camera.width, camera.height, SIZE)
     offsets = truth.joints - truth.joints[:, :1]
     pinhole = dataclasses.replace(camera, lens=None)
     flat = dataclasses.replace(camera, lens=Lens("plumb_bob", (0.0, 0.0, 0.0, 0.0)))
     np.testing.assert_allclose(
-        place_bodies(offsets, weak, letterbox, flat),
-        place_bodies(offsets, weak, letterbox, pinhole),
+        place_bodies(offsets, weak_camera, letterbox, flat),
+        place_bodies(offsets, weak_camera, letterbox, pinhole),
         rtol=1e-6,
     )
 
@@ -145,7 +147,7 @@ def test_any_network_output_gets_a_finite_place_in_front(scene) -> None:
     count = 300
     offsets = (truth.joints - truth.joints[:, :1])[generator.integers(0, len(truth.joints), count)]
     scale = 1.1 ** generator.uniform(-80, 80, count)
-    weak = np.column_stack((scale, generator.normal(0, 3, (count, 2))))
-    root = place_bodies(offsets, weak, Letterbox(camera.width, camera.height, SIZE), camera)
+    weak_camera = np.column_stack((scale, generator.normal(0, 3, (count, 2))))
+    root = place_bodies(offsets, weak_camera, Letterbox(camera.width, camera.height, SIZE), camera)
     assert np.isfinite(root).all()
     assert (root[:, 2] > 0).all()

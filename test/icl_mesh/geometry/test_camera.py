@@ -82,9 +82,9 @@ SQUARE = SquareCamera(fx=1.7, fy=1.9, px=0.1, py=-0.2)
 
 def test_weak_perspective_by_hand() -> None:
     root = np.array([[1.0, 0.5, 4.0]])
-    weak = weak_perspective_from_root(root, SQUARE)
+    weak_camera = weak_perspective_from_root(root, SQUARE)
     np.testing.assert_allclose(
-        weak, [[np.sqrt(1.7 * 1.9) / 4, 0.1 + 1.7 / 4, -0.2 + 1.9 * 0.5 / 4]]
+        weak_camera, [[np.sqrt(1.7 * 1.9) / 4, 0.1 + 1.7 / 4, -0.2 + 1.9 * 0.5 / 4]]
     )
 
 
@@ -112,6 +112,6 @@ def test_projection_from_weak_is_the_pinhole_of_square_pixels() -> None:
 
 def test_projection_from_weak_without_focal_length_is_weak_perspective() -> None:
     points = torch.tensor([[[0.5, -0.5, 3.0]]])
-    weak = torch.tensor([[0.4, 0.1, 0.2]])
-    projected = project_from_weak(points, weak, torch.zeros(1), torch.zeros(1, 2))
+    weak_camera = torch.tensor([[0.4, 0.1, 0.2]])
+    projected = project_from_weak(points, weak_camera, torch.zeros(1), torch.zeros(1, 2))
     torch.testing.assert_close(projected, torch.tensor([[[0.3, 0.0]]]))

@@ -119,8 +119,8 @@ def test_what_is_no_array_is_named() -> None:
 @pytest.mark.parametrize(
     ("name", "argument", "value", "message"),
     [
-        ("find_seen", "image", -1, "image must lie in a batch of 2, got -1"),
-        ("find_seen", "image", 2, "image must lie in a batch of 2, got 2"),
+        ("search_heatmaps", "image", -1, "image must lie in a batch of 2, got -1"),
+        ("search_heatmaps", "image", 2, "image must lie in a batch of 2, got 2"),
         ("PatchCutter", "image", 2, "image must lie in a batch of 2, got 2"),
         ("ColorPlan", "pairs", 24, "pairs must be joints"),
         ("Body", "parents", 23, "parents must come before their children"),
@@ -139,9 +139,9 @@ def test_indices_that_there_are_not(name: str, argument: str, value: int, messag
 
 def test_steps_of_a_reader_keep_their_order() -> None:
     reader = kernels.Reader(**CASES["Reader"].arguments)
-    with pytest.raises(ValueError, match="look_from comes first"):
+    with pytest.raises(ValueError, match="set_view comes first"):
         reader.find(0.5)
-    reader.look_from(**CASES["Reader.look_from"].arguments)
+    reader.set_view(**CASES["Reader.set_view"].arguments)
     with pytest.raises(ValueError, match="read_from comes first"):
         reader.find(0.5)
     reader.read_from(**CASES["Reader.read_from"].arguments)

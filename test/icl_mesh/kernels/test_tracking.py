@@ -14,7 +14,7 @@ from icl_mesh.geometry.camera import Camera
 from icl_mesh.geometry.lens import Lens
 from icl_mesh.tracking import assignment
 from icl_mesh.tracking import kalman as motion
-from icl_mesh.tracking.appearance import Looks, looks_of
+from icl_mesh.tracking.appearance import AppearanceFeatures, appearance_features
 from icl_mesh.tracking.assignment import Candidates, Weights
 from icl_mesh.tracking.tracker import Tracker
 
@@ -51,12 +51,14 @@ def test_the_cost_of_a_pair_by_hand(make_people):
     now = make_people([[0.5, 0.0, 4.0]], PINHOLE, embedding=[[0.6, 0.8, *[0.0] * 62]])
     covariance = np.diag([0.04, 0.05, 0.3, 1, 1, 1])[None]
     filters = motion.Motion(np.array([[0.0, 0, 4, 0, 0, 0]]), covariance)
-    looks = [
-        Looks(np.full((1, 3, 3), lightness, np.float32), np.array([[0.2, 0.4, 0.6]], np.float32))
+    features = [
+        AppearanceFeatures(
+            np.full((1, 3, 3), lightness, np.float32), np.array([[0.2, 0.4, 0.6]], np.float32)
+        )
         for lightness in (50, 60)
     ]
-    candidates = Candidates(filters, before, looks[0], np.array([0.5]))
-    cost, distance = assignment.pair_costs(candidates, now, looks[1], Weights(0.25, 2.0))
+    candidates = Candidates(filters, before, features[0], np.array([0.5]))
+    cost, distance = assignment.pair_costs(candidates, now, features[1], Weights(0.25, 2.0))
 
     measured, far = np.array([0.5, 0.0, 4.0]), np.sqrt(0.25 + 16)
     ray = measured / far
@@ -86,16 +88,16 @@ def test_costs_of_pairs(make_people, tracks, people, camera):
     now = some_people(make_people, people, 5, camera)
     shared = min(tracks, people)  # who may be the same: near to where they were
     now.joints_m[:shared] = before.joints_m[:shared] + np.float32(0.1)
-    looks = [
-        Looks(
+    features = [
+        AppearanceFeatures(
             rng.uniform(-60, 60, (count, 3, 3)).astype(np.float32),
             rng.random((count, 3), dtype=np.float32) * (rng.random((count, 1)) < 0.8),
         )
         for count in (tracks, people)
     ]
-    looks = [Looks(color, weight.astype(np.float32)) for color, weight in looks]
-    candidates = Candidates(some_filters(before, 6), before, looks[0], rng.uniform(0, 2, tracks))
-    arguments = candidates, now, looks[1], Weights(0.3, 1.5)
+    features = [AppearanceFeatures(color, weight.astype(np.float32)) for color, weight in features]
+    candidates = Candidates(some_filters(before, 6), before, features[0], rng.uniform(0, 2, tracks))
+    arguments = candidates, now, features[1], Weights(0.3, 1.5)
     cost, distance = assignment.pair_costs(*arguments)
     expected_cost, expected_distance = oracle_tracking.pair_costs(*arguments)
     assert cost.shape == distance.shape == (tracks, people)
@@ -108,8 +110,8 @@ def test_looks(make_people, backwards):
     people = some_people(make_people, 12, 7)
     image = np.random.default_rng(8).integers(0, 256, (480, 640, 3), np.uint8)
     image[:, :200] //= 32  # nearly black, where the curve is a line
-    found = looks_of(image[..., ::-1] if backwards else image, people)
-    expected = oracle_tracking.looks_of(image, people, backwards=backwards)
+    found = appearance_features(image[..., ::-1] if backwards else image, people)
+    expected = oracle_tracking.appearance_features(image, people, backwards=backwards)
     # L*a*b* spans hundreds; OpenCV's own curve is a table of splines
     np.testing.assert_allclose(found.color, expected.color, atol=2e-3)
     np.testing.assert_allclose(found.weight, expected.weight, atol=1e-6)
@@ -130,7 +132,7 @@ def test_the_tracks_of_a_crowd_are_the_same(make_people, monkeypatch):
             here = rng.permutation(9)[: rng.integers(4, 10)]
             places = (start + speed * 0.05 * frame)[here] * rng.normal(1, 0.03, (len(here), 1))
             people = make_people(places, PINHOLE, embedding=embedding[here])
-            seen.append(tracker.update(people, 0.05 * frame, looks_of(image, people)))
+            seen.append(tracker.update(people, 0.05 * frame, appearance_features(image, people)))
         return seen
 
     compiled = walk()
@@ -149,4 +151,4 @@ def test_the_tracks_of_a_crowd_are_the_same(make_people, monkeypatch):
 def test_an_image_of_another_size_is_not_read_beyond_its_end(make_people):
     people = some_people(make_people, 3, 9)
     with pytest.raises(IndexError):
-        looks_of(np.zeros((24, 32, 3), np.uint8), people)
+        appearance_features(np.zeros((24, 32, 3), np.uint8), people)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from icl_mesh.geometry.camera import Camera
-from icl_mesh.tracking.appearance import Looks
+from icl_mesh.tracking.appearance import AppearanceFeatures
 from icl_mesh.tracking.tracker import Tracker, TrackState
 
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
@@ -163,10 +163,10 @@ def test_a_person_who_left_the_image_is_not_occluded(make_people) -> None:
     assert len(states[-1]) == 0
 
 
-def looks(*colors) -> Looks:
+def features(*colors) -> AppearanceFeatures:
     """Fully seen people, each of one colour (L*a*b*)."""
     color = np.array(colors, np.float32).reshape(-1, 1, 3)
-    return Looks(color.repeat(3, axis=1), np.ones((len(colors), 3), np.float32))
+    return AppearanceFeatures(color.repeat(3, axis=1), np.ones((len(colors), 3), np.float32))
 
 
 RED, BLUE = (53.0, 80.0, 67.0), (32.0, 79.0, -108.0)
@@ -178,17 +178,17 @@ def test_colours_decide_after_both_were_out_of_sight(make_people) -> None:
     tracker = Tracker()
     here, there = [-0.25, 0, 3.0], [0.25, 0, 3.0]
     for k in range(5):
-        tracks = tracker.update(make_people([here, there], CAMERA), 0.1 * k, looks(RED, BLUE))
+        tracks = tracker.update(make_people([here, there], CAMERA), 0.1 * k, features(RED, BLUE))
     assert tracks.people.track_id.tolist() == [1, 2]
     tracker.update(make_people([], CAMERA), 1.0)
-    tracks = tracker.update(make_people([here, there], CAMERA), 1.5, looks(BLUE, RED))
+    tracks = tracker.update(make_people([here, there], CAMERA), 1.5, features(BLUE, RED))
     assert tracks.people.track_id.tolist() == [2, 1]
 
 
 def test_ids_survive_a_change_of_light(make_people) -> None:
     tracker, ids = Tracker(), []
     for k in range(10):
-        colors = looks(RED, BLUE) if k < 5 else looks((5, 0, 0), (6, 0, 0))
+        colors = features(RED, BLUE) if k < 5 else features((5, 0, 0), (6, 0, 0))
         people = make_people([[-0.5, 0, 3], [0.5, 0, 3]], CAMERA)
         ids.append(tracker.update(people, 0.1 * k, colors).people.track_id.tolist())
     assert ids == [[1, 2]] * 10

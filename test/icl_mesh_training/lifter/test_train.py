@@ -75,7 +75,7 @@ def knowing(scenes: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 def test_samples_of_a_network_that_knows_the_scenes(knowing: list[Path], body: BodyModel) -> None:
     samples = lifting.collect(build_network("mobilenet_v2", 0.125), body, knowing, sizes=(SIZE,))
-    assert len(samples["weak"]) > 4
+    assert len(samples["weak_camera"]) > 4
     # Two people may share a cell, which holds one pose.
     own = (samples["rotations"] - samples["truth_rotations"]).abs().amax((1, 2, 3)) < 1e-3
     assert own.float().mean() > 0.7
@@ -83,12 +83,15 @@ def test_samples_of_a_network_that_knows_the_scenes(knowing: list[Path], body: B
     torch.testing.assert_close(samples["first_joints"], samples["truth_joints"], atol=2e-3, rtol=0)
     # Joints in the image, in metres at the root's depth, near those in space; the root at zero.
     torch.testing.assert_close(
-        samples["truth_points"][:, 0], torch.zeros(len(samples["weak"]), 2), atol=0.15, rtol=0
+        samples["truth_points"][:, 0],
+        torch.zeros(len(samples["weak_camera"]), 2),
+        atol=0.15,
+        rtol=0,
     )
     visible = samples["state"] == VISIBLE
     apart = (samples["joints"] - samples["truth_points"]).norm(dim=-1)[visible]
     assert apart.median() < 0.15  # a cell is some 0.1 m
-    assert (samples["joint_strength"][visible] == 0.8).float().mean() > 0.9
+    assert (samples["joint_score"][visible] == 0.8).float().mean() > 0.9
     # Keypoints of the mesh against those of the bones of the same pose.
     near = (samples["flat_keypoints"] - samples["truth_keypoints"]).norm(dim=-1)
     assert near.median() < 0.06
@@ -111,24 +114,24 @@ def test_imagined_evidence_is_weak_where_joints_are_hidden(body: BodyModel) -> N
     samples = bent(400, body)
     samples["state"] = torch.tensor([VISIBLE, BY_PERSON, OUTSIDE], dtype=torch.uint8).repeat(400, 8)
     made = lifting_fit.imagined(samples)
-    state, strength = samples["state"], made["joint_strength"]
+    state, score = samples["state"], made["joint_score"]
     error = (made["joints"] - samples["truth_points"]).norm(dim=-1)
-    assert (strength[state == OUTSIDE] == 0).all()
-    assert strength[state == BY_PERSON].max() <= 0.5
-    assert strength[state == VISIBLE].mean() > strength[state == BY_PERSON].mean() + 0.1
+    assert (score[state == OUTSIDE] == 0).all()
+    assert score[state == BY_PERSON].max() <= 0.5
+    assert score[state == VISIBLE].mean() > score[state == BY_PERSON].mean() + 0.1
     assert error[state == VISIBLE].median() < error[state == BY_PERSON].median() < 0.2
     # Keypoints are as their joints are: joint 20 is outside, 19 hidden (left wrist, right elbow).
-    assert (made["keypoint_strength"][:, 9] == 0).all()
-    assert made["keypoint_strength"][:, 8].max() <= 0.5
-    assert made["keypoint_strength"][:, 10].max() > 0.5
-    assert samples["keypoint_strength"].max() == samples["keypoint_strength"].min()  # as it was
+    assert (made["keypoint_score"][:, 9] == 0).all()
+    assert made["keypoint_score"][:, 8].max() <= 0.5
+    assert made["keypoint_score"][:, 10].max() > 0.5
+    assert samples["keypoint_score"].max() == samples["keypoint_score"].min()  # as it was
 
 
 def test_faces_are_imagined_from_the_front_alone(body: BodyModel) -> None:
     torch.manual_seed(0)
     samples = bent(400, body)
     samples["facing"][200:] = -0.5
-    nose = lifting_fit.imagined(samples)["keypoint_strength"][:, 0]
+    nose = lifting_fit.imagined(samples)["keypoint_score"][:, 0]
     assert nose[200:].max() <= 0.5
     assert nose[:200].mean() > nose[200:].mean() + 0.15
 
@@ -168,15 +171,15 @@ def bent(count: int, body: BodyModel, keypoints: int = 17) -> lifting_fit.Sample
     (joints, points), (flat, flat_points) = pose(true), pose(first)
     return {
         "joints": joints[..., :2],
-        "joint_strength": torch.full((count, 24), 0.8),
+        "joint_score": torch.full((count, 24), 0.8),
         "keypoints": points[:, :keypoints, :2],
-        "keypoint_strength": torch.full((count, keypoints), 0.8),
+        "keypoint_score": torch.full((count, keypoints), 0.8),
         "regressed": points[:, :keypoints, :2],
-        "regressed_strength": torch.full((count, keypoints), 0.6),
+        "regressed_score": torch.full((count, keypoints), 0.6),
         "flat": flat[..., :2],
         "flat_keypoints": flat_points[..., :2],
         "ray": torch.zeros(count, 2),
-        "weak": torch.tensor([[0.3, 0.0, 0.0]]).expand(count, 3),
+        "weak_camera": torch.tensor([[0.3, 0.0, 0.0]]).expand(count, 3),
         "inverse_focal": torch.zeros(count),  # weak perspective
         "principal": torch.zeros(count, 2),
         "truth_points": joints[..., :2],

@@ -1,10 +1,9 @@
-"""Bodies posed and put in their places, for inference: the skeleton first, on the host, then the
-surface, straight in the camera frame, on the body's device. (On the CPU icl_mesh.decode.reader has
-kernels.Surface do it.)
+"""Forward kinematics on the host, and linear blend skinning on the body's device, for inference.
 
-BodyModel does the same in one differentiable piece. Here the joints are there before anybody asks
-for a surface (they decide where a body stands), and the place is part of each bone's transform, so
-that vertices are not touched again. N people, J = 24 joints, V vertices.
+BodyModel does both in one differentiable function. Here they are separate, because the joints
+determine the body's position before its surface is skinned. The translation is part of the bones'
+transforms, so vertices are computed in the camera frame directly. On the CPU
+icl_mesh.decode.reader uses kernels.Surface instead. N people, J = 24 joints, V vertices.
 """
 
 from __future__ import annotations
@@ -22,14 +21,14 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.floating[Any]]
 
-#: On the CPU so many numbers are blended at a time: they stay in a core's cache until they are
-#: used, which saves a third of the time for the meshes of eight people.
+#: On the CPU transforms are blended in blocks of so many numbers, which stay in a core's cache:
+#: that saves a third of the time for the meshes of eight people.
 CACHED_NUMBERS = 200_000
 _BONES = 12 * JOINT_COUNT
 
 
 class Skeletons(NamedTuple):
-    """N posed skeletons in the body frame, float32; what poses their surface."""
+    """N posed skeletons in the body frame, float32, with their shapes and rotations."""
 
     joints: Floats  # [N, J, 3], m
     world: Floats  # [N, J, 3, 3], of each bone
@@ -38,10 +37,10 @@ class Skeletons(NamedTuple):
     rotations: Floats  # [N, J, 3, 3], relative to the parent
 
 
-class Poser:
-    """Poses one body model. What it needs on the host is copied there once.
+class BodyKinematics:
+    """Forward kinematics and skinning of one body model; its skeleton is copied to the host once.
 
-    outline_index [P]: the vertices of an outline among those of a mesh (BodyModel.outline_index).
+    extreme_index [P]: the extreme vertices, as rows of the mesh (BodyModel.extreme_index).
     """
 
     def __init__(self, body: BodyModel) -> None:
@@ -50,19 +49,19 @@ class Poser:
         self._rest_directions = body.joint_shape_directions.cpu().numpy()
         self._parents = body.parent_index.cpu().numpy()
         self._ancestors = body.ancestors.cpu().numpy()
-        self.outline_index = body.outline_index.cpu().numpy()
+        self.extreme_index = body.extreme_index.cpu().numpy()
 
     @property
     def skeleton_tables(self) -> tuple[npt.NDArray[Any], ...]:
-        """Joints of the mean shape [24 * 3], their directions by betas [10, 24 * 3], and each
-        joint's parent int64 [24]: all that skeletons are made of."""
+        """Joints of the mean shape [24 * 3], m; their change per beta [10, 24 * 3]; each joint's
+        parent, int64 [24]."""
         return self._rest, self._rest_directions, self._parents
 
     def skeletons(self, betas: Floats, rotations: Floats) -> Skeletons:
-        """Betas [N, 10] and rotation matrices [N, 24, 3, 3] (relative to the parent) to joints.
+        """Forward kinematics: betas [N, 10], rotations [N, 24, 3, 3] (relative to the parent).
 
-        Each joint's transform starts relative to its parent; every round composes it with that of
-        the joint it is relative to, which doubles the reach (see BodyModel).
+        Each joint's transform starts relative to its parent. Every round composes it with the
+        transform of the joint that it is relative to, which doubles the number of steps covered.
         """
         count = len(betas)
         rest = (self._rest + betas @ self._rest_directions).reshape(count, JOINT_COUNT, 3)
@@ -80,13 +79,13 @@ class Poser:
 
     @torch.inference_mode()
     def mesh(self, skeletons: Skeletons, translation: Floats) -> torch.Tensor:
-        """Vertices [N, V, 3] on the device, moved by translation [N, 3], m."""
+        """Vertices [N, V, 3] on the body's device, moved by translation [N, 3], m."""
         return self._placed(self._body.surface("mesh"), skeletons, translation)
 
     @torch.inference_mode()
-    def outline(self, skeletons: Skeletons, translation: Floats) -> torch.Tensor:
-        """As mesh, with only the vertices of outline_index."""
-        return self._placed(self._body.surface("outline"), skeletons, translation)
+    def extreme(self, skeletons: Skeletons, translation: Floats) -> torch.Tensor:
+        """As mesh, with only the vertices of extreme_index."""
+        return self._placed(self._body.surface("extreme"), skeletons, translation)
 
     def _placed(self, surface: Surface, skeletons: Skeletons, translation: Floats) -> torch.Tensor:
         joints, world, rest, betas, rotations = skeletons
@@ -106,8 +105,8 @@ class Poser:
 def _skinned(
     surface: Surface, betas: torch.Tensor, feature: torch.Tensor, bones: torch.Tensor
 ) -> torch.Tensor:
-    """Betas [N, 10], rotations minus identity [N, 207], transforms of the bones, first by row and
-    column [N, 12 * J] -> vertices [N, V, 3]."""
+    """Betas [N, 10], rotations minus identity [N, 207], bones' transforms in the order row, column,
+    joint [N, 12 * J] -> vertices [N, V, 3], m (Loper et al. 2015, equations 6-12)."""
     count, size = len(betas), surface.template.shape[1]
     unposed = torch.addmm(surface.template.reshape(1, -1), betas, surface.shape_directions)
     if surface.pose_directions is not None:
@@ -122,7 +121,7 @@ def _skinned(
     for first in range(0, count, step):
         last = min(first + step, count)
         rows = bones[12 * first : 12 * last]
-        # One plain product: as a batch of products by the same weights it takes twice as long.
+        # One matrix product: a batched one with the same weights takes twice as long.
         blended = torch.mm(rows, surface.skinning_weights, out=workspace[: len(rows)])
         columns = blended.view(-1, 3, 4, size)
         points = columns[:, :, 3]

@@ -11,7 +11,7 @@ import torch
 DIRECTIONS = 100
 
 
-def outline_vertices(template: torch.Tensor, skinning_weights: torch.Tensor) -> torch.Tensor:
+def extreme_vertices(template: torch.Tensor, skinning_weights: torch.Tensor) -> torch.Tensor:
     """Template [V, 3], weights [V, J] -> sorted indices of a few hundred extreme vertices.
 
     Each side of a bounding box touches the extreme vertex of some body part. Parts move nearly
