@@ -17,8 +17,8 @@ static_assert(CHANNELS % GROUP == 0, "columns come in whole groups");
 // Each channel of a cell lies in another line of memory: they are fetched so many cells ahead of time.
 constexpr size_t AHEAD = 3;
 
-// Features [ROWS, 64] become embeddings at length one, in place; weights [3, 64 inputs, 64 outputs]. Several rows
-// at once: the weights are more than a core's nearest cache holds.
+// Features [ROWS, 64] become embeddings at length one, in place; weights [3, 64 inputs, 64 outputs], null without
+// projector. Several rows at once: the weights are more than a core's nearest cache holds.
 template <int ROWS>
 ICL_INLINE void embed(const float* weights, float* features) {
   float sums[ROWS * CHANNELS];
@@ -50,7 +50,6 @@ ICL_INLINE void embed(const float* weights, float* features) {
 }
 
 ICL_INLINE void embed_all(const float* weights, float* features, int64_t rows) {
-  if (std::isnan(*weights)) weights = nullptr;  // a network without projector: features are embeddings already
   int64_t row = 0;
   for (; row + 4 <= rows; row += 4) embed<4>(weights, features + row * CHANNELS);
   for (; row < rows; ++row) embed<1>(weights, features + row * CHANNELS);

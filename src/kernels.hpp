@@ -55,9 +55,23 @@ void part_colors(const uint8_t* image, int64_t width, int64_t height, bool backw
                  const float* confidence, int64_t people, const ColorPlan& plan, float least_weight, float* colors,
                  float* seen);
 
-// Constants that Python hands over. Errors: shares of the distance, and the least one, m.
+// Of one measured position: shares of the distance, and the least one, m.
+struct Errors {
+  double depth, measured_depth, lateral, least_m;
+};
+
+// Constant-velocity Kalman filters of T people (icl_mesh/tracking/kalman.py). mean [T, 6]: position (m) and velocity
+// (m/s), covariance [T, 6, 6]. Predicts them by `seconds`; acceleration: m/s^2, of the white noise.
+void predict_motion(const double* mean, const double* covariance, int64_t tracks, double seconds, double acceleration,
+                    double* new_mean, double* new_covariance);
+
+// Takes in a measured position of each person: the first of the joints [T, 24, 3], m. measured [T]: as in pair_costs.
+void correct_motion(const Errors& errors, const double* mean, const double* covariance, const float* joints,
+                    const bool* measured, int64_t tracks, double* new_mean, double* new_covariance);
+
+// Constants that Python hands over.
 struct PairRules {
-  double depth_error, measured_depth_error, lateral_error, least_error_m;
+  Errors errors;
   double gate, space_weight, image_weight, color_range, reliable_weight, nearest;
 };
 

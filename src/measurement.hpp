@@ -9,12 +9,12 @@
 #include "simd.hpp"
 
 // Covariance [3, 3], m^2, of a position [3], m: long along the line of sight.
-ICL_INLINE void measurement_covariance(const double* position, bool measured, const PairRules& errors, double* result) {
+ICL_INLINE void measurement_covariance(const double* position, bool measured, const Errors& errors, double* result) {
   const double distance =
       std::sqrt(position[0] * position[0] + position[1] * position[1] + position[2] * position[2]);
   const double inverse = 1.0 / std::max(distance, 1e-9);
-  const double along = std::max((measured ? errors.measured_depth_error : errors.depth_error) * distance, errors.least_error_m);
-  const double across = std::max(errors.lateral_error * distance, errors.least_error_m);
+  const double along = std::max((measured ? errors.measured_depth : errors.depth) * distance, errors.least_m);
+  const double across = std::max(errors.lateral * distance, errors.least_m);
   const double lateral = across * across, excess = along * along - lateral;
   for (int i = 0; i < 3; ++i) {
     for (int j = 0; j < 3; ++j) {

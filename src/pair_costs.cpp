@@ -60,7 +60,7 @@ void pair_costs(const PairRules& rules, const double* mean, const double* covari
     for (int64_t n = 0; n < people_count; ++n) {
       double position[3], error[9], solved[3], squared = 0;
       for (int i = 0; i < 3; ++i) position[i] = people.joints[3 * JOINTS * n + i];
-      measurement_covariance(position, measured[n], rules, error);
+      measurement_covariance(position, measured[n], rules.errors, error);
       for (int i = 0; i < 3; ++i) {
         for (int j = 0; j < 3; ++j) error[3 * i + j] += covariance[36 * t + 6 * i + j];
         position[i] = solved[i] = position[i] - mean[6 * t + i];

@@ -27,7 +27,7 @@ struct Layers {
 
 // What is known once the weights and the body are loaded.
 struct Model {
-  const float *center_projector, *joint_projector;  // [3, 64 inputs, 64 outputs]
+  const float *center_projector, *joint_projector;  // [3, 64 inputs, 64 outputs]; null: features are embeddings
   BodyTables body;
   Layers layers;
   int64_t passes, kinds;  // of the lifter, 0 without one; keypoints that the backbone finds, 0 or 17

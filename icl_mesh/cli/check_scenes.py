@@ -14,7 +14,7 @@ from icl_mesh.body import BodyModel
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.rendering import Lighting, Material, NormalOperator, Renderer, RenderMesh
 
-WIDTH, HEIGHT = 640, 480
+WIDTH, HEIGHT, COUNT = 640, 480, 8
 _LIGHTING = Lighting(
     sky=(0.45, 0.45, 0.5),
     ground=(0.25, 0.22, 0.2),
@@ -23,19 +23,18 @@ _LIGHTING = Lighting(
 )
 
 
-def rendered_people(
-    body: BodyModel, count: int = 8, seed: int = 0
-) -> Iterator[npt.NDArray[np.uint8]]:
-    """RGB images [480, 640, 3] with two or three people each, 2.5 to 5 m away, in random poses.
+def rendered_people(body: BodyModel) -> Iterator[npt.NDArray[np.uint8]]:
+    """COUNT RGB images [480, 640, 3], with two or three people each, 2.5 to 5 m away, in random
+    poses.
 
     Raises RenderingUnavailableError without OpenGL.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     camera = Camera.assumed(WIDTH, HEIGHT)
     normals = NormalOperator(body.faces, body.vertex_count)
     device = body.template.device
     with Renderer() as renderer:
-        for _ in range(count):
+        for _ in range(COUNT):
             people = int(generator.integers(2, 4))
             betas = generator.normal(0, 0.7, (people, 10)).astype(np.float32)
             with torch.inference_mode():

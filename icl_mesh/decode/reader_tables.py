@@ -109,12 +109,12 @@ def _lifter(network: IclMeshNetwork) -> kernels.Lifter | None:
     )
 
 
-def _projector(network: IclMeshNetwork, name: str) -> npt.NDArray[np.float32]:
-    """Weights [3, 64 inputs, 64 outputs] of branches.projector(). All NaN for nn.Identity: the
-    kernels then take features as embeddings."""
+def _projector(network: IclMeshNetwork, name: str) -> npt.NDArray[np.float32] | None:
+    """Weights [3, 64 inputs, 64 outputs] of branches.projector(); None for nn.Identity, whose
+    features are embeddings already."""
     projector = getattr(network, name)
     if isinstance(projector, nn.Identity):
-        return np.full((3, INSTANCE_CHANNELS, INSTANCE_CHANNELS), np.nan, np.float32)
+        return None
     layers = list(projector.children()) if isinstance(projector, nn.Sequential) else []
     linear = [layer for layer in layers if isinstance(layer, nn.Linear)]
     shape = (INSTANCE_CHANNELS, INSTANCE_CHANNELS)

@@ -219,19 +219,6 @@ def weak_perspective_from_root(
     )
 
 
-def root_from_weak_perspective(
-    weak_camera: npt.NDArray[np.float64], camera: SquareCamera
-) -> npt.NDArray[np.float64]:
-    """(s, tx, ty) [N, 3] -> root positions [N, 3], m; the inverse of the function above.
-
-    Depth z = 2 f / (S s), where f is the focal length in pixels of a square of side S.
-    """
-    z = camera.focal / weak_camera[..., 0]
-    x = (weak_camera[..., 1] - camera.px) * z / camera.fx
-    y = (weak_camera[..., 2] - camera.py) * z / camera.fy
-    return np.stack((x, y, z), axis=-1)
-
-
 def project_from_weak(
     points: AnyArray, weak_camera: AnyArray, inverse_focal: AnyArray, principal: AnyArray
 ) -> AnyArray:

@@ -45,7 +45,7 @@ def regressed_keypoints(
 def joint_confidence(
     heatmaps: Float32,  # [24, h, h]
     instance: Float32,  # [64, h, h]
-    projector: Float32,  # [3, 64 inputs, 64 outputs]
+    projector: Float32 | None,  # [3, 64 inputs, 64 outputs]; None: the features are embeddings
     embedding: Float32,  # [N, 64], of the centres, length one
     joints_square: Float32,  # [N, 24, 2]
     inside: npt.NDArray[np.bool_],  # [N, 24]
@@ -60,6 +60,23 @@ def marker_points(
     vertices: Float32,  # [V, 3], m
     corners: Int64,  # [C]: rows of vertices, clipped to the existing ones
     points: UInt8,  # out [24 C or more]: 3 doubles each
+) -> None: ...
+def predict_motion(
+    mean: Float64,  # [T, 6]: position, m, and velocity, m/s
+    covariance: Float64,  # [T, 6, 6]
+    seconds: float,
+    acceleration: float,  # m/s^2
+    new_mean: Float64,  # out [T, 6]
+    new_covariance: Float64,  # out [T, 6, 6]
+) -> None: ...
+def correct_motion(
+    errors: PositionErrors,
+    mean: Float64,  # [T, 6]
+    covariance: Float64,  # [T, 6, 6]
+    joints: Float32,  # [T, 24, 3], m
+    measured: npt.NDArray[np.bool_],  # [T]
+    new_mean: Float64,  # out [T, 6]
+    new_covariance: Float64,  # out [T, 6, 6]
 ) -> None: ...
 
 class Lens:
@@ -116,6 +133,12 @@ class ColorPlan:
         weight: Float32,  # out [N, 3]
     ) -> None: ...
 
+class PositionErrors:
+    """Of one measured position, as shares of the distance (icl_mesh.tracking.kalman)."""
+    def __init__(
+        self, *, depth: float, measured_depth: float, lateral: float, least_m: float
+    ) -> None: ...
+
 class PairSide:
     """The tracks or the people of the pairs."""
     def __init__(
@@ -134,10 +157,7 @@ class PairCosts:
     def __init__(
         self,
         *,
-        depth_error: float,
-        measured_depth_error: float,
-        lateral_error: float,
-        least_error_m: float,
+        errors: PositionErrors,
         gate: float,
         space_weight: float,
         image_weight: float,
@@ -272,8 +292,8 @@ class Reader:
         *,
         rules: Rules,
         body: Body,
-        center_projector: Float32,  # [3, 64 inputs, 64 outputs]
-        joint_projector: Float32,
+        center_projector: Float32 | None,  # [3, 64 inputs, 64 outputs]
+        joint_projector: Float32 | None,
         lifter: Lifter | None,
     ) -> None: ...
     def set_view(self, geometry: Geometry, lens: Lens | None) -> None: ...

@@ -34,23 +34,17 @@ def cell_centers(like: torch.Tensor) -> torch.Tensor:
     return torch.stack((x[None, :].expand(height, width), y[:, None].expand(height, width)))[None]
 
 
-def sine_table(
-    size: int,
-    channels: int,
-    device: torch.device | None = None,
-    temperature: float = 10000.0,
-    eps: float = 1e-6,
-) -> torch.Tensor:
+def sine_table(size: int, channels: int, device: torch.device | None = None) -> torch.Tensor:
     """One axis of DETR's normalised sine encoding (Carion et al. 2020): [size, channels].
 
-    The angle of position i is ``(i + 1) / (size + eps) * 2 pi``, as in DETR's cumulative sum over
+    The angle of position i is ``(i + 1) / (size + 1e-6) * 2 pi``, as in DETR's cumulative sum over
     an unpadded image. Even channels are sines, odd ones cosines, of the angle divided by
-    ``temperature ** (2 k / channels)`` for the k-th pair.
+    ``10000 ** (2 k / channels)`` for the k-th pair.
     """
     position = torch.arange(1, size + 1, dtype=torch.float32, device=device)
-    angle = position / (size + eps) * (2 * math.pi)
+    angle = position / (size + 1e-6) * (2 * math.pi)
     pair = torch.arange(channels // 2, dtype=torch.float32, device=device)
-    angle = angle[:, None] / temperature ** (2 * pair / channels)
+    angle = angle[:, None] / 10000.0 ** (2 * pair / channels)
     return torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(1)
 
 

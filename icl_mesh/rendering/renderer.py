@@ -25,6 +25,8 @@ from icl_mesh.rendering.tiles import Tiles, cut_tiles, place_tiles, tile_grid
 BACKDROP_ID = 200
 #: Cached framebuffers; each image size needs its own.
 KEPT_TARGETS = 12
+#: Width and height of the shadow map.
+_SHADOW_SIZE = 512
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,6 @@ class Renderer:
         self,
         textures: npt.NDArray[np.uint8] | None = None,
         samples: int = 4,
-        shadow_size: int = 512,
     ) -> None:
         ctx = self._ctx = create_offscreen_context()
         self._samples = min(samples, ctx.max_samples)
@@ -65,7 +66,7 @@ class Renderer:
         self._behind_vertices = ctx.vertex_array(
             self._behind, [(ctx.buffer(corners.tobytes()), "2f", "in_corner")]
         )
-        self._shadow_depth = ctx.depth_texture((shadow_size, shadow_size))
+        self._shadow_depth = ctx.depth_texture((_SHADOW_SIZE, _SHADOW_SIZE))
         self._shadow_depth.compare_func = "<="
         self._shadow_target = ctx.framebuffer(depth_attachment=self._shadow_depth)
         if textures is None:
@@ -82,11 +83,6 @@ class Renderer:
         self._textures.build_mipmaps()
         self._textures.filter = (moderngl.LINEAR_MIPMAP_NEAREST, moderngl.LINEAR)
         self._targets: OrderedDict[tuple[int, int, str], Target] = OrderedDict()
-
-    @property
-    def device_name(self) -> str:
-        """OpenGL's renderer, e.g. a GPU's name or llvmpipe."""
-        return str(self._ctx.info["GL_RENDERER"])
 
     def render(
         self,

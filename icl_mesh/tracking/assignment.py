@@ -16,9 +16,8 @@ from scipy.optimize import linear_sum_assignment
 from icl_mesh import kernels
 from icl_mesh.geometry.camera import MIN_DEPTH_RATIO
 from icl_mesh.people import People
-from icl_mesh.tracking import kalman as motion
 from icl_mesh.tracking.appearance import SURE_WEIGHT, AppearanceFeatures
-from icl_mesh.tracking.kalman import Array, Motion
+from icl_mesh.tracking.kalman import ERRORS, Array, Motion
 
 #: Squared Mahalanobis distance beyond which a detection is not that person. The 99.9 % quantile of
 #: chi-squared with three degrees of freedom is 16.3; half-hidden people jump farther than that.
@@ -31,10 +30,7 @@ EMBEDDING_HALF_LIFE_S = 0.5
 #: Difference of colour (CIE76) at which the colour's cost is full.
 COLOR_RANGE = 40.0
 _COSTS = kernels.PairCosts(
-    depth_error=motion.DEPTH_ERROR,
-    measured_depth_error=motion.MEASURED_DEPTH_ERROR,
-    lateral_error=motion.LATERAL_ERROR,
-    least_error_m=motion.LEAST_ERROR_M,
+    errors=ERRORS,
     gate=GATE,
     space_weight=SPACE_WEIGHT,
     image_weight=IMAGE_WEIGHT,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from icl_mesh import kernels
 from icl_mesh.people import People
 
 Array = npt.NDArray[np.float64]
@@ -30,6 +31,12 @@ LEAST_ERROR_M = 0.02
 ACCELERATION = 2.0
 FIRST_SPEED = 1.0
 _IDENTITY = np.eye(3)
+ERRORS = kernels.PositionErrors(
+    depth=DEPTH_ERROR,
+    measured_depth=MEASURED_DEPTH_ERROR,
+    lateral=LATERAL_ERROR,
+    least_m=LEAST_ERROR_M,
+)
 
 
 class Motion(NamedTuple):
@@ -85,31 +92,18 @@ def start(people: People) -> Motion:
 
 def predict(motion: Motion, seconds: float) -> Motion:
     """Where people are after some time without a measurement; white-noise acceleration."""
-    mean, covariance = motion.mean.copy(), motion.covariance.copy()
-    mean[:, :3] += seconds * motion.velocity
-    # F P F^T for F = [[1, seconds], [0, 1]] times the identity: rows, then columns.
-    covariance[:, :3] += seconds * covariance[:, 3:]
-    covariance[:, :, :3] += seconds * covariance[:, :, 3:]
-    push = np.array((seconds**2 / 2, seconds)) * ACCELERATION
-    blocks = covariance.reshape(-1, 2, 3, 2, 3)
-    blocks += (push[:, None] * push)[:, None, :, None] * _IDENTITY[:, None]
-    return Motion(mean, covariance)
+    new = _empty_like(motion)
+    kernels.predict_motion(*motion, seconds, ACCELERATION, *new)
+    return new
 
 
 def correct(motion: Motion, people: People) -> Motion:
     """Take in the position that was measured of each person [T]."""
-    position = people.position_m.astype(np.float64)
-    # at the predicted place: errors are shares of the distance, and with those of the measured one
-    # the nearer of two measurements would count for more
-    error = measurement_covariance(motion.position, depth_errors(people))
-    innovation = motion.position_covariance + error
-    # K = P H^T S^-1, from S K^T = H P: S is symmetric and positive definite.
-    gain = np.linalg.solve(innovation, motion.covariance[:, :3, :]).transpose(0, 2, 1)  # [T, 6, 3]
-    mean = motion.mean + (gain @ (position - motion.position)[..., None])[..., 0]
-    # Joseph's form, (1 - K H) P (1 - K H)^T + K R K^T: stays symmetric. H picks the position.
-    kept = motion.covariance - gain @ motion.covariance[:, :3]
-    covariance = kept + (gain @ error - kept[:, :, :3]) @ gain.transpose(0, 2, 1)
-    return Motion(mean, covariance)
+    new = _empty_like(motion)
+    joints = np.ascontiguousarray(people.joints_m)
+    measured = np.ascontiguousarray(people.distance_from_depth)
+    kernels.correct_motion(ERRORS, *motion, joints, measured, *new)
+    return new
 
 
 def total_covariance(motion: Motion, shared_error: Array) -> Array:
@@ -129,3 +123,7 @@ def measurement_covariance(position: Array, depth_error: Array) -> Array:
     lateral = np.maximum(LATERAL_ERROR * distance, LEAST_ERROR_M) ** 2
     along = ray[:, :, None] * (ray * (depth - lateral)[:, None])[:, None]
     return lateral[:, None, None] * _IDENTITY + along
+
+
+def _empty_like(motion: Motion) -> Motion:
+    return Motion(np.empty_like(motion.mean), np.empty_like(motion.covariance))

@@ -46,9 +46,10 @@ class CameraInfoStore:
         arrive before it. Called only if the store has none of this size.
         """
         with self._changed:
-            if self._fitting(width, height) is None and (seconds := patience_s()) > 0:
-                self._changed.wait_for(lambda: self._fitting(width, height) is not None, seconds)
             fitting = self._fitting(width, height)
+            if fitting is None and (seconds := patience_s()) > 0:
+                self._changed.wait_for(lambda: self._fitting(width, height) is not None, seconds)
+                fitting = self._fitting(width, height)
             return fitting or next(reversed(self._by_size.values()), None)
 
     def only_others(self, width: int, height: int) -> list[str]:

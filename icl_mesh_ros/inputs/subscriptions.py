@@ -109,8 +109,10 @@ class Inputs:
 
     def info_patience_s(self) -> float:
         """How long an image may wait for a CameraInfo of its size."""
-        self._hear_latched_info()
-        return patience_s(self._info, INFO_PATIENCE_S)
+        seconds = patience_s(self._info, INFO_PATIENCE_S)
+        if seconds:  # else nobody publishes, and to ask who does would take 60 us per image
+            self._hear_latched_info()
+        return seconds
 
     def depth_patience_s(self) -> float:
         """How long an image may wait for its depth image."""

@@ -237,7 +237,3 @@ class CameraNode(EndableNode):
 
 def main() -> int:
     return run_nodes([CameraNode], threads=THREADS, finished=lambda nodes: nodes[0].finished)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

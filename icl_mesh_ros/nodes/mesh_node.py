@@ -215,7 +215,3 @@ class MeshNode(ModelNode):
 
 def main() -> int:
     return run_nodes([MeshNode], threads=THREADS_PER_NODE)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -44,7 +44,3 @@ def main() -> int:
         get_logger("icl_mesh_ros").fatal(str(error))
         return 1
     return run_nodes(makes, threads=THREADS_PER_NODE * len(makes))
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

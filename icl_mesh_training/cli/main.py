@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         return options.run(options) or 0
-    except (ValueError, OSError, TrainingStoppedError) as error:
+    except (ValueError, OSError, ImportError, TrainingStoppedError) as error:
         print(f"icl-mesh-train: {sentence(error)}", file=sys.stderr)
         return 1
 

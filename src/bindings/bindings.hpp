@@ -1,6 +1,7 @@
 // What the module consists of, and the classes that more than one part of it takes.
 #pragma once
 
+#include "constants.hpp"
 #include "define.hpp"
 #include "lens.hpp"
 #include "people.hpp"
@@ -18,6 +19,9 @@ void bind_tracking(nb::module_& module);
 void bind_messages(nb::module_& module);
 void bind_surface(nb::module_& module);
 void bind_reader(nb::module_& module);
+
+// Layers [inputs, outputs] without biases; None: a network without projector, whose features are embeddings.
+using Projector = std::optional<In<float, PROJECTOR_LAYERS, INSTANCE_CHANNELS, INSTANCE_CHANNELS>>;
 
 // A lens, and the table of its inverse.
 class BoundLens {

@@ -4,7 +4,7 @@
 namespace {
 
 void bound_joint_confidence(In<float, JOINTS, -1, -1> heatmaps, In<float, INSTANCE_CHANNELS, -1, -1> instance,
-                            In<float, PROJECTOR_LAYERS, INSTANCE_CHANNELS, INSTANCE_CHANNELS> projector,
+                            Projector projector,
                             In<float, -1, INSTANCE_CHANNELS> embedding, In<float, -1, JOINTS, 2> joints_square,
                             In<bool, -1, JOINTS> inside, Out<float, -1, JOINTS> confidence) {
   const size_t side = heatmaps.shape(1), people = embedding.shape(0);
@@ -17,7 +17,7 @@ void bound_joint_confidence(In<float, JOINTS, -1, -1> heatmaps, In<float, INSTAN
   job.maps.side = static_cast<int64_t>(side);
   job.maps.joint_heatmaps = heatmaps.data();
   job.maps.joint_instance = instance.data();
-  job.model.joint_projector = projector.data();
+  job.model.joint_projector = projector ? projector->data() : nullptr;
   job.count = static_cast<int64_t>(people);
   // The kernel only reads these.
   job.people.embedding = const_cast<float*>(embedding.data());

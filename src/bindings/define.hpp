@@ -4,8 +4,10 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
 
 #include <array>
+#include <optional>
 #include <string>
 #include <type_traits>
 
@@ -37,6 +39,17 @@ struct ArrayText<nb::ndarray<T, nb::shape<Shape...>, Rest...>> : std::true_type 
         (std::is_const_v<T> ? "" : ", writable") + ", on the CPU";
   }
 };
+
+template <typename Array>
+struct ArrayText<std::optional<Array>> : ArrayText<Array> {
+  static std::string text() { return ArrayText<Array>::text() + ", or None"; }
+};
+
+template <typename T>
+struct IsOptional : std::false_type {};
+
+template <typename T>
+struct IsOptional<std::optional<T>> : std::true_type {};
 
 inline std::string python_text(nb::handle object) { return nb::str(object).c_str(); }
 
@@ -105,7 +118,8 @@ template <typename... Args>
 
 template <typename T>
 auto argument(const char* name) {
-  if constexpr (ArrayText<std::decay_t<T>>::value) return nb::arg(name).noconvert();
+  if constexpr (IsOptional<T>::value) return nb::arg(name).noconvert().none();
+  else if constexpr (ArrayText<std::decay_t<T>>::value) return nb::arg(name).noconvert();
   else if constexpr (std::is_pointer_v<T>) return nb::arg(name).none();
   else return nb::arg(name);
 }

@@ -16,8 +16,8 @@ BoundReader::BoundReader(const BoundRules& rules, const BoundBody& body, Project
                          Projector joint_projector, const BoundLifter* lifter)
     : body_(body), center_projector_(center_projector), joint_projector_(joint_projector) {
   job_.rules = rules;
-  job_.model.center_projector = center_projector.data();
-  job_.model.joint_projector = joint_projector.data();
+  job_.model.center_projector = center_projector ? center_projector->data() : nullptr;
+  job_.model.joint_projector = joint_projector ? joint_projector->data() : nullptr;
   job_.model.body = body.tables;
   if (lifter) {
     lifter_ = nb::find(*lifter);  // kept alive
@@ -202,7 +202,7 @@ void bind_reader(nb::module_& module) {
                "bias1", "weights2", "bias2", "weights3", "bias3"});
 
   nb::class_<BoundReader> reader(module, "Reader");
-  constructor<BoundReader, const BoundRules&, const BoundBody&, R::Projector, R::Projector, const BoundLifter*>(
+  constructor<BoundReader, const BoundRules&, const BoundBody&, Projector, Projector, const BoundLifter*>(
       reader, {"rules", "body", "center_projector", "joint_projector", "lifter"});
   method<Lock::KEEP>(reader, "set_view", &set_view, {"geometry", "lens"});
   method<Lock::KEEP>(reader, "read_from", &read_from,

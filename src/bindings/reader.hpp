@@ -66,7 +66,6 @@ class BoundLifter {
 
 class BoundReader {
  public:
-  using Projector = In<float, PROJECTOR_LAYERS, INSTANCE_CHANNELS, INSTANCE_CHANNELS>;
   template <int64_t CHANNELS>
   using Map = In<float, 1, CHANNELS, -1, -1>;
   using Features = Strided<float, 1, -1, -1, -1>;

@@ -85,17 +85,47 @@ class BoundPairSide {
   ColorWeights weight_;
 };
 
+class BoundErrors {
+ public:
+  BoundErrors(double depth, double measured_depth, double lateral, double least_m)
+      : errors{depth, measured_depth, lateral, least_m} {}
+  Errors errors;
+};
+
+using Means = In<double, -1, 6>;
+using Covariances = In<double, -1, 6, 6>;
+
+void bound_predict_motion(Means mean, Covariances covariance, double seconds, double acceleration,
+                          Out<double, -1, 6> new_mean, Out<double, -1, 6, 6> new_covariance) {
+  const size_t tracks = mean.shape(0);
+  require_rows(covariance, "covariance", tracks);
+  require_rows(new_mean, "new_mean", tracks);
+  require_rows(new_covariance, "new_covariance", tracks);
+  predict_motion(mean.data(), covariance.data(), tracks, seconds, acceleration, new_mean.data(), new_covariance.data());
+}
+
+void bound_correct_motion(const BoundErrors& errors, Means mean, Covariances covariance, Joints joints,
+                          In<bool, -1> measured, Out<double, -1, 6> new_mean, Out<double, -1, 6, 6> new_covariance) {
+  const size_t tracks = mean.shape(0);
+  require_rows(covariance, "covariance", tracks);
+  require_rows(joints, "joints", tracks);
+  require_rows(measured, "measured", tracks);
+  require_rows(new_mean, "new_mean", tracks);
+  require_rows(new_covariance, "new_covariance", tracks);
+  correct_motion(errors.errors, mean.data(), covariance.data(), joints.data(), measured.data(), tracks, new_mean.data(),
+                 new_covariance.data());
+}
+
 class PairCosts {
  public:
-  PairCosts(double depth_error, double measured_depth_error, double lateral_error, double least_error_m, double gate,
-            double space_weight, double image_weight, double color_range, double reliable_weight, double nearest)
-      : rules{depth_error, measured_depth_error, lateral_error, least_error_m, gate, space_weight, image_weight,
-              color_range, reliable_weight, nearest} {}
+  PairCosts(const BoundErrors& errors, double gate, double space_weight, double image_weight, double color_range,
+            double reliable_weight, double nearest)
+      : rules{errors.errors, gate, space_weight, image_weight, color_range, reliable_weight, nearest} {}
   PairRules rules;
 };
 
-void bound_pair_costs(const PairCosts& self, const BoundPairSide& tracks, In<double, -1, 6> mean,
-                      In<double, -1, 6, 6> covariance, In<double, -1> unseen, const BoundPairSide& people,
+void bound_pair_costs(const PairCosts& self, const BoundPairSide& tracks, Means mean,
+                      Covariances covariance, In<double, -1> unseen, const BoundPairSide& people,
                       In<bool, -1> measured, const BoundLens* lens, double focal_x, double focal_y,
                       double embedding_weight, double color_weight, Out<double, -1, -1> cost,
                       Out<double, -1, -1> distance) {
@@ -125,10 +155,17 @@ void bind_tracking(nb::module_& module) {
   constructor<BoundPairSide, Joints, Rows2, Rows4, Embeddings, Colors, ColorWeights>(
       side, {"joints", "center", "box", "embedding", "color", "weight"});
 
+  nb::class_<BoundErrors> errors(module, "PositionErrors");
+  constructor<BoundErrors, double, double, double, double>(
+      errors, {"depth", "measured_depth", "lateral", "least_m"});
+  define(module, "predict_motion", &bound_predict_motion,
+         {"mean", "covariance", "seconds", "acceleration", "new_mean", "new_covariance"});
+  define(module, "correct_motion", &bound_correct_motion,
+         {"errors", "mean", "covariance", "joints", "measured", "new_mean", "new_covariance"});
+
   nb::class_<PairCosts> costs(module, "PairCosts");
-  constructor<PairCosts, double, double, double, double, double, double, double, double, double, double>(
-      costs, {"depth_error", "measured_depth_error", "lateral_error", "least_error_m", "gate", "space_weight",
-              "image_weight", "color_range", "reliable_weight", "nearest"});
+  constructor<PairCosts, const BoundErrors&, double, double, double, double, double, double>(
+      costs, {"errors", "gate", "space_weight", "image_weight", "color_range", "reliable_weight", "nearest"});
   method(costs, "__call__", &bound_pair_costs,
          {"tracks", "mean", "covariance", "unseen", "people", "measured", "lens", "focal_x", "focal_y",
           "embedding_weight", "color_weight", "cost", "distance"});

@@ -196,14 +196,23 @@ def _tracking(k: ModuleType, rng: _Random) -> dict[str, Case]:
         "color": np.zeros((PEOPLE, 3, 3), np.float32),
         "weight": np.zeros((PEOPLE, 3), np.float32),
     }
-    names = ("depth_error", "measured_depth_error", "lateral_error", "least_error_m", "gate")
-    names += ("space_weight", "image_weight", "color_range", "reliable_weight", "nearest")
-    rules = dict(zip(names, (0.1, 0.02, 0.02, 0.02, 30.0, 1.0, 0.5, 40.0, 0.3, 0.2), strict=True))
+    errors = k.PositionErrors(depth=0.1, measured_depth=0.02, lateral=0.02, least_m=0.02)
+    rules = {
+        "errors": errors, "gate": 30.0, "space_weight": 1.0, "image_weight": 0.5,
+        "color_range": 40.0, "reliable_weight": 0.3, "nearest": 0.2,
+    }  # fmt: skip
     side = _side(rng, TRACKS)
-    costs = {
-        "tracks": k.PairSide(**side),
+    filters = {
         "mean": np.concatenate((side["joints"][:, 0], rng.normal(TRACKS, 3)), axis=1, dtype=float),
         "covariance": np.tile(0.1 * np.eye(6), (TRACKS, 1, 1)),
+    }
+    new = {"new_mean": np.zeros((TRACKS, 6)), "new_covariance": np.zeros((TRACKS, 6, 6))}
+    correct = {
+        "errors": errors, **filters, "joints": side["joints"], "measured": rng(TRACKS) < 0.5, **new
+    }  # fmt: skip
+    costs = {
+        "tracks": k.PairSide(**side),
+        **filters,
         "unseen": rng(TRACKS).astype(np.float64),
         "people": k.PairSide(**_side(rng, PEOPLE)),
         "measured": rng(PEOPLE) < 0.5,
@@ -219,6 +228,12 @@ def _tracking(k: ModuleType, rng: _Random) -> dict[str, Case]:
         "ColorPlan": Case(k.ColorPlan, plan, {}),
         # L*a*b* spans hundreds.
         "ColorPlan()": Case(k.ColorPlan(**plan), colors, {"color": 1e-3, "weight": 1e-6}),
+        "predict_motion": Case(
+            k.predict_motion,
+            {**filters, "seconds": 0.1, "acceleration": 2.0, **new},
+            dict.fromkeys(new, 1e-12),
+        ),
+        "correct_motion": Case(k.correct_motion, correct, dict.fromkeys(new, 1e-9)),
         "PairSide": Case(k.PairSide, side, {}),
         "PairCosts()": Case(k.PairCosts(**rules), costs, {"cost": 1e-5, "distance": 1e-6}),
     }

@@ -8,12 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh.geometry.camera import (
-    MIN_DEPTH_RATIO,
-    Camera,
-    SquareCamera,
-    root_from_weak_perspective,
-)
+from icl_mesh.geometry.camera import MIN_DEPTH_RATIO, Camera, SquareCamera
 from icl_mesh.geometry.letterbox import Letterbox
 
 Array = npt.NDArray[np.float64]
@@ -23,6 +18,20 @@ _NEWTON_STEPS = 8
 #: A place that still moves by this share of its distance after the last step is given up.
 _CONVERGED = 1e-3
 _RIDGE = 1e-8
+
+
+def root_from_weak_perspective(
+    weak: npt.NDArray[np.float64], camera: SquareCamera
+) -> npt.NDArray[np.float64]:
+    """(s, tx, ty) [N, 3] -> root positions [N, 3], m; the inverse of
+    icl_mesh.geometry.camera.weak_perspective_from_root.
+
+    Depth z = 2 f / (S s), where f is the focal length in pixels of a square of side S.
+    """
+    z = camera.focal / weak[..., 0]
+    x = (weak[..., 1] - camera.px) * z / camera.fx
+    y = (weak[..., 2] - camera.py) * z / camera.fy
+    return np.stack((x, y, z), axis=-1)
 
 
 class Placed(NamedTuple):

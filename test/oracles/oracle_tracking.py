@@ -1,5 +1,5 @@
-"""Costs of pairs and colours of clothes with numpy and OpenCV: what the compiled kernels are tested
-against."""
+"""Kalman filters, costs of pairs and colours of clothes with numpy and OpenCV: what the compiled
+kernels are tested against."""
 
 from __future__ import annotations
 
@@ -27,11 +27,46 @@ from icl_mesh.tracking.assignment import (
     Weights,
     pelvis_px,
 )
-from icl_mesh.tracking.kalman import Array, Motion, depth_errors, measurement_covariance
+from icl_mesh.tracking.kalman import (
+    ACCELERATION,
+    Array,
+    Motion,
+    depth_errors,
+    measurement_covariance,
+)
 
 _FIRST, _SECOND = _PAIRS.T.copy()
 _LENGTHS = np.array([len(part) for part in _PARTS])
 _STARTS = np.cumsum(_LENGTHS) - _LENGTHS
+
+
+def predict(motion: Motion, seconds: float) -> Motion:
+    """Where people are after some time without a measurement."""
+    mean, covariance = motion.mean.copy(), motion.covariance.copy()
+    mean[:, :3] += seconds * motion.velocity
+    # F P F^T for F = [[1, seconds], [0, 1]] times the identity: rows, then columns.
+    covariance[:, :3] += seconds * covariance[:, 3:]
+    covariance[:, :, :3] += seconds * covariance[:, :, 3:]
+    push = np.array((seconds**2 / 2, seconds)) * ACCELERATION
+    blocks = covariance.reshape(-1, 2, 3, 2, 3)
+    blocks += (push[:, None] * push)[:, None, :, None] * np.eye(3)[:, None]
+    return Motion(mean, covariance)
+
+
+def correct(motion: Motion, people: People) -> Motion:
+    """Take in the position that was measured of each person [T]."""
+    position = people.position_m.astype(np.float64)
+    # at the predicted place: errors are shares of the distance, and with those of the measured one
+    # the nearer of two measurements would count for more
+    error = measurement_covariance(motion.position, depth_errors(people))
+    innovation = motion.position_covariance + error
+    # K = P H^T S^-1, from S K^T = H P: S is symmetric and positive definite.
+    gain = np.linalg.solve(innovation, motion.covariance[:, :3, :]).transpose(0, 2, 1)  # [T, 6, 3]
+    mean = motion.mean + (gain @ (position - motion.position)[..., None])[..., 0]
+    # Joseph's form, (1 - K H) P (1 - K H)^T + K R K^T: stays symmetric. H picks the position.
+    kept = motion.covariance - gain @ motion.covariance[:, :3]
+    covariance = kept + (gain @ error - kept[:, :, :3]) @ gain.transpose(0, 2, 1)
+    return Motion(mean, covariance)
 
 
 def pair_costs(

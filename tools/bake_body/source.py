@@ -7,17 +7,15 @@ Left is +x, as in SMPL.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import anny
 import numpy as np
 import numpy.typing as npt
 import torch
-import yaml
-from anny.face_segmentation import get_face_segmentation_mask
-from anny.keypoints import KeypointsRegressor
-from anny.paths import get_anny_root_dir
-from anny.shape_distribution import SimpleShapeDistribution
 from scipy.spatial import cKDTree
+
+if TYPE_CHECKING:
+    import anny
 
 # Anny 0.6.2, "anny-notongue": surfaces that are invisible from outside.
 INNER_PARTS = ("eye_cavity.L", "eye_cavity.R", "mouth_cavity", "eye_back.L", "eye_back.R")
@@ -61,6 +59,8 @@ def _y_up(points: npt.NDArray) -> npt.NDArray:
 
 def _sample_coefficients(model: anny.Anny, count: int, seed: int) -> npt.NDArray[np.float64]:
     """Blend shape coefficients [count, C] of Anny's calibrated adults (WHO heights)."""
+    from anny.shape_distribution import SimpleShapeDistribution
+
     torch.manual_seed(seed)
     low, high = (torch.tensor(age, dtype=model.dtype) for age in AGES)
     ages = torch.distributions.Uniform(low, high)
@@ -74,6 +74,12 @@ def _sample_coefficients(model: anny.Anny, count: int, seed: int) -> npt.NDArray
 
 def load_source(sample_count: int = 2000, seed: int = 0) -> Source:
     """Build Anny's model (a minute, later cached by anny) and sample its shapes."""
+    import anny
+    import yaml
+    from anny.face_segmentation import get_face_segmentation_mask
+    from anny.keypoints import KeypointsRegressor
+    from anny.paths import get_anny_root_dir
+
     model = anny.Anny(
         topology="anny-notongue",
         phenotypes="all",

@@ -34,10 +34,6 @@ class View:
         """World points [..., 3] -> camera optical frame."""
         return (np.asarray(points, dtype=np.float64) - self.position) @ self.rotation.T
 
-    def to_world(self, points: npt.ArrayLike) -> FloatArray:
-        """Camera optical frame [..., 3] -> world."""
-        return np.asarray(points, dtype=np.float64) @ self.rotation + self.position
-
     @property
     def up(self) -> FloatArray:
         """The world's up direction in the camera frame."""

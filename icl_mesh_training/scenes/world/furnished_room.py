@@ -30,9 +30,9 @@ FRONT = 2.0
 _UPRIGHT = Rotation.identity()
 
 
-def furnished_room(bank: TextureBank, seed: int = 0) -> tuple[TextureBank, list[Thing]]:
-    """The bank extended by the room's textures, and the room's things. Deterministic by seed."""
-    rng = np.random.default_rng(seed)
+def furnished_room(bank: TextureBank) -> tuple[TextureBank, list[Thing]]:
+    """The bank extended by the room's textures, and the room's things. Always the same."""
+    rng = np.random.default_rng(0)
     size = bank.images.shape[1]
     planks, plaster, wood, view = (
         make(rng, size) for make in (_planks, _plaster, _wood, _outdoors)

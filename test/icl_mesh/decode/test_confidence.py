@@ -95,14 +95,19 @@ def test_maps_that_are_not_finite_have_no_finite_confidence(maps) -> None:
     assert np.isnan(confidence(heat, instance, OWN, PLACES)).tolist() == [[True, False]]
 
 
-def test_it_is_what_torch_computes() -> None:
-    """Random maps and projectors; the reference projects whole maps (oracle_confidence)."""
+@pytest.mark.parametrize("projected", [True, False])
+def test_it_is_what_torch_computes(projected: bool) -> None:
+    """Random maps, with random projectors and without; the reference projects whole maps
+    (oracle_confidence)."""
     case = all_cases(kernels.compiled)["joint_confidence"]
-    case.call(**case.arguments)
     given = case.arguments
     network = PlainNetwork()
-    for layer, weights in zip(network.joint_projector[::2], given["projector"], strict=True):
-        layer.weight = torch.nn.Parameter(torch.from_numpy(weights.T.copy()), requires_grad=False)
+    if projected:
+        for layer, weights in zip(network.joint_projector[::2], given["projector"], strict=True):
+            layer.weight = torch.nn.Parameter(torch.from_numpy(weights.T.copy()), False)
+    else:
+        network.joint_projector, given["projector"] = torch.nn.Identity(), None
+    case.call(**given)
     wanted = joint_confidence(
         torch.from_numpy(given["heatmaps"]), torch.from_numpy(given["instance"]),
         given["embedding"], given["joints_square"], given["inside"], network=network,

@@ -4,13 +4,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from oracle_placement import root_from_weak_perspective
 
 from icl_mesh.geometry.camera import (
     MIN_DEPTH_RATIO,
     Camera,
     SquareCamera,
     project_from_weak,
-    root_from_weak_perspective,
     weak_perspective_from_root,
 )
 

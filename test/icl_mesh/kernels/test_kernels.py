@@ -173,14 +173,10 @@ def test_all_levels_give_the_same(level: str) -> None:
 # --- loading ---
 
 
-def python(
-    code: str, folder: Path | None = None, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Runs code; with the packages in a folder before all others."""
+def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, **environment},
-        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
@@ -204,22 +200,23 @@ def test_the_best_level_is_taken() -> None:
     assert (os.environ.get("ICL_MESH_KERNELS") or BUILT[0]) == kernels.LEVEL
 
 
-def test_kernels_that_do_not_load_say_how_they_are_built(tmp_path: Path) -> None:
-    """A package without its compiled modules: one sentence, also from the command."""
-    source = Path(kernels.__file__).parents[1]
-    package = tmp_path / "icl_mesh"
-    package.mkdir()
-    for entry in source.iterdir():
-        if entry.name not in ("kernels", "__pycache__"):
-            (package / entry.name).symlink_to(entry)
-    (package / "kernels").mkdir()
-    for entry in (source / "kernels").glob("*.py"):
-        (package / "kernels" / entry.name).symlink_to(entry)
-    code = "import sys; from icl_mesh.cli.main import main; sys.exit(main(['info']))"
-    done = python(code, tmp_path)
-    assert done.returncode == 2
+@pytest.mark.parametrize(
+    ("module", "arguments", "status", "start"),
+    [
+        ("icl_mesh", ["info"], 2, "icl-mesh: error: "),
+        ("icl_mesh_training", ["export", "a.ckpt", "--out", "b"], 1, "icl-mesh-train: "),
+    ],
+)
+def test_kernels_that_do_not_load_say_how_they_are_built(
+    without_kernels, module: str, arguments: list[str], status: int, start: str
+) -> None:
+    """A package without its compiled modules: one sentence of the command."""
+    done = without_kernels(
+        f"import sys; from {module}.cli.main import main; sys.exit(main({arguments}))"
+    )
+    assert done.returncode == status
     assert done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith("icl-mesh: error: the compiled kernels of icl_mesh do not load")
+    assert done.stderr.startswith(f"{start}the compiled kernels of icl_mesh do not load")
     assert "build them in a checkout of icl_mesh_ros with scripts/setup, or install it anew" in (
         done.stderr
     )

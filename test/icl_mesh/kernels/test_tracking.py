@@ -45,6 +45,25 @@ def some_filters(people, seed):
     return motion.correct(filters, moved)
 
 
+@pytest.mark.parametrize("tracks", [0, 1, 8, 200])
+def test_kalman_filters(make_people, tracks):
+    """Two images of people at all places, with velocities and measured distances."""
+    people = some_people(make_people, tracks, seed=tracks)
+    rng = np.random.default_rng(tracks)
+    seen = people.exchanged(
+        {"joints_m": people.joints_m + rng.normal(0, 0.2, people.joints_m.shape).astype(np.float32)}
+    )
+    filters = some_filters(people, seed=tracks)
+    for seconds in (0.0, 0.033, 2.0):
+        predicted = motion.predict(filters, seconds)
+        found = motion.correct(predicted, seen)
+        by_numpy = oracle_tracking.predict(filters, seconds)
+        for one, other in zip(predicted, by_numpy, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+        for one, other in zip(found, oracle_tracking.correct(by_numpy, seen), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
+
+
 def test_the_cost_of_a_pair_by_hand(make_people):
     """One track, half a second out of sight, that stands still; a person half a metre beside it."""
     before = make_people([[0.0, 0.0, 4.0]], PINHOLE, embedding=np.eye(64)[:1])
@@ -137,6 +156,8 @@ def test_the_tracks_of_a_crowd_are_the_same(make_people, monkeypatch):
 
     compiled = walk()
     monkeypatch.setattr(assignment, "pair_costs", oracle_tracking.pair_costs)
+    monkeypatch.setattr(motion, "predict", oracle_tracking.predict)
+    monkeypatch.setattr(motion, "correct", oracle_tracking.correct)
     for ours, plain in zip(compiled, walk(), strict=True):
         np.testing.assert_array_equal(ours.people.track_id, plain.people.track_id)
         np.testing.assert_array_equal(ours.state, plain.state)

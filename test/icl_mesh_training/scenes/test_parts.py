@@ -92,7 +92,6 @@ def test_pitch_brings_the_aim_to_its_row() -> None:
     view = place_view(camera, 1.6, pitch, 0.0)
     px = camera.project(view.to_camera([0.0, 0.9, -4.0]))
     np.testing.assert_allclose(px, [159.5, 150.0], atol=1e-6)
-    np.testing.assert_allclose(view.to_world(view.to_camera([1.0, 2.0, -3.0])), [1, 2, -3])
     # level camera: up is minus y of the camera frame
     np.testing.assert_allclose(place_view(camera, 1.6, 0.0, 0.0).up, [0, -1, 0])
 
