@@ -6,11 +6,11 @@ import pytest
 import torch
 from pictures import pictures
 
+from icl_mesh.decode.keypoints import decode_keypoints
 from icl_mesh.engine.keypoints import create_keypoint_engine
 from icl_mesh.engine.onnx_model import keypoints_onnx, keypoints_path
 from icl_mesh.engine.torch_engine import cpu_has_bf16
 from icl_mesh.keypoint_weights import load_keypoint_weights
-from icl_mesh.network.single_person import decode_keypoints
 
 
 @pytest.fixture(scope="module")
