@@ -15,12 +15,13 @@ import numpy.typing as npt
 
 from icl_mesh.cli.accuracy import Accuracy, compare
 from icl_mesh.engine.device import resolve_device
-from icl_mesh.engine.onnx_model import onnx_of, people_path
+from icl_mesh.engine.onnx_model import keypoints_onnx, keypoints_path, onnx_of, people_path
 from icl_mesh.engine.spec import PRECISIONS, candidates
 from icl_mesh.estimator import Estimator
 from icl_mesh.io.atomic import write_atomically
 from icl_mesh.io.images import find_images, read_images
 from icl_mesh.io.wording import MESSAGE, shown
+from icl_mesh.keypoint_weights import load_keypoint_weights
 from icl_mesh.weights import default_weights_path
 
 #: Largest difference of joints in f32, mm. Engines only differ in the order of sums.
@@ -38,9 +39,9 @@ def export(
 ) -> int:
     """Write ONNX, and print one line per engine and precision.
 
-    out: NAME.onnx for the first step; NAME.people.onnx is the second (docs/engines.md). With the
-    folder and stem of the weights, Estimator.load uses them. images: a file or folder; None renders
-    people. report: a JSON file for the results.
+    out: NAME.onnx for the first step; NAME.people.onnx is the second, NAME.keypoints.onnx the
+    second stage's (docs/engines.md). With the folder and stem of the weights, they are used.
+    images: a file or folder; None renders people. report: a JSON file for the results.
     Returns 1 if an engine in f32 finds other people or joints differ by more than F32_LIMIT_MM,
     else 0. Raises ValueError or OSError for files that do not fit, and for images without people.
     """
@@ -50,12 +51,20 @@ def export(
         if out.suffix != ".onnx":
             raise ValueError(f"--out must name a file that ends in .onnx, got {out}")
         models = onnx_of(reference.network, reference.input_size)
-        inputs = (f"images [B, 3, S, S] with S {reference.input_size}", "patches of N people")
-        for path, data, takes in zip((out, people_path(out)), models, inputs, strict=True):
+        files = (
+            (out, models.maps, f"images [B, 3, S, S] with S {reference.input_size}"),
+            (people_path(out), models.people, "patches of N people"),
+            (
+                keypoints_path(out),
+                keypoints_onnx(load_keypoint_weights()[0]),
+                "crops of N people [N, 3, 256, 256]",
+            ),
+        )
+        for path, data, takes in files:
             write_atomically(path, data)
             print(f"{path}: {len(data) / 1e6:.1f} MB, {takes}")
         if out.resolve() != _default_onnx(weights).resolve():
-            print(f"Estimator.load uses them only as {_default_onnx(weights)} and its .people.onnx")
+            print(f"Estimator.load uses them only as {_default_onnx(weights)} and beside it")
     pictures = list(_pictures(images, reference))
     rows, good = [], True
     for precision in PRECISIONS:

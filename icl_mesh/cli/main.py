@@ -94,8 +94,9 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     export.add_argument(
         "--out",
         type=Path,
-        help="ONNX file NAME.onnx, with NAME.people.onnx for its second step; next to "
-        "NAME.safetensors they replace the cached ones (default: only the cache folder)",
+        help="ONNX file NAME.onnx, with NAME.people.onnx for its second step and "
+        "NAME.keypoints.onnx for the second stage; next to NAME.safetensors they replace the "
+        "cached ones (default: only the cache folder)",
     )
     export.add_argument(
         "--images", type=Path, help="photos to check with, file or folder (default: rendered)"

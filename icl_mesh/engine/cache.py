@@ -14,16 +14,20 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 
 from icl_mesh.io.atomic import write_atomically
 from icl_mesh.network import IclMeshNetwork
+from icl_mesh.network.single_person import SinglePersonKeypoints
 
 _LOG = logging.getLogger(__name__)
 
 #: Bytes of the largest file that is read; a protobuf model is smaller.
 MOST_BYTES = 1 << 31
+#: Networks that name their architecture (config).
+KeyedNetwork: TypeAlias = IclMeshNetwork | SinglePersonKeypoints
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _said: set[str] = set()
 
@@ -40,7 +44,7 @@ def cache_folder() -> Path:
         return Path(tempfile.gettempdir()) / f"icl_mesh_{os.geteuid()}"
 
 
-def network_key(network: IclMeshNetwork) -> str:
+def network_key(network: KeyedNetwork) -> str:
     """SHA-256 of a network's architecture and weights, 64 hexadecimal digits."""
     digest = hashlib.sha256(repr(sorted(network.config.items())).encode())
     for name, tensor in sorted(network.state_dict().items()):

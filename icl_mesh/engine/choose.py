@@ -16,7 +16,7 @@ import torch
 
 from icl_mesh.engine.base import Engine
 from icl_mesh.engine.cache import network_key, read_cached, write_cached
-from icl_mesh.engine.onnx_model import EXPORT_VERSION
+from icl_mesh.engine.onnx_file import EXPORT_VERSION
 from icl_mesh.engine.spec import EngineSpec, candidates
 from icl_mesh.network import IclMeshNetwork
 

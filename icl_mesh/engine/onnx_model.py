@@ -1,38 +1,40 @@
-"""The network as two ONNX models, one per step of an engine, and checks of their files.
+"""The network as two ONNX models, one per step of an engine, and the second stage's network.
 
 maps: images [B, 3, S, S] -> the fields of InferenceMaps, features channels-last. B is dynamic,
 S = input_size is fixed, so that engines can plan.
 people: patches around N cells (network.patches), features channels-last -> smpl [N, 142]. N is
 dynamic.
+keypoints: crops [N, 3, 256, 256] -> maps [N, 86, 64, 64] (network.single_person). N is dynamic.
 """
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from icl_mesh.engine.cache import network_key, read_cached, write_cached
+from icl_mesh.engine.cache import network_key
+from icl_mesh.engine.onnx_file import (
+    EXPORT_VERSION,
+    KEY,
+    SIZE,
+    VERSION,
+    Step,
+    export_step,
+    found_or_made,
+)
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
 from icl_mesh.network.branches import CENTER_HINTS, JOINT_HINTS
 from icl_mesh.network.patches import PATCH_CELLS, PATCH_FEATURES, Patches
+from icl_mesh.network.single_person import CROP_SIZE, SinglePersonKeypoints
 
-#: Increase it when the export changes; cached files of other versions are regenerated.
-EXPORT_VERSION = 2
-OPSET = 17
 INPUT = "images"
 PATCHES = Patches._fields
 SMPL = "smpl"
-_KEY = "icl_mesh_network"
-_SIZE = "icl_mesh_input_size"
-_VERSION = "icl_mesh_export_version"
-_DIGEST = "icl_mesh_sha256"
+CROPS, MAPS = "crops", "maps"
 
 
 class OnnxModels(NamedTuple):
@@ -80,6 +82,11 @@ def people_path(path: Path) -> Path:
     return path.with_suffix(".people.onnx")
 
 
+def keypoints_path(path: Path) -> Path:
+    """NAME.onnx -> NAME.keypoints.onnx, the path of the second stage."""
+    return path.with_suffix(".keypoints.onnx")
+
+
 def export_onnx(network: IclMeshNetwork, input_size: int) -> OnnxModels:
     """The network (evaluation mode) as ONNX. Raises ImportError without the package onnx."""
     return OnnxModels(_export_maps(network, input_size), _export_people(network))
@@ -93,16 +100,16 @@ def onnx_of(network: IclMeshNetwork, input_size: int, path: Path | None = None) 
     Raises ValueError for files of other weights, of another input size, or of another version.
     """
     key = network_key(network)
-    facts = {_KEY: key, _SIZE: str(input_size), _VERSION: str(EXPORT_VERSION)}
-    people = {name: fact for name, fact in facts.items() if name != _SIZE}
+    facts = {KEY: key, SIZE: str(input_size), VERSION: str(EXPORT_VERSION)}
+    people = {name: fact for name, fact in facts.items() if name != SIZE}
     return OnnxModels(
-        _found_or_made(
+        found_or_made(
             path,
             facts,
             f"{key[:32]}-{input_size}-v{EXPORT_VERSION}.onnx",
             lambda: _export_maps(network, input_size),
         ),
-        _found_or_made(
+        found_or_made(
             path and people_path(path),
             people,
             f"{key[:32]}-people-v{EXPORT_VERSION}.onnx",
@@ -111,37 +118,25 @@ def onnx_of(network: IclMeshNetwork, input_size: int, path: Path | None = None) 
     )
 
 
-def _found_or_made(
-    path: Path | None, facts: dict[str, str], name: str, make: Callable[[], bytes]
-) -> bytes:
-    if path is not None and path.is_file():
-        data = path.read_bytes()
-        _check_same(path, data, facts)
-        return data
-    cached = read_cached(name)
-    if cached is None:
-        cached = make()
-        write_cached(name, cached)
-    return cached
+def keypoints_onnx(network: SinglePersonKeypoints, path: Path | None = None) -> bytes:
+    """The second stage's ONNX model, from its file if that exists, else from the cache, else new.
 
-
-class _Step(NamedTuple):
-    """A module to export, its example inputs, and names.
-
-    free: the name of the first axis of all inputs and outputs, which is dynamic.
+    path: the file of the first step; keypoints_path gives the file. Raises as onnx_of does.
     """
-
-    module: nn.Module
-    example: tuple[torch.Tensor, ...]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    free: str
+    key = network_key(network)
+    crops = torch.zeros(1, 3, CROP_SIZE, CROP_SIZE)
+    return found_or_made(
+        path and keypoints_path(path),
+        {KEY: key, VERSION: str(EXPORT_VERSION)},
+        f"{key[:32]}-keypoints-v{EXPORT_VERSION}.onnx",
+        lambda: export_step(network, Step(network, (crops,), (CROPS,), (MAPS,), "people"), {}),
+    )
 
 
 def _export_maps(network: IclMeshNetwork, input_size: int) -> bytes:
     images = torch.zeros(1, 3, input_size, input_size)
-    step = _Step(_Maps(network), (images,), (INPUT,), InferenceMaps._fields, "batch")
-    return _export(network, step, {_SIZE: str(input_size)})
+    step = Step(_Maps(network), (images,), (INPUT,), InferenceMaps._fields, "batch")
+    return export_step(network, step, {SIZE: str(input_size)})
 
 
 def _export_people(network: IclMeshNetwork) -> bytes:
@@ -151,91 +146,4 @@ def _export_people(network: IclMeshNetwork) -> bytes:
         torch.ones(1, count, PATCH_CELLS, PATCH_CELLS) for count in (CENTER_HINTS, JOINT_HINTS, 1)
     ]
     patches = (features, *cells)
-    return _export(network, _Step(_People(network), patches, PATCHES, (SMPL,), "people"), {})
-
-
-def _export(network: IclMeshNetwork, step: _Step, facts: dict[str, str]) -> bytes:
-    """A step of the network as ONNX, with facts about it as metadata."""
-    onnx = _onnx()
-    device = next(network.parameters()).device
-    was_training = network.training
-    step.module.eval()
-    try:
-        with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "network.onnx"
-            # The tracing exporter is deprecated, but its successor needs ten times the time and
-            # more packages. Its warnings concern checks of the input's shape.
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                step.module,
-                tuple(one.to(device) for one in step.example),
-                file,
-                dynamo=False,
-                opset_version=OPSET,
-                input_names=list(step.inputs),
-                output_names=list(step.outputs),
-                dynamic_axes={name: {0: step.free} for name in (*step.inputs, *step.outputs)},
-            )
-            model = onnx.load(file)
-    finally:
-        network.train(was_training)
-    facts = {_KEY: network_key(network), _VERSION: str(EXPORT_VERSION), **facts}
-    onnx.helper.set_model_props(model, facts)
-    onnx.helper.set_model_props(model, {**facts, _DIGEST: _digest(model)})
-    onnx.checker.check_model(model)
-    data: bytes = model.SerializeToString()
-    return data
-
-
-def _check_same(path: Path, data: bytes, facts: dict[str, str]) -> None:
-    """Raise ValueError unless a file has these weights, input size, version and its checksum.
-
-    Older files have no checksum.
-    """
-    onnx = _onnx()
-    try:
-        model = onnx.load_from_string(data)
-        found = {entry.key: entry.value for entry in model.metadata_props}
-    except Exception as error:  # protobuf's own error type differs between its versions
-        raise ValueError(f"{path}: not an ONNX file, or broken ({error})") from None
-    what = {
-        _KEY: "another network",
-        _VERSION: f"an export of version {found.get(_VERSION, 1)}",
-        _SIZE: f"input size {found.get(_SIZE)}",
-    }
-    for name, fact in facts.items():
-        if found.get(name) != fact:
-            raise ValueError(
-                f"{path} holds {what[name]}, not {_wanted(facts)}: write it again with `icl-mesh "
-                f"export`, or remove it"
-            )
-    if found.get(_DIGEST) not in (None, _digest(model)):
-        raise ValueError(
-            f"{path}: damaged: it does not have the SHA-256 that its metadata name; write it again "
-            f"with `icl-mesh export`, or remove it"
-        )
-
-
-def _digest(model: Any) -> str:
-    """SHA-256 of an ONNX model without its checksum."""
-    bare = type(model)()
-    bare.CopyFrom(model)
-    del bare.metadata_props[:]
-    bare.metadata_props.extend(entry for entry in model.metadata_props if entry.key != _DIGEST)
-    return hashlib.sha256(bare.SerializeToString(deterministic=True)).hexdigest()
-
-
-def _wanted(facts: dict[str, str]) -> str:
-    size = f" at input size {facts[_SIZE]}" if _SIZE in facts else ""
-    return f"the weights beside it{size} in version {facts[_VERSION]}"
-
-
-def _onnx():  # type: ignore[no-untyped-def]  # a module
-    try:
-        import onnx
-        import onnx.helper
-    except ImportError as error:
-        raise ImportError(
-            f"ONNX models are written and checked with the package onnx: pip install onnx ({error})"
-        ) from None
-    return onnx
+    return export_step(network, Step(_People(network), patches, PATCHES, (SMPL,), "people"), {})

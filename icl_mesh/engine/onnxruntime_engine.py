@@ -25,66 +25,25 @@ class OnnxRuntimeEngine:
     def __init__(self, models: OnnxModels, network: IclMeshNetwork, device: torch.device) -> None:
         """network: the source of the models. Raises ValueError if this build of onnxruntime lacks
         the device, or cannot read the models."""
-        import onnxruntime
-
         self.device = device
-        provider = "CUDAExecutionProvider" if device.type == "cuda" else "CPUExecutionProvider"
-        if provider not in onnxruntime.get_available_providers():
-            raise ValueError(
-                f"this onnxruntime {onnxruntime.__version__} has no {provider}: install "
-                f"onnxruntime-gpu in its place, or use device cpu or engine torch"
-            )
-        settings: dict[str, object] = {}
-        if device.type == "cuda":
-            settings = {"device_id": device.index or 0, "use_tf32": 0}
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors; it warns about every constant it folds
-        options.intra_op_num_threads = torch.get_num_threads()
-        # Threads that spin while they wait would take CPU time from the robot's other nodes.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-
-        def start(model: bytes) -> Any:
-            return _session(model, options, provider, settings, device)
-
-        self._session = start(models.maps)
+        self._session = start_session(models.maps, device)
         self._people: EagerPeople | _HostPeople = (
             EagerPeople(network, device)
             if device.type == "cuda"
-            else _HostPeople(start(models.people))
+            else _HostPeople(start_session(models.people, device))
         )
 
     def __call__(self, images: torch.Tensor) -> InferenceMaps:
-        if self.device.type == "cuda":
-            return self._on_cuda(images)
-        arrays = self._session.run(None, {INPUT: np.ascontiguousarray(images.numpy())})
-        return maps_of([torch.from_numpy(array) for array in arrays])
+        return maps_of(run_session(self._session, INPUT, images, self.device))
 
     def smpl_at(
         self, maps: InferenceMaps, image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]
     ) -> torch.Tensor:
         return self._people(maps, image, cell)
 
-    def _on_cuda(self, images: torch.Tensor) -> InferenceMaps:
-        """Without a copy to the host: torch's memory is bound as input and output."""
-        binding = self._session.io_binding()
-        index = self.device.index or 0
-        images = images.float().contiguous()
-        binding.bind_input(INPUT, "cuda", index, np.float32, images.shape, images.data_ptr())
-        maps = []
-        for output in self._session.get_outputs():
-            shape = (len(images), *output.shape[1:])
-            values = torch.empty(shape, dtype=torch.float32, device=self.device)
-            binding.bind_output(output.name, "cuda", index, np.float32, shape, values.data_ptr())
-            maps.append(values)
-        # ONNX Runtime has a stream of its own.
-        torch.cuda.current_stream(self.device).synchronize()
-        self._session.run_with_iobinding(binding)
-        binding.synchronize_outputs()
-        return maps_of(maps)
-
 
 #: Largest number of people per run: ONNX Runtime keeps the memory of its largest run.
-_AT_ONCE = 8
+AT_ONCE = 8
 
 
 class _HostPeople:
@@ -97,23 +56,58 @@ class _HostPeople:
         self, maps: InferenceMaps, image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]
     ) -> torch.Tensor:
         smpl = np.empty((len(image), SMPL_CHANNELS), np.float32)
-        for first in range(0, len(image), _AT_ONCE):
-            now = slice(first, first + _AT_ONCE)
+        for first in range(0, len(image), AT_ONCE):
+            now = slice(first, first + AT_ONCE)
             patches = cut_on_host(maps, image[now], cell[now])
             inputs = dict(zip(PATCHES, patches, strict=True))
             smpl[now] = self._session.run(None, inputs)[0]
         return torch.from_numpy(smpl)
 
 
-def _session(
-    model: bytes,
-    options: Any,
-    provider: str,
-    settings: dict[str, object],
-    device: torch.device,
-) -> Any:
+def run_session(
+    session: Any, name: str, images: torch.Tensor, device: torch.device
+) -> list[torch.Tensor]:
+    """Outputs of a model with one input of this name, [B, ...] on the device, float32."""
+    if device.type != "cuda":
+        arrays = session.run(None, {name: np.ascontiguousarray(images.numpy())})
+        return [torch.from_numpy(array) for array in arrays]
+    # Without a copy to the host: torch's memory is bound as input and output.
+    binding = session.io_binding()
+    index = device.index or 0
+    images = images.float().contiguous()
+    binding.bind_input(name, "cuda", index, np.float32, images.shape, images.data_ptr())
+    maps = []
+    for output in session.get_outputs():
+        shape = (len(images), *output.shape[1:])
+        values = torch.empty(shape, dtype=torch.float32, device=device)
+        binding.bind_output(output.name, "cuda", index, np.float32, shape, values.data_ptr())
+        maps.append(values)
+    # ONNX Runtime has a stream of its own.
+    torch.cuda.current_stream(device).synchronize()
+    session.run_with_iobinding(binding)
+    binding.synchronize_outputs()
+    return maps
+
+
+def start_session(model: bytes, device: torch.device) -> Any:
+    """A session of a model. Raises ValueError where this build of onnxruntime has no such device,
+    or cannot read the model."""
     import onnxruntime
 
+    provider = "CUDAExecutionProvider" if device.type == "cuda" else "CPUExecutionProvider"
+    if provider not in onnxruntime.get_available_providers():
+        raise ValueError(
+            f"this onnxruntime {onnxruntime.__version__} has no {provider}: install "
+            f"onnxruntime-gpu in its place, or use device cpu or engine torch"
+        )
+    settings: dict[str, object] = {}
+    if device.type == "cuda":
+        settings = {"device_id": device.index or 0, "use_tf32": 0}
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors; it warns about every constant it folds
+    options.intra_op_num_threads = torch.get_num_threads()
+    # Threads that spin while they wait would take the cores from the robot's other nodes.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(model, options, providers=[(provider, settings)])
     except Exception as error:  # its own types derive from Exception alone

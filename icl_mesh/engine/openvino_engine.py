@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -29,31 +30,12 @@ class OpenVinoEngine:
 
         self.name = f"openvino:{precision}"
         self.device = device
-        core = openvino.Core()
-        with same_signal_stack():  # the CPU plug-in is loaded here
-            abilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        if precision == "bf16" and "BF16" not in abilities:
-            refuse_bf16("openvino")
-        options = {
-            "INFERENCE_PRECISION_HINT": precision,
-            "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-            # Pinned threads wait for their core even where another one is idle.
-            "ENABLE_CPU_PINNING": False,
-        }
-
-        def request(read: Any) -> Any:
-            return core.compile_model(read, "CPU", options).create_infer_request()
-
         # Plans are for one image and one person. With a dynamic number, an image takes 5 to 9 %
         # longer, and each new number of people compiles a plan while the image waits. A plan for
         # two or four people is 6 % (f32) or 10 % (bf16) faster, but needs another 20 MB.
-        images = core.read_model(models.maps)
-        images.reshape({INPUT: [1, *images.input(INPUT).partial_shape[1:]]})
-        self._maps = request(images)
-        people = core.read_model(models.people)
-        people.reshape({name: [1, *people.input(name).partial_shape[1:]] for name in PATCHES})
-        self._person = request(people)
+        plan = planner_for_one(precision)
+        self._maps = plan(models.maps)
+        self._person = plan(models.people)
 
         # OpenVINO reads and writes this memory in place.
         self._tensor = partial(openvino.Tensor, shared_memory=True)
@@ -61,7 +43,7 @@ class OpenVinoEngine:
         self._outputs = self._rooms(1)
         self._found = _maps_in(self._outputs)
         self._bound: torch.Tensor | None = None  # the input that is bound as it is, if any
-        self._patches = empty_patches(1, people.input("features").shape[3])
+        self._patches = empty_patches(1, self._person.get_tensor("features").shape[3])
         for name, patch in zip(PATCHES, self._patches, strict=True):
             self._person.set_tensor(name, self._tensor(patch))
         self._smpl = np.empty((1, SMPL_CHANNELS), np.float32)
@@ -98,6 +80,32 @@ class OpenVinoEngine:
             self._person.infer(share_outputs=True)
             smpl[row] = self._smpl[0]
         return torch.from_numpy(smpl)
+
+
+def planner_for_one(precision: str) -> Callable[[bytes], Any]:
+    """Makes an inference request of a model for one image or person at a time, with as many threads
+    as torch has. Raises ValueError for bf16 on a CPU without it."""
+    import openvino
+
+    core = openvino.Core()
+    with same_signal_stack():  # the CPU plug-in is loaded here
+        abilities = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if precision == "bf16" and "BF16" not in abilities:
+        refuse_bf16("openvino")
+    options = {
+        "INFERENCE_PRECISION_HINT": precision,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        # Pinned threads wait for their core even where another one is idle.
+        "ENABLE_CPU_PINNING": False,
+    }
+
+    def request(model: bytes) -> Any:
+        read = core.read_model(model)
+        read.reshape({one.any_name: [1, *one.partial_shape[1:]] for one in read.inputs})
+        return core.compile_model(read, "CPU", options).create_infer_request()
+
+    return request
 
 
 def _maps_in(outputs: list[Floats]) -> InferenceMaps:

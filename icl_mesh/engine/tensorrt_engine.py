@@ -11,7 +11,7 @@ import torch
 
 from icl_mesh.engine.cache import read_cached, write_cached
 from icl_mesh.engine.eager import EagerPeople
-from icl_mesh.engine.onnx_model import INPUT, OnnxModels, maps_of
+from icl_mesh.engine.onnx_model import OnnxModels, maps_of
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
 
 #: Batch sizes of the plan: minimum, optimum, maximum.
@@ -31,13 +31,29 @@ class TensorRtEngine:
         self, models: OnnxModels, network: IclMeshNetwork, device: torch.device, precision: str
     ) -> None:
         """models: those of network. Raises ValueError for a model that TensorRT refuses."""
-        import tensorrt
-
         self.name = f"tensorrt:{precision}"
         self.device = device
-        model = models.maps
         kind = torch.float16 if precision == "f16" else torch.float32
         self._people = EagerPeople(network, device, kind)
+        self._plan = Plan(models.maps, device, precision)
+
+    def __call__(self, images: torch.Tensor) -> InferenceMaps:
+        return maps_of(self._plan(images))
+
+    def smpl_at(
+        self, maps: InferenceMaps, image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]
+    ) -> torch.Tensor:
+        return self._people(maps, image, cell)
+
+
+class Plan:
+    """A model with one input on one GPU, for 1 to BATCHES[2] images at a time."""
+
+    def __init__(self, model: bytes, device: torch.device, precision: str) -> None:
+        """Raises ValueError for a model that TensorRT refuses."""
+        import tensorrt
+
+        self._device = device
         logger = tensorrt.Logger(tensorrt.Logger.WARNING)
         gpu = torch.cuda.get_device_name(device)
         key = hashlib.sha256(model + f"{tensorrt.__version__} {gpu} {precision}".encode())
@@ -61,27 +77,24 @@ class TensorRtEngine:
             self._context = engine.create_execution_context()
         if self._context is None:  # TensorRT logs the cause; here it is memory
             raise RuntimeError(f"TensorRT: out of memory on {device} for the network's activations")
+        self._input, *self._outputs = map(engine.get_tensor_name, range(engine.num_io_tensors))
 
-    def __call__(self, images: torch.Tensor) -> InferenceMaps:
+    def __call__(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Images [B, ...] -> the outputs in the model's order, float32."""
         images = images.float().contiguous()
-        self._context.set_input_shape(INPUT, tuple(images.shape))
-        self._context.set_tensor_address(INPUT, images.data_ptr())
+        self._context.set_input_shape(self._input, tuple(images.shape))
+        self._context.set_tensor_address(self._input, images.data_ptr())
         maps = []
-        for name in InferenceMaps._fields:
+        for name in self._outputs:
             shape = tuple(self._context.get_tensor_shape(name))
-            values = torch.empty(shape, dtype=torch.float32, device=self.device)
+            values = torch.empty(shape, dtype=torch.float32, device=self._device)
             self._context.set_tensor_address(name, values.data_ptr())
             maps.append(values)
-        with torch.cuda.device(self.device):
+        with torch.cuda.device(self._device):
             done = self._context.execute_async_v3(torch.cuda.current_stream().cuda_stream)
         if not done:
-            raise RuntimeError(f"TensorRT could not run the network on {self.device}: see its log")
-        return maps_of(maps)
-
-    def smpl_at(
-        self, maps: InferenceMaps, image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]
-    ) -> torch.Tensor:
-        return self._people(maps, image, cell)
+            raise RuntimeError(f"TensorRT could not run the network on {self._device}: see its log")
+        return maps
 
 
 def _build(tensorrt: Any, logger: Any, model: bytes, precision: str) -> bytes:
@@ -96,8 +109,9 @@ def _build(tensorrt: Any, logger: Any, model: bytes, precision: str) -> bytes:
     if precision == "f16":
         config.set_flag(tensorrt.BuilderFlag.FP16)
     profile = builder.create_optimization_profile()
-    shape = tuple(network.get_input(0).shape)[1:]
-    profile.set_shape(INPUT, *((batch, *shape) for batch in BATCHES))
+    images = network.get_input(0)
+    shape = tuple(images.shape)[1:]
+    profile.set_shape(images.name, *((batch, *shape) for batch in BATCHES))
     config.add_optimization_profile(profile)
     plan = builder.build_serialized_network(network, config)
     if plan is None:

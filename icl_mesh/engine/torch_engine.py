@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +21,12 @@ _TYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 _WARM_UPS = 3
 
 
-class TorchEngine:
-    """Runs the network on a device.
+Network = TypeVar("Network", bound=nn.Module)
+Maps = TypeVar("Maps")
+
+
+class TorchNetwork(Generic[Network, Maps]):
+    """Runs a network where its parameters are moved: the given device.
 
     The network itself is moved there and set to evaluation mode. For less than f32 a copy is used,
     with the convolutions' weights in that type, so that they are cast once. On CUDA each input
@@ -29,47 +35,68 @@ class TorchEngine:
     """
 
     def __init__(
-        self, network: IclMeshNetwork, device: torch.device, precision: str = "f32"
+        self,
+        network: Network,
+        maps_of: Callable[[Network, torch.Tensor], Maps],
+        device: torch.device,
+        precision: str,
     ) -> None:
-        """precision: "f32", "bf16" or "f16", of the convolutions; maps are float32. Raises
-        ValueError for bf16 on a CPU without it."""
+        """maps_of: the network and its input -> maps. precision: "f32"; "bf16", "f16": convolutions
+        in it. Raises ValueError for bf16 on a CPU without it."""
         if precision == "bf16" and device.type == "cpu" and not cpu_has_bf16():
             refuse_bf16("torch")
-        self.name = f"torch:{precision}"
         self.device = device
-        self._threads = torch.get_num_threads()
-        self._type = _TYPES[precision]
+        self.threads = torch.get_num_threads()
+        self.type = _TYPES[precision]
+        self._maps_of = maps_of
         # Channels last is faster; convolutions convert the image to their weights' layout.
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network = network.to(device).eval()
-        if self._type != torch.float32:
-            self.network = _with_convolutions_in(self.network, self._type)
-        self._people = EagerPeople(self.network, device, self._type)
-        self._graphs: dict[tuple[int, ...], _Graph] = {}
+        if self.type != torch.float32:
+            self.network = _with_convolutions_in(self.network, self.type)
+        self._graphs: dict[tuple[int, ...], _Graph[Maps]] = {}
 
     @torch.inference_mode()
-    def __call__(self, images: torch.Tensor) -> InferenceMaps:
+    def __call__(self, images: torch.Tensor) -> Maps:
         if self.device.type == "cuda":
             shape = tuple(images.shape)
             if shape not in self._graphs:
                 self._graphs[shape] = _Graph(self, images)
             return self._graphs[shape](images)
-        with torch_threads(self._threads):
+        with torch_threads(self.threads):
             return self.eager(images)
+
+    def eager(self, images: torch.Tensor) -> Maps:
+        """One kernel after the other."""
+        if self.type == torch.float32:
+            return self._maps_of(self.network, images)
+        # A graph must not hold on to the casts of another one.
+        with torch.autocast(self.device.type, self.type, cache_enabled=False):
+            return self._maps_of(self.network, images)
+
+
+class TorchEngine:
+    """Both steps in PyTorch."""
+
+    def __init__(
+        self, network: IclMeshNetwork, device: torch.device, precision: str = "f32"
+    ) -> None:
+        """precision: as of TorchNetwork; maps are float32 still. Raises as it does."""
+        self.name = f"torch:{precision}"
+        self.device = device
+        self._maps: TorchNetwork[IclMeshNetwork, InferenceMaps] = TorchNetwork(
+            network, lambda moved, images: moved.inference_maps(images), device, precision
+        )
+        self._people = EagerPeople(self._maps.network, device, self._maps.type)
+
+    def __call__(self, images: torch.Tensor) -> InferenceMaps:
+        return self._maps(images)
 
     def smpl_at(
         self, maps: InferenceMaps, image: npt.NDArray[np.int64], cell: npt.NDArray[np.int64]
     ) -> torch.Tensor:
-        with torch_threads(self._threads):
+        with torch_threads(self._maps.threads):
             return self._people(maps, image, cell)
-
-    def eager(self, images: torch.Tensor) -> InferenceMaps:
-        """Without a CUDA graph. images [B, 3, S, S] -> maps, float32."""
-        if self._type == torch.float32:
-            return self.network.inference_maps(images)
-        # A graph must not reuse casts that another graph cached.
-        with torch.autocast(self.device.type, self._type, cache_enabled=False):
-            return self.network.inference_maps(images)
 
 
 def cpu_has_bf16() -> bool:
@@ -78,7 +105,7 @@ def cpu_has_bf16() -> bool:
     return any(there for ability, there in abilities.items() if "bf16" in ability)
 
 
-def _with_convolutions_in(network: IclMeshNetwork, kind: torch.dtype) -> IclMeshNetwork:
+def _with_convolutions_in(network: Network, kind: torch.dtype) -> Network:
     """A copy with its convolutions cast, as autocast would at each call."""
     network = copy.deepcopy(network)
     for module in network.modules():
@@ -87,10 +114,10 @@ def _with_convolutions_in(network: IclMeshNetwork, kind: torch.dtype) -> IclMesh
     return network
 
 
-class _Graph:
+class _Graph(Generic[Maps]):
     """The network's kernels for one input shape, recorded; input and maps are fixed buffers."""
 
-    def __init__(self, engine: TorchEngine, images: torch.Tensor) -> None:
+    def __init__(self, engine: TorchNetwork[Any, Maps], images: torch.Tensor) -> None:
         self._images = images.clone(memory_format=torch.channels_last)
         # cuDNN chooses its algorithms in the warm-up. TF32 is disabled.
         exact = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=False)
@@ -106,7 +133,7 @@ class _Graph:
             with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                 self._maps = engine.eager(self._images)
 
-    def __call__(self, images: torch.Tensor) -> InferenceMaps:
+    def __call__(self, images: torch.Tensor) -> Maps:
         self._images.copy_(images)
         self._graph.replay()
         return self._maps

@@ -97,8 +97,9 @@ def cut_crops(image: npt.NDArray[np.uint8], squares: npt.ArrayLike) -> Crops:
         if not inside[row]:
             pixels[row] = 0
             continue
-        (left, top), (right, bottom) = low[row].astype(int), high[row].astype(int)
-        window = (*(stop - start)[row].astype(int), *start[row].astype(int))
+        left, top, right, bottom = np.concatenate((low[row], high[row])).astype(int)
         part = image[top:bottom, left:right]
-        kernels.letterbox(part, pixels[row : row + 1], *map(int, window), _TONES)
+        width, height = (int(length) for length in (stop - start)[row])
+        x, y = (int(place) for place in start[row])
+        kernels.letterbox(part, pixels[row : row + 1], width, height, x, y, _TONES)
     return Crops(torch.from_numpy(pixels), scale, edge + 0.5 * scale - 0.5)

@@ -301,6 +301,13 @@ def test_export_writes_onnx_and_checks_the_engines(
         "inside": ["people", 1, 11, 11],
         "smpl": ["people", 142],
     }
+    second = onnx.load(tmp_path / "model.keypoints.onnx").graph
+    shapes = {
+        value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (*second.input, *second.output)
+    }
+    assert shapes["crops"] == ["people", 3, 256, 256]
+    assert shapes["maps"][:2] == ["people", 86]
     rows = {row["engine"]: row for row in json.loads(report.read_text())["engines"]}
     assert {"torch:f32", "torch:bf16"} <= set(rows)
     assert rows["torch:f32"]["people"] > 0 and rows["torch:f32"]["joints_mm"] == [0, 0, 0]

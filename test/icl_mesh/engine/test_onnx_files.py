@@ -16,7 +16,7 @@ SIZE = 64  # of the fixture images
 def test_the_converted_network_is_kept_and_read_again(network, images, monkeypatch) -> None:
     pytest.importorskip("openvino")
     first = create_engine("openvino", network, "cpu", SIZE)(images)
-    monkeypatch.setattr("icl_mesh.engine.onnx_model._export", None)  # must not be needed
+    monkeypatch.setattr("icl_mesh.engine.onnx_model.export_step", None)  # must not be needed
     again = create_engine("openvino", network, "cpu", SIZE)(images)
     assert map_difference(again, first) == 0
     other = build_network("mobilenet_v2", head_width=0.125).eval()

@@ -13,6 +13,7 @@ import torch
 from pictures import pictures
 from safetensors.torch import load_file, save_file
 
+from icl_mesh.decode.keypoints import decode_keypoints
 from icl_mesh.keypoint_weights import (
     default_keypoint_weights_path,
     load_keypoint_weights,
@@ -21,7 +22,6 @@ from icl_mesh.keypoint_weights import (
 from icl_mesh.network.single_person import (
     KeypointMaps,
     SinglePersonKeypoints,
-    decode_keypoints,
 )
 
 ROOT = Path(__file__).parents[3]
