@@ -239,6 +239,21 @@ class Lifter:
         bias3: Float32,
     ) -> None: ...
 
+class KeypointFit:
+    """How Reader.refine fits bodies to keypoints.
+
+    The unknowns are 22 rotations about the bones' own axes, rad, the logarithm of the scale, the
+    shift in x and y, m of the body, and 10 betas: 79. The prior holds their change from the start.
+    """
+    def __init__(
+        self,
+        *,
+        precision: Float32,  # [79, 79], the prior's inverse covariance
+        sigma: float,  # error of a keypoint, m of the body
+        robust: float,  # from here on a keypoint is an outlier, m of the body
+        iterations: int,
+    ) -> None: ...
+
 class Surface:
     """One surface of a body (icl_mesh.body.surface_tables)."""
     def __init__(
@@ -265,7 +280,9 @@ class Reader:
     """Reads the people of one image; it owns all memory between its steps.
 
     look_from and read_from come first (and read_features, where the lifter takes keypoints); then
-    find, fit, place, in this order. broken: which of the values read so far are not finite.
+    find, fit, refine (where wanted), place, in this order. broken: which of the values read so far
+    are not finite. refine changes rotations, betas, weak and skeletons; evidence that is not finite
+    counts as weight 0, and whoever cannot be fitted better stays as it was.
     """
     def __init__(
         self,
@@ -275,6 +292,7 @@ class Reader:
         center_projector: Float32,  # [3, 64 inputs, 64 outputs]
         joint_projector: Float32,
         lifter: Lifter | None,
+        keypoint_fit: KeypointFit | None,
     ) -> None: ...
     def look_from(self, geometry: Geometry, lens: Lens | None) -> None: ...
     def read_from(
@@ -288,6 +306,11 @@ class Reader:
     def read_features(self, features: Float32) -> None: ...  # [1, C, H, H], of any strides
     def find(self, threshold: float) -> int: ...
     def fit(self, smpl: Float32) -> int: ...  # [N, 142]
+    def refine(
+        self,
+        points: Float32,  # [N, 17, 2], square coordinates
+        weight: Float32,  # [N, 17], 0 or more
+    ) -> None: ...
     def place(self) -> None: ...
     def broken(self) -> list[str]: ...
     def views(self) -> dict[str, npt.NDArray[Any]]: ...
