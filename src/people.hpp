@@ -25,6 +25,13 @@ struct Layers {
   int64_t inputs[LIFTER_LAYERS], outputs[LIFTER_LAYERS];  // outputs: rounded up to LANES
 };
 
+// How bodies are fitted to keypoints (src/refine.cpp).
+struct KeypointFit {
+  const float* precision;  // [WIDE, WIDE] of normal_equations.hpp, null without a fit
+  float sigma, robust;     // error of a keypoint, and from where on it is an outlier, m of the body
+  int64_t iterations;
+};
+
 // What is known once the weights and the body are loaded.
 struct Model {
   const float *center_projector, *joint_projector;  // [3, 64 inputs, 64 outputs]; null: features are embeddings
@@ -32,6 +39,7 @@ struct Model {
   Layers layers;
   int64_t passes, kinds;  // of the lifter, 0 without one; keypoints that the backbone finds, 0 or 17
   int64_t center, keypoints, offsets, log_extent;  // channels of the features, from KeypointChannels.first on
+  KeypointFit fit;
 };
 
 // Of a camera and of its image in the network's square.
@@ -114,6 +122,8 @@ struct Surface {
 void find_people(Job& job);
 // Their bodies, by smpl: rotations, betas, weak_camera and skeletons, without duplicates.
 void fit_people(Job& job);
+// Optional: fits them to keypoints. points [N, 17, 2] of the square, weight [N, 17].
+void refine_people(Job& job, const float* points, const float* weight);
 // Metric positions, embeddings, and confidence of joints.
 void place_people(Job& job);
 

@@ -39,6 +39,7 @@ def make_reader(
         center_projector=_projector(network, "center_projector"),
         joint_projector=_projector(network, "joint_projector"),
         lifter=_lifter(network),
+        keypoint_fit=None,
     )
 
 

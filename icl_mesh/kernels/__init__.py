@@ -26,6 +26,7 @@ LANES: int = compiled.LANES
 Body = compiled.Body
 ColorPlan = compiled.ColorPlan
 Geometry = compiled.Geometry
+KeypointFit = compiled.KeypointFit
 Lens = compiled.Lens
 Lifter = compiled.Lifter
 PairCosts = compiled.PairCosts

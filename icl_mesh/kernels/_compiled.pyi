@@ -259,6 +259,21 @@ class Lifter:
         bias3: Float32,
     ) -> None: ...
 
+class KeypointFit:
+    """How Reader.refine fits bodies to keypoints.
+
+    The unknowns are 22 rotations about the bones' own axes, rad, the logarithm of the scale, the
+    shift in x and y, m of the body, and 10 betas: 79. The prior holds their change from the start.
+    """
+    def __init__(
+        self,
+        *,
+        precision: Float32,  # [79, 79], the prior's inverse covariance
+        sigma: float,  # error of a keypoint, m of the body
+        robust: float,  # from here on a keypoint is an outlier, m of the body
+        iterations: int,
+    ) -> None: ...
+
 class Surface:
     """One surface of a body (icl_mesh.body.surface_tables)."""
     def __init__(
@@ -284,8 +299,10 @@ class Surface:
 class Reader:
     """Decodes the people of one image. It owns the memory of all results (views).
 
-    Call set_view and read_from (and read_features, for a lifter with keypoints), then find, fit and
-    place, in this order. broken: names of the results so far that are not finite.
+    Call set_view and read_from (and read_features, for a lifter with keypoints), then find, fit,
+    optionally refine, and place, in this order. broken: names of the results so far that are not
+    finite. refine changes rotations, betas, weak_camera and skeletons. Evidence that is not finite
+    has weight 0. A person whose fit would not improve stays unchanged.
     """
     def __init__(
         self,
@@ -295,6 +312,7 @@ class Reader:
         center_projector: Float32 | None,  # [3, 64 inputs, 64 outputs]
         joint_projector: Float32 | None,
         lifter: Lifter | None,
+        keypoint_fit: KeypointFit | None,
     ) -> None: ...
     def set_view(self, geometry: Geometry, lens: Lens | None) -> None: ...
     def read_from(
@@ -308,6 +326,11 @@ class Reader:
     def read_features(self, features: Float32) -> None: ...  # [1, C, H, H], of any strides
     def find(self, threshold: float) -> int: ...
     def fit(self, smpl: Float32) -> int: ...  # [N, 142]
+    def refine(
+        self,
+        points: Float32,  # [N, 17, 2], square coordinates
+        weight: Float32,  # [N, 17], 0 or more
+    ) -> None: ...
     def place(self) -> None: ...
     def broken(self) -> list[str]: ...
     def views(self) -> dict[str, npt.NDArray[Any]]: ...

@@ -13,7 +13,8 @@ T* BoundReader::room(const char* name, std::vector<size_t> shape) {
 }
 
 BoundReader::BoundReader(const BoundRules& rules, const BoundBody& body, Projector center_projector,
-                         Projector joint_projector, const BoundLifter* lifter)
+                         Projector joint_projector, const BoundLifter* lifter,
+                         const BoundKeypointFit* keypoint_fit)
     : body_(body), center_projector_(center_projector), joint_projector_(joint_projector) {
   job_.rules = rules;
   job_.model.center_projector = center_projector ? center_projector->data() : nullptr;
@@ -22,6 +23,10 @@ BoundReader::BoundReader(const BoundRules& rules, const BoundBody& body, Project
   if (lifter) {
     lifter_ = nb::find(*lifter);  // kept alive
     lifter->describe(job_.model);
+  }
+  if (keypoint_fit) {
+    keypoint_fit_ = nb::find(*keypoint_fit);
+    keypoint_fit->describe(job_.model);
   }
   const size_t points = JOINTS + KEYPOINTS, observed = JOINTS + 2 * job_.model.kinds;
   People& people = job_.people;
@@ -124,6 +129,14 @@ int64_t BoundReader::fit(In<float, -1, SMPL_CHANNELS> smpl) {
   return job_.count;
 }
 
+void BoundReader::refine(In<float, -1, KEYPOINTS, 2> points, In<float, -1, KEYPOINTS> weight) {
+  require_stage(Stage::FITTED, "fit");
+  if (!job_.model.fit.precision) throw nb::value_error("refine needs a reader with a keypoint_fit");
+  require_rows(points, "points", job_.count);
+  require_rows(weight, "weight", job_.count);
+  refine_people(job_, points.data(), weight.data());
+}
+
 void BoundReader::place() {
   require_stage(Stage::FITTED, "fit");
   place_people(job_);
@@ -171,6 +184,9 @@ void read_from(R& reader, R::Map<1> center_heatmap, R::Map<JOINTS> joint_heatmap
 void read_features(R& reader, R::Features features) { reader.read_features(features); }
 int64_t find(R& reader, double threshold) { return reader.find(threshold); }
 int64_t fit(R& reader, In<float, -1, SMPL_CHANNELS> smpl) { return reader.fit(smpl); }
+void refine(R& reader, In<float, -1, KEYPOINTS, 2> points, In<float, -1, KEYPOINTS> weight) {
+  reader.refine(points, weight);
+}
 void place_read(R& reader) { reader.place(); }
 
 }  // namespace
@@ -201,15 +217,21 @@ void bind_reader(nb::module_& module) {
       lifter, {"passes", "kinds", "center", "keypoints", "offsets", "log_extent", "weights0", "bias0", "weights1",
                "bias1", "weights2", "bias2", "weights3", "bias3"});
 
+  nb::class_<BoundKeypointFit> keypoint_fit(module, "KeypointFit");
+  constructor<BoundKeypointFit, In<float, UNKNOWNS, UNKNOWNS>, double, double, int64_t>(
+      keypoint_fit, {"precision", "sigma", "robust", "iterations"});
+
   nb::class_<BoundReader> reader(module, "Reader");
-  constructor<BoundReader, const BoundRules&, const BoundBody&, Projector, Projector, const BoundLifter*>(
-      reader, {"rules", "body", "center_projector", "joint_projector", "lifter"});
+  constructor<BoundReader, const BoundRules&, const BoundBody&, Projector, Projector, const BoundLifter*,
+              const BoundKeypointFit*>(
+      reader, {"rules", "body", "center_projector", "joint_projector", "lifter", "keypoint_fit"});
   method<Lock::KEEP>(reader, "set_view", &set_view, {"geometry", "lens"});
   method<Lock::KEEP>(reader, "read_from", &read_from,
                      {"center_heatmap", "joint_heatmaps", "camera", "center_instance", "joint_instance"});
   method<Lock::KEEP>(reader, "read_features", &read_features, {"features"});
   method(reader, "find", &find, {"threshold"});
   method(reader, "fit", &fit, {"smpl"});
+  method(reader, "refine", &refine, {"points", "weight"});
   method(reader, "place", &place_read, {});
   reader.def("broken", &BoundReader::broken);
   reader.def("views", [](nb::handle self) { return nb::cast<BoundReader&>(self).views(self); });

@@ -8,6 +8,7 @@
 
 #include "bindings.hpp"
 #include "constants.hpp"
+#include "normal_equations.hpp"
 
 // Structures of people.hpp by their fields' names.
 struct BoundRules : Rules {
@@ -64,6 +65,18 @@ class BoundLifter {
   std::vector<float> numbers_[2 * LIFTER_LAYERS];
 };
 
+// How bodies are fitted to keypoints. precision: of the change of a person's unknowns.
+class BoundKeypointFit {
+ public:
+  BoundKeypointFit(In<float, UNKNOWNS, UNKNOWNS> precision, double sigma, double robust, int64_t iterations);
+  BoundKeypointFit(const BoundKeypointFit&) = delete;
+  void describe(Model& model) const;
+
+ private:
+  std::vector<float> precision_;
+  KeypointFit fit_;
+};
+
 class BoundReader {
  public:
   template <int64_t CHANNELS>
@@ -71,7 +84,7 @@ class BoundReader {
   using Features = Strided<float, 1, -1, -1, -1>;
 
   BoundReader(const BoundRules& rules, const BoundBody& body, Projector center_projector, Projector joint_projector,
-              const BoundLifter* lifter);
+              const BoundLifter* lifter, const BoundKeypointFit* keypoint_fit);
   BoundReader(const BoundReader&) = delete;
 
   void set_view(const Geometry& geometry, const BoundLens* lens);
@@ -80,6 +93,7 @@ class BoundReader {
   void read_features(Features features);
   int64_t find(double threshold);
   int64_t fit(In<float, -1, SMPL_CHANNELS> smpl);
+  void refine(In<float, -1, KEYPOINTS, 2> points, In<float, -1, KEYPOINTS> weight);
   void place();
   std::vector<std::string> broken() const;
   nb::dict views(nb::handle self);
@@ -102,7 +116,7 @@ class BoundReader {
   bool has_view_ = false;
   BoundBody body_;
   Projector center_projector_, joint_projector_;
-  nb::object lifter_;
+  nb::object lifter_, keypoint_fit_;
   std::unique_ptr<BoundLens> lens_;
   std::vector<Memory> memory_;
   Map<1> center_heatmap_;

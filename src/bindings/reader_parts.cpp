@@ -1,6 +1,7 @@
 // What a reader is made of.
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "reader.hpp"
 
@@ -69,3 +70,29 @@ void BoundLifter::describe(Model& model) const {
   model.offsets = offsets_;
   model.log_extent = log_extent_;
 }
+
+BoundKeypointFit::BoundKeypointFit(In<float, UNKNOWNS, UNKNOWNS> precision, double sigma, double robust,
+                                   int64_t iterations)
+    : precision_(WIDE * WIDE, 0.0f), fit_{} {
+  require(sigma > 0 && std::isfinite(sigma), "sigma", "must be above 0");
+  require(robust > 0 && std::isfinite(robust), "robust", "must be above 0");
+  require(iterations > 0, "iterations", "must be 1 or more");
+  require(all_finite(precision.data(), UNKNOWNS * UNKNOWNS), "precision", "must be finite");
+  bool symmetric = true;
+  for (int64_t i = 0; i < WIDE * WIDE; ++i) {
+    const int64_t row = i / WIDE, column = i % WIDE;
+    if (row == column) precision_[i] = 1;  // of what fills up the rows
+    if (row >= UNKNOWNS || column >= UNKNOWNS) continue;
+    const float* given = precision.data();
+    precision_[i] = given[row * UNKNOWNS + column];
+    const double scale = std::sqrt(std::abs(
+        static_cast<double>(given[row * (UNKNOWNS + 1)]) * given[column * (UNKNOWNS + 1)]));
+    symmetric &= std::abs(precision_[i] - given[column * UNKNOWNS + row]) <= 1e-4 * scale;
+  }
+  const auto equations = std::make_unique<NormalEquations>();
+  equations->precision = precision_.data();
+  require(symmetric && equations->factor(1e-4f), "precision", "must be symmetric and positive definite");
+  fit_ = {precision_.data(), static_cast<float>(sigma), static_cast<float>(robust), iterations};
+}
+
+void BoundKeypointFit::describe(Model& model) const { model.fit = fit_; }

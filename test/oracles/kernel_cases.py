@@ -14,6 +14,11 @@ from icl_mesh.body.surface_tables import SurfaceTables
 from icl_mesh.geometry.lens import Lens
 
 PEOPLE, TRACKS = 5, 3
+READER_RULES: dict[str, Any] = {
+    "scale_base": 1.1, "max_log_scale": 80.0, "duplicate_cells": 3.0, "duplicate_scale_ratio": 1.15,
+    "duplicate_degrees": 10.0, "window": 0.2, "min_evidence": 0.05, "min_center": 0.1,
+    "most_camera": 0.5, "peak_window": 5, "search_cells": 48, "most": 64,
+}  # fmt: skip
 
 
 class Case(NamedTuple):
@@ -250,12 +255,6 @@ def _maps(rng: _Random) -> dict[str, Any]:
 
 
 def _reader_parts(k: ModuleType, rng: _Random) -> dict[str, dict[str, Any]]:
-    rules = {
-        "scale_base": 1.1, "max_log_scale": 80.0, "duplicate_cells": 3.0,
-        "duplicate_scale_ratio": 1.15, "duplicate_degrees": 10.0, "window": 0.2,
-        "min_evidence": 0.05, "min_center": 0.1,
-        "most_camera": 0.5, "peak_window": 5, "search_cells": 48, "most": 64,
-    }  # fmt: skip
     body = {
         "rest": rng.normal(24, 3),
         "rest_directions": 0.1 * rng.normal(10, 24, 3),
@@ -270,14 +269,22 @@ def _reader_parts(k: ModuleType, rng: _Random) -> dict[str, dict[str, Any]]:
     for layer, (inputs, outputs) in enumerate(pairwise(widths)):
         lifter[f"weights{layer}"] = 0.05 * rng.normal(inputs, outputs)
         lifter[f"bias{layer}"] = 0.1 * rng.normal(outputs)
+    keypoint_fit = {
+        "precision": np.diag(1 + rng(79)),
+        "sigma": 0.03,
+        "robust": 0.1,
+        "iterations": 10,
+    }
     reader = {
-        "rules": k.Rules(**rules),
+        "rules": k.Rules(**READER_RULES),
         "body": k.Body(**body),
         "center_projector": rng.normal(3, 64, 64) / 8,
         "joint_projector": rng.normal(3, 64, 64) / 8,
         "lifter": k.Lifter(**lifter),
+        "keypoint_fit": k.KeypointFit(**keypoint_fit),
     }
-    return {"rules": rules, "body": body, "lifter": lifter, "reader": reader}
+    parts = {"rules": READER_RULES, "body": body, "lifter": lifter, "keypoint_fit": keypoint_fit}
+    return parts | {"reader": reader}
 
 
 def geometry(k: ModuleType) -> Any:
@@ -303,12 +310,22 @@ def _reader(k: ModuleType, rng: _Random) -> dict[str, Case]:
         reader.find(0.99)
         reader.fit(smpl)
 
+    def refine(points: np.ndarray, weight: np.ndarray) -> None:
+        reader.find(0.99)
+        reader.fit(smpl)
+        reader.refine(points, weight)
+
+    smpl = rng.normal(count, 142)
+    kept = reader.fit(smpl)
+    evidence = {"points": 0.5 * rng.normal(kept, 17, 2), "weight": rng(kept, 17)}
     return {
         "Body": Case(k.Body, parts["body"], {}),
         "Lifter": Case(k.Lifter, parts["lifter"], {}),
         "Reader": Case(k.Reader, parts["reader"], {}),
         "Reader.set_view": Case(reader.set_view, {"geometry": geometry(k), "lens": None}, {}),
-        "Reader.fit": Case(fit, {"smpl": rng.normal(count, 142)}, {}),
+        "Reader.fit": Case(fit, {"smpl": smpl}, {}),
+        "KeypointFit": Case(k.KeypointFit, parts["keypoint_fit"], {}),
+        "Reader.refine": Case(refine, evidence, {}),
         "Reader.read_from": Case(k.Reader(**parts["reader"]).read_from, maps, {}),
         "Reader.read_features": Case(
             k.Reader(**parts["reader"]).read_features, {"features": found}, {}, ("features",)
