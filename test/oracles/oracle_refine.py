@@ -106,11 +106,9 @@ class Problem(NamedTuple):
         """Hessian [79, 79] and gradient [79]."""
         step = torch.zeros(1, 79, dtype=torch.float64, requires_grad=True)
         residuals = self.residuals(bodies.moved(step))
-        rows = [
-            torch.autograd.grad(one, step, retain_graph=True)[0][0]
-            for one in residuals.reshape(-1).unbind()
-        ]
-        jacobian, residuals = torch.stack(rows), residuals.detach()
+        rows = torch.eye(residuals.numel(), dtype=torch.float64)
+        (jacobian,) = torch.autograd.grad(residuals.reshape(-1), step, rows, is_grads_batched=True)
+        jacobian, residuals = jacobian[:, 0], residuals.detach()
         squared = residuals.square().sum(1)
         weight = self.weight[0] * (robust**2 / (robust**2 + squared)) ** 2 / self.sigma**2
         weighted = jacobian.T * weight.repeat_interleave(2)
