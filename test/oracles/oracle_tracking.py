@@ -1,5 +1,5 @@
-"""Costs of pairs and colours of clothes with numpy and OpenCV: what the compiled kernels are tested
-against."""
+"""Costs of pairs and colours of clothes with numpy and OpenCV: the oracles of the
+compiled kernels."""
 
 from __future__ import annotations
 
