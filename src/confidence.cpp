@@ -1,4 +1,4 @@
-// How surely a joint is seen, and is this person's own: joints' heatmaps where they project to, times the agreement of embeddings there.
+// Joint confidence: the joint heatmap at the projected joint, times the agreement of joint and centre embeddings there.
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -7,18 +7,18 @@
 
 namespace {
 
-// Channels of the embeddings, and the projectors' layers of as many without biases, ReLUs in between.
+// Channels of the embeddings and of all projector layers, which have no biases and ReLUs in between.
 constexpr int64_t CHANNELS = INSTANCE_CHANNELS, LAYERS = PROJECTOR_LAYERS;
 
-// Columns that are summed at once: 4 rows of them fill half of the registers, of which AVX-512 has 32, others 16.
+// Columns that are summed together: 4 rows of them fill half of the registers (32 with AVX-512, else 16).
 constexpr int64_t TOGETHER = LANES == 16 ? 4 : 2, GROUP = TOGETHER * LANES;
 static_assert(CHANNELS % GROUP == 0, "columns come in whole groups");
 
-// Each channel of a cell lies in another line of memory: they are fetched so many cells ahead of time.
+// Cells to prefetch ahead: each channel of a cell is in another cache line.
 constexpr size_t AHEAD = 3;
 
-// Features [ROWS, 64] become embeddings at length one, in place; weights [3, 64 inputs, 64 outputs], null without
-// projector. Several rows at once: the weights are more than a core's nearest cache holds.
+// Features [ROWS, 64] -> embeddings of unit length, in place; weights [3, 64 inputs, 64 outputs], null without
+// projector. Several rows together, since the weights exceed the first-level cache.
 template <int ROWS>
 ICL_INLINE void embed(const float* weights, float* features) {
   float sums[ROWS * CHANNELS];
@@ -65,15 +65,15 @@ ICL_INLINE float agreement(const float* first, const float* second) {
   return std::clamp(cosine, 0.0f, 1.0f);  // NaN stays NaN
 }
 
-// Of a joint of a person: the cells around it, most seen first, and how many of them were looked at.
+// The cells around a person's joint by falling heatmap value, and how many of them have been evaluated.
 struct Around {
   float seen[9];
   int32_t cell[9];
   int count, next;
 };
 
-// The 3 x 3 cells of a map around a place in square coordinates; at the border a cell outside stands for the
-// nearest inside. False where a value is not finite.
+// The 3 x 3 cells of a map around a location in square coordinates, with replicated borders. False if a value is not
+// finite.
 ICL_INLINE bool look_around(const float* map, int64_t size, const float* square, Around& around) {
   int64_t center[2];
   for (int axis = 0; axis < 2; ++axis) {
@@ -99,7 +99,7 @@ ICL_INLINE bool look_around(const float* map, int64_t size, const float* square,
 
 }  // namespace
 
-// P_C of the centres' features, at length one.
+// P_C of the centres' features, normalised to unit length.
 void embed_centers(Job& job) {
   const People& people = job.people;
   std::copy(people.center_instance, people.center_instance + job.count * CHANNELS, people.embedding);
@@ -122,8 +122,8 @@ void joint_confidence(Job& job) {
     if (look_around(heatmaps + at % joints * cells, size, square + 2 * at, around[at])) open.push_back(at);
     else confidence[at] = NAN;
   }
-  // Each cell is projected once, whoever asks for it. In rounds: of every joint the cell that is seen most, then the
-  // next. No agreement exceeds one, so that a cell seen less than the best product so far need not be projected.
+  // Each cell is projected once. Each round takes every joint's next cell by falling heatmap value. The agreement is at
+  // most 1, so a cell below the joint's best product so far is skipped.
   std::vector<int32_t> row_of(cells, -1);
   std::vector<float> projected;
   int64_t rows = 0;
@@ -152,7 +152,7 @@ void joint_confidence(Job& job) {
       Around& own = around[at];
       const float* cell = projected.data() + row_of[own.cell[own.next]] * CHANNELS;
       const float product = own.seen[own.next++] * agreement(cell, embeddings + at / joints * CHANNELS);
-      if (!(product <= confidence[at])) confidence[at] = product;  // NaN is handed on
+      if (!(product <= confidence[at])) confidence[at] = product;  // NaN is kept
       if (own.next < own.count && own.seen[own.next] > confidence[at]) open[kept++] = at;
     }
     open.resize(kept);

@@ -9,10 +9,10 @@
 
 namespace {
 
-// Below it a Gaussian counts as this: so far from everything all cells weigh the same.
+// Lower bound of the Gaussian, so that far from all cells they are weighted equally.
 constexpr float FAR = 1e-12f;
 
-// e^x for x <= 0, to a few units of the last place; a loop over it vectorises, one over std::exp does not.
+// e^x for x <= 0, with an error of a few ulps. Loops over it vectorise, unlike those over std::exp.
 ICL_INLINE float exponential(float x) {
   x = std::max(x, -87.0f);
   const float whole = std::floor(x * 1.44269504f + 0.5f);
@@ -38,7 +38,7 @@ ICL_INLINE void gaussian(float center, float spread, int32_t side, float* weight
 }
 
 struct Strided {
-  int64_t of_kind, of_row, of_column;  // strides, counted in numbers
+  int64_t of_kind, of_row, of_column;  // strides, in elements
   int64_t height, width, pool;
 };
 
@@ -61,8 +61,7 @@ ICL_INLINE int32_t pool_map(const float* map, const Strided& maps, float* coarse
   return broken;
 }
 
-// The same for all maps at once, of which the kinds of a cell lie side by side: coarse [K, h, w], broken [K].
-// Each cell costs a line of the cache or two, which are asked for ahead of time.
+// The same for all channels-last maps together: coarse [K, h, w], broken [K]. Cache lines of cells are prefetched.
 ICL_INLINE void pool_cells(const float* image, const Strided& maps, int64_t kinds, float* coarse, int32_t* broken) {
   constexpr int64_t AHEAD = 24;
   const int64_t h = maps.height / maps.pool, w = maps.width / maps.pool, cells = h * w;
@@ -94,13 +93,13 @@ ICL_INLINE void pool_maps(const float* image, const Strided& maps, int64_t kinds
   }
 }
 
-// The first largest of coarse * near_x * near_y: its (x, y).
+// The (x, y) of the first maximum of coarse * near_x * near_y.
 ICL_INLINE void best_cell(
     const float* coarse, const float* near_x, const float* near_y, int64_t w, int64_t h, int64_t* x,
     int64_t* y) {
-  // Lane by lane: the largest so far, and the first row that has it.
+  // Per lane: the maximum so far, and its first row.
   Lanes best = Lanes{} - INFINITY, best_row{};
-  float rest = -INFINITY, rest_row = 0;  // of the columns that fill no lanes
+  float rest = -INFINITY, rest_row = 0;  // of the columns after the last full vector
   for (int64_t row = 0; row < h; ++row) {
     const float* cells = coarse + row * w;
     Lanes largest = Lanes{} - INFINITY;
@@ -130,7 +129,7 @@ ICL_INLINE void best_cell(
   }
 }
 
-// The largest cell of a block of the map, the first of equals.
+// The first maximum of a block of the map.
 ICL_INLINE void best_of_block(const float* map, const Strided& maps, int64_t* x, int64_t* y) {
   const int64_t first_x = *x * maps.pool, first_y = *y * maps.pool;
   float best = -INFINITY;
@@ -142,8 +141,7 @@ ICL_INLINE void best_of_block(const float* map, const Strided& maps, int64_t* x,
   }
 }
 
-// The mean of the 3 x 3 cells around one by their values, in square coordinates; at the border a
-// cell outside stands for the nearest inside.
+// The mean of the 3 x 3 cells around a cell, weighted by their values, in square coordinates; borders are replicated.
 ICL_INLINE void mean_place(const float* map, const Strided& maps, int64_t x, int64_t y, float* place) {
   float total = 0, mean_x = 0, mean_y = 0;
   for (int64_t row = y - 1; row <= y + 1; ++row) {
@@ -173,7 +171,7 @@ void search_heatmaps(
   std::vector<float> room(kinds * h * w + h + w);
   std::vector<int32_t> broken(kinds);
   float *coarse = room.data(), *near_x = coarse + kinds * h * w, *near_y = near_x + w;
-  int64_t pooled = -1;  // which image's maps are; people come sorted by image
+  int64_t pooled = -1;  // image of the pooled maps; people are sorted by image
   for (int64_t person = 0; person < people; ++person) {
     const float* own = heatmaps + image[person] * strides[0];
     if (image[person] != pooled) pool_maps(own, maps, kinds, coarse, broken.data());

@@ -1,5 +1,5 @@
-// The kernels that Python calls one by one. They take plain pointers and sizes, keep nothing and never throw; who binds
-// them (src/bindings) checks types and shapes. N people.
+// The kernels that Python calls directly. They take plain pointers and sizes, have no state and never throw;
+// src/bindings checks types and shapes. N people.
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,8 @@
 
 // A camera image -> the network's input. image: bytes [height, width, 3], rows `stride` bytes apart (of either sign),
 // channels RGB, or `backwards` BGR; planes: floats [3, size, size] to fill, RGB, with a window [inner_height,
-// inner_width] at (left, top); tones: floats [3, 3], RGB: what a byte is multiplied by, what is then added, and the
-// (normalised) padding.
+// inner_width] at (left, top); tones: floats [3, 3], rows: factor of a byte, offset, and the normalised
+// padding; columns: RGB.
 void letterbox(const uint8_t* image, int64_t stride, int64_t width, int64_t height, bool backwards, float* planes,
                int64_t size, int64_t inner_width, int64_t inner_height, int64_t left, int64_t top, const float* tones);
 
@@ -17,7 +17,7 @@ void letterbox(const uint8_t* image, int64_t stride, int64_t width, int64_t heig
 void quaternions_and_rotvecs(const float* matrices, int64_t count, double* quaternions, double* vectors);
 
 // points: corner_count times 24 bytes, at any address. vertices [vertex_count, 3], m; corners: rows of them, clipped to
-// those that there are.
+// the existing ones.
 void marker_points(const float* vertices, int64_t vertex_count, const int64_t* corners, int64_t corner_count,
                    unsigned char* points);
 
@@ -28,7 +28,7 @@ struct PatchMaps {
 };
 
 // near [N, 23, 23, depth], center_hints [N, 1 + instance, 11, 11], joint_hints [N, joints + instance, 11, 11], inside
-// [N, 1, 11, 11], all of them written.
+// [N, 1, 11, 11]: outputs.
 struct Patches {
   float *near, *center_hints, *joint_hints, *inside;
 };
@@ -36,11 +36,11 @@ struct Patches {
 // Around cells (x, y) [N, 2] of the images [N].
 void cut_patches(const PatchMaps& maps, int64_t people, const int64_t* image, const int64_t* cell, const Patches& patches);
 
-// Parts of a person that colours are taken of; points per person that a plan may have.
+// Body parts with colours; largest number of sample points per person.
 constexpr int64_t COLOR_PARTS = 3, MOST_COLOR_POINTS = 512;
 
-// Where a person is looked at. pairs [K, 2]: joints between which the image is read, on a grid [G, 2] of steps in
-// units of the trunk; lengths [P]: how many pairs make a part, one part after the other. linear [256]: light.
+// Sample points of a person's colours. pairs [K, 2]: joints; midway between them the image is sampled on a grid [G, 2]
+// of steps in units of the trunk. lengths [P]: pairs of each part, in order. linear [256]: linear light of a byte.
 struct ColorPlan {
   const int64_t* pairs;
   const double* grid;
@@ -49,7 +49,7 @@ struct ColorPlan {
   int64_t pair_count, step_count, part_count;
 };
 
-// Colours [N, P, 3], L*a*b*, and how well each was seen, [N, P]. image [height, width, 3] u8: RGB, or BGR
+// Colours [N, P, 3], L*a*b*, and their weights [N, P]. image [height, width, 3] u8: RGB, or BGR
 // (backwards). joints [N, 24, 2] px; confidence [N, 24].
 void part_colors(const uint8_t* image, int64_t width, int64_t height, bool backwards, const float* joints,
                  const float* confidence, int64_t people, const ColorPlan& plan, float least_weight, float* colors,
@@ -69,7 +69,7 @@ void predict_motion(const double* mean, const double* covariance, int64_t tracks
 void correct_motion(const Errors& errors, const double* mean, const double* covariance, const float* joints,
                     const bool* measured, int64_t tracks, double* new_mean, double* new_covariance);
 
-// Constants that Python hands over.
+// Constants that Python passes.
 struct PairRules {
   Errors errors;
   double gate, space_weight, image_weight, color_range, reliable_weight, nearest;
@@ -83,7 +83,7 @@ struct PairSide {
 
 // cost [T, N], and squared Mahalanobis distance [T, N]. mean [T, 6], covariance [T, 6, 6]: the tracks' filters.
 // lens and focal lengths, px: the people's camera. unseen [T]: half-lives since a track was seen.
-// measured [N]: whose distance a depth image gave.
+// measured [N]: people with a distance from a depth image.
 void pair_costs(const PairRules& rules, const double* mean, const double* covariance, const Lens& lens, double focal_x,
                 double focal_y, const double* unseen, const PairSide& tracks, int64_t track_count,
                 const PairSide& people, const bool* measured, int64_t people_count, double embedding_weight,

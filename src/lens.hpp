@@ -22,7 +22,7 @@ struct Point {
 
 ICL_INLINE double length(Point p) { return std::sqrt(p.x * p.x + p.y * p.y); }
 
-// Far outside, points go on outwards in proportion.
+// Far outside, points are scaled in proportion.
 template <int64_t MODEL>
 ICL_INLINE Point distorted(const Lens& lens, Point p) {
   if (MODEL == PINHOLE) return p;
@@ -46,7 +46,7 @@ ICL_INLINE Point distorted(const Lens& lens, Point p) {
   return lens.model == EQUIDISTANT ? distorted<EQUIDISTANT>(lens, p) : distorted<BROWN>(lens, p);
 }
 
-// The image of a point [3] in the camera frame; its depth is not taken for less than `nearest`
+// The image of a point [3] in the camera frame; its depth is clamped to at least `nearest`
 // (icl_mesh.geometry.camera.project_bodies).
 template <int64_t MODEL, typename Number>
 ICL_INLINE Point image_of(const Lens& lens, const Number* point, double nearest) {
@@ -60,7 +60,7 @@ ICL_INLINE Point image_of(const Lens& lens, const Number* point, double nearest)
   return lens.model == BROWN ? image_of<BROWN>(lens, point, nearest) : image_of<EQUIDISTANT>(lens, point, nearest);
 }
 
-// The inverse, by Newton's steps from the mean over all directions; of a lens that is none of PINHOLE.
+// The inverse, by Newton's method from the mean over all directions; not for PINHOLE.
 ICL_INLINE Point undistorted(const Lens& lens, Point p) {
   constexpr int STEPS = 8;
   constexpr double STEP = 1e-6, SMALL = 1e-13;

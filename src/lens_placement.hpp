@@ -1,6 +1,6 @@
-// Where a body stands that is seen through a lens. Its scale and shift mean a body as the image shows it, and differ
-// from place to place: wanted is the root whose joints, projected through the lens, are best described by them (least
-// squares over the joints, the network's 2-D loss).
+// Places a body that is seen through a lens. The network's scale and shift describe the distorted image, whose scale
+// varies over the image. The root minimises the distance between the joints projected through the lens and those by
+// scale and shift (least squares, the network's 2-D loss).
 #pragma once
 
 #include "people.hpp"
@@ -12,7 +12,7 @@ ICL_INLINE Point pixel(const Geometry& g, const Lens& lens, const double* point,
   return {g.fx * ray.x + g.cx, g.fy * ray.y + g.cy};
 }
 
-// matrix [3, 3] x = right [3] by Cramer's rule; false where there is no such x.
+// Solves matrix [3, 3] x = right [3] by Cramer's rule; false for a singular matrix.
 ICL_INLINE bool solve3(const double* m, const double* right, double* x) {
   const double minor[3] = {m[4] * m[8] - m[5] * m[7], m[5] * m[6] - m[3] * m[8], m[3] * m[7] - m[4] * m[6]};
   const double determinant = m[0] * minor[0] + m[1] * minor[1] + m[2] * minor[2];
@@ -27,8 +27,8 @@ ICL_INLINE bool solve3(const double* m, const double* right, double* x) {
   return found;
 }
 
-// A body under its weak-perspective camera: joints [24] in the square, and their derivative by (log s, tx, ty) of which
-// the last two are one number, 1 / depth.
+// A body under its weak-perspective camera: joints [24] in the square, and their derivative by (log s, tx, ty).
+// The last two are equal: 1 / depth.
 struct Described {
   Point joints[JOINTS], by_scale[JOINTS];
   double by_shift[JOINTS];
@@ -50,7 +50,7 @@ ICL_INLINE void describe(const Geometry& g, const float* weak_camera, const doub
   }
 }
 
-// How far a root [3] is from the least squares: the gradient [3] of what its joints' images differ by.
+// The gradient [3] of the squared image distance at a root [3].
 ICL_INLINE void imbalance(
     const Geometry& g, const Lens& lens, const Described& described, const double* offsets, const double* root,
     double* result) {
@@ -65,7 +65,7 @@ ICL_INLINE void imbalance(
   }
 }
 
-// The root that brings joints nearest to their rays: linear least squares. pinhole [3] decides where all rays are one.
+// The root that brings joints nearest to their rays: linear least squares. pinhole [3] is used if all rays coincide.
 ICL_INLINE void root_from_rays(const Point* rays, const double* offsets, const double* pinhole, double* root) {
   constexpr double RIDGE = 1e-8;
   double normal[9] = {RIDGE, 0, 0, 0, RIDGE, 0, 0, 0, RIDGE};
@@ -82,7 +82,7 @@ ICL_INLINE void root_from_rays(const Point* rays, const double* offsets, const d
   root[2] = std::max(root[2], 0.1 * pinhole[2]);  // never behind the camera
 }
 
-// offsets [24, 3]: joints from the root, m. pinhole [3]: where the root would be without a lens; becomes the root.
+// offsets [24, 3]: joints from the root, m. root [3]: in, without the lens; out, with it.
 ICL_INLINE void fit_root(
     const Geometry& g, const Lens& lens, const float* weak_camera, const double* offsets, double* root) {
   constexpr int STEPS = 8;
@@ -111,7 +111,7 @@ ICL_INLINE void fit_root(
     // A body that no longer moves in the image (far outside it) has no step rather than no answer.
     if (!solve3(slope, here, move)) move[0] = move[1] = move[2] = 0;
     size = std::sqrt(move[0] * move[0] + move[1] * move[1] + move[2] * move[2]);
-    // A step never halves or doubles the distance: the image holds no more than that.
+    // A step never halves or doubles the distance.
     const double share = std::max(size / (0.5 * root[2]), 1.0), old_depth = root[2];
     for (int axis = 0; axis < 3; ++axis) root[axis] += move[axis] / share;
     if (size < SMALL * old_depth) break;

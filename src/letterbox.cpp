@@ -1,9 +1,9 @@
 // A camera image -> the network's input, in one pass: letterboxed (icl_mesh/geometry/letterbox.py), normalised, in planes.
 //
-// Every new pixel is a weighted mean of old ones: of what it covers where an axis shrinks, of its two neighbours where
-// it grows. Means are taken downwards first, of whole rows, whose numbers are all treated alike, as SIMD wants it; then
-// across, a pixel at a time: its 3 channels and one number that nobody needs fill a SIMD register. This is done for a
-// few new rows at a time, so that what lies between the two steps stays in the first caches.
+// Every new pixel is a weighted mean of old ones: of those that it covers where an axis shrinks, of its two neighbours
+// where it grows. The first pass is vertical, over whole rows, which vectorises. The second is horizontal, one pixel at
+// a time: 3 channels and an unused number fill a SIMD register. Both passes process a few new rows together, so that
+// the intermediate rows stay in the cache.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -15,16 +15,16 @@
 namespace {
 
 constexpr int64_t CHANNELS = 3;
-constexpr int64_t ROWS = 4;          // new rows at a time: they share the columns' weights, once loaded
-constexpr int64_t BLOCK = 1024;      // numbers of a row that are summed at a time
-constexpr int64_t MOST_BYTES = 257;  // of so many bytes the sum has 16 bits
+constexpr int64_t ROWS = 4;          // new rows per block: they share the loaded weights of the columns
+constexpr int64_t BLOCK = 1024;      // numbers of a row that are summed together
+constexpr int64_t MOST_BYTES = 257;  // the sum of so many bytes fits 16 bits
 constexpr int64_t CACHE_LINE = 64;   // bytes
 
-// A pixel's channels as they lie in memory, and the number behind them.
+// A pixel's channels in memory order, and an unused number.
 typedef float Pixel __attribute__((vector_size(16)));
 
-// The old rows (or columns) of which a new one is the mean: `count` whole ones from `begin` on weigh `share` each;
-// the one before and the one after are covered in part, or weigh 0 and may lie outside of the image.
+// The old rows (or columns) of which a new one is the mean: `count` whole ones from `begin` on have the weight `share`;
+// the ones before and after are covered in part, or have weight 0 and may lie outside the image.
 struct Mean {
   int64_t begin, count;
   float share, before, after;
@@ -127,15 +127,14 @@ ICL_INLINE void mean_of_rows(const uint8_t* image, int64_t stride, const Mean& m
   }
 }
 
-// What the processor is to fetch from memory, which takes long, while it is at work on other things: at each of the
-// first `steps` steps so many cache lines.
+// Prefetch during computation: so many cache lines at each of the first `steps` steps.
 struct Fetch {
   const uint8_t* from;
   int64_t steps, lines;
 };
 
-// Rows that new rows [first, last] need, at a step for each of n columns. Nothing where it costs more than it saves:
-// of small images, or of rows with much between them.
+// Prefetches the rows of new rows [first, last] in n steps. Nothing for small images, and for rows far apart in memory,
+// where it does not pay.
 ICL_INLINE Fetch fetch_rows(const uint8_t* image, int64_t stride, int64_t width, const Mean& first, const Mean& last,
                             int64_t n) {
   const int64_t row = std::abs(stride), begin = first.begin - (first.before > 0);
@@ -221,7 +220,7 @@ void fill_window(const uint8_t* image, int64_t stride, int64_t image_width, cons
   }
 }
 
-// What lies around the window [height, width] at (left, top) of a plane [size, size].
+// Fills the padding around the window [height, width] at (left, top) of a plane [size, size].
 void fill_padding(float* plane, int64_t size, int64_t width, int64_t height, int64_t left, int64_t top, float value) {
   std::fill(plane, plane + top * size, value);
   for (float* row = plane + top * size; width < size && row < plane + (top + height) * size; row += size) {

@@ -1,4 +1,4 @@
-// People's poses, fitted to the joints seen around them by a small network.
+// The lifter: refines people's poses by their 2-D evidence (icl_mesh/network/lifter.py).
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -27,7 +27,7 @@ ICL_INLINE void in_metres(const float* square, const float* weak_camera, int64_t
   }
 }
 
-// A row of LifterInputs.rows: one kind of points; those seen less than `least` count as not seen.
+// A row of LifterInputs.rows: one kind of points; those with a score below `least` are zero.
 ICL_INLINE float* add_kind(
     float* row, const float* points, const float* score, const float* flat, int64_t count, float least) {
   for (int64_t i = 0; i < 2 * count; ++i) row[i] = points[i] * (score[i / 2] >= least ? 1.0f : 0.0f);
@@ -39,11 +39,11 @@ ICL_INLINE float* add_kind(
   return std::copy(score, score + count, row);
 }
 
-// The weights are more than a core's own caches hold. By itself it fetches too little of them ahead of time: a third of
-// the time is spent waiting.
+// Numbers to prefetch ahead: the weights exceed a core's caches, and the hardware prefetcher leaves a third of the time
+// to waiting.
 constexpr int64_t AHEAD = 128;
 
-// One column of W x + b for PEOPLE rows x -> y, where wanted through a ReLU; rows of both are `step` apart.
+// One column of W x + b for PEOPLE rows x -> y, with an optional ReLU; rows of both are `step` apart.
 template <int PEOPLE>
 ICL_INLINE void column_of(
     const float* weights, const float* bias, int64_t inputs, bool relu, const float* x, int64_t step, float* y) {
@@ -85,7 +85,7 @@ ICL_INLINE void apply(
 
 }  // namespace
 
-// Of the bodies and weak-perspective cameras that were read.
+// Skeletons, and their projections, of the regressed bodies and weak-perspective cameras.
 void first_points(Job& job) {
   const People& people = job.people;
   for (int64_t n = 0; n < job.count; ++n) {

@@ -1,4 +1,4 @@
-// Corners of triangles as points of a visualization_msgs/Marker: 3 doubles each, wherever the message has them.
+// Corners of triangles as points of a visualization_msgs/Marker: 3 doubles each, unaligned.
 #include <algorithm>
 #include <cstring>
 
@@ -6,7 +6,7 @@
 
 namespace {
 
-// Compilers make one instruction each of these for converting, loading and storing.
+// Each compiles to single instructions for loading, converting and storing.
 typedef float Floats __attribute__((vector_size(16)));
 typedef double Doubles __attribute__((vector_size(32)));
 
@@ -18,7 +18,7 @@ void marker_points(
   for (int64_t i = 0; i < corner_count; ++i) {
     const int64_t corner = std::max<int64_t>(0, std::min(corners[i], last));
     const float* vertex = vertices + 3 * corner;
-    // A fourth number is read, that of the next vertex, and written to where the next point comes.
+    // A fourth number is read (of the next vertex) and written (overwritten by the next point).
     if (corner != last && i + 1 < corner_count) {
       Floats four;
       std::memcpy(&four, vertex, sizeof four);

@@ -1,4 +1,4 @@
-// What it costs to take a detection for a track, for all pairs: icl_mesh/tracking/assignment.py says what the parts mean.
+// Assignment costs of all pairs of tracks and detections (icl_mesh/tracking/assignment.py).
 #include "constants.hpp"
 #include "kernels.hpp"
 #include "measurement.hpp"
@@ -9,7 +9,7 @@ constexpr int64_t EMBEDDING = INSTANCE_CHANNELS, PARTS = COLOR_PARTS;
 
 ICL_INLINE double diagonal(const float* box) { return std::hypot(double(box[2]) - box[0], double(box[3]) - box[1]); }
 
-// |centre, moved by so much, - other centre| in units of the larger box's diagonal, at most 1.
+// Distance of the moved centre from the other centre, in units of the larger box's diagonal, at most 1.
 ICL_INLINE double image_distance(
     const float* center, const double* shift, double track_size, const float* other, double size) {
   const double x = center[0] + shift[0] - other[0], y = center[1] + shift[1] - other[1];
@@ -27,7 +27,7 @@ ICL_INLINE float dot(const float* a, const float* b) {
   return sum;
 }
 
-// Difference of colour, mean over the parts, times how much it can be relied on.
+// Difference of colour, mean over the parts, times its reliability.
 ICL_INLINE double color_cost(const PairSide& tracks, int64_t t, const PairSide& people, int64_t n, const PairRules& rules) {
   float total = 0, sum = 0;
   for (int64_t part = 0; part < PARTS; ++part) {

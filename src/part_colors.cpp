@@ -45,8 +45,7 @@ ICL_INLINE void to_lab(float (*planes)[MOST], int count) {
   }
 }
 
-// Where a person's points lie in the image, as numbers of pixels, and how much they count: joints [24, 2] px,
-// confidence [24].
+// Pixel indices of a person's sample points, and their weights: joints [24, 2] px, confidence [24].
 ICL_INLINE void find_points(
     int64_t width, int64_t height, const float* joints, const float* confidence, float least_weight, const ColorPlan& plan,
     int32_t* pixels, float* weight) {
@@ -59,7 +58,7 @@ ICL_INLINE void find_points(
     for (int64_t s = 0; s < plan.step_count; ++s, ++pixels, ++weight) {
       const double column = std::nearbyint(x + plan.grid[2 * s] * trunk);
       const double row = std::nearbyint(y + plan.grid[2 * s + 1] * trunk);
-      const double inside_x = std::min(last_x, std::max(0.0, column));  // 0 for what is no number
+      const double inside_x = std::min(last_x, std::max(0.0, column));  // 0 for NaN
       const double inside_y = std::min(last_y, std::max(0.0, row));
       *pixels = int32_t(inside_y) * int32_t(width) + int32_t(inside_x);
       *weight = inside_x == column && inside_y == row ? sure : 0.0f;
@@ -67,7 +66,7 @@ ICL_INLINE void find_points(
   }
 }
 
-// In lanes: a compiler keeps to the order of a plain sum, one number after the other.
+// In lanes: the compiler may not reorder a plain floating-point sum.
 ICL_INLINE float sum_of_products(const float* a, const float* b, int count) {
   float lanes[LANES] = {}, sum = 0;
   int i = 0;

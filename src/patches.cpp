@@ -1,4 +1,4 @@
-// What lies around people's cells, cut out of the maps (icl_mesh/network/patches.py).
+// Cuts patches around people's cells out of the maps (icl_mesh/network/patches.py).
 #include "constants.hpp"
 #include "kernels.hpp"
 
@@ -10,8 +10,8 @@ namespace {
 // Along a patch: cell i's stem reads the features 2 i - 1 to 2 i + 1.
 constexpr int64_t REACH = SMPL_REACH, CELLS = 2 * REACH + 1, FEATURES = 2 * CELLS + 1;
 
-// What a patch of this length from `first` on has in common with a map's side: `size` from `from` of the map on, `to`
-// of the patch on; 0 where they lie apart.
+// Overlap of a patch of this length from `first` on with a map's side: `size` cells from `from` of the map and `to` of
+// the patch; 0 without overlap.
 struct Overlap {
   int64_t from, to, size;
   Overlap(int64_t first, int64_t length, int64_t side) {
@@ -26,7 +26,7 @@ void cut_cells(const float* maps, int64_t channels, int64_t height, int64_t widt
   for (int64_t channel = 0; channel < channels; ++channel) {
     const float* from = maps + (channel * height + y.from) * width + x.from;
     float* to = patch + (channel * CELLS + y.to) * CELLS + x.to;
-    if (x.size == CELLS) {  // of known size: a few instructions instead of a call
+    if (x.size == CELLS) {  // a constant size: a few instructions instead of a call
       for (int64_t row = 0; row < y.size; ++row)
         std::memcpy(to + row * CELLS, from + row * width, CELLS * sizeof(float));
     } else {

@@ -1,5 +1,5 @@
-// All that happens to an image's people between the network and the surface of their bodies. A call from Python costs
-// more than most of what is done here.
+// The steps between the network and the surfaces of an image's people. They share one call, because a call from Python
+// takes longer than most of them.
 #include "people.hpp"
 
 #include "evidence.hpp"
@@ -29,7 +29,7 @@ void drop_duplicates(Job& job) {
   job.count = kept;
 }
 
-// What the maps show of people around their first poses.
+// Evidence of people around their first poses.
 void gather_evidence(Job& job) {
   const People& people = job.people;
   const Maps& maps = job.maps;

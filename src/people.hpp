@@ -1,17 +1,17 @@
-// What Reader's steps (src/people.cpp) are told and fill, and the kernels that they consist of. N people of one image,
-// at most Rules::most.
+// Inputs and results of Reader's steps (src/people.cpp), and the steps' kernels. N people of one image, at most
+// Rules::most.
 #pragma once
 
 #include "lens.hpp"
 #include "simd.hpp"
 #include "skeleton.hpp"
 
-// Constants that Python hands over, and the least score of a person.
+// Constants that Python passes, and the detection threshold.
 struct Rules {
   double threshold;                                       // of the image
   double scale_base, max_log_scale;                       // of the camera's first channel
   double duplicate_cells, duplicate_log_ratio, duplicate_degrees;  // duplicates: the same person found twice
-  double window;                                          // where joints are looked for, share of a person's extent
+  double window;                                          // search window of joints, share of a person's extent
   double min_evidence, min_center, most_camera;           // of the lifter
   int64_t peak_window, search_cells, most;                // cells, cells, people
 };
@@ -32,7 +32,7 @@ struct KeypointFit {
   int64_t iterations;
 };
 
-// What is known once the weights and the body are loaded.
+// Parameters of weights and body.
 struct Model {
   const float *center_projector, *joint_projector;  // [3, 64 inputs, 64 outputs]; null: features are embeddings
   BodyTables body;
@@ -97,7 +97,7 @@ struct Job {
   Finite finite;
 };
 
-// A surface as icl_mesh/body/surface_tables.py lists it: nothing that is zero. V vertices.
+// The tables of icl_mesh/body/surface_tables.py: non-zero entries only. V vertices.
 struct SurfaceTables {
   int64_t vertices;
   const float* rest;              // [V, 3]: the template
@@ -110,7 +110,7 @@ struct SurfaceTables {
   const float* weight;
 };
 
-// Where it is wanted, and boxes around it: around the points of index [P], or of all where that is null.
+// Output memory of a surface and its boxes. The vertices index [P] define the boxes; all if it is null.
 struct Surface {
   SurfaceTables tables;
   const int64_t* index;
@@ -127,11 +127,11 @@ void refine_people(Job& job, const float* points, const float* weight);
 // Metric positions, embeddings, and confidence of joints.
 void place_people(Job& job);
 
-// What they consist of; each reads what those before it have filled.
+// Their kernels, in this order.
 void read_people(Job& job);  // peaks, and what the maps hold there; sets count
 void read_bodies(Job& job);  // rotations and betas of smpl; duplicate
 void first_points(Job& job);  // skeletons; joints and keypoints in the square
-void lift(Job& job);  // poses, shapes and cameras by what was seen; skeletons again
+void lift(Job& job);  // poses, shapes and cameras by the lifter; skeletons again
 void place(Job& job);
 void embed_centers(Job& job);
 void joint_confidence(Job& job);

@@ -1,11 +1,11 @@
-// What all kernels share. The whole module is compiled once for each level of CPU (src/CMakeLists.txt), so that numbers
-// are taken in lanes of the width that its registers have.
+// SIMD helpers of all kernels. The module is compiled once per CPU level (src/CMakeLists.txt), with lanes as wide as the
+// level's registers.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 
-// What is called for each number or pixel.
+// For functions that are called per number or pixel.
 #define ICL_INLINE static inline __attribute__((always_inline))
 
 #if defined(__AVX512F__)
@@ -16,7 +16,7 @@ constexpr int64_t LANES = 8;
 constexpr int64_t LANES = 4;  // SSE2 of every x86-64 CPU, NEON of every 64-bit ARM
 #endif
 
-// So many numbers at once. Anywhere: as they lie in memory, which need not be aligned.
+// A vector of LANES numbers. Anywhere: unaligned in memory.
 typedef float Lanes __attribute__((vector_size(4 * LANES)));
 typedef float Anywhere __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 

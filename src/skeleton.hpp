@@ -51,7 +51,7 @@ ICL_INLINE void pose_skeleton(const BodyTables& body, const float* betas, const 
   }
 }
 
-// Joints, then keypoints of a skeleton [24 + 17, 3], from its root.
+// Joints, then keypoints of a skeleton, relative to its root [24 + 17, 3].
 ICL_INLINE void body_points(const BodyTables& body, Skeleton posed, float* points) {
   for (int64_t i = 0; i < JOINTS; ++i) {
     for (int axis = 0; axis < 3; ++axis) points[3 * i + axis] = posed.joints[3 * i + axis] - posed.joints[axis];

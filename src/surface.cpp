@@ -1,8 +1,8 @@
 // Surfaces of people in the camera frame: blend shapes, then linear blend skinning (Loper et al. 2015, "SMPL: A
 // Skinned Multi-Person Linear Model", equations 6-9). icl_mesh/body/surface_tables.py makes the tables.
 //
-// Crowd people at a time (four where a register holds no more), one in each lane: every number of a table is read once for all of them, and what is
-// sparse (pose directions, skinning weights) costs what it holds, without gathering.
+// TOGETHER people per block, one in each lane: each table entry is read once per block. Sparse tables (pose directions,
+// skinning weights) need no gather.
 #include "people.hpp"
 
 namespace {
@@ -10,9 +10,9 @@ namespace {
 constexpr int TOGETHER = LANES < 8 ? LANES : 8, AXES = 3;
 constexpr int ROTATION = 9, FEATURES = (JOINTS - 1) * ROTATION;
 constexpr int BONE = 12;  // of a transform: rows of the rotation and, behind each, of the translation
-constexpr int TILE = 8;   // vertices that are written to each person's memory together
+constexpr int TILE = 8;   // vertices written to each person's memory together
 
-typedef float Crowd __attribute__((vector_size(4 * TOGETHER)));  // a number of so many people
+typedef float Crowd __attribute__((vector_size(4 * TOGETHER)));  // one number of each person of a block
 
 struct Poses {
   Crowd betas[BETAS];
@@ -64,7 +64,7 @@ ICL_INLINE void place_vertex(const SurfaceTables& tables, const Poses& poses, in
 
 }  // namespace
 
-// Vertices of a surface of everybody: placed [N, V, 3], m.
+// Vertices of all people: placed [N, V, 3], m.
 void place_surfaces(const Job& job, const SurfaceTables& tables, float* placed) {
   for (int64_t first = 0; first < job.count; first += TOGETHER) {
     const int present = static_cast<int>(job.count - first < TOGETHER ? job.count - first : TOGETHER);

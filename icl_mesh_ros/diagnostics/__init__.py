@@ -1,1 +1,1 @@
-"""What the nodes say of themselves: health, streams, log."""
+"""Health of nodes and streams, for /diagnostics and the log."""

@@ -43,7 +43,7 @@ def image_topic(node: Node, settings: MeshParameters) -> str:
 
 
 def patience_s(subscription: Subscription, seconds: float) -> float:
-    """seconds; 0 if nobody publishes the topic."""
+    """seconds, or 0 for a topic without a publisher."""
     return seconds if subscription.get_publisher_count() else 0.0
 
 
@@ -119,8 +119,8 @@ class Inputs:
         return 0.0 if self._depth is None else patience_s(self._depth, DEPTH_PATIENCE_S)
 
     def _hear_latched_info(self) -> None:
-        """Subscribe with a latched QoS once a latched publisher exists: only so arrives what it
-        sent before. With any other publisher this QoS is incompatible and would log a warning."""
+        """Subscribe with a latched QoS once a latched publisher exists, to receive its earlier
+        message. With any other publisher this QoS is incompatible and would log a warning."""
         if self._latched_info is not None:
             return
         for one in self._node.get_publishers_info_by_topic(self._info.topic_name):

@@ -1,1 +1,1 @@
-"""What launch files check and share; needs no node."""
+"""Checks and actions that the launch files share. Independent of the nodes."""

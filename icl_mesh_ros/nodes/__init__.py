@@ -1,1 +1,1 @@
-"""The nodes and what starts and ends them."""
+"""The nodes, and their start and end."""

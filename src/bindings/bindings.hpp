@@ -1,4 +1,4 @@
-// What the module consists of, and the classes that more than one part of it takes.
+// The parts of the module, and the classes that several parts use.
 #pragma once
 
 #include "constants.hpp"

@@ -1,5 +1,5 @@
-// How kernels are bound: arrays are typed, never converted, and a wrong one is named. nanobind would otherwise copy
-// arrays of another type or layout silently, and an output's copy would be lost.
+// Helpers that bind kernels: arrays are typed and never converted, and errors name the argument. By default nanobind
+// copies arrays of another type or layout silently, and an output's copy would be lost.
 #pragma once
 
 #include <nanobind/nanobind.h>
@@ -18,7 +18,7 @@ template <typename T, int64_t... Shape>
 using In = nb::ndarray<const T, nb::shape<Shape...>, nb::c_contig, nb::device::cpu>;
 template <typename T, int64_t... Shape>
 using Out = nb::ndarray<T, nb::shape<Shape...>, nb::c_contig, nb::device::cpu>;
-// An array whose strides the kernel takes as they are.
+// An array with any strides.
 template <typename T, int64_t... Shape>
 using Strided = nb::ndarray<const T, nb::shape<Shape...>, nb::device::cpu>;
 
@@ -68,7 +68,7 @@ inline std::string given_text(nb::handle given) {
   return text;
 }
 
-// Raises TypeError unless an argument is what the kernel takes.
+// Raises TypeError for an argument of another type.
 template <typename T>
 void check_argument(const std::string& function, const char* name, nb::handle given) {
   using Plain = std::decay_t<T>;
@@ -95,7 +95,7 @@ void check_argument(const std::string& function, const char* name, nb::handle gi
 template <size_t COUNT>
 using Names = std::array<const char*, COUNT>;
 
-// The overload that is reached when no other fits: it says why.
+// The last overload, which reports why no other one fits.
 template <typename... Args>
 [[noreturn]] void refuse(const std::string& function, const Names<sizeof...(Args)>& names, nb::args given,
                          nb::kwargs named) {
@@ -140,7 +140,7 @@ void define(nb::module_& module, const char* name, Result (*kernel)(Args...), co
   define(module, name, kernel, names, std::index_sequence_for<Args...>());
 }
 
-// The same as a method: the kernel's first argument is the object. What keeps or lets go of arrays needs the lock.
+// The same as a method: the kernel's first argument is the object. Storing or releasing arrays needs the lock.
 enum class Lock { RELEASE, KEEP };
 
 template <Lock LOCK, typename Class, typename Result, typename Self, typename... Args, size_t... I>

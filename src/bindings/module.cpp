@@ -1,4 +1,4 @@
-// The Python module: what icl_mesh/kernels/_compiled.pyi says of it.
+// The Python module of icl_mesh/kernels/_compiled.pyi.
 #include "bindings.hpp"
 
 NB_MODULE(ICL_MESH_MODULE, module) {

@@ -1,4 +1,4 @@
-// The reader of people, with all the memory that it needs.
+// The reader of people, which owns the memory of its results.
 #pragma once
 
 #include <cmath>

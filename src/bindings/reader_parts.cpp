@@ -1,4 +1,4 @@
-// What a reader is made of.
+// The arguments of a reader.
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -41,7 +41,7 @@ BoundLifter::BoundLifter(int64_t passes, int64_t kinds, int64_t center, int64_t 
     require(static_cast<int64_t>(weights[layer].shape(0)) == inputs, name.c_str(),
             "must take " + std::to_string(inputs) + " numbers, got " + std::to_string(weights[layer].shape(0)));
     require_rows(bias[layer], ("bias" + std::to_string(layer)).c_str(), outputs);
-    // In columns of LANES outputs, filled up with zeros; some numbers behind the end are fetched ahead of time.
+    // In columns of LANES outputs, padded with zeros; the prefetch exceeds the end.
     std::vector<float>&packed = numbers_[2 * layer], &wide = numbers_[2 * layer + 1];
     packed.assign(columns * inputs * LANES, 0.0f);
     wide.assign(columns * LANES, 0.0f);

@@ -11,7 +11,7 @@ using Embeddings = In<float, -1, INSTANCE_CHANNELS>;
 using Colors = In<float, -1, COLOR_PARTS, 3>;
 using ColorWeights = In<float, -1, COLOR_PARTS>;
 
-// Where people are looked at.
+// Sample points of people's colours.
 class BoundColorPlan {
  public:
   BoundColorPlan(In<int64_t, -1, 2> pairs, In<double, -1, 2> grid, In<int64_t, COLOR_PARTS> lengths,

@@ -1,6 +1,6 @@
-"""People of known places, and the maps a perfect network would give for them.
+"""People at known positions, and the maps that a perfect network would give for them.
 
-The encoder works from formulas written out here, not from icl_mesh's decoder or camera.
+The encoder uses its own formulas, not icl_mesh's decoder or camera.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 
 @pytest.fixture
 def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No file is written beyond its first half."""
+    """Writing fails after the first half of a file."""
     make = tempfile.NamedTemporaryFile
 
     def make_full(*arguments: Any, **options: Any) -> Any:
@@ -175,7 +175,7 @@ def encode_people(truth: Truth, size: int) -> NetworkMaps:
 
 
 class FixedEngine:
-    """Gives the same maps for every image, bodies from their dense map, and keeps the image."""
+    """Gives the same maps for every image, bodies from their dense map; stores the image."""
 
     name = "fixed"
     device = torch.device("cpu")

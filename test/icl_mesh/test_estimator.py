@@ -29,7 +29,7 @@ def network():
 
 @pytest.fixture
 def estimator(network, body):
-    # Heatmaps of an untrained network lie around 0.1: everything is somebody.
+    # Heatmaps of an untrained network are about 0.1: every cell is a detection.
     return Estimator(network, body, input_size=256, threshold=0.05, device="cpu")
 
 
@@ -50,7 +50,7 @@ def test_normalisation_is_the_published_one() -> None:
 
 @pytest.mark.parametrize("side", [32, 48])
 def test_views_of_bgr_bytes_become_the_same_input(side) -> None:
-    """As drivers' bgr8 images arrive, rows padded: neither turned nor copied before."""
+    """bgr8 images with padded rows, as drivers send them, need no conversion or copy."""
     padded = np.random.default_rng(0).integers(0, 256, (32, 50, 3), dtype=np.uint8)
     image, view = padded[:, :48, ::-1], View.of(Camera.assumed(48, 32), side)
     assert torch.equal(preprocess(image, view), preprocess(image.copy(), view))

@@ -40,13 +40,13 @@ def joint_confidence(
     around = np.clip(middle, 0, size - 1).astype(np.int64)[:, :, None] + _AROUND
     x, y = np.moveaxis(np.clip(around, 0, size - 1), -1, 0)
     flat = y * size + x  # [N, J, 9]
-    # Each cell is projected once, whoever asks for it, and compared with all people at once.
+    # Each cell is projected once, and compared with all people.
     asked = np.zeros(size * size, dtype=np.bool_)
     asked[flat] = True
     cells = torch.from_numpy(np.flatnonzero(asked)).to(joint_instance.device)
     own = network.project_joint(joint_instance.flatten(1).index_select(1, cells).T).cpu().numpy()
-    # By PyTorch: after a product of this size numpy's OpenBLAS has its threads spin for some 25 ms,
-    # and whoever comes next, the network or the decoder, waits for a core.
+    # By PyTorch: after a product of this size, numpy's OpenBLAS threads spin for about 25 ms and
+    # block cores.
     cosines = torch.from_numpy(unit(own)) @ torch.from_numpy(center_embedding).T
     agreement = cosines.clamp_(0, 1).numpy()  # [cells, N]
     at_joint = torch.from_numpy(np.arange(joints)[:, None] * size * size + flat)

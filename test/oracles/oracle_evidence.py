@@ -46,7 +46,7 @@ def search_heatmaps(
 ) -> ScoredPoints:
     """As icl_mesh.decode.evidence.search_heatmaps."""
     spread = WINDOW * np.maximum(extent, 1e-3).astype(np.float32)
-    # Engines leave features channel by channel within a cell, of which a few are searched.
+    # Engines store features channels-last; a few channels are searched.
     heatmaps = np.ascontiguousarray(heatmaps)
     count, kinds, height, width = heatmaps.shape
     pool = max(1, width // SEARCH_CELLS)
@@ -58,7 +58,7 @@ def search_heatmaps(
     sides = np.array([w, h], np.float32)
     middle = (points.astype(np.float32) + 1) / 2 * sides - np.float32(0.5)
     variance = 2 * np.square(spread[:, None] / 2 * sides)
-    # Far from everything a Gaussian is zero: so many points would all be seen in cell 0.
+    # Far away a Gaussian underflows to zero, and all points would be found in cell 0.
     near = [
         np.maximum(
             np.exp(-np.square(np.arange(side, dtype=np.float32) - middle[..., axis, None])

@@ -1,4 +1,4 @@
-"""The lifter at work, with numpy and PyTorch: what the compiled kernel is tested against."""
+"""The lifter with numpy and PyTorch: the oracle of the compiled kernel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from icl_mesh.network.lifter import (
 
 
 class HostLifter:
-    """A trained lifter with all that it needs of a body."""
+    """A trained lifter with its body's kinematics and keypoints."""
 
     def __init__(
         self,
@@ -39,8 +39,9 @@ class HostLifter:
     def __call__(
         self, found: Detections, maps: InferenceMaps, camera: SquareCamera
     ) -> tuple[Detections, Skeletons]:
-        """People with the pose, shape and camera that fit the joints seen around them, and their
-        skeletons. A lens is left out. Raises RuntimeError where maps are not finite."""
+        """People with lifted pose, shape and camera, and their skeletons. The lens is ignored.
+
+        Raises RuntimeError for maps that are not finite."""
         first = found.weak_camera
         skeletons = self._kinematics.skeletons(found.betas, found.rotations)
         joints, keypoints = square_points(skeletons, self._rig, first, camera)

@@ -1,4 +1,4 @@
-"""Metric places of bodies with numpy: what the compiled kernel is tested against."""
+"""Metric positions of bodies with numpy: the oracle of the compiled kernel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Array = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating[Any]]
 
 _NEWTON_STEPS = 8
-#: A place that still moves by this share of its distance after the last step is given up.
+#: A position that still moves by this share of its distance after the last step is rejected.
 _CONVERGED = 1e-3
 _RIDGE = 1e-8
 
@@ -69,11 +69,11 @@ def place_bodies(
     """Roots (pelvis) of N bodies, [N, 3], m, camera optical frame.
 
     offsets [N, K, 3]: joints measured from the root, camera axes, m. weak_camera [N, 3]: the
-    network's (s, tx, ty), which place the joints in the image *as it is*.
+    network's (s, tx, ty), which place the joints in the distorted image.
 
-    Pinhole: z = f / s, and the root's ray. With a lens, s and t mean a body seen through it, whose
-    scale differs from place to place: wanted is the root whose joints, projected through the lens,
-    are best described (least squares over the joints, the network's 2-D loss) by these s and t.
+    Pinhole: z = f / s, and the root's ray. With a lens, s and t describe the distorted image, whose
+    scale varies over the image. The root minimises the distance between the joints projected
+    through the lens and those by s and t (least squares, the network's 2-D loss).
     It starts from the joints' and the root's undistorted rays. Without distortion both agree.
     """
     offsets, weak_camera = np.asarray(offsets, np.float64), np.asarray(weak_camera, np.float64)
@@ -93,7 +93,7 @@ def place_bodies(
     step = np.zeros_like(root)
     for _ in range(_NEWTON_STEPS):
         step = _newton_step(imbalance, root)
-        # a step never halves or doubles the distance: the image holds no more than that
+        # a step never halves or doubles the distance
         share = np.linalg.norm(step, axis=1) / (0.5 * root[:, 2])
         root = root + step / np.maximum(share, 1.0)[:, None]
     settled = np.linalg.norm(step, axis=1) < _CONVERGED * root[:, 2]

@@ -1,4 +1,4 @@
-"""People read from maps with numpy and PyTorch: what the compiled reader is tested against."""
+"""People read from maps with numpy and PyTorch: the oracle of the compiled reader."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network that only projects, and changes nothing by it."""
+"""A network whose projectors are the identity."""
 
 from __future__ import annotations
 

@@ -24,8 +24,9 @@ _RULE = "it has K (3 x 3), distCoef (5), R (3 x 3) and t (3)"
 
 
 def read_panoptic(folder: Path, cameras: tuple[str, ...] = CAMERAS) -> Annotations:
-    """<sequence>/{calibration_<sequence>.json, hdPose3d_stage1_coco19/, hdImgs/00_16/}, as the
-    panoptic-toolbox's scripts lay them out; frames are those whose images were extracted.
+    """<sequence>/{calibration_<sequence>.json, hdPose3d_stage1_coco19/, hdImgs/00_16/}.
+
+    This is the layout of panoptic-toolbox's scripts. Frames without an extracted image are ignored.
     """
     sequences = sorted(
         path.parent for path in existing(folder, "the folder").glob("*/hdPose3d_*19")

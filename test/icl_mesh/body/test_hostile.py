@@ -47,7 +47,7 @@ def compressed(**change: Any) -> bytes:
 
 
 def tensor(offset: int = 0, size: tuple[int, ...] = (9,), stride: tuple[int, ...] = (1,)) -> bytes:
-    """A .pth of nine numbers whose tensor says that it is another part of memory."""
+    """A .pth of nine numbers whose tensor refers to memory outside its storage."""
     file = io.BytesIO()
     torch.save({"v_template": torch.zeros(9)}, file)
 

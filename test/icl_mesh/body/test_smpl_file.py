@@ -111,7 +111,7 @@ def test_every_layout_gives_the_same_body(
     chumpy = {
         **arrays,
         "v_template": Ch(x=arrays["v_template"]),
-        "J": Ch(),  # a computed value, which nobody needs
+        "J": Ch(),  # a computed value, which is not used
         "shapedirs": Select(a=Ch(x=many), idxs=chosen.ravel(), preferred_shape=(V, 3, 10)),
     }
     paths.append(write_pickle(tmp_path / "chumpy.pkl", chumpy))

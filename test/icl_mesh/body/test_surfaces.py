@@ -1,4 +1,4 @@
-"""What the compiled kernel for surfaces is given, and boxes around bodies."""
+"""The tables of the surface kernel, and boxes around bodies."""
 
 from __future__ import annotations
 

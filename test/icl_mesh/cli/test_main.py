@@ -203,7 +203,7 @@ def test_a_full_disk_leaves_no_cut_file(weights, photo, tmp_path, capsys, full_d
 
 
 def test_names_and_metadata_of_others_stay_in_one_line(weights, photo, tmp_path, capsys) -> None:
-    """Of a file that somebody else made: its name, and what its metadata say."""
+    """Foreign weights: the file name and the metadata are printed on one line each."""
     state = {"x": torch.zeros(1)}
     bad = tmp_path / "bad\nname.safetensors"
     save_file(state, bad, {"format": "icl_mesh\n" + "9" * 5000})

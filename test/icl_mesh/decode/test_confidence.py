@@ -1,4 +1,4 @@
-"""Joint confidences: seen, and this person's own."""
+"""Joint confidences: visible joints, and joints of this person."""
 
 import numpy as np
 import pytest
@@ -14,12 +14,12 @@ from icl_mesh.geometry.camera import Camera
 CAMERA = Camera(580.0, 580.0, 319.5, 239.5, 640, 480)
 
 
-#: Leaves the first 32 channels as they are, and the others out.
+#: Keeps the first 32 channels, and sets the others to 0.
 PROJECTOR = np.stack([layer.weight.numpy().T for layer in unchanging_projector()[::2]]).copy()
 
 
 def confidence(heat, instance, centers, square, inside=None):
-    """Of the first two joints [N, 2]; nothing is seen of the others."""
+    """Confidences of the first two joints [N, 2]; the others have no evidence."""
     heatmaps, features = np.zeros((24, 8, 8), np.float32), np.zeros((64, 8, 8), np.float32)
     heatmaps[:2], features[:4] = heat, instance
     count = len(centers)
@@ -44,7 +44,7 @@ def maps():
     return heat, instance
 
 
-PLACES = [[[0.625, -0.625], [-0.875, -0.875]]]  # middles of cells (6, 1) and (0, 0)
+PLACES = [[[0.625, -0.625], [-0.875, -0.875]]]  # centres of cells (6, 1) and (0, 0)
 OWN = np.eye(4)[:1]
 
 
@@ -72,7 +72,7 @@ def test_one_cell_off_still_counts_two_do_not(maps) -> None:
 
 
 def test_the_best_product_of_nine_cells_counts(maps) -> None:
-    """Seen less and agreed on more: 0.7 * 1 is more than 0.8 * 0.6."""
+    """A lower heatmap value with a better agreement: 0.7 * 1 exceeds 0.8 * 0.6."""
     heat, instance = maps
     heat[0, 2, 6], instance[0, 2, 6] = 0.7, 1.0
     instance[:2, 1, 6] = 0.6, 0.8
@@ -137,7 +137,7 @@ def test_seen_and_hidden_people_in_an_image(
 def test_joints_on_the_padding_have_none(
     people_at, encode, body, plain_network, fixed_engine
 ) -> None:
-    """A person at the image's lower edge: the legs fall on the padded square, not on the image."""
+    """A person at the image's lower edge: the legs lie in the padding."""
     truth = people_at(CAMERA, [[320.0, 470.0]], [2.0])
     maps = encode(truth, 512)
     maps.joint_heatmaps[:] = 1.0

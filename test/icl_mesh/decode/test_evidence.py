@@ -1,4 +1,4 @@
-"""Evidence of joints and keypoints: places by hand, windows, images, the backbone's keypoints."""
+"""Evidence of joints and keypoints: locations by hand, windows, batches, backbone keypoints."""
 
 from __future__ import annotations
 
@@ -36,8 +36,7 @@ def test_the_joint_nearby_is_taken_and_not_a_stronger_one_of_somebody_else() -> 
 
 @pytest.mark.parametrize("cells", [16, 96, 144])
 def test_places_lie_between_cells(cells: int) -> None:
-    """A Gaussian around a point that is no cell's middle is found there, in maps that are searched
-    as they are and in larger ones."""
+    """A Gaussian around a point between cell centres is located, with and without max-pooling."""
     middle = np.array([0.3, 0.62]) * cells  # cells, counted from the left and upper edge
     steps = np.arange(cells) + 0.5
     bump = np.exp(-0.5 * (np.subtract.outer(steps, middle) ** 2))
@@ -59,7 +58,7 @@ def test_each_person_reads_their_own_image() -> None:
 @pytest.mark.parametrize(("kinds", "cells"), [(24, 48), (24, 30), (17, 96), (3, 100), (2, 5)])
 @pytest.mark.parametrize("side_by_side", [False, True])
 def test_it_finds_what_numpy_finds(kinds: int, cells: int, side_by_side: bool) -> None:
-    """Noise, of maps in both layouts, of which some kinds are taken; people beside the image."""
+    """Noise, in both memory layouts, with some of the kinds; people outside the image."""
     rng = np.random.default_rng(0)
     shape = (2, kinds + 4, cells, cells)
     heatmaps = rng.random(shape, np.float32) ** 6
@@ -104,7 +103,7 @@ def test_keypoints_regressed_from_the_centre_near_by() -> None:
 
 
 def test_movenets_keypoints_are_where_its_channels_say() -> None:
-    """The pyramid's own heads, against what the channels' slices read from the network's map."""
+    """The pyramid's own heads against the channels' slices of the network's map."""
     torch.manual_seed(0)
     network = build_network("movenet", 0.125).eval()
     channels = network.keypoint_channels

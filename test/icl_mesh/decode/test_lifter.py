@@ -1,4 +1,4 @@
-"""Lifting people to the joints seen around them: by hand, and what must not change."""
+"""The lifter: hand computations, and invariants."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from icl_mesh.network import IclMeshNetwork, InferenceMaps, build_network
 from icl_mesh.network.lifter import LifterInputs, PoseLifter
 from icl_mesh.weights import load_weights, save_weights
 
-#: 60 degrees, the image in the middle of the square.
+#: 60 degrees, the image in the centre of the square.
 CAMERA = SquareCamera(1.73, 1.73, 0.0, 0.1)
 METADATA = {"input_size": 64, "body": "default"}
 
@@ -205,7 +205,7 @@ def test_weights_with_a_lifter_load_with_it(
 
 
 def test_the_estimator_lifts(body: BodyModel) -> None:
-    """A lifter that only moves cameras: people come out where it says, their poses as before."""
+    """A lifter that only changes cameras: positions follow, poses stay."""
     network = build_network("mobilenet_v2", head_width=0.125).eval()
     image = np.random.default_rng(0).integers(0, 255, (96, 96, 3), np.uint8)
     before = Estimator(network, body, input_size=96, threshold=0.01)(image)

@@ -137,7 +137,7 @@ def detections(
     scales: list[float] | None = None,
     images: list[int] | None = None,
 ) -> Detections:
-    """People in the same pose but for a turn of every joint about x; best first."""
+    """People in one pose, each with all joints rotated about x by an angle; best first."""
     count = len(cells)
     peaks = find_peaks(heatmap())._replace(
         image=np.array(images or [0] * count),

@@ -1,7 +1,7 @@
-"""People seen through a distorting lens come back at their true place.
+"""People seen through a distorting lens are placed at their true positions.
 
-The truth is projected by OpenCV. What a perfect network says of it is the (s, tx, ty) whose
-body image comes nearest to the 24 true joints, found here by SciPy.
+OpenCV projects the truth. A perfect network's (s, tx, ty) is the one whose body image is nearest to
+the 24 true joints, found here by SciPy.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def test_people_come_back_through_the_lens(
 ) -> None:
     camera, truth, weak_camera = scene
     maps = encode(truth, SIZE)
-    # encode() knows no lens: put what the network would say where it would say it
+    # encode() has no lens: write the network's output to the right cells
     heat = torch.zeros_like(maps.center_heatmap)
     cells = np.floor((weak_camera[:, 1:] + 1) / 2 * (SIZE // 8)).astype(int)
     six = np.concatenate((truth.rotations[:, :22, :, 0], truth.rotations[:, :22, :, 1]), axis=2)
@@ -121,9 +121,9 @@ def test_people_come_back_through_the_lens(
     off = np.linalg.norm(people.position_m - truth.pelvis, axis=1)
     assert off.max() < 1e-4
     np.testing.assert_allclose(people.vertices_m, truth.vertices, atol=5e-3)
-    # Pixels are those of the image as it is: OpenCV's, with the distortion.
+    # Pixels are those of the distorted image, as in OpenCV.
     np.testing.assert_allclose(people.joints_px, opencv_project(camera, truth.joints), atol=0.5)
-    # Taken for a pinhole's image, the same maps put somebody at least 2 cm off.
+    # Without the lens, the same maps place someone at least 2 cm off.
     blind = estimator(image, dataclasses.replace(camera, lens=None))
     assert np.linalg.norm(blind.position_m - truth.pelvis, axis=1).max() > 0.02
 

@@ -1,5 +1,4 @@
-"""People read from maps by the compiled reader, whatever the maps hold: as with numpy and PyTorch
-(oracle_reading)."""
+"""The compiled reader against numpy and PyTorch (oracle_reading), on arbitrary maps."""
 
 from __future__ import annotations
 
@@ -62,8 +61,8 @@ def network_of(architecture: str, *, lifted: bool = True) -> IclMeshNetwork:
 
 
 def noisy_maps(network: IclMeshNetwork, size: int = SIZE) -> tuple[InferenceMaps, torch.Tensor]:
-    """Maps with peaks in all places, borders too, some of them people found twice, some equal
-    neighbours; and the map of their SMPL parameters."""
+    """Maps with peaks everywhere, at borders too, with duplicates and equal neighbours; and the map
+    of their SMPL parameters."""
     generator = torch.Generator().manual_seed(0)
 
     def noise(channels: int, side: int = size) -> torch.Tensor:
@@ -107,7 +106,7 @@ def people_of(found: Found | None) -> Found:
 
 
 def near(mine: np.ndarray, other: np.ndarray, what: str, *, least: float, share: float = 0) -> None:
-    """Apart by `least` at most, in the unit of `what`, or by this share of the size."""
+    """Equal within `least`, in the unit of `what`, or within this share of the value."""
     assert (mine.shape, mine.dtype) == (other.shape, np.float32), what
     np.testing.assert_allclose(mine, other, rtol=share, atol=least, err_msg=what)
 
@@ -119,8 +118,8 @@ def angles_deg(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def equal(mine: Found, other: Found) -> None:
-    """Each field by its own unit. Random maps put people anywhere from 1 mm to 1 km away: what is
-    measured from the camera is also compared by its share of that."""
+    """Each field in its own unit. Random maps give distances from 1 mm to 1 km, so positions have a
+    relative tolerance too."""
     far = np.linalg.norm(other.translation_m, axis=1)
     near(mine.score, other.score, "score, probability", least=0)
     near(mine.joint_confidence, other.joint_confidence, "confidence, probability", least=2e-5)
@@ -168,7 +167,7 @@ def test_the_same_people_are_read(
     compiled = people_of(read(Reader(network, body), given, threshold))
     reference = people_of(read(HostReader(network, body), given, threshold))
     if threshold == 0.2 and size == 48:
-        assert len(reference.score) > 50  # as many as may be, but for those found twice
+        assert len(reference.score) > 50  # the largest number, less the duplicates
     if network.lifter is not None:
         plain = decode_maps(
             given[0], threshold, lambda _, cell: given[1][0, :, cell[:, 1], cell[:, 0]].T
@@ -209,7 +208,7 @@ def test_a_lens_is_not_left_out(body: BodyModel) -> None:
 
 
 def plain(body: BodyModel) -> None:
-    """As it comes: pose directions and weights are sparse."""
+    """The default body: pose directions and weights are sparse."""
 
 
 def without_poses(body: BodyModel) -> None:
@@ -217,7 +216,7 @@ def without_poses(body: BodyModel) -> None:
 
 
 def dense(body: BodyModel) -> None:
-    """As a licensed SMPL file may be: every joint bends every vertex, which hangs on all joints."""
+    """Dense pose directions and weights, as in a licensed SMPL file."""
     generator = torch.Generator().manual_seed(1)
     shape = (207, 3 * body.vertex_count)
     body.pose_directions = 0.003 * torch.randn(shape, generator=generator)
@@ -285,7 +284,7 @@ def test_who_just_reaches_the_threshold_is_there(threshold: float, body: BodyMod
     assert len(compiled.score) == 1
 
 
-# --- what is refused, and what is not kept ---
+# --- errors, and reused memory ---
 
 
 def test_who_is_found_twice_is_one_person(body: BodyModel) -> None:
@@ -328,7 +327,7 @@ def test_rotations_without_a_direction_are_named(body: BodyModel) -> None:
 
 
 def test_maps_and_bodies_of_other_shapes_are_refused(body: BodyModel) -> None:
-    """The kernels would read beyond them."""
+    """The kernels would read out of bounds."""
     network = network_of("movenet")
     maps, smpl = noisy_maps(network)
     reader = Reader(network, body)
@@ -343,7 +342,7 @@ def test_maps_and_bodies_of_other_shapes_are_refused(body: BodyModel) -> None:
 
 
 def test_results_last_and_maps_are_read_anew(network: IclMeshNetwork, body: BodyModel) -> None:
-    """The reader's own memory serves image after image, and engines' maps may do so too."""
+    """The reader reuses its memory for every image, and engines may reuse their maps."""
     reader, (maps, smpl) = Reader(network, body), noisy_maps(network)
     first = people_of(read(reader, (maps, smpl), vertices=True))
     kept = {name: value.copy() for name, value in first._asdict().items()}
@@ -375,7 +374,7 @@ def test_maps_of_other_types_and_layouts_are_the_same(
 
 
 class _Elsewhere(torch.Tensor):
-    """A tensor that says it is on a GPU; what is done with it is done here."""
+    """A tensor that claims to be on a GPU; its operations run on the CPU."""
 
     device = torch.device("cuda:0")  # type: ignore[assignment]
 

@@ -1,7 +1,7 @@
 """Distances from rendered depth images, with what a sensor adds: noise, holes, occluders.
 
 The people in the image are 15 % larger and farther than the estimate: the same pixels, so that
-only the depth image can tell.
+only the depth image shows it.
 """
 
 from __future__ import annotations
@@ -170,8 +170,8 @@ def test_a_depth_image_of_another_size_is_refused(seen, make_people):
 
 
 def test_a_body_estimated_in_another_pose_is_positioned_to_a_decimetre(seen, make_people):
-    """Turned by 60 degrees about the vertical, and its arms elsewhere: the surface is not where
-    the estimate has it, but a torso is no thicker than that."""
+    """Rotated by 60 degrees about the vertical, with other arms: the surface differs from the
+    estimate, but by less than a torso's thickness."""
     true = (0.3, 0.1, 3.2)
     people, depth = seen(true)
     turn = Rotation.from_rotvec([0, np.pi / 3, 0]).as_matrix()

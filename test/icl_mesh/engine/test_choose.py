@@ -13,7 +13,7 @@ SIZE = 64  # of the fixture images
 
 
 class _Fake:
-    """An engine with maps and bodies that are off by `errors` and `steps` as the time of each."""
+    """An engine with `errors` in maps and bodies, and `steps` as the time of each."""
 
     def __init__(self, network, errors, steps, clock):
         self.network, self.errors, self.steps, self.clock = network, errors, steps, clock
@@ -49,7 +49,7 @@ def choose(network, monkeypatch):
             built.append(chosen.name)
             errors, steps = engines[chosen.name]
             if errors is None:
-                raise LookupError("its library is broken")  # whatever it may throw
+                raise LookupError("its library is broken")  # any type of error
             fake = _Fake(network, errors, steps, clock)
             fake.spec = chosen.name
             return fake
@@ -75,7 +75,7 @@ def test_auto_takes_the_fastest_that_agrees_and_remembers_it(choose, caplog, cac
     assert choose(engines) == ("onnxruntime", 1)  # from the record
     (record,) = cache.glob("engine-*.json")
     assert json.loads(record.read_text())["engine"] == "onnxruntime"
-    # Damaged, or of an engine that is not here: chosen anew.
+    # Damaged, or naming an engine that is not installed: chosen again.
     for text in ("{}", '{"engine": "abacus", "precision": "f32"}'):
         record.write_text(text)
         assert choose(engines) == ("onnxruntime", 5)

@@ -1,4 +1,4 @@
-"""Engines give the maps of PyTorch in float32; what does not fit is one clear error."""
+"""Engines give the maps of PyTorch in float32; unusable settings are one clear error."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_bodies_at_cells_are_those_of_the_dense_map(network, images, places, nam
 
 
 def test_what_openvino_gave_lasts(network, images, places) -> None:
-    """Maps are valid until the next call, bodies forever; each call has other images."""
+    """Maps are valid until the next call; bodies stay valid. Each call has other images."""
     pytest.importorskip("openvino")
     image, cell = places
     engine = create_engine("openvino", network, "cpu", SIZE)
@@ -69,7 +69,7 @@ def test_what_openvino_gave_lasts(network, images, places) -> None:
 
 
 def test_an_image_in_the_same_memory_is_read_anew(network, images) -> None:
-    """In the form that an estimator passes."""
+    """An estimator reuses its input's memory."""
     pytest.importorskip("openvino")
     engine = create_engine("openvino", network, "cpu", SIZE)
     wanted = [[one.clone() for one in engine(image[None].clone())] for image in images]
@@ -88,7 +88,7 @@ def test_an_image_in_the_same_memory_is_read_anew(network, images) -> None:
 
 @pytest.fixture
 def any_cpu(monkeypatch) -> None:
-    """bf16 on this CPU, whatever it is: right results, if slow ones."""
+    """bf16 on any CPU: results are right, but may be slow."""
     monkeypatch.setattr(torch_engine, "cpu_has_bf16", lambda: True)
 
 
@@ -112,7 +112,7 @@ def test_lower_precision_is_only_what_is_asked_for(network, images) -> None:
     assert engine.name == "torch:bf16"
     assert all(values.dtype == torch.float32 for values in maps)
     assert 1e-4 < map_difference(maps, expected) < 0.25
-    # Weights cast once are the weights that autocast makes of the network's own on every call.
+    # Weights cast once equal those that autocast makes at every call.
     assert network.center_branch[-1].weight.dtype == torch.float32
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
         assert map_difference(maps, network.inference_maps(images)) == 0

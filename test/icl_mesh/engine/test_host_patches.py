@@ -22,8 +22,8 @@ def test_patches_on_the_host_are_those_of_the_network(network, images, places, l
 
 
 def test_patches_do_not_keep_what_was_there(network) -> None:
-    """The same memory for everyone, in the middle of a map and at its borders; and a map so small
-    that every patch sticks out of all its sides."""
+    """All people share memory, in the centre of a map and at its borders; and on a map so small
+    that every patch exceeds all its sides."""
     for size in (160, 32):
         with torch.inference_mode():
             maps = network.inference_maps(torch.randn(2, 3, size, size))

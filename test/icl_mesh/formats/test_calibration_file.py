@@ -142,7 +142,7 @@ def test_other_names_of_lenses(read):
     rational = read(without("d", distortion_coefficients={"data": eight}))
     assert (rational.distortion_model, rational.d) == ("rational_polynomial", eight)
     odd = read(without("d", distortion_model="double_sphere"))
-    assert odd.distortion_model == "double_sphere"  # who reads the CameraInfo says what that means
+    assert odd.distortion_model == "double_sphere"  # the reader of the CameraInfo reports it
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ WORDS = (
 
 
 def mutated(random: np.random.Generator, data: bytes) -> bytes:
-    """A few bytes changed, cut, repeated, or a token put in another's place."""
+    """A few bytes changed, cut or repeated, or a token replaced by another."""
     for _ in range(random.integers(1, 4)):
         start, end = sorted(random.integers(0, len(data) + 1, 2))
         kind = random.integers(0, 6)

@@ -1,4 +1,4 @@
-"""16-bit images that fill only 8 to 14 of their bits become as bright as they were meant."""
+"""16-bit images that use only 8 to 14 of their bits are scaled to the full brightness."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def image(bits: int, brightness: float = 1.0, encoding: str = "mono16", big: int
     channels = {"mono16": 1, "rgb16": 3, "rgba16": 4, "bayer_rggb16": 1}[encoding]
     pixels = np.repeat(values[..., None], channels, axis=2)
     if channels == 4:
-        pixels[..., 3] = 65535  # opaque, whatever the colours count to
+        pixels[..., 3] = 65535  # opaque: alpha does not count
     data = pixels.astype(">u2" if big else "<u2").tobytes()
     return SimpleNamespace(
         width=6, height=4, encoding=encoding, step=12 * channels, is_bigendian=big, data=data

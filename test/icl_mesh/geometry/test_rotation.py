@@ -23,7 +23,7 @@ def matrices():
 
 
 def test_six_numbers_are_the_first_two_columns() -> None:
-    # A quarter turn about z takes x to y and y to -x: columns (0, 1, 0) and (-1, 0, 0).
+    # A rotation by 90 degrees about z takes x to y and y to -x: columns (0, 1, 0) and (-1, 0, 0).
     quarter = matrix_from_rotvec(torch.tensor([0.0, 0.0, np.pi / 2]))
     expected = torch.tensor([0.0, 1.0, 0.0, -1.0, 0.0, 0.0])
     torch.testing.assert_close(sixd_from_matrix(quarter), expected, atol=1e-6, rtol=0)
@@ -49,7 +49,7 @@ def test_any_scale_and_skew_gives_romas_rotation() -> None:
     six = torch.randn(50, 6, generator=torch.Generator().manual_seed(0)).double()
     columns = torch.stack((six[:, :3], six[:, 3:]), dim=-1)
     torch.testing.assert_close(matrix_from_6d(six), roma.special_gramschmidt(columns))
-    # Zhou et al.: the first column is the first vector's direction, whatever its length
+    # Zhou et al.: the first column is the first vector, normalised
     torch.testing.assert_close(matrix_from_6d(7 * six), matrix_from_6d(six))
     first = six[:, :3] / six[:, :3].norm(dim=1, keepdim=True)
     torch.testing.assert_close(matrix_from_6d(six)[:, :, 0], first)

@@ -1,4 +1,4 @@
-"""An unreadable image is a ValueError with its path, whatever the fault."""
+"""An unreadable image is a ValueError with its path, for every fault."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The binding of the compiled kernels: what is refused, what is missing, and all levels of CPU."""
+"""The binding of the compiled kernels: refused arguments, failed loading, all CPU levels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from icl_mesh import kernels
 from icl_mesh.kernels import levels
 
 CASES = all_cases(kernels.compiled)
-#: That this CPU runs; a level that the compiler does not know is not built.
+#: Levels of this CPU that were built: the compiler may not support all.
 BUILT = [
     level
     for level in levels.supported_levels()
@@ -53,7 +53,7 @@ def wrong_arrays(good: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def test_the_stub_and_the_cases_know_every_kernel() -> None:
-    """_compiled.pyi is written by hand; what takes arrays has a case, so that these are tested."""
+    """_compiled.pyi is written by hand. Every function with array arguments has a case."""
     stub = ast.parse(Path(levels.__file__).with_name("_compiled.pyi").read_text("utf-8"))
     defined = {node.name: node for node in stub.body if hasattr(node, "name")}
     public = {name for name in dir(kernels.compiled) if not name.startswith("_")}
@@ -87,8 +87,8 @@ def test_wrong_arrays_are_named(name: str, argument: str) -> None:
 
 @pytest.mark.parametrize(("name", "argument"), arrays())
 def test_arrays_of_other_lengths_are_named(name: str, argument: str) -> None:
-    """A row less: nothing is read or written beyond an end. (What alone says how many there are may
-    be shorter; then another array does not fit.)"""
+    """An array with a missing row is refused. (If it alone determines the count, the error names
+    another array.)"""
     case = CASES[name]
     shorter = case.arguments[argument][:-1]
     free = {("Lens", "radii"), ("letterbox", "image"), ("marker_points", "vertices")}

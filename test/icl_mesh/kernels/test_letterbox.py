@@ -45,7 +45,7 @@ SIZES = [
 
 
 def weights(before: int, after: int) -> np.ndarray:
-    """What every old pixel weighs in each new one [after, before]."""
+    """Weight of every old pixel in each new one [after, before]."""
     if after <= before:
         edges = np.arange(after + 1) * before / after
         start, end = np.arange(before), np.arange(before) + 1
@@ -69,7 +69,7 @@ def expected_input(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def noise(width: int, height: int) -> np.ndarray:
-    """RGB [height, width, 3], where every wrong pixel shows."""
+    """RGB noise [height, width, 3]: any misplaced pixel changes the result."""
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
@@ -88,7 +88,7 @@ def test_every_number_is_the_mean_that_geometry_says(width, height, size) -> Non
 
 
 def on_device(image: np.ndarray, size: int) -> torch.Tensor:
-    """What a GPU does, done here."""
+    """The letterbox of GPUs, run on the CPU."""
     return preprocess_on_device(image, View.of(Camera.assumed(*image_size(image)), size))
 
 
@@ -105,7 +105,7 @@ def test_a_gpu_makes_the_same_means(width, height, size) -> None:
 
 @pytest.mark.parametrize(("width", "height", "size"), SIZES)
 def test_views_are_read_where_they_lie(width, height, size) -> None:
-    """Of BGR, in padded rows, upside down, repeated: bit by bit as from a copy."""
+    """BGR, padded rows, flipped, repeated: bitwise equal to the result of a copy."""
     stored = noise(width + 5, height)[:, :width]
     views = [stored, stored[..., ::-1], stored[::-1], stored[::-1, :, ::-1]]
     views += [np.broadcast_to(stored[:1], stored.shape)]
@@ -115,7 +115,7 @@ def test_views_are_read_where_they_lie(width, height, size) -> None:
 
 
 def test_other_views_are_copied() -> None:
-    """Pixels or channels that do not lie side by side, which the kernel cannot read."""
+    """Views with pixels or channels that are not adjacent, which the kernel cannot read."""
     large = np.random.default_rng(0).integers(0, 256, (60, 160, 6), dtype=np.uint8)
     four = np.ascontiguousarray(large[..., :4])
     planar = np.ascontiguousarray(large[..., :3].transpose(2, 0, 1)).transpose(1, 2, 0)
@@ -127,7 +127,7 @@ def test_other_views_are_copied() -> None:
 
 
 def test_nothing_outside_of_the_image_counts() -> None:
-    """A flat picture in the middle of noise stays flat up to its edges."""
+    """A uniform region surrounded by noise stays uniform up to its edges."""
     for width, height, size in SIZES:
         around = noise(width + 2, height + 2)
         image = around[1:-1, 1:-1]
@@ -152,7 +152,7 @@ def test_a_gpu_gets_the_image_as_it_came() -> None:
 
 
 def test_inputs_are_kept_apart() -> None:
-    """The network may still read the last one while the next is made."""
+    """The network may still read one input while the next is written."""
     first = network_input(noise(64, 48), 32)
     kept = first.clone()
     network_input(255 - noise(64, 48), 32)

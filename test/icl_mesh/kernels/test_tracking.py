@@ -65,7 +65,7 @@ def test_kalman_filters(make_people, tracks):
 
 
 def test_the_cost_of_a_pair_by_hand(make_people):
-    """One track, half a second out of sight, that stands still; a person half a metre beside it."""
+    """A track at rest, unseen for half a second, and a person half a metre beside it."""
     before = make_people([[0.0, 0.0, 4.0]], PINHOLE, embedding=np.eye(64)[:1])
     now = make_people([[0.5, 0.0, 4.0]], PINHOLE, embedding=[[0.6, 0.8, *[0.0] * 62]])
     covariance = np.diag([0.04, 0.05, 0.3, 1, 1, 1])[None]
@@ -92,7 +92,7 @@ def test_the_cost_of_a_pair_by_hand(make_people):
     parts = {
         "space": wanted / 30,
         "image": 0.5 * (580 * 0.5 / 4) / box,
-        "embedding": 0.25 * 0.5 * (1 - 0.6) / 2,  # half of it is forgotten
+        "embedding": 0.25 * 0.5 * (1 - 0.6) / 2,  # its weight is halved
         # 10 in each of L*, a*, b*; weights are 0.4 on average, of which 0.3 suffice
         "color": 2.0 * np.sqrt(300) / 40,
     }
@@ -105,7 +105,7 @@ def test_costs_of_pairs(make_people, tracks, people, camera):
     rng = np.random.default_rng(0)
     before = some_people(make_people, tracks, 4, camera)
     now = some_people(make_people, people, 5, camera)
-    shared = min(tracks, people)  # who may be the same: near to where they were
+    shared = min(tracks, people)  # possible pairs: near their last positions
     now.joints_m[:shared] = before.joints_m[:shared] + np.float32(0.1)
     features = [
         AppearanceFeatures(
@@ -138,7 +138,7 @@ def test_looks(make_people, backwards):
 
 
 def test_the_tracks_of_a_crowd_are_the_same(make_people, monkeypatch):
-    """People who come, go and cross, in a noisy image: the same ids, states and places."""
+    """People who come, go and cross, in a noisy image: the same ids, states and positions."""
 
     def walk():
         rng, tracker, seen = np.random.default_rng(10), Tracker(max_age_s=0.5), []

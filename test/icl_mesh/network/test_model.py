@@ -93,14 +93,14 @@ def test_every_parameter_gets_a_gradient(name: str) -> None:
 
 
 def test_a_person_of_equal_pixels_is_the_same_at_every_input_size() -> None:
-    """As much of the square as the pixels are: twice the input, half the share, at 8 px a cell."""
+    """At twice the input size the same pixels are half the share of the square (8 px a cell)."""
     answer = torch.tensor([0.5, 0.1, -0.2])[None, :, None, None]
     small = absolute_camera(answer.expand(1, 3, 32, 32))
     large = absolute_camera(answer.expand(1, 3, 64, 64))
     assert small[0, 0, 0, 0].item() == pytest.approx(0.5)
     pixels_per_metre = [(1.1 ** m[0, 0, 0, 0] / 2 * 8 * m.shape[-1]).item() for m in (small, large)]
     assert pixels_per_metre[0] == pytest.approx(pixels_per_metre[1], rel=1e-5)
-    # The root in pixels from the middle of the cell in the corner, whose centre is at 4 px.
+    # The root in pixels; the corner cell's centre is at 4 px.
     for maps, side in ((small, 256), (large, 512)):
         root_px = (maps[0, 1:, 0, 0] + 1) / 2 * side
         assert (root_px - 4).tolist() == pytest.approx([0.1 * 128, -0.2 * 128], rel=1e-4)
@@ -114,7 +114,7 @@ def test_first_estimates() -> None:
     assert maps.joint_heatmaps.mean().item() == pytest.approx(0.1, abs=0.02)
     # 0.45 of a 256-pixel square per metre, which is all but the whole of a 128-pixel one.
     assert (1.1 ** maps.camera[:, 0]).mean().item() == pytest.approx(1.8, abs=0.2)
-    # The root starts in the middle of the cell that answers: 16 cells of 1/8 over [-1, 1].
+    # The root starts in the centre of its cell: 16 cells of 1/8 over [-1, 1].
     middles = torch.linspace(-0.9375, 0.9375, 16)
     assert (maps.camera[:, 1] - middles[None, None, :]).abs().max() < 0.3
     assert (maps.camera[:, 2] - middles[None, :, None]).abs().max() < 0.3

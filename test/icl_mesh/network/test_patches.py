@@ -13,8 +13,8 @@ CELLS = SIDE // 8
 
 
 def trained(name: str, head_width: float, smpl_width: float | None = None) -> IclMeshNetwork:
-    """A network with statistics and answers as after training: no layer's output is centred, and
-    the last one is not near its bias."""
+    """A network with statistics as after training: no layer's output is centred, and the last one
+    is not near its bias."""
     torch.manual_seed(0)
     network = build_network(name, head_width, smpl_width)
     for module in network.modules():

@@ -1,4 +1,4 @@
-"""Cells and sampling: the public release's faults (method, "Faults") must not come back."""
+"""Cells and sampling: the public release's faults (method, "Faults") are absent."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_pixels_are_covered_exactly_where_their_centres_are(
 
 def test_multisampled_edge_has_the_share_of_the_pixel(renderer: Renderer) -> None:
     camera = CAMERAS[0]
-    # the right edge lies in the middle of pixel 30, which spans [29.5, 30.5]
+    # the right edge lies in the centre of pixel 30, which spans [29.5, 30.5]
     drawn, _ = renderer.render([rectangle(camera, (6.5, 4.5, 30.0, 20.5), 2.0)], camera)
     row = drawn.image[10, :, 0].astype(int)
     assert row[6] == 0 and row[7] == 255 and row[29] == 255 and row[31] == 0

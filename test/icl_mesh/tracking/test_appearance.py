@@ -45,7 +45,7 @@ def test_a_view_of_bgr_has_the_same_colours(scene) -> None:
 
 
 def test_hidden_joints_do_not_count(scene) -> None:
-    """The red one's left half of joints is painted over by somebody in front (confidence 0)."""
+    """Half of the red person's joints are hidden by another person (confidence 0)."""
     image, people = scene
     image = image.copy()
     hidden = people.joints_px[0, :, 0] > people.joints_px[0, 0, 0] - 1
@@ -84,7 +84,7 @@ def test_the_running_mean() -> None:
     np.testing.assert_allclose(mixed(one(0, 0.5), one(10, 0.5), 0.2).color, 2.0, rtol=1e-5)
     # hardly seen: hardly counts
     assert mixed(one(0, 0.5), one(10, 0.01), 0.2).color.max() < 0.1
-    # never seen: stays as it was, finite
+    # never seen: unchanged, finite
     np.testing.assert_array_equal(mixed(one(7, 0.5), one(90, 0.0), 0.2).color, 7)
     assert np.isfinite(
         mixed(AppearanceFeatures.unknown(1), AppearanceFeatures.unknown(1), 0.2).color

@@ -45,7 +45,7 @@ def test_ids_survive_images_slightly_out_of_order(make_people) -> None:
 
 
 def test_a_stamp_that_stands_still_fills_no_memory(make_people) -> None:
-    """A driver that stamps every image alike: nobody grows old, yet not everybody is kept."""
+    """Constant stamps: tracks never age, but their number is limited."""
     tracker, generator = Tracker(), np.random.default_rng(0)
     for _ in range(MOST_LOST // 2 + 30):
         people = make_people(generator.uniform((-2, -1, 2), (2, 1, 9), (4, 3)), CAMERA)
@@ -71,7 +71,7 @@ def test_ids_survive_intrinsics_that_change_with_every_image(make_people) -> Non
         assert tracks.people.track_id.tolist() == [1, 2]
     assert tracks.state.tolist() == [TrackState.TRACKED] * 2
     np.testing.assert_allclose(tracks.velocity_m_s, 0, atol=1e-3)
-    # who is out of sight is drawn where the newest intrinsics show that place
+    # occluded people are projected by the newest intrinsics
     hidden = tracker.update(make_people([[-0.4, 0, 3]], of_focus(12)), 1.2)
     assert hidden.state.tolist() == [TrackState.TRACKED, TrackState.OCCLUDED]
     expected = make_people([[0.5, 0, 4]], of_focus(12))
@@ -89,7 +89,7 @@ def test_ids_survive_intrinsics_that_change_with_every_image(make_people) -> Non
     ],
 )
 def test_people_through_another_calibration(make_people, other) -> None:
-    """Against people who were projected into it to begin with."""
+    """Against people projected by that calibration from the start."""
     places = [[-0.5, 0.1, 6.0], [0.4, -0.2, 8.0]]
     moved, expected = through(make_people(places, CAMERA), other), make_people(places, other)
     assert moved.camera == other
@@ -150,7 +150,7 @@ SMALL = Camera(290.0, 290.0, 159.5, 119.5, 320, 240)
         ((Camera.assumed(640, 480), Camera.assumed(320, 200)), ("a", "a"), ([1], [2])),
         # Two cameras of two sizes.
         ((CAMERA, SMALL), ("a", "b"), ([1], [2])),
-        # Two modes of one calibrated camera: places are metric.
+        # Two modes of one calibrated camera: positions are metric.
         ((CAMERA, SMALL), ("a", "a"), ([1], [1])),
     ],
 )
@@ -166,7 +166,7 @@ def test_alternating_sizes_keep_their_tracks(make_people, cameras, frames, ids) 
 
 
 def test_people_of_two_sizes_never_share_an_id(make_people) -> None:
-    """Everybody who comes later, too, in whichever of the streams."""
+    """Later people get unique ids too, in both streams."""
     tracker, owners = Tracker(max_age_s=0.3), {}
     places = np.random.default_rng(4).uniform((-1, -0.5, 3), (1, 0.5, 8), (30, 3))
     for k in range(60):
@@ -224,15 +224,19 @@ def test_other_weights_keep_the_ids_another_body_does_not(make_people, body) -> 
 
 
 def test_other_weights_take_over_nothing_but_ids(make_people) -> None:
-    """No message mixes two models: neither in a smoothed body nor by somebody now out of sight."""
+    """No message mixes two models: neither smoothed bodies nor occluded people."""
     tracker = Tracker(min_hits=1, smoothing_s=1.0)
     for k in range(3):
         tracker.update(make_people([[0, 0, 3], [1, 0, 4]], CAMERA), 0.1 * k)
-    seen = make_people([[0, 0, 3.1]], CAMERA, embedding=-np.eye(64)[:1])  # embeddings say nothing
+    seen = make_people(
+        [[0, 0, 3.1]], CAMERA, embedding=-np.eye(64)[:1]
+    )  # embeddings are not comparable
     updated = dataclasses.replace(seen, weights_version="newer")
     tracks = tracker.update(updated, 0.3)
     assert tracks.people.track_id.tolist() == [1]
     assert tracks.state.tolist() == [TrackState.TRACKED]
     np.testing.assert_allclose(tracks.people.joints_m, updated.joints_m, atol=1e-5)
     np.testing.assert_allclose(tracks.position_m, updated.position_m, atol=1e-5)
-    assert len(tracker.update(dataclasses.replace(updated), 0.4).state) == 1  # nobody comes back
+    assert (
+        len(tracker.update(dataclasses.replace(updated), 0.4).state) == 1
+    )  # no occluded person returns

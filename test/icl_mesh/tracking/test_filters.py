@@ -67,7 +67,7 @@ def test_smoothing_moves_the_body_and_leaves_the_observations(make_people, body)
     np.testing.assert_allclose(
         tracks.people.joints_px[0], CAMERA.project(tracks.people.joints_m[0]), atol=0.01
     )
-    # who is occluded is drawn with the smoothed body
+    # an occluded person has the smoothed body
     hidden = tracker.update(make_people([], CAMERA, vertices=True), 4.0)
     assert hidden.state.tolist() == [TrackState.OCCLUDED]
     np.testing.assert_allclose(

@@ -81,7 +81,7 @@ def test_continuous_rotation_never_wraps(person) -> None:
             assert 0 <= off[1] < 0.2 * speed  # behind, by less than 0.2 s
             before = states[k - 1].rotations[0, 0]
             steps.append(Rotation.from_matrix(matrix @ before.T).as_rotvec()[1])
-    np.testing.assert_allclose(steps, speed * FRAME_S, rtol=1e-3)  # steadily onward
+    np.testing.assert_allclose(steps, speed * FRAME_S, rtol=1e-3)  # without reversal
 
 
 def test_a_rotation_by_pi_in_one_step(person) -> None:

@@ -14,7 +14,7 @@ FRAME_S = 0.1
 
 
 def walk(tracker, make_people, frames, *, seed=0, depth_noise=0.05, embeddings=None):
-    """Feed frames {person: position} and return who got which id, {person: [ids]}.
+    """Feed frames {person: position} and return each person's ids, {person: [ids]}.
 
     Detections are shuffled and noisy: depth by `depth_noise` of the distance, direction by 0.5 %.
     """
@@ -59,7 +59,7 @@ def test_people_who_cross_keep_their_ids(make_people, seed) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_people_who_cross_behind_each_other_keep_their_ids(make_people, seed) -> None:
-    frames = crossing(hidden=range(12, 18))  # not seen for 0.6 s in the middle
+    frames = crossing(hidden=range(12, 18))  # not seen for 0.6 s
     ids = walk(Tracker(), make_people, frames, seed=seed)
     assert len(ids["b"]) == 24
     assert len(set(ids["a"])) == len(set(ids["b"])) == 1
@@ -67,7 +67,7 @@ def test_people_who_cross_behind_each_other_keep_their_ids(make_people, seed) ->
 
 def test_embeddings_decide_where_positions_are_ambiguous(make_people) -> None:
     """Two people meet and turn back. To constant velocity they look as if they walked on; only
-    their embeddings, opposite as the push loss leaves them, tell who is who."""
+    their embeddings, which the push loss makes opposite, distinguish them."""
     frames = []
     for k in range(30):
         seconds = abs(k - 15) * FRAME_S
@@ -82,7 +82,7 @@ def test_embeddings_decide_where_positions_are_ambiguous(make_people) -> None:
 
 
 def test_image_centres_decide_where_space_does_not(make_people) -> None:
-    """Two pelvises nearly at one place: the upper body of one, the legs of the other are seen."""
+    """Two pelvises nearly coincide: one person's upper body and the other's legs are seen."""
 
     def frame(shift_m):
         people = make_people([[shift_m, 0, 3], [-shift_m, 0, 3]], CAMERA, embedding=np.eye(64)[:2])
@@ -173,8 +173,8 @@ RED, BLUE = (53.0, 80.0, 67.0), (32.0, 79.0, -108.0)
 
 
 def test_colours_decide_after_both_were_out_of_sight(make_people) -> None:
-    """Two people stand apart, vanish for a second, and come back with their places exchanged, so
-    near that both could be either. Only their colours tell."""
+    """Two people stand apart, vanish for a second, and come back with exchanged positions, so
+    near that both pairs are possible. Only their colours distinguish them."""
     tracker = Tracker()
     here, there = [-0.25, 0, 3.0], [0.25, 0, 3.0]
     for k in range(5):

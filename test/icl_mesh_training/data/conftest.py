@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 VARIABLE = "ICL_MESH_DATASET_SAMPLES"
-#: What damage puts in the place of values.
+#: Values that replace others in damaged files.
 VALUES: list[Any] = [
     *(None, True, False, 0, -1, 1, 2, 7, 3.5, -1e30, 1e308, 10**400, float("nan"), float("inf")),
     *("", "0", "1", "x", "nan", "\u0000", "a/b\\c", "a\nb", "x" * 5000, "../../x.jpg"),
@@ -84,7 +84,7 @@ def write(tmp_path: Path) -> Writer:
 
 @pytest.fixture
 def keypoints() -> npt.NDArray[np.float64]:
-    """COCO keypoints [17, 3] of somebody in a 64 x 48 px image, all visible."""
+    """COCO keypoints [17, 3] of a person in a 64 x 48 px image, all visible."""
     rng = np.random.default_rng(4)
     return np.column_stack((rng.integers(6, 60, (17, 1)), rng.integers(6, 44, (17, 1)), [2] * 17))
 
@@ -107,7 +107,7 @@ def mutate(data: Any, rng: random.Random) -> bytes:
             text[rng.randrange(len(text))] = rng.randrange(256)
         return bytes(text[: rng.randrange(len(text)) if rng.random() < 0.1 else None])
     for _ in range(rng.choice((1, 1, 2, 5))):
-        # A kind of place first: coordinates are most of the file's values.
+        # Choose the kind of entry first: most values of the file are coordinates.
         if not (found := places(tree)):
             break
         keys = sorted({str(key) for _, key in found if isinstance(key, str)})

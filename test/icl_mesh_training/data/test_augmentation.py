@@ -76,7 +76,7 @@ def test_a_whole_person_fits_wherever_it_stands() -> None:
     assert parts.min() < 0.6  # half bodies
 
 
-def test_crops_look_at_people_not_at_regions_or_at_whoever_is_outside() -> None:
+def test_crops_are_centred_on_people_not_on_regions_or_people_outside() -> None:
     """Regions (UNLABELLED, above OUTSIDE) and people out of the image are never the ones."""
     labels = labels_of((30, 200, 40, 80), (0, 0, 399, 150), (900, 100, 50, 100))
     labels.occlusion[1], labels.occlusion[2] = OUTSIDE + 1, OUTSIDE

@@ -112,7 +112,7 @@ def test_what_is_no_person_is_left_out(read: Any) -> None:
     data = content()
     dog = {"id": 5, "name": "dog", "keypoints": ["nose", "tail"]}
     data["categories"] += [dog, {"id": 6, "name": "car"}, {"id": 7, "name": "cat"}]
-    assert plain(read(data))  # nobody uses them
+    assert plain(read(data))  # no annotation uses them
     extra = {"image_id": 1, "bbox": [0, 0, 9, 9]}
     data["annotations"] += [
         {**extra, "id": 8, "category_id": 5, "keypoints": [1, 1, 2, 2, 2, 2]},

@@ -105,7 +105,7 @@ def test_eft_finds_its_person_of_coco(write: Any, keypoints: np.ndarray) -> None
 
 
 def test_eft_finds_its_person_of_mpii_by_place(write: Any) -> None:
-    """Two people of one image, their fits in the other order; a fit far from both is nobody's."""
+    """Two people of one image, their fits in the other order; a fit far from both is unused."""
     joints = [RNG.uniform(20, 60, (16, 2)), RNG.uniform(20, 60, (16, 2)) + [200, 0]]
     people = [
         {"image": "a.jpg", "joints": j.tolist(), "joints_vis": [1] * 16,

@@ -133,7 +133,7 @@ def test_mpi_inf_3dhp_projects_onto_its_pixels(root: Path, split: str) -> None:
         assert known.sum() == (15 if record.path.name.startswith("TS2") else 17)
         assert np.abs(error[known]).max() < 2  # the data set's lens is not in its files
         height = np.linalg.norm(np.diff(record.people.keypoints_m[0, [0, 10]], axis=0))
-        assert 0.5 < height < 2.2  # metres, whatever the pose
+        assert 0.5 < height < 2.2  # metres, in any pose
 
 
 def test_three_dimensional_samples_are_consistent(root: Path) -> None:
@@ -162,7 +162,7 @@ def test_three_dimensional_samples_are_consistent(root: Path) -> None:
                 torch.from_numpy(sample.inverse_focal),
                 torch.from_numpy(sample.principal),
             ).numpy()
-            # 2.5 px of 1002 is what the lens does, times a zoom of up to 3.
+            # The lens shifts by 2.5 px of 1002, times a zoom of up to 3.
             np.testing.assert_allclose(px[used], sample.joints_2d[used], atol=0.02)
             checked += int(used.sum())
     assert checked > 80
@@ -172,7 +172,7 @@ def test_panoptic(samples: Path, tmp_path: Path) -> None:
     place = tmp_path / "panoptic" / "160906_band1"
     shutil.copytree(samples / "panoptic_body3d/160906_band1", place)
     for camera in ("00_16", "00_30"):
-        for frame in (168, 169, 170):  # 170 has no bodies: the dome lost everybody
+        for frame in (168, 169, 170):  # 170 has no bodies
             path = place / "hdImgs" / camera / f"{camera}_{frame:08d}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (1920, 1080)).save(path)

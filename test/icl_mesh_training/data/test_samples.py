@@ -87,7 +87,7 @@ def test_people_known_by_their_box_are_masked(
 
 @pytest.mark.parametrize("box", [[20.0, 8.0, 30.0, 36.0], None])
 def test_a_face_alone_is_no_background(write: Any, box: list[float] | None) -> None:
-    """Eyes, nose and ears stand for no SMPL joint; yet their owner is somebody."""
+    """Eyes, nose and ears map to no SMPL joint, but their person is no background."""
     face = np.zeros((17, 3))
     face[:5] = np.column_stack((np.linspace(22, 47, 5), np.linspace(10, 41, 5), [2] * 5))
     root = coco_folder(write, face, bbox=box)
@@ -101,7 +101,7 @@ def test_a_face_alone_is_no_background(write: Any, box: list[float] | None) -> N
 
 
 def test_what_surrounds_people_is_unknown_where_annotators_left_people_out(write: Any) -> None:
-    """MPII labels some people of an image: what is not one of them is no background."""
+    """MPII labels some people of an image: the surroundings may contain others."""
     joints = np.column_stack((np.linspace(21, 41, 16), np.linspace(11, 31, 16)))  # from 1
     person = {"image": "a.png", "joints": joints.tolist(), "joints_vis": [1] * 16,
               "center": [31, 21], "scale": 0.1}  # fmt: skip
@@ -115,7 +115,7 @@ def test_what_surrounds_people_is_unknown_where_annotators_left_people_out(write
     targets = make_targets(collate([sample]), 64)
     assert targets.kept.tolist() == [True, False, False, False, False]
     weight = targets.center_weight[0, 0]
-    assert weight[12, 40] == 1  # inside the person's box nobody else is
+    assert weight[12, 40] == 1  # the person's box contains no one else
     for row, column in ((50, 30), (20, 5), (2, 30), (20, 60)):
         assert weight[row, column] == 0
 
@@ -230,7 +230,7 @@ def test_each_part_of_a_mixture_has_its_share() -> None:
     passes: list[list[Any]] = [[mixture[e, i] for i in range(100)] for e in range(14)]
     for items in passes:
         assert [sum(item[0] == name for item in items) for name in "abc"] == [25, 50, 25]
-    # Every item of a part once before any comes again, in another order each time.
+    # Every item of a part occurs once before any repeats, in another order each time.
     drawn = [item[1:] for items in passes for item in items if item[0] == "a"]
     assert sorted(drawn) == sorted((e, i) for e in range(50) for i in range(7))
     assert len({tuple(i for e, i in drawn if e == k) for k in range(50)}) > 40

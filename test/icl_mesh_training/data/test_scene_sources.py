@@ -79,7 +79,7 @@ def test_ranks_and_workers_share_shards_without_overlap(written: Path) -> None:
         assert all(not b.broken for b in batches)
     assert len(whole) == 5 and seen[0] != seen[1]
     again = iter(make_loader(source, batch_size=1, seed=0, start=4, rank=0, processes=2))
-    assert next(again).batch.images.sum().item() == seen[0][2]  # resumed at its place
+    assert next(again).batch.images.sum().item() == seen[0][2]  # resumed at the same position
 
 
 def test_broken_shards_are_named(tmp_path: Path) -> None:

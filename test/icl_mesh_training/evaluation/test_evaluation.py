@@ -108,7 +108,7 @@ def test_a_photo_is_turned_as_its_labels_are(tmp_path: Path) -> None:
 
     (tmp_path / "images").mkdir()
     turned = Image.Exif()
-    turned[0x0112] = 6  # to be shown a quarter turned
+    turned[0x0112] = 6  # to be shown rotated by 90 degrees
     Image.new("RGB", (60, 40)).save(tmp_path / "images" / "a.jpg", exif=turned)
     image = {"id": 1, "file_name": "a.jpg", "width": 40, "height": 60}
     source = tmp_path / "person_keypoints.json"

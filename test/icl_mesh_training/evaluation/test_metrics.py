@@ -42,7 +42,7 @@ def test_people_who_do_not_count_excuse_a_prediction() -> None:
     assert (detection.found, detection.missed, detection.false) == (0, 1, 1)
 
 
-def test_a_crowd_excuses_whoever_is_mostly_inside() -> None:
+def test_predictions_mostly_inside_a_crowd_are_ignored() -> None:
     """Shares by hand: all, six tenths, four tenths, none of a box of 10 x 10."""
     crowd = np.array([[0.0, 0, 100, 10], [0, 30, 1, 1]])
     predicted = np.stack([SQUARE + [20 * i, shift] for i, shift in enumerate((0, 4, 6, 50))])

@@ -27,7 +27,7 @@ SIZE, CELLS = 160, 20
 
 
 def true_maps(labels: SceneLabels) -> NetworkMaps:
-    """Maps of a network that knows the scene."""
+    """The maps of a perfect network for a scene."""
     camera = labels.camera
     letterbox = Letterbox(camera.width, camera.height, SIZE)
     maps = NetworkMaps(*(torch.zeros(1, c, CELLS, CELLS) for c in (1, 24, 3, 64, 64, 142)))
@@ -54,7 +54,7 @@ def body() -> BodyModel:
 
 @pytest.fixture
 def knowing(scenes: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The scenes, in the order in which an engine that knows them is asked."""
+    """Scenes, and an engine that gives their perfect maps in this order."""
     files = sorted(scenes.glob("*.npz"))
 
     class Knowing:
@@ -95,7 +95,7 @@ def test_samples_of_a_network_that_knows_the_scenes(knowing: list[Path], body: B
     # Keypoints of the mesh against those of the bones of the same pose.
     near = (samples["flat_keypoints"] - samples["truth_keypoints"]).norm(dim=-1)
     assert near.median() < 0.06
-    # Who looks at the camera shows their nose; a back turned to it does not.
+    # The nose is visible in people who face the camera, and hidden in people seen from behind.
     toward = samples["truth_rotations"][:, 0, 2, 2] < 0  # the body's front looks along -z
     upright = samples["truth_rotations"][:, [12, 15]].diagonal(dim1=-2, dim2=-1).sum(-1) > 2.8
     sure = upright.all(1) & (samples["truth_rotations"][:, 0, 2, 2].abs() > 0.8)

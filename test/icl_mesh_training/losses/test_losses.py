@@ -29,7 +29,7 @@ def test_contrastive_loss_equals_the_loops_of_the_definition() -> None:
     image_index = torch.tensor([0, 0, 0, 2, 2, 3])
     center, joint = torch.randn(6, 64), torch.randn(6, 24, 64)
     labelled = torch.rand(6, 24) > 0.4
-    labelled[4] = False  # somebody without a labelled joint
+    labelled[4] = False  # a person without a labelled joint
     cosine = torch.nn.functional.cosine_similarity
     pushes, pulls = [], []
     for image in (0, 2, 3):

@@ -138,7 +138,7 @@ def test_an_image_without_people() -> None:
 
 def test_an_unlabelled_joint_is_no_negative() -> None:
     # Image 0: person 0 in the left half lacks the head, person 1 in the right half has it;
-    # image 1: nobody has the hips.
+    # image 1: no person has labelled hips.
     joints = torch.rand(3, 24, 2) * 0.5 - 0.25
     joints[0, :, 0] -= 0.6
     joints[1, :, 0] += 0.6

@@ -206,7 +206,7 @@ def test_a_data_set_is_judged_like_the_same_photos(small_weights: Path, photos: 
         np.testing.assert_array_equal(truth.demanded, expected.demanded)
         np.testing.assert_allclose(truth.box_px, expected.box_px)
         np.testing.assert_allclose(truth.keypoints, expected.keypoints, atol=1e-4)
-        # COCO's left shoulder is SMPL's joint 16; SMPL's pelvis is the middle of the hips.
+        # COCO's left shoulder is SMPL's joint 16; SMPL's pelvis is the centre of the hips.
         np.testing.assert_allclose(truth.points_px[:, 16], expected.points_px[:, 5], atol=1e-4)
         hips = expected.points_px[:, 11:13].mean(axis=1)
         np.testing.assert_allclose(truth.points_px[:, 0], hips, atol=1e-4)

@@ -1,4 +1,4 @@
-"""A wider SMPL branch computes what the narrow one did, and learns."""
+"""A widened SMPL branch keeps its output, and learns."""
 
 from __future__ import annotations
 
