@@ -151,6 +151,8 @@ class FrameProcessor:
 
     def _news(self, source: CameraSource) -> list[str]:
         """The camera's warnings whose kind is new: their numbers may change with each message."""
+        if source.warnings.keys() <= self._warned:
+            return []
         new = {k: text for k, text in source.warnings.items() if k not in self._warned}
         self._warned |= new.keys()
         return list(new.values())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
@@ -12,6 +13,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from icl_mesh_ros.diagnostics.health import loss
 from icl_mesh_ros.diagnostics.info_hint import info_hint
+from icl_mesh_ros.inputs.subscriptions import Inputs
 from icl_mesh_ros.msg import Human
 
 K = [64.0, 0.0, 32.0, 0.0, 64.0, 24.0, 0.0, 0.0, 1.0]
@@ -130,3 +132,10 @@ def test_diagnostics_name_the_remedy_for_lost_images(start, mesh_peer, random_we
     pairs = {pair.key: pair.value for pair in statuses[-1].status[0].values}
     assert int(pairs["lost images, total"]) > 0
     assert node.ended() is None
+
+
+def test_nobody_is_looked_for_where_nobody_publishes() -> None:
+    """The graph is slow to answer, and an image without CameraInfo asks every time."""
+    inputs = object.__new__(Inputs)
+    inputs._info = SimpleNamespace(get_publisher_count=lambda: 0)
+    assert inputs.info_patience_s() == 0.0  # else: no attribute _node
