@@ -15,7 +15,7 @@ import torch
 
 from icl_mesh import kernels
 from icl_mesh.network.single_person import CROP_SIZE
-from icl_mesh.preprocess.host import SIDE_BY_SIDE, check_image
+from icl_mesh.preprocess.host import SIDE_BY_SIDE, image_size
 
 Floats = npt.NDArray[np.float64]
 
@@ -72,7 +72,7 @@ def cut_crops(image: npt.NDArray[np.uint8], squares: npt.ArrayLike) -> Crops:
     Raises ValueError for anything but an RGB uint8 image with pixels, and for squares of another
     shape or that are not finite.
     """
-    check_image(image)
+    image_size(image)  # checks it
     squares = np.asarray(squares, np.float64)
     if squares.ndim != 2 or squares.shape[1] != 3 or not np.isfinite(squares).all():
         raise ValueError(
