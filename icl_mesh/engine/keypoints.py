@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from icl_mesh.engine.onnx_model import CROPS, keypoints_onnx
+from icl_mesh.engine.onnx_model import CROPS, MAPS, keypoints_onnx
 from icl_mesh.engine.spec import EngineSpec, check_available, parse_engine
 from icl_mesh.engine.torch_engine import TorchNetwork
 from icl_mesh.network.single_person import CROP_SIZE, SinglePersonKeypoints
@@ -93,5 +93,5 @@ def _run_of(
         return infer
     from icl_mesh.engine.tensorrt_engine import Plan
 
-    plan = Plan(model, device, spec.precision)
+    plan = Plan(model, device, spec.precision, (CROPS, (MAPS,)))
     return lambda crops: plan(crops)[0]

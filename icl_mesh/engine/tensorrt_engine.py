@@ -11,7 +11,7 @@ import torch
 
 from icl_mesh.engine.cache import read_cached, write_cached
 from icl_mesh.engine.eager import EagerPeople
-from icl_mesh.engine.onnx_model import OnnxModels, maps_of
+from icl_mesh.engine.onnx_model import INPUT, OnnxModels, maps_of
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
 
 #: Batch sizes of the plan: minimum, optimum, maximum.
@@ -35,7 +35,7 @@ class TensorRtEngine:
         self.device = device
         kind = torch.float16 if precision == "f16" else torch.float32
         self._people = EagerPeople(network, device, kind)
-        self._plan = Plan(models.maps, device, precision)
+        self._plan = Plan(models.maps, device, precision, (INPUT, InferenceMaps._fields))
 
     def __call__(self, images: torch.Tensor) -> InferenceMaps:
         return maps_of(self._plan(images))
@@ -49,11 +49,19 @@ class TensorRtEngine:
 class Plan:
     """A model with one input on one GPU, for 1 to BATCHES[2] images at a time."""
 
-    def __init__(self, model: bytes, device: torch.device, precision: str) -> None:
-        """Raises ValueError for a model that TensorRT refuses."""
+    def __init__(
+        self,
+        model: bytes,
+        device: torch.device,
+        precision: str,
+        names: tuple[str, tuple[str, ...]],
+    ) -> None:
+        """names: the model's input and outputs. Raises ValueError for a model that TensorRT
+        refuses."""
         import tensorrt
 
         self._device = device
+        self._input, self._outputs = names
         logger = tensorrt.Logger(tensorrt.Logger.WARNING)
         gpu = torch.cuda.get_device_name(device)
         key = hashlib.sha256(model + f"{tensorrt.__version__} {gpu} {precision}".encode())
@@ -77,10 +85,9 @@ class Plan:
             self._context = engine.create_execution_context()
         if self._context is None:  # TensorRT logs the cause; here it is memory
             raise RuntimeError(f"TensorRT: out of memory on {device} for the network's activations")
-        self._input, *self._outputs = map(engine.get_tensor_name, range(engine.num_io_tensors))
 
     def __call__(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """Images [B, ...] -> the outputs in the model's order, float32."""
+        """Images [B, ...] -> the outputs in the order of names, float32."""
         images = images.float().contiguous()
         self._context.set_input_shape(self._input, tuple(images.shape))
         self._context.set_tensor_address(self._input, images.data_ptr())

@@ -1,5 +1,7 @@
 #include "reader.hpp"
 
+#include <algorithm>
+
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -129,6 +131,27 @@ int64_t BoundReader::fit(In<float, -1, SMPL_CHANNELS> smpl) {
   return job_.count;
 }
 
+// All arrays have one row per person.
+void BoundReader::keep(In<int64_t, -1> rows) {
+  require_stage(Stage::FITTED, "fit");
+  const int64_t count = static_cast<int64_t>(rows.shape(0));
+  require(count <= job_.count, "rows", "must be at most " + std::to_string(job_.count) + ", got " + std::to_string(count));
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t row = rows.data()[i];
+    require(row >= 0 && row < job_.count, "rows", "must name people that there are, got " + std::to_string(row));
+  }
+  std::vector<char> old;
+  for (const Memory& one : memory_) {
+    size_t size = one.type.bits / 8;
+    for (size_t axis = 1; axis < one.shape.size(); ++axis) size *= one.shape[axis];
+    old.assign(one.bytes.get(), one.bytes.get() + size * job_.count);
+    for (int64_t i = 0; i < count; ++i) {
+      std::copy_n(old.data() + size * rows.data()[i], size, one.bytes.get() + size * i);
+    }
+  }
+  job_.count = count;
+}
+
 void BoundReader::refine(In<float, -1, KEYPOINTS, 2> points, In<float, -1, KEYPOINTS> weight) {
   require_stage(Stage::FITTED, "fit");
   if (!job_.model.fit.precision) throw nb::value_error("refine needs a reader with a keypoint_fit");
@@ -184,6 +207,7 @@ void read_from(R& reader, R::Map<1> center_heatmap, R::Map<JOINTS> joint_heatmap
 void read_features(R& reader, R::Features features) { reader.read_features(features); }
 int64_t find(R& reader, double threshold) { return reader.find(threshold); }
 int64_t fit(R& reader, In<float, -1, SMPL_CHANNELS> smpl) { return reader.fit(smpl); }
+void keep(R& reader, In<int64_t, -1> rows) { reader.keep(rows); }
 void refine(R& reader, In<float, -1, KEYPOINTS, 2> points, In<float, -1, KEYPOINTS> weight) {
   reader.refine(points, weight);
 }
@@ -231,6 +255,7 @@ void bind_reader(nb::module_& module) {
   method<Lock::KEEP>(reader, "read_features", &read_features, {"features"});
   method(reader, "find", &find, {"threshold"});
   method(reader, "fit", &fit, {"smpl"});
+  method(reader, "keep", &keep, {"rows"});
   method(reader, "refine", &refine, {"points", "weight"});
   method(reader, "place", &place_read, {});
   reader.def("broken", &BoundReader::broken);

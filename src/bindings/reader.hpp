@@ -93,6 +93,7 @@ class BoundReader {
   void read_features(Features features);
   int64_t find(double threshold);
   int64_t fit(In<float, -1, SMPL_CHANNELS> smpl);
+  void keep(In<int64_t, -1> rows);
   void refine(In<float, -1, KEYPOINTS, 2> points, In<float, -1, KEYPOINTS> weight);
   void place();
   std::vector<std::string> broken() const;

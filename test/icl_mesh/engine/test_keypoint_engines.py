@@ -7,6 +7,7 @@ import torch
 from pictures import pictures
 
 from icl_mesh.decode.keypoints import decode_keypoints
+from icl_mesh.engine import keypoints
 from icl_mesh.engine.keypoints import create_keypoint_engine
 from icl_mesh.engine.onnx_model import keypoints_onnx, keypoints_path
 from icl_mesh.engine.torch_engine import cpu_has_bf16
@@ -74,6 +75,24 @@ def test_a_model_beside_the_weights_is_taken_or_refused(crops, expected, tmp_pat
         network.stem.weight.add_(0.01)
     with pytest.raises(ValueError, match=r"some\.keypoints\.onnx holds another network"):
         create_keypoint_engine("openvino", network, onnx_path=path)
+
+
+def test_people_run_in_the_numbers_that_a_gpu_was_warmed_up_for(monkeypatch) -> None:
+    """Others are filled up: each person's own maps come back, in order."""
+    monkeypatch.setitem(keypoints._TOGETHER, "cpu", (1, 2, 4, 8))
+    ran = []
+    buffer = torch.empty(8, 86, 64, 64)
+
+    def run(crops: torch.Tensor) -> torch.Tensor:
+        ran.append(len(crops))
+        buffer[: len(crops)] = crops[:, :1, :1, :1]
+        return buffer[: len(crops)]
+
+    engine = keypoints.KeypointEngine("some:f32", torch.device("cpu"), run)
+    crops = torch.arange(11.0)[:, None, None, None].expand(-1, 3, 256, 256)
+    assert engine(crops)[:, 5, 6, 7].tolist() == list(range(11))
+    assert engine(crops[:5])[:, 0, 0, 0].tolist() == list(range(5))
+    assert ran == [8, 4, 8]
 
 
 def test_names_that_do_not_fit() -> None:
