@@ -13,18 +13,26 @@ import torch
 from icl_mesh.body import BodyModel
 from icl_mesh.decode.confidence import VISIBLE_CONFIDENCE
 from icl_mesh.decode.peaks import PEAK_THRESHOLD
-from icl_mesh.decode.reader import Reader
+from icl_mesh.decode.reader import Evidence, FirstPeople, Reader
 from icl_mesh.engine import Engine, create_engine, parse_engine, resolve_device
 from icl_mesh.engine.device import on_gpu_or_cpu
+from icl_mesh.engine.keypoints import create_keypoint_engine
 from icl_mesh.engine.stage_clock import StageClock
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.geometry.view import View
+from icl_mesh.keypoint_weights import load_keypoint_weights
 from icl_mesh.network import IclMeshNetwork
+from icl_mesh.network.single_person import SinglePersonKeypoints
 from icl_mesh.people import People
 from icl_mesh.preprocess.host import empty_planes, image_size, preprocess
+from icl_mesh.refinement import EVERYBODY, Plan, SecondStage
 from icl_mesh.weights import default_weights_path, load_weights
 
 _LOG = logging.getLogger(__name__)
+
+
+#: The second stage looks at people with a lower first score than they need, and gives another.
+PROPOSAL_SCORE = 0.1
 
 
 class Estimator:
@@ -46,10 +54,13 @@ class Estimator:
         weights_version: str = "unsaved",
         metadata: dict[str, Any] | None = None,
         onnx_path: Path | None = None,
+        refined_threshold: float | None = None,
+        keypoints: SinglePersonKeypoints | None = None,
     ) -> None:
         """input_size: side of the network's square input, a multiple of 32. threshold: least
         score of a person, in (0, 1]. engine, onnx_path: see :meth:`load`. The network is moved to
-        the device and put into eval mode.
+        the device and put into eval mode. keypoints: the second stage, for networks with a
+        refinement; refined_threshold: least score of people whom it has seen (default: threshold).
         """
         self.engine: Engine = (
             create_engine(engine, network, resolve_device(device), input_size, onnx_path)
@@ -63,7 +74,13 @@ class Estimator:
         # All images share one input: the operating system provides new memory page by page.
         self._planes = None if self.engine.device.type != "cpu" else empty_planes(input_size)
         self._view: View | None = None  # of the last image
-        self.threshold = _checked_threshold(threshold)
+        self.threshold = checked_threshold(threshold)
+        self.refined_threshold = checked_threshold(refined_threshold or threshold)
+        self.second_stage: SecondStage | None = None
+        if keypoints is not None and network.refinement is not None:
+            name, device = self.engine.name, self.engine.device
+            engine_of_keypoints = create_keypoint_engine(name, keypoints, device, onnx_path)
+            self.second_stage = SecondStage(self.network, engine_of_keypoints)
         self.weights_version = weights_version
         self.metadata = metadata or {}
 
@@ -74,6 +91,8 @@ class Estimator:
         body: str | Path = "default",
         device: str = "auto",
         engine: str = "auto",
+        *,
+        refine: bool = True,
     ) -> Estimator:
         """An estimator from files of weights and body, or from the package's own ("default").
 
@@ -83,6 +102,9 @@ class Estimator:
         than torch use NAME.onnx and NAME.people.onnx of `icl-mesh export` beside
         NAME.safetensors; without these files they convert the network once and cache it
         (icl_mesh.engine.cache).
+
+        refine: load the second stage, which refines people by the keypoints in a crop of each
+        (icl_mesh.refinement), if the weights have its statistics.
 
         Raises FileNotFoundError or ValueError, with the path and the rule, for unusable files.
         Logs a warning for a body that the weights were not trained with.
@@ -99,6 +121,8 @@ class Estimator:
                 metadata["body"],
                 model.name,
             )
+        refined = refine and network.refinement is not None
+        keypoints = load_keypoint_weights()[0] if refined else None
         path = default_weights_path() if str(weights) == "default" else Path(weights)
 
         def make(device: torch.device) -> Estimator:
@@ -112,6 +136,8 @@ class Estimator:
                 weights_version=metadata["weights_version"],
                 metadata=metadata,
                 onnx_path=path.with_suffix(".onnx"),
+                refined_threshold=metadata["refined_threshold"],
+                keypoints=keypoints,
             )
 
         if resolved.type == "cpu":
@@ -131,18 +157,21 @@ class Estimator:
         vertices: bool = False,
         threshold: float | None = None,
         times: dict[str, float] | None = None,
+        refine: Plan | None = EVERYBODY,
     ) -> People:
         """The people of one image, best score first.
 
         image: RGB uint8 [H, W, 3]. camera: its intrinsics; without them a field of view of 60
         degrees is assumed (``people.camera.focal_assumed``). vertices: also return the meshes.
-        threshold: instead of the estimator's own. times: receives the time of each of
+        threshold: instead of the estimator's own. refine: whom the second stage refines, if there
+        is one; None: nobody. times: receives the time of each of
         stage_clock.STAGES, ms; on CUDA the device is then synchronised after each.
 
         Raises ValueError for another shape or type of image, a camera of another size, or a
         threshold outside (0, 1]; RuntimeError if the network's output is not finite.
         """
-        threshold = self.threshold if threshold is None else _checked_threshold(threshold)
+        given = None if threshold is None else checked_threshold(threshold)
+        first_threshold, threshold = given or self.threshold, given or self.refined_threshold
         clock = StageClock(self.device, times)
         view = self._view_of(camera or Camera.assumed(*image_size(image)))
         images = preprocess(image, view, self._planes)
@@ -156,7 +185,23 @@ class Estimator:
             clock.lap("network")
             return smpl
 
-        found = self._read(maps, threshold, smpl_at, view, clock, vertices=vertices)
+        second_stage = self.second_stage
+
+        def refine_people(people: FirstPeople) -> tuple[Evidence, npt.NDArray[np.int64]]:
+            assert second_stage is not None
+            evidence = second_stage(image, view, maps, people, refine)
+            return evidence, evidence.kept(threshold, first_threshold)
+
+        refines = second_stage is not None and refine is not None
+        found = self._read(
+            maps,
+            min(first_threshold, PROPOSAL_SCORE) if refines else first_threshold,
+            smpl_at,
+            view,
+            clock,
+            vertices=vertices,
+            refine=refine_people if refines else None,
+        )
         if found is None:
             people = People.empty(view.camera, self.body, self.weights_version, vertices=vertices)
         else:
@@ -173,7 +218,7 @@ class Estimator:
         return self._view
 
 
-def _checked_threshold(threshold: float) -> float:
+def checked_threshold(threshold: float) -> float:
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold must lie in (0, 1], got {threshold}")
     return float(threshold)

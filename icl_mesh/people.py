@@ -40,8 +40,11 @@ _FIELDS: dict[str, tuple[tuple[int | str, ...], type[np.generic]]] = {
     "vertices_m": (("V", 3), np.float32),
     "track_id": ((), np.int64),
     "distance_from_depth": ((), np.bool_),
+    "refined": ((), np.bool_),
 }
-_OPTIONAL = ("vertices_m", "track_id", "distance_from_depth")
+#: Nobody's where they are left out.
+_FLAGS = ("distance_from_depth", "refined")
+_OPTIONAL = ("vertices_m", "track_id", *_FLAGS)
 
 
 @dataclass
@@ -60,7 +63,8 @@ class People:
     square. embedding [N, 64]: identity, unit length; equal people have a cosine near 1.
     vertices_m [N, V, 3] and track_id int64 [N]: None where not asked for or not tracked.
     distance_from_depth bool [N]: whose distance a depth image gave (icl_mesh.depth.measure),
-    instead of their size in the image; nobody's where it is left out.
+    instead of their size in the image; refined bool [N]: whom the second stage has seen
+    (icl_mesh.refinement). Nobody's where they are left out.
     camera: the one used; its focal_assumed says that distances are guesses.
     """
 
@@ -82,10 +86,12 @@ class People:
     vertices_m: FloatArray | None = None
     track_id: npt.NDArray[np.int64] | None = None
     distance_from_depth: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
+    refined: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
     def __post_init__(self) -> None:
-        if self.distance_from_depth.size == 0:
-            self.distance_from_depth = np.zeros(len(self.score), dtype=np.bool_)
+        for name in _FLAGS:
+            if getattr(self, name).size == 0:
+                setattr(self, name, np.zeros(len(self.score), dtype=np.bool_))
         count = (len(self.score),)
         for name, shape, kind in _expected(self.body.vertex_count):
             value = getattr(self, name)
@@ -109,7 +115,7 @@ class People:
         people: People = object.__new__(cls)
         unknown = dict.fromkeys(_OPTIONAL)
         nobody = np.zeros(len(arrays["score"]), np.bool_)
-        people.__dict__.update(unknown, distance_from_depth=nobody)
+        people.__dict__.update(unknown, distance_from_depth=nobody, refined=nobody)
         people.__dict__.update(arrays, camera=camera, body=body, weights_version=weights_version)
         return people
 

@@ -3,8 +3,9 @@
 A file has the network's whole state dict. Its metadata (text, all keys present) are: format
 ("icl_mesh"), format_version, name, architecture, head_width and, since 0.2, smpl_width (arguments
 of build_network; the default of smpl_width is head_width), input_size (px), body (name of the body
-model of the training), threshold (least score of a person), data, metrics (JSON), git_revision and
-licence.
+model of the training), threshold (least score of a person) and, since 0.3, refined_threshold (the
+same for people refined by the second stage; the default is threshold), data, metrics (JSON),
+git_revision and licence.
 """
 
 from __future__ import annotations
@@ -31,7 +32,15 @@ from icl_mesh.network.weights_metadata import typed_metadata
 FORMAT = "icl_mesh"
 FORMAT_VERSION = 1
 _REQUIRED = ("input_size", "body")
-_OPTIONAL = ("name", "threshold", "data", "metrics", "git_revision", "licence")
+_OPTIONAL = (
+    "name",
+    "threshold",
+    "refined_threshold",
+    "data",
+    "metrics",
+    "git_revision",
+    "licence",
+)
 
 
 def default_weights_path() -> Path:
@@ -107,6 +116,7 @@ def _metadata_text(network: IclMeshNetwork, metadata: Mapping[str, Any]) -> dict
     values = {
         "name": network.config["architecture"],
         "threshold": PEAK_THRESHOLD,
+        "refined_threshold": metadata.get("threshold", PEAK_THRESHOLD),
         "data": "not stated",
         "metrics": {},
         "git_revision": "not stated",
@@ -150,7 +160,8 @@ def _checked_metadata(path: Path, text: Mapping[str, str]) -> dict[str, Any]:
             f"{path}: weights of format version {cut(text.get('format_version'))}, this version "
             f"of icl_mesh reads version {FORMAT_VERSION}"
         )
-    keys = {*_REQUIRED, *_OPTIONAL, "architecture", "head_width"}
+    # refined_threshold and smpl_width are newer than the format.
+    keys = {*_REQUIRED, *_OPTIONAL, "architecture", "head_width"} - {"refined_threshold"}
     missing = sorted(keys - set(text))
     if missing:
         raise ValueError(f"{path}: weights metadata lack {', '.join(missing)}")

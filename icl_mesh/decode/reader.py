@@ -6,7 +6,7 @@ people of an image cost some six hundred operations. From a GPU the maps come in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +41,38 @@ class Found(NamedTuple):
     weak_camera: Floats
     embedding: Floats
     vertices_m: Floats | None
+    refined: npt.NDArray[np.bool_]
+
+
+class FirstPeople(NamedTuple):
+    """N people of the first stage: square [N, 24 + 17, 2], their joints and keypoints in square
+    coordinates; score [N]; center_instance [N, 64], I_C at their centres."""
+
+    square: Floats
+    score: Floats
+    center_instance: Floats
+
+
+class Evidence(NamedTuple):
+    """What a second stage knows of N people: keypoints [N, 17, 2], square coordinates, with weights
+    [N, 17], 0 or more; score [N] in place of the first one where refined [N]; duplicate [N]."""
+
+    keypoints: Floats
+    weight: Floats
+    score: Floats
+    refined: npt.NDArray[np.bool_]
+    duplicate: npt.NDArray[np.bool_]
+
+    def kept(self, threshold: float, first_threshold: float) -> npt.NDArray[np.int64]:
+        """The people with the least score or more, best first. first_threshold: of those who are
+        not refined."""
+        least = np.where(self.refined, threshold, first_threshold)
+        kept = np.flatnonzero((self.score >= least) & ~self.duplicate)
+        return kept[np.argsort(-self.score[kept], kind="stable")]
+
+
+#: People of the first stage -> evidence, and which of them to keep, in their order.
+Refine = Callable[[FirstPeople], tuple[Evidence, npt.NDArray[np.int64]]]
 
 
 class Reader:
@@ -69,9 +101,11 @@ class Reader:
         clock: StageClock,
         *,
         vertices: bool,
+        refine: Refine | None = None,
     ) -> Found | None:
         """The people of one image's maps, None for nobody. threshold, smpl_at: of decode_maps.
-        clock: told when decode and body end. vertices: with the meshes.
+        clock: told when decode and body end. vertices: with the meshes. refine: the second stage,
+        for networks with a refinement.
 
         Raises RuntimeError where the network's output is not finite, and ValueError for maps of
         other shapes.
@@ -88,6 +122,11 @@ class Reader:
             return None
         count = reader.fit(smpl.detach().numpy())
         refuse_broken(reader.broken())
+        refined = np.zeros(count, bool)
+        if refine is not None:
+            count, refined = self._refine(count, refine, clock)
+            if count == 0:
+                return None
         reader.place()
         refuse_broken(reader.broken())
         clock.lap("decode")
@@ -107,7 +146,23 @@ class Reader:
             weak_camera=rows["weak_camera"][:count].copy(),
             embedding=rows["embedding"][:count].copy(),
             vertices_m=surface if vertices else None,
+            refined=refined,
         )
+
+    def _refine(
+        self, count: int, refine: Refine, clock: StageClock
+    ) -> tuple[int, npt.NDArray[np.bool_]]:
+        """Fits people to a second stage's evidence. Returns how many are kept, and who of them is
+        refined."""
+        rows = self._rows
+        names = ("square", "score", "center_instance")
+        clock.lap("decode")
+        evidence, kept = refine(FirstPeople(*(rows[name][:count].copy() for name in names)))
+        clock.lap("refine")
+        rows["score"][:count] = evidence.score
+        self._reader.keep(kept)
+        self._reader.refine(evidence.keypoints[kept], evidence.weight[kept])
+        return len(kept), evidence.refined[kept]
 
     def _surface_and_boxes(
         self, count: int, view: View, *, vertices: bool

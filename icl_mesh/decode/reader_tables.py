@@ -25,6 +25,11 @@ from icl_mesh.network import IclMeshNetwork
 from icl_mesh.network.constants import BETAS, INSTANCE_CHANNELS, JOINTS, SCALE_BASE
 from icl_mesh.network.lifter import MIN_CENTER, MIN_EVIDENCE, MOST_CAMERA, PASSES
 
+#: Of the fit to keypoints: standard deviation of a good keypoint, and the error from which on it
+#: counts as an outlier (Geman-McClure), m of the body.
+KEYPOINT_ERROR_M, OUTLIER_M = 0.02, 0.15
+FIT_ITERATIONS = 10
+
 
 def make_reader(
     network: IclMeshNetwork, body: BodyModel, kinematics: BodyKinematics
@@ -39,7 +44,7 @@ def make_reader(
         center_projector=_projector(network, "center_projector"),
         joint_projector=_projector(network, "joint_projector"),
         lifter=_lifter(network),
-        keypoint_fit=None,
+        keypoint_fit=_keypoint_fit(network),
     )
 
 
@@ -107,6 +112,15 @@ def _lifter(network: IclMeshNetwork) -> kernels.Lifter | None:
         offsets=offsets,
         log_extent=log_extent,
         **layers,
+    )
+
+
+def _keypoint_fit(network: IclMeshNetwork) -> kernels.KeypointFit | None:
+    if network.refinement is None:
+        return None
+    precision = network.refinement.precision.detach().float().cpu().numpy()
+    return kernels.KeypointFit(
+        precision=precision, sigma=KEYPOINT_ERROR_M, robust=OUTLIER_M, iterations=FIT_ITERATIONS
     )
 
 

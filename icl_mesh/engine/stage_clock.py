@@ -7,7 +7,7 @@ import time
 import torch
 
 #: Keys of the estimator's `times`, in this order.
-STAGES = ("preprocess", "network", "decode", "body")
+STAGES = ("preprocess", "network", "decode", "refine", "body")
 
 
 class StageClock:

@@ -300,9 +300,10 @@ class Reader:
     """Decodes the people of one image. It owns the memory of all results (views).
 
     Call set_view and read_from (and read_features, for a lifter with keypoints), then find, fit,
-    optionally refine, and place, in this order. broken: names of the results so far that are not
-    finite. refine changes rotations, betas, weak_camera and skeletons. Evidence that is not finite
-    has weight 0. A person whose fit would not improve stays unchanged.
+    optionally keep and refine, and place, in this order. keep selects and sorts people. broken:
+    names of the results so far that are not finite. refine changes rotations, betas, weak_camera
+    and skeletons. Evidence that is not finite has weight 0. A person whose fit would not improve
+    stays unchanged.
     """
     def __init__(
         self,
@@ -326,6 +327,7 @@ class Reader:
     def read_features(self, features: Float32) -> None: ...  # [1, C, H, H], of any strides
     def find(self, threshold: float) -> int: ...
     def fit(self, smpl: Float32) -> int: ...  # [N, 142]
+    def keep(self, rows: Int64) -> None: ...  # [M], of the N people, in their new order
     def refine(
         self,
         points: Float32,  # [N, 17, 2], square coordinates

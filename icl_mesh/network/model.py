@@ -16,6 +16,7 @@ from icl_mesh.network.lifter import PoseLifter
 from icl_mesh.network.movenet import KEYPOINTS, KeypointChannels
 from icl_mesh.network.patches import InferenceMaps, cut_patches
 from icl_mesh.network.position import add_sine_encoding, cell_centers, coordinate_map
+from icl_mesh.network.refinement import Refinement
 
 #: Heatmaps start at probability 0.1 everywhere (CenterNet: bias -2.19), so that the many empty
 #: cells do not dominate the first steps.
@@ -84,6 +85,8 @@ class IclMeshNetwork(nn.Module):
         self.joint_projector = projector()
         #: Not called in forward: it takes detected people instead of maps.
         self.lifter: PoseLifter | None = None
+        #: Statistics for a second stage; None: these weights have none.
+        self.refinement: Refinement | None = None
         self._start_near_rest()
 
     @property
@@ -100,8 +103,11 @@ class IclMeshNetwork(nn.Module):
 
     def add_parts_of(self, names: Iterable[str]) -> None:
         """Add the optional parts that a state dict with these names has."""
+        names = list(names)
         if any(name.startswith("lifter.") for name in names):
             self.add_lifter()
+        if any(name.startswith("refinement.") for name in names):
+            self.refinement = Refinement()
 
     def _start_near_rest(self) -> None:
         """First estimates: empty heatmaps, rest pose facing the camera, a medium distance."""

@@ -20,7 +20,11 @@ def typed_metadata(text: Mapping[str, str]) -> dict[str, Any]:
     """Metadata converted to their types. Raises ValueError for the first bad value."""
     values: dict[str, Any] = dict(text)
     values.setdefault("smpl_width", text["head_width"])
-    numbers = {"head_width": float, "smpl_width": float, "input_size": int, "threshold": float}
+    values.setdefault("refined_threshold", text["threshold"])
+    numbers = {
+        **dict.fromkeys(("head_width", "smpl_width", "threshold", "refined_threshold"), float),
+        "input_size": int,
+    }
     for key, kind in numbers.items():
         try:
             values[key] = kind(values[key])
@@ -39,8 +43,9 @@ def typed_metadata(text: Mapping[str, str]) -> dict[str, Any]:
                 f"{key} must lie between {HEAD_WIDTHS[0]} and {HEAD_WIDTHS[1]}, got "
                 f"{cut(values[key])}"
             )
-    if not 0 < values["threshold"] <= 1:
-        raise ValueError(f"threshold must lie in (0, 1], got {cut(text['threshold'])}")
+    for key in ("threshold", "refined_threshold"):
+        if not 0 < values[key] <= 1:
+            raise ValueError(f"{key} must lie in (0, 1], got {cut(values[key])}")
     if not re.fullmatch(r"[\w.+-]{1,100}", values["name"]):
         raise ValueError(
             f"name must be letters, digits and ._+- only, at most 100, got "

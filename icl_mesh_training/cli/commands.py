@@ -155,6 +155,23 @@ def lifter(options: argparse.Namespace) -> None:
     print(f"wrote {options.out}")
 
 
+def refinement(options: argparse.Namespace) -> None:
+    """`refinement`"""
+    from icl_mesh_training.lifter.refinement import estimate_refinement
+
+    figures = estimate_refinement(
+        options.weights,
+        options.scenes,
+        options.out,
+        body=options.body,
+        limit=options.limit,
+        engine=options.engine,
+        refined_threshold=options.refined_threshold,
+    )
+    print(json.dumps({name: round(value, 3) for name, value in figures.items()}, indent=2))
+    print(f"wrote {options.out}")
+
+
 def export(options: argparse.Namespace) -> None:
     """`export`"""
     from icl_mesh_training.training.export import export_run

@@ -22,6 +22,7 @@ def parser() -> argparse.ArgumentParser:
     _add_training(commands)
     _add_evaluation(commands)
     _add_lifter(commands)
+    _add_refinement(commands)
     _add_export(commands)
     _add_plots(commands)
     return top
@@ -198,6 +199,23 @@ def _add_lifter(commands: Commands[argparse.ArgumentParser]) -> None:
     lifter.add_argument("--steps", type=_at_least(1), default=4000)
     lifter.add_argument("--engine", default="auto", help="runs the network over the scenes")
     lifter.add_argument("--seed", type=_at_least(0), default=0)
+
+
+def _add_refinement(commands: Commands[argparse.ArgumentParser]) -> None:
+    refinement = commands.add_parser(
+        "refinement",
+        help="estimate how far the second stage is to be trusted, on trained weights",
+    )
+    refinement.set_defaults(run=run.refinement)
+    refinement.add_argument("--weights", default="default")
+    refinement.add_argument("--scenes", required=True, type=Path, help="folder of rendered scenes")
+    refinement.add_argument("--out", required=True, type=Path, help="the .safetensors file")
+    refinement.add_argument("--body", default="default", help="body of the weights")
+    refinement.add_argument("--limit", type=_at_least(1), default=2000, help="scenes, at most")
+    refinement.add_argument("--engine", default="auto", help="runs the networks over the scenes")
+    refinement.add_argument(
+        "--refined-threshold", type=_share, help="least score of refined people, stored in the file"
+    )
 
 
 def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:

@@ -315,6 +315,11 @@ def _reader(k: ModuleType, rng: _Random) -> dict[str, Case]:
         reader.fit(smpl)
         reader.refine(points, weight)
 
+    def keep(rows: np.ndarray) -> None:
+        reader.find(0.99)
+        reader.fit(smpl)
+        reader.keep(rows)
+
     smpl = rng.normal(count, 142)
     kept = reader.fit(smpl)
     evidence = {"points": 0.5 * rng.normal(kept, 17, 2), "weight": rng(kept, 17)}
@@ -326,6 +331,7 @@ def _reader(k: ModuleType, rng: _Random) -> dict[str, Case]:
         "Reader.fit": Case(fit, {"smpl": smpl}, {}),
         "KeypointFit": Case(k.KeypointFit, parts["keypoint_fit"], {}),
         "Reader.refine": Case(refine, evidence, {}),
+        "Reader.keep": Case(keep, {"rows": np.array([1, 0])}, {}),
         "Reader.read_from": Case(k.Reader(**parts["reader"]).read_from, maps, {}),
         "Reader.read_features": Case(
             k.Reader(**parts["reader"]).read_features, {"features": found}, {}, ("features",)
