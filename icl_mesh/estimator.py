@@ -25,7 +25,7 @@ from icl_mesh.network import IclMeshNetwork
 from icl_mesh.network.single_person import SinglePersonKeypoints
 from icl_mesh.people import People
 from icl_mesh.preprocess.host import empty_planes, image_size, preprocess
-from icl_mesh.refinement import EVERYBODY, Plan, SecondStage
+from icl_mesh.refinement import Budget, SecondStage
 from icl_mesh.weights import default_weights_path, load_weights
 
 _LOG = logging.getLogger(__name__)
@@ -78,9 +78,10 @@ class Estimator:
         self.refined_threshold = checked_threshold(refined_threshold or threshold)
         self.second_stage: SecondStage | None = None
         if keypoints is not None and network.refinement is not None:
-            name, device = self.engine.name, self.engine.device
-            engine_of_keypoints = create_keypoint_engine(name, keypoints, device, onnx_path)
-            self.second_stage = SecondStage(self.network, engine_of_keypoints)
+            of_keypoints = create_keypoint_engine(
+                self.engine.name, keypoints, self.engine.device, onnx_path
+            )
+            self.second_stage = SecondStage(self.network, of_keypoints)
         self.weights_version = weights_version
         self.metadata = metadata or {}
 
@@ -157,15 +158,16 @@ class Estimator:
         vertices: bool = False,
         threshold: float | None = None,
         times: dict[str, float] | None = None,
-        refine: Plan | None = EVERYBODY,
+        refine: bool | Budget = True,
     ) -> People:
         """The people of one image, best score first.
 
         image: RGB uint8 [H, W, 3]. camera: its intrinsics; without them a field of view of 60
         degrees is assumed (``people.camera.focal_assumed``). vertices: also return the meshes.
-        threshold: instead of the estimator's own. refine: whom the second stage refines, if there
-        is one; None: nobody. times: receives the time of each of
-        stage_clock.STAGES, ms; on CUDA the device is then synchronised after each.
+        threshold: instead of the estimator's own. refine: by the second stage, if there is one:
+        everybody, nobody, or within a time budget (icl_mesh.refinement.Budget, one per camera).
+        times: receives the time of each of stage_clock.STAGES, ms; on CUDA the device is then
+        synchronised after each.
 
         Raises ValueError for another shape or type of image, a camera of another size, or a
         threshold outside (0, 1]; RuntimeError if the network's output is not finite.
@@ -185,22 +187,22 @@ class Estimator:
             clock.lap("network")
             return smpl
 
-        second_stage = self.second_stage
+        second_stage = self.second_stage if refine else None
+        budget = refine if isinstance(refine, Budget) else None
 
         def refine_people(people: FirstPeople) -> tuple[Evidence, npt.NDArray[np.int64]]:
             assert second_stage is not None
-            evidence = second_stage(image, view, maps, people, refine)
+            evidence = second_stage(image, view, maps, people, budget)
             return evidence, evidence.kept(threshold, first_threshold)
 
-        refines = second_stage is not None and refine is not None
         found = self._read(
             maps,
-            min(first_threshold, PROPOSAL_SCORE) if refines else first_threshold,
+            min(first_threshold, PROPOSAL_SCORE) if second_stage else first_threshold,
             smpl_at,
             view,
             clock,
             vertices=vertices,
-            refine=refine_people if refines else None,
+            refine=refine_people if second_stage else None,
         )
         if found is None:
             people = People.empty(view.camera, self.body, self.weights_version, vertices=vertices)

@@ -1,5 +1,6 @@
 """The second stage: people of the first are refined by the keypoints in a crop of each."""
 
-from icl_mesh.refinement.second_stage import EVERYBODY, Plan, SecondStage
+from icl_mesh.refinement.budget import Budget
+from icl_mesh.refinement.second_stage import SecondStage
 
-__all__ = ["EVERYBODY", "Plan", "SecondStage"]
+__all__ = ["Budget", "SecondStage"]

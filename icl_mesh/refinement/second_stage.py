@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +16,7 @@ from icl_mesh.network import IclMeshNetwork, InferenceMaps
 from icl_mesh.network.constants import JOINTS
 from icl_mesh.network.sampling import cell_from_square, sample_at
 from icl_mesh.preprocess.crops import cut_crops, square_around
+from icl_mesh.refinement.budget import Budget, Corrections
 from icl_mesh.refinement.gate import Identities, gate_inputs, own_probability
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -28,30 +27,24 @@ TOGETHER = 8
 SAME_PERSON = 0.06
 
 
-class Plan(NamedTuple):
-    """Whom to refine. budget_ms: crops are cut until so much time has passed, at least one; None:
-    all. priority: (x, y, side) of people's squares in the image [N, 3], px, -> [N], the largest
-    first; None: the score."""
-
-    budget_ms: float | None = None
-    priority: Callable[[Floats], Floats] | None = None
-
-
-EVERYBODY = Plan()
-
-
 class Observation(NamedTuple):
-    """Of N people: keypoints [N, 17, 2], square coordinates; their scores [N, 17] and
-    distances [N, 17] from the first poses, in half extents; inputs [N, 17, 4] of the gate; extent
-    [N], half the side of the box around a person, square coordinates; done [N]: who was looked at (the
-    others have the keypoints of their first poses)."""
+    """Of N people, in square coordinates: keypoints of the first poses [N, 17, 2]; keypoints
+    [N, 17, 2] and scores [N, 17] of the second stage; inputs [N, 17, 4] of the gate; squares [N, 3]
+    in the image (centre, side, px); extent [N], half the side of the box around a person; done [N]:
+    who was looked at (the others have keypoints of their first poses)."""
 
+    first: Floats
     keypoints: Floats
     scores: Floats
-    distance: Floats
     inputs: Floats
+    squares: Floats
     extent: Floats
     done: npt.NDArray[np.bool_]
+
+    @property
+    def offset(self) -> Floats:
+        """Keypoints from those of the first poses [N, 17, 2], in half extents."""
+        return np.asarray((self.keypoints - self.first) / self.extent[:, None, None])
 
 
 class SecondStage:
@@ -70,15 +63,19 @@ class SecondStage:
         view: View,
         maps: InferenceMaps,
         people: FirstPeople,
-        plan: Plan = EVERYBODY,
+        budget: Budget | None = None,
     ) -> Evidence:
-        """Evidence for the fit of the N people. image: RGB uint8 [H, W, 3], as of the maps."""
-        seen = self.observe(image, view, maps, people, plan)
+        """Evidence for the fit of the N people. image: RGB uint8 [H, W, 3], as of the maps. budget:
+        of this camera; None: everybody is refined."""
+        seen = self.observe(image, view, maps, people, budget)
         weight = own_probability(seen.inputs, self._gate) * seen.done[:, None]
         score = np.where(seen.done, refined_score(people.score, seen), people.score)
-        duplicate = _duplicates(seen.keypoints, seen.extent, score, seen.done)
-        keypoints = seen.keypoints.astype(np.float32)
-        return Evidence(keypoints, weight.astype(np.float32), score, seen.done, duplicate)
+        keypoints, refined = seen.keypoints, seen.done
+        if budget is not None:
+            keypoints, refined = _carry(budget, seen, weight, score)
+        duplicate = _duplicates(keypoints, seen.extent, score, refined)
+        types = keypoints.astype(np.float32), weight.astype(np.float32)
+        return Evidence(*types, score, refined, duplicate)
 
     @torch.inference_mode()
     def observe(
@@ -87,15 +84,20 @@ class SecondStage:
         view: View,
         maps: InferenceMaps,
         people: FirstPeople,
-        plan: Plan = EVERYBODY,
+        budget: Budget | None = None,
     ) -> Observation:
-        """What the crops of the planned people show."""
+        """What the people's crops show."""
         first = people.square[:, JOINTS:].astype(np.float64)
         squares = square_around(view.letterbox.px_from_square(people.square))
-        order = np.argsort(-(plan.priority(squares) if plan.priority else people.score))
         keypoints, scores = first.copy(), np.zeros(first.shape[:2])
-        done = np.zeros(len(order), bool)
-        for rows in _parts(order, plan.budget_ms):
+        done = np.zeros(len(first), bool)
+        everybody = np.arange(len(first))
+        parts = (
+            (everybody[start : start + TOGETHER] for start in range(0, len(first), TOGETHER))
+            if budget is None
+            else budget.parts(budget.order(squares, people.score))
+        )
+        for rows in parts:
             crops = cut_crops(image, squares[rows])
             found, score = decode_keypoints(self.engine(crops.pixels))
             px = crops.px_from_crop(found.cpu().numpy())
@@ -105,8 +107,7 @@ class SecondStage:
         extent = np.maximum(np.ptp(people.square, axis=1).max(axis=1) / 2, 1e-6)
         identities = self._identities(maps, people, keypoints)
         inputs = gate_inputs(keypoints, scores, first, extent, identities)
-        distance = np.linalg.norm(keypoints - first, axis=2) / extent[:, None]
-        return Observation(keypoints, scores, distance, inputs, extent, done)
+        return Observation(first, keypoints, scores, inputs, squares, extent, done)
 
     def _identities(self, maps: InferenceMaps, people: FirstPeople, at: Floats) -> Identities:
         network, device = self._network, maps.joint_instance.device
@@ -123,21 +124,27 @@ def refined_score(score: Floats, seen: Observation) -> Floats:
     """Score of people [N], 0 to 1: the geometric mean of the first one and of the keypoints', times
     the agreement of both poses."""
     total = np.maximum(seen.scores.sum(axis=1), 1e-6)
-    disagreement = (seen.scores * np.minimum(seen.distance, 1)).sum(axis=1) / total
+    distance = np.minimum(np.linalg.norm(seen.offset, axis=2), 1)
+    disagreement = (seen.scores * distance).sum(axis=1) / total
     return np.asarray(np.sqrt(score * seen.scores.mean(axis=1)) * (1 - disagreement))
 
 
-def _parts(order: npt.NDArray[np.int64], budget_ms: float | None) -> Any:
-    """Parts of an order: of TOGETHER people; with a budget of one, as long as another is expected
-    to end within it."""
-    start = time.perf_counter()
-    step = TOGETHER if budget_ms is None else 1
-    for first in range(0, len(order), step):
-        if budget_ms is not None and first:
-            passed = 1e3 * (time.perf_counter() - start)
-            if passed * (first + 1) / first > budget_ms:
-                return
-        yield order[first : first + step]
+def _carry(
+    budget: Budget, seen: Observation, weight: Floats, score: Floats
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Give those who were not looked at their corrections of before, in weight and score in place,
+    and remember everybody's. Returns the keypoints and who is refined."""
+    offset, age, refined = seen.offset, np.zeros(len(score)), seen.done.copy()
+    if (before := budget.carried()) is not None:
+        rows, known = before
+        late = ~seen.done[rows]
+        rows, known = rows[late], Corrections(*(value[late] for value in known))
+        offset[rows], weight[rows] = known.offset, known.weight
+        score[rows], age[rows] = known.score, known.age
+        refined[rows] = True
+    remembered = Corrections(seen.squares, offset, weight, score, age)
+    budget.remember(Corrections(*(value[refined] for value in remembered)))
+    return seen.first + offset * seen.extent[:, None, None], refined
 
 
 def _duplicates(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,7 @@ from icl_mesh_training.evaluation.truth import truth_of_scene
 from icl_mesh_training.scenes.render.labels import OUTSIDE, SceneLabels
 from icl_mesh_training.training.provenance import git_revision
 
-Floats = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
 
 #: Least score of the people to learn from, and least visible share of true ones.
 THRESHOLD, MIN_VISIBLE = 0.2, 0.1
@@ -47,8 +47,8 @@ CORRECT = 0.1
 OUTLIERS = 0.05
 #: Weight of the diagonal in the covariance (shrinkage), since samples are few.
 SHRINKAGE = 0.1
-#: Added to every variance: some joints hardly move in motion capture. Also keeps the precision within
-#: the range of float16.
+#: Added to every variance: some joints hardly move in motion capture, and the precision must lie
+#: within the range of float16.
 LEAST_VARIANCE = 1e-3
 
 
