@@ -68,7 +68,13 @@ def convert(options: argparse.Namespace) -> int:
         if options.depth_topic is not None:
             depth_reader = opened.enter_context(open_bag(options.input, typestore))
             depths = DepthImages(depth_reader, options.depth_topic)
-        estimator = Estimator.load(options.weights, options.body, options.device, options.engine)
+        estimator = Estimator.load(
+            options.weights,
+            options.body,
+            options.device,
+            options.engine,
+            refine=options.refine == "all",
+        )
         frames = _Frames(options, images[0].topic, estimator, infos, depths)
         with new_bag(options.out, options.storage, like=options.input) as writer:
             people = _Output(writer, typestore, options, estimator)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from icl_mesh.body.joint_sets import JOINT_SETS
+from icl_mesh.body.joint_sets import JOINT_SETS, check_points
 from icl_mesh.body.layout import JOINT_COUNT, POSE_FEATURES, BodyArrays, Regressor
 
 SHAPE_STEP = 3e-5  # m; the largest coordinate, 32767 steps, is 0.98 m
@@ -46,6 +46,11 @@ def load_body_asset(path: Path) -> BodyArrays:
     weights /= weights.sum(1, keepdims=True)
     points = Regressor(stored["point_indices"].astype(np.int64), stored["point_weights"])
     row = {name: index for index, name in enumerate(metadata["point_names"])}
+    check_points(
+        row,
+        path.name,
+        f"choose among {', '.join(row)}, or write the file anew with tools/bake_body",
+    )
     return BodyArrays(
         name=metadata["name"],
         template=stored["template"] * np.float32(SHAPE_STEP),

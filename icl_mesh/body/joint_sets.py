@@ -6,6 +6,8 @@ skeleton of Human3.6M, LSP-14 that of Leeds Sports Pose. Left and right are pers
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 import numpy as np
 import numpy.typing as npt
 
@@ -58,6 +60,16 @@ _JOINT_STAND_INS = {
 }
 
 
+def check_points(known: Container[str], body: str, remedy: str) -> None:
+    """Raise ValueError for a set of JOINT_SETS with points that a body does not know."""
+    for name, points in JOINT_SETS.items():
+        if missing := [point for point in points if point not in known]:
+            raise ValueError(
+                f"joint set {name!r} names {', '.join(missing)}, for which {body} has no "
+                f"regressor: {remedy}"
+            )
+
+
 def smpl_joint_sets(joint_regressor: npt.NDArray[np.floating]) -> dict[str, Regressor]:
     """Approximate joint sets of an SMPL file, from its dense joint regressor [24, V].
 
@@ -74,6 +86,7 @@ def smpl_joint_sets(joint_regressor: npt.NDArray[np.floating]) -> dict[str, Regr
             known[name] = known["head"]
     for name, parts in _JOINT_STAND_INS.items():
         known[name] = np.sum([share * known[part] for part, share in parts.items()], axis=0)
+    check_points(known, "an SMPL file", "give it in _JOINT_STAND_INS or SMPL_FACE_VERTICES")
     return {
         name: Regressor.from_dense(np.stack([known[point] for point in points]))
         for name, points in JOINT_SETS.items()

@@ -46,7 +46,7 @@ def export(
     else 0. Raises ValueError or OSError for files that do not fit, and for images without people.
     """
     kind = resolve_device(device)
-    reference = Estimator.load(weights, body, str(kind), "torch:f32")
+    reference = Estimator.load(weights, body, str(kind), "torch:f32", refine=False)
     if out is not None:
         if out.suffix != ".onnx":
             raise ValueError(f"--out must name a file that ends in .onnx, got {out}")
@@ -71,7 +71,7 @@ def export(
         for spec in candidates(precision, kind.type):
             engine = str(spec)
             try:
-                estimator = Estimator.load(weights, body, str(kind), engine)
+                estimator = Estimator.load(weights, body, str(kind), engine, refine=False)
             except ValueError as error:  # a CPU without bf16
                 print(f"{engine}: {shown(error, MESSAGE)}")
                 continue

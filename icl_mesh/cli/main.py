@@ -121,6 +121,16 @@ def _add_model_options(parser: argparse.ArgumentParser, *, with_engine: bool = T
     )
 
 
+def add_refine_option(parser: argparse.ArgumentParser) -> None:
+    """--refine, of the commands that detect people."""
+    parser.add_argument(
+        "--refine",
+        choices=("all", "off"),
+        default="all",
+        help="whom the second stage refines, with a crop of each person (default all)",
+    )
+
+
 def _threshold(text: str) -> float:
     try:
         value = float(text)

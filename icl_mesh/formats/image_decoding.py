@@ -37,7 +37,7 @@ class CompressedMessage(Protocol):
     data: Any
 
 
-#: Depth images (REP 118): encoding -> bytes per pixel, type, metres per unit.
+#: Depth images (REP 118): encoding -> type of a pixel, metres per unit.
 _DEPTHS: dict[str, tuple[str, float]] = {
     "16UC1": ("u2", 0.001),
     "mono16": ("u2", 0.001),  # older drivers' name of 16UC1

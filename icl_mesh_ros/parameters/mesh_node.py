@@ -97,6 +97,18 @@ class MeshParameters:
         "smallest score of a person; 0: the threshold stored with the weights",
         limits=(0.0, 1.0),
     )
+    refine: str = _parameter(
+        "auto",
+        "whom the second stage refines, with a crop of each person: all, off, budget (as many as "
+        "refine_budget_ms allows in each image, those first who need it most; the others keep "
+        "their last correction), auto (all on a GPU, budget on a CPU)",
+        choices=("auto", "all", "budget", "off"),
+    )
+    refine_budget_ms: float = _parameter(
+        40.0,
+        "ms per image for the second stage; at least one person is refined in each image",
+        limits=(0.0, 10_000.0),
+    )
     track_timeout: float = _parameter(
         2.0,
         "s: how long a person who is no longer detected is predicted (OCCLUDED) and remembered",

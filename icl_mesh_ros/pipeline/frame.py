@@ -16,6 +16,7 @@ from icl_mesh.depth.matching import DepthStore
 from icl_mesh.formats.camera_info import CameraSource, camera_from_info
 from icl_mesh.formats.sample_bits import SampleBits
 from icl_mesh.people import People
+from icl_mesh.refinement import Budget
 from icl_mesh.tracking.appearance import appearance_features
 from icl_mesh.tracking.image_times import ImageTimes, nanoseconds
 from icl_mesh.tracking.tracker import Tracker, Tracks
@@ -67,6 +68,7 @@ class FrameProcessor:
             self._depths = DepthCorrection(depths, remedy=remedy, scale_option="depth_scale")
         self._warned: set[str] = set()
         self._bits, self._times = SampleBits(), ImageTimes()
+        self._budget = Budget(0.0)
         self._source: CameraSource | None = None  # the last image's camera
         self._source_of: tuple[CameraInfo | float | None, ...] = ()
 
@@ -107,6 +109,7 @@ class FrameProcessor:
             vertices=vertices or parameters.use_depth,
             threshold=parameters.detection_threshold or None,
             times=times,
+            refine=self._refine(parameters),
         )
         depth = Corrected(people)
         if parameters.use_depth and self._depths is not None:
@@ -134,6 +137,16 @@ class FrameProcessor:
             errors=tuple(filter(None, (depth.error,))),
             unmeasured=depth.unmeasured,
         )
+
+    def _refine(self, parameters: MeshParameters) -> bool | Budget:
+        """What the estimator is told to refine."""
+        if parameters.refine in ("all", "off"):
+            return parameters.refine == "all"
+        device = getattr(self._estimator, "device", None)
+        if parameters.refine == "auto" and device is not None and device.type == "cuda":
+            return True
+        self._budget.budget_ms = parameters.refine_budget_ms
+        return self._budget
 
     def _track(
         self,

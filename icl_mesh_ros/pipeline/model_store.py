@@ -16,6 +16,7 @@ from icl_mesh.body import BodyModel
 from icl_mesh.estimator import Estimator
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.people import People
+from icl_mesh.refinement import Budget
 from icl_mesh.weights import default_weights_path
 
 #: A threshold that any network exceeds somewhere, so that the smoke test detects people.
@@ -124,4 +125,5 @@ def _identity(weights: str) -> tuple[object, ...]:
 def _try(estimator: Estimator) -> None:
     """Run the estimator on noise, with meshes. Also warms it up for the first image."""
     image = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
-    estimator(image, Camera.assumed(320, 240), vertices=True, threshold=_LEAST_SCORE)
+    camera, one_person = Camera.assumed(320, 240), Budget(0.0)
+    estimator(image, camera, vertices=True, threshold=_LEAST_SCORE, refine=one_person)

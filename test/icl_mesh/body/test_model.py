@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import roma
 import torch
 
 from icl_mesh.body import JOINT_SETS, BodyModel
+from icl_mesh.body.asset import load_default_body
+from icl_mesh.body.joint_sets import smpl_joint_sets
 from icl_mesh.body.kinematics import BodyKinematics
 
 # SMPL's kinematic tree as smplx prints it (kintree_table's first row).
@@ -136,12 +140,9 @@ def test_keypoints_follow_the_joints(body: BodyModel) -> None:
             assert gap.max() < limit, name
 
 
-@pytest.mark.parametrize(
-    ("joint_set", "count"), [("h36m17", 17), ("lsp14", 14), ("openpose18", 18)]
-)
-def test_joint_sets_are_equivariant_and_complete(
-    body: BodyModel, joint_set: str, count: int
-) -> None:
+@pytest.mark.parametrize("joint_set", JOINT_SETS)
+def test_joint_sets_are_equivariant_and_complete(body: BodyModel, joint_set: str) -> None:
+    count = int(re.findall(r"\d+", joint_set)[-1])  # a set's name ends in it
     vertices = body(*at_rest()).vertices
     points = body.keypoints(vertices, joint_set)
     assert points.shape == (1, count, 3)
@@ -151,6 +152,18 @@ def test_joint_sets_are_equivariant_and_complete(
     for name, point in zip(JOINT_SETS[joint_set], points[0], strict=True):
         side = 1 if name.startswith("left") else -1 if name.startswith("right") else 0
         assert side == 0 or point[0] * side > 0.02, name
+
+
+def test_a_set_of_points_that_a_body_lacks_is_refused_by_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(JOINT_SETS, "torso2", ("left_hip", "tail"))
+    with pytest.raises(
+        ValueError, match=r"'torso2' names tail, for which default_body.npz .* among nose, left_eye"
+    ):
+        load_default_body()
+    with pytest.raises(ValueError, match=r"'torso2' names tail, for which an SMPL file .* give it"):
+        smpl_joint_sets(np.eye(24))
 
 
 def test_unknown_joint_set(body: BodyModel) -> None:
