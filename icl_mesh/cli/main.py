@@ -114,20 +114,16 @@ def _add_model_options(parser: argparse.ArgumentParser, *, with_engine: bool = T
     if not with_engine:
         return
     model.add_argument(
-        "--engine",
-        default="auto",
-        help="what runs the network: auto (the fastest installed one), torch, onnxruntime, "
-        "openvino or tensorrt, with a precision where wanted, as in openvino:bf16 (default auto)",
-    )
-
-
-def add_refine_option(parser: argparse.ArgumentParser) -> None:
-    """--refine, of the commands that detect people."""
-    parser.add_argument(
         "--refine",
         choices=("all", "off"),
         default="all",
         help="whom the second stage refines, with a crop of each person (default all)",
+    )
+    model.add_argument(
+        "--engine",
+        default="auto",
+        help="what runs the network: auto (the fastest installed one), torch, onnxruntime, "
+        "openvino or tensorrt, with a precision where wanted, as in openvino:bf16 (default auto)",
     )
 
 

@@ -33,12 +33,12 @@ def predict_files(options: argparse.Namespace) -> int:
     make_camera = camera_maker(options)
     draw_overlay = None if options.no_overlay else _overlay_function()
     estimator = Estimator.load(
-            options.weights,
-            options.body,
-            options.device,
-            options.engine,
-            refine=options.refine == "all",
-        )
+        options.weights,
+        options.body,
+        options.device,
+        options.engine,
+        refine=options.refine == "all",
+    )
     options.out.mkdir(parents=True, exist_ok=True)
     failed = 0
     for path, name in tqdm(

@@ -107,12 +107,14 @@ def evaluate(options: argparse.Namespace) -> None:
     from icl_mesh_training.evaluation import evaluate as evaluation
     from icl_mesh_training.evaluation.report import write_report
 
-    estimator = Estimator.load(options.weights, options.body, device=options.device)
+    estimator = Estimator.load(
+        options.weights, options.body, device=options.device, refine=options.refine == "all"
+    )
     if options.threshold is not None:
-        estimator.threshold = options.threshold
+        estimator.threshold = estimator.refined_threshold = options.threshold
     results: dict[str, Any] = {
         "weights": estimator.weights_version,
-        "threshold": estimator.threshold,
+        "threshold": estimator.refined_threshold if estimator.second_stage else estimator.threshold,
     }
     if options.scenes is not None:
         results["scenes"] = evaluation.evaluate_scenes(

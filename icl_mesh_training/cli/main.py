@@ -164,6 +164,9 @@ def _add_evaluation(commands: Commands[argparse.ArgumentParser]) -> None:
     evaluate.add_argument("--weights", default="default")
     evaluate.add_argument("--device", default="auto")
     evaluate.add_argument("--threshold", type=_share, help="detection threshold")
+    evaluate.add_argument(
+        "--refine", choices=("all", "off"), default="all", help="the second stage (all)"
+    )
     evaluate.add_argument("--limit", type=_at_least(1), help="only the first images of each")
     evaluate.add_argument("--scenes", type=Path, help="folder of rendered scenes")
     _add_min_visible(evaluate)
