@@ -45,8 +45,9 @@ def gate_inputs(
     away = np.minimum(away, FARTHEST)
     own = np.arange(len(keypoints))
     own_cosine, own_away = cosine[own, :, own], away[own, :, own]
-    likelier = (cosine - own_cosine[..., None]).max(axis=2)  # 0 at least: its own is among them
-    nearer = (own_away[..., None] - away).max(axis=2)
+    # The person itself is among those compared.
+    likelier = (cosine - own_cosine[..., None]).max(axis=2, initial=0)
+    nearer = (own_away[..., None] - away).max(axis=2, initial=0)
     return np.stack((scores, own_cosine, likelier, nearer), axis=2)
 
 

@@ -13,7 +13,7 @@ from icl_mesh.decode.reader import Evidence, FirstPeople
 from icl_mesh.engine.keypoints import KeypointEngine
 from icl_mesh.geometry.view import View
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
-from icl_mesh.network.constants import JOINTS
+from icl_mesh.network.constants import INSTANCE_CHANNELS, JOINTS
 from icl_mesh.network.sampling import cell_from_square, sample_at
 from icl_mesh.preprocess.crops import cut_crops, square_around
 from icl_mesh.refinement.budget import Budget, Corrections
@@ -117,7 +117,7 @@ class SecondStage:
         own = torch.from_numpy(people.center_instance).to(device)
         keypoints = torch.nn.functional.normalize(network.project_joint(features), dim=-1)
         centers = torch.nn.functional.normalize(network.project_center(own), dim=-1)
-        return Identities(centers.cpu().numpy(), keypoints.reshape(*at.shape[:2], -1).cpu().numpy())
+        return Identities(centers.cpu().numpy(), keypoints.reshape(*at.shape[:2], INSTANCE_CHANNELS).cpu().numpy())
 
 
 def refined_score(score: Floats, seen: Observation) -> Floats:

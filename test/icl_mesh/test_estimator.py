@@ -169,7 +169,8 @@ def test_network_runs_in_evaluation_mode(network, body, image) -> None:
 def test_times_cover_all_stages(estimator, image) -> None:
     times: dict[str, float] = {}
     estimator(image, times=times)
-    assert tuple(times) == STAGES == ("preprocess", "network", "decode", "body")
+    assert tuple(times) == STAGES == ("preprocess", "network", "decode", "refine", "body")
+    assert times.pop("refine") == 0  # no second stage
     assert all(value > 0 for value in times.values())
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from icl_mesh import weights as weights_module
 from icl_mesh.io import atomic as files_module
 from icl_mesh.network import build_network
+from icl_mesh.network.refinement import Refinement
 from icl_mesh.weights import default_weights_path, load_weights, save_weights
 
 METADATA = {"input_size": 256, "body": "test body"}
@@ -91,6 +93,7 @@ def test_all_metadata_come_back_with_their_types(network, tmp_path) -> None:
         "architecture": "mobilenet_v2",
         "head_width": 0.25,
         "smpl_width": 0.25,
+        "refined_threshold": 0.25,
         "format_version": 1,
         "weights_version": f"small-{digest[:12]}",
     }
@@ -283,4 +286,36 @@ def test_a_file_too_large_for_weights(tmp_path) -> None:
     with path.open("wb") as file:
         file.truncate(1 << 40)  # sparse
     with pytest.raises(ValueError, match=r"1099511627776 bytes are no weights file, which has at"):
+        load_weights(path)
+
+
+def test_weights_of_before_have_one_threshold_and_no_refinement(tmp_path: Path) -> None:
+    network = build_network("mobilenet_v2", head_width=0.25)
+    path = tmp_path / "old.safetensors"
+    save_weights(path, network, {"input_size": 64, "body": "default", "threshold": 0.3})
+    loaded, metadata = load_weights(path)
+    assert metadata["refined_threshold"] == 0.3
+    assert loaded.refinement is None
+
+
+def test_refinement_is_stored(tmp_path: Path) -> None:
+    network = build_network("mobilenet_v2", head_width=0.25)
+    network.refinement = Refinement()
+    network.refinement.gate.copy_(torch.arange(5.0))
+    path = tmp_path / "new.safetensors"
+    metadata = {"input_size": 64, "body": "default", "refined_threshold": 0.2}
+    save_weights(path, network, metadata, half=True)
+    loaded, metadata = load_weights(path)
+    assert loaded.refinement is not None
+    assert loaded.refinement.gate.tolist() == [0, 1, 2, 3, 4]
+    assert metadata["refined_threshold"] == 0.2
+
+
+def test_a_refinement_of_another_size_is_refused(tmp_path: Path) -> None:
+    network = build_network("mobilenet_v2", head_width=0.25)
+    network.refinement = Refinement()
+    network.refinement.precision = torch.eye(78)
+    path = tmp_path / "odd.safetensors"
+    save_weights(path, network, {"input_size": 64, "body": "default"})
+    with pytest.raises(ValueError, match="refinement.precision"):
         load_weights(path)

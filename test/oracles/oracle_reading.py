@@ -42,7 +42,9 @@ class HostReader:
         clock: StageClock,
         *,
         vertices: bool,
+        refine: None = None,
     ) -> Found | None:
+        assert refine is None
         found = decode_maps(maps, threshold, smpl_at)
         if len(found) == 0:
             return None
@@ -83,4 +85,5 @@ class HostReader:
             weak_camera=found.weak_camera,
             embedding=embedding,
             vertices_m=surface if vertices else None,
+            refined=np.zeros(len(found), np.bool_),
         )

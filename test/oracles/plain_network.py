@@ -25,7 +25,7 @@ class PlainNetwork(torch.nn.Module):
     """Stands in for the network where maps come from elsewhere: its projectors leave the first 32
     channels as they are, and the others out."""
 
-    lifter = None
+    lifter = refinement = None
     keypoint_channels = None
 
     def __init__(self) -> None:
