@@ -14,14 +14,14 @@ from icl_mesh.network.constants import BETAS, CAMERA_CHANNELS, ROTATIONS
 #: Of a person's fit: rotation increments [22, 3], camera (log scale, x, y), betas [10].
 UNKNOWNS = 3 * ROTATIONS + CAMERA_CHANNELS + BETAS
 #: Inputs of the logistic regression (icl_mesh.refinement.gate), and its bias.
-GATE_INPUTS = 4
+GATE_INPUTS = 7
 
 
 class Refinement(nn.Module):
     """Buffers only.
 
     precision [79, 79]: inverse covariance of the first stage's errors, in the unknowns of
-    src/refine.cpp. gate [5]: weights and bias of the probability that a detected keypoint is
+    src/refine.cpp. gate [8]: weights and bias of the probability that a detected keypoint is
     correct and this person's own.
     """
 

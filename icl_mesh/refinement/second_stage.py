@@ -17,7 +17,7 @@ from icl_mesh.network.constants import INSTANCE_CHANNELS, JOINTS
 from icl_mesh.network.sampling import cell_from_square, sample_at
 from icl_mesh.preprocess.crops import cut_crops, square_around
 from icl_mesh.refinement.budget import Budget, Corrections
-from icl_mesh.refinement.gate import Identities, gate_inputs, own_probability
+from icl_mesh.refinement.gate import Seen, gate_inputs, half_side, own_probability
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -29,7 +29,7 @@ SAME_PERSON = 0.06
 
 class Observation(NamedTuple):
     """Of N people, in square coordinates: keypoints of the first poses [N, 17, 2]; keypoints
-    [N, 17, 2] and scores [N, 17] of the second stage; inputs [N, 17, 4] of the gate; squares [N, 3]
+    [N, 17, 2] and scores [N, 17] of the second stage; inputs [N, 17, 7] of the gate; squares [N, 3]
     in the image (centre, side, px); extent [N], half the side of the box around a person; done [N]:
     who was looked at (the others have keypoints of their first poses)."""
 
@@ -104,12 +104,16 @@ class SecondStage:
             keypoints[rows] = view.letterbox.square_from_px(px)
             scores[rows] = score.cpu().numpy()
             done[rows] = True
-        extent = np.maximum(np.ptp(people.square, axis=1).max(axis=1) / 2, 1e-6)
+        points = people.square
+        boxes = np.concatenate((points.min(axis=1), points.max(axis=1)), axis=1)
         identities = self._identities(maps, people, keypoints)
-        inputs = gate_inputs(keypoints, scores, first, extent, identities)
-        return Observation(first, keypoints, scores, inputs, squares, extent, done)
+        inputs = gate_inputs(Seen(keypoints, scores, first, boxes, people.score, *identities))
+        return Observation(first, keypoints, scores, inputs, squares, half_side(boxes), done)
 
-    def _identities(self, maps: InferenceMaps, people: FirstPeople, at: Floats) -> Identities:
+    def _identities(
+        self, maps: InferenceMaps, people: FirstPeople, at: Floats
+    ) -> tuple[Floats, Floats]:
+        """Unit embeddings of people [N, 64] and at their keypoints [N, 17, 64]."""
         network, device = self._network, maps.joint_instance.device
         cells = cell_from_square(torch.from_numpy(at.reshape(-1, 2)), maps.joint_instance.shape[3])
         cells = cells.to(device)
@@ -117,7 +121,8 @@ class SecondStage:
         own = torch.from_numpy(people.center_instance).to(device)
         keypoints = torch.nn.functional.normalize(network.project_joint(features), dim=-1)
         centers = torch.nn.functional.normalize(network.project_center(own), dim=-1)
-        return Identities(centers.cpu().numpy(), keypoints.reshape(*at.shape[:2], INSTANCE_CHANNELS).cpu().numpy())
+        shape = *at.shape[:2], INSTANCE_CHANNELS
+        return centers.cpu().numpy(), keypoints.reshape(shape).cpu().numpy()
 
 
 def refined_score(score: Floats, seen: Observation) -> Floats:

@@ -53,7 +53,7 @@ LEAST_VARIANCE = 1e-3
 
 
 class Samples(NamedTuple):
-    """errors [N, 79] of first-stage people, in the unknowns of the fit; inputs [M, 4] of the gate
+    """errors [N, 79] of first-stage people, in the unknowns of the fit; inputs [M, 7] of the gate
     and correct [M], of their keypoints inside the image."""
 
     errors: Floats
@@ -193,7 +193,7 @@ def precision_of(errors: Floats) -> npt.NDArray[np.float32]:
 
 
 def fit_gate(inputs: Floats, correct: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
-    """Logistic regression of correct [M] on inputs [M, 4]: weights and bias [5]."""
+    """Logistic regression of correct [M] on inputs [M, 7]: weights and bias [8]."""
 
     def loss(gate: Floats) -> tuple[float, Floats]:
         logit = inputs @ gate[:GATE_INPUTS] + gate[GATE_INPUTS]

@@ -301,13 +301,13 @@ def test_weights_of_before_have_one_threshold_and_no_refinement(tmp_path: Path) 
 def test_refinement_is_stored(tmp_path: Path) -> None:
     network = build_network("mobilenet_v2", head_width=0.25)
     network.refinement = Refinement()
-    network.refinement.gate.copy_(torch.arange(5.0))
+    network.refinement.gate.copy_(torch.arange(8.0))
     path = tmp_path / "new.safetensors"
     metadata = {"input_size": 64, "body": "default", "refined_threshold": 0.2}
     save_weights(path, network, metadata, half=True)
     loaded, metadata = load_weights(path)
     assert loaded.refinement is not None
-    assert loaded.refinement.gate.tolist() == [0, 1, 2, 3, 4]
+    assert loaded.refinement.gate.tolist() == list(range(8))
     assert metadata["refined_threshold"] == 0.2
 
 

@@ -40,7 +40,7 @@ def network():
     torch.manual_seed(0)
     network = build_network("mobilenet_v2", head_width=0.25)
     network.refinement = Refinement()
-    network.refinement.gate.copy_(torch.tensor([10.0, 0.0, 0.0, 0.0, -4.0]))
+    network.refinement.gate.copy_(torch.tensor([10.0, 0, 0, 0, 0, 0, 0, -4.0]))
     return network.eval()
 
 
