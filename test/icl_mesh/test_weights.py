@@ -317,5 +317,5 @@ def test_a_refinement_of_another_size_is_refused(tmp_path: Path) -> None:
     network.refinement.precision = torch.eye(78)
     path = tmp_path / "odd.safetensors"
     save_weights(path, network, {"input_size": 64, "body": "default"})
-    with pytest.raises(ValueError, match="refinement.precision"):
+    with pytest.raises(ValueError, match=r"refinement\.precision"):
         load_weights(path)
