@@ -16,6 +16,7 @@ from icl_mesh.network import IclMeshNetwork, InferenceMaps
 from icl_mesh.network.constants import INSTANCE_CHANNELS, JOINTS
 from icl_mesh.network.sampling import cell_from_square, sample_at
 from icl_mesh.preprocess.crops import cut_crops, square_around
+from icl_mesh.refinement.assignment import duplicates, lost_keypoints
 from icl_mesh.refinement.budget import Budget, Corrections
 from icl_mesh.refinement.gate import Seen, gate_inputs, half_side, own_probability
 
@@ -23,8 +24,8 @@ Floats = npt.NDArray[np.floating[Any]]
 
 #: People per call of the network: bounds the memory of crops and maps.
 TOGETHER = 8
-#: Two people of one crop's keypoints: their mean distance, in half extents.
-SAME_PERSON = 0.06
+#: Share of the weight of a crop's keypoints that must be the person's own.
+LEAST_OWN = 0.5
 
 
 class Observation(NamedTuple):
@@ -73,9 +74,16 @@ class SecondStage:
         keypoints, refined = seen.keypoints, seen.done
         if budget is not None:
             keypoints, refined = _carry(budget, seen, weight, score)
-        duplicate = _duplicates(keypoints, seen.extent, score, refined)
+        duplicate = refined & duplicates(keypoints, seen.first, seen.extent, score)
+        rivals = np.flatnonzero(refined & ~duplicate)
+        lost = lost_keypoints(keypoints[rivals], seen.first[rivals], seen.extent[rivals])
+        before = weight.sum(axis=1)
+        weight[rivals] *= ~lost
+        # Whose crop shows somebody else stays as the first stage found them.
+        unseen = refined & (weight.sum(axis=1) < LEAST_OWN * before)
+        weight[unseen], score[unseen] = 0, people.score[unseen]
         types = keypoints.astype(np.float32), weight.astype(np.float32)
-        return Evidence(*types, score, refined, duplicate)
+        return Evidence(*types, score, refined & ~unseen, duplicate)
 
     @torch.inference_mode()
     def observe(
@@ -150,16 +158,3 @@ def _carry(
     remembered = Corrections(seen.squares, offset, weight, score, age)
     budget.remember(Corrections(*(value[refined] for value in remembered)))
     return seen.first + offset * seen.extent[:, None, None], refined
-
-
-def _duplicates(
-    keypoints: Floats, extent: Floats, score: Floats, done: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.bool_]:
-    """People whose keypoints are those of somebody with a higher score."""
-    duplicate = np.zeros(len(score), bool)
-    order = np.flatnonzero(done)[np.argsort(-score[done])]
-    for n, person in enumerate(order):
-        before = order[:n][~duplicate[order[:n]]]
-        apart = np.linalg.norm(keypoints[before] - keypoints[person], axis=2).mean(axis=1)
-        duplicate[person] = (apart < SAME_PERSON * np.minimum(extent[before], extent[person])).any()
-    return duplicate

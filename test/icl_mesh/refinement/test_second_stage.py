@@ -90,6 +90,7 @@ def test_keypoints_of_a_crop_come_back_to_their_person(stage) -> None:
 
 def test_a_person_detected_twice_is_one(stage) -> None:
     people = people_at(np.array([[0.1, 0.1], [0.1, 0.1], [-0.6, 0.1]]), 0.4)
+    people.square[1] = people.square[0]
     people.score[1] = 0.6
     assert evidence(stage, people).duplicate.tolist() == [True, False, False]
 
