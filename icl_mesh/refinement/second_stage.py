@@ -79,11 +79,10 @@ class SecondStage:
         lost = lost_keypoints(keypoints[rivals], seen.first[rivals], seen.extent[rivals])
         before = weight.sum(axis=1)
         weight[rivals] *= ~lost
-        # Whose crop shows somebody else stays as the first stage found them.
-        unseen = refined & (weight.sum(axis=1) < LEAST_OWN * before)
-        weight[unseen], score[unseen] = 0, people.score[unseen]
+        # Who is hidden keeps the first pose: the few keypoints that are left are no evidence.
+        weight[refined & (weight.sum(axis=1) < LEAST_OWN * before)] = 0
         types = keypoints.astype(np.float32), weight.astype(np.float32)
-        return Evidence(*types, score, refined & ~unseen, duplicate)
+        return Evidence(*types, score, refined, duplicate)
 
     @torch.inference_mode()
     def observe(
