@@ -38,6 +38,7 @@ class Truth:
     joints_m [T, J, 3] with labelled_3d [T, J], vertices_m [T, V, 3], occlusion u8 [T, J] (as
     SceneLabels) and hidden_share [T]: None where unknown. The hidden share counts other people only
     if the scene has that, else everything that hides the person, the image's edge included.
+    outside_share [T]: share of the 24 joints outside the image; None where unknown.
     crowds_px [C, 4]: boxes in which people are not labelled individually.
     """
 
@@ -53,6 +54,7 @@ class Truth:
     vertices_m: FloatArray | None = None
     occlusion: npt.NDArray[np.uint8] | None = None
     hidden_share: FloatArray | None = None
+    outside_share: FloatArray | None = None
     crowds_px: FloatArray | None = None
 
     def __len__(self) -> int:
@@ -91,6 +93,7 @@ def truth_of_scene(labels: SceneLabels, body: BodyModel, min_visible: float) -> 
         hidden_share=1 - labels.visible_share
         if labels.hidden_by_people is None
         else labels.hidden_by_people,
+        outside_share=(labels.occlusion == OUTSIDE).mean(axis=1),
     )
 
 
