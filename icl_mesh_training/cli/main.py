@@ -21,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
     _add_scenes(commands)
     _add_training(commands)
     _add_evaluation(commands)
+    _add_threshold(commands)
     _add_lifter(commands)
     _add_refinement(commands)
     _add_export(commands)
@@ -158,7 +159,7 @@ def _add_min_visible(command: argparse.ArgumentParser) -> None:
 
 def _add_evaluation(commands: Commands[argparse.ArgumentParser]) -> None:
     evaluate = commands.add_parser(
-        "evaluate", help="measure weights on scenes, photos or data sets"
+        "evaluate", help="measure weights on scenes, photos, frames or data sets"
     )
     evaluate.set_defaults(run=run.evaluate)
     evaluate.add_argument("--weights", default="default")
@@ -181,12 +182,37 @@ def _add_evaluation(commands: Commands[argparse.ArgumentParser]) -> None:
         help="report the photos of a COCO split (val2017) separately too",
     )
     evaluate.add_argument(
+        "--frames", type=Path, help="folder of frames.json, frames with known 3-D joints"
+    )
+    evaluate.add_argument(
         "--dataset", help="NAME or NAME:SPLIT, a data set of docs/datasets.md under --root"
     )
     evaluate.add_argument("--root", type=Path, help="folder of the data sets")
     evaluate.add_argument("--body", default="default", help="body of the weights")
     evaluate.add_argument("--json", type=Path, help="also write the figures to this file")
     evaluate.add_argument("--out", type=Path, help="folder for JSON, Markdown and plots")
+
+
+def _add_threshold(commands: Commands[argparse.ArgumentParser]) -> None:
+    threshold = commands.add_parser(
+        "threshold", help="choose a detection threshold by cross-validation over labelled photos"
+    )
+    threshold.set_defaults(run=run.threshold)
+    threshold.add_argument("--weights", default="default")
+    threshold.add_argument(
+        "--photos",
+        required=True,
+        nargs="+",
+        type=Path,
+        metavar="FOLDER",
+        help="folders of person_keypoints.json (COCO) and images/",
+    )
+    threshold.add_argument(
+        "--precision", type=_share, default=0.85, help="least precision (0.85), as of `evaluate`"
+    )
+    threshold.add_argument("--folds", type=_at_least(2), default=5)
+    threshold.add_argument("--device", default="auto")
+    threshold.add_argument("--body", default="default", help="body of the weights")
 
 
 def _add_lifter(commands: Commands[argparse.ArgumentParser]) -> None:

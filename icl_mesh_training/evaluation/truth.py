@@ -78,7 +78,7 @@ def truth_of_scene(labels: SceneLabels, body: BodyModel, min_visible: float) -> 
     px = camera.project_bodies(points + labels.translation[:, None], depth).reshape(count, 17, 2)
     inside = camera.contains(px).reshape(count, 17) & demanded[:, None]
     # Clipped to the image, as annotators draw it: points beside the camera project anywhere.
-    box = _boxes(np.clip(px, -0.5, np.array([camera.width, camera.height]) - 0.5))
+    box = boxes(np.clip(px, -0.5, np.array([camera.width, camera.height]) - 0.5))
     return Truth(
         points_px=np.nan_to_num(labels.joints_px.astype(np.float64)),
         labelled=(labels.occlusion < OUTSIDE) | ~demanded[:, None],
@@ -110,7 +110,7 @@ def truth_of_coco(annotations: list[dict[str, Any]]) -> Truth:
     labelled = keypoints[..., 2] > 0
     box = np.array(
         [
-            a["bbox"] if a.get("bbox") is not None else _boxes(points[None, known, :2])[0]
+            a["bbox"] if a.get("bbox") is not None else boxes(points[None, known, :2])[0]
             for a, points, known in zip(annotations, keypoints, labelled, strict=True)
         ],
         float,
@@ -141,7 +141,7 @@ def truth_of_coco(annotations: list[dict[str, Any]]) -> Truth:
     )
 
 
-def _boxes(points: FloatArray) -> FloatArray:
+def boxes(points: FloatArray) -> FloatArray:
     """Boxes (left, top, width, height) [T, 4] around points [T, K, 2]."""
     if not len(points):
         return np.zeros((0, 4))
