@@ -98,8 +98,9 @@ def ablation(options: argparse.Namespace) -> None:
 
 def evaluate(options: argparse.Namespace) -> None:
     """`evaluate`"""
-    if options.scenes is None and options.photos is None and options.dataset is None:
-        raise ValueError("nothing to evaluate on: give --scenes, --photos or --dataset")
+    sources = (options.scenes, options.photos, options.frames, options.dataset)
+    if all(source is None for source in sources):
+        raise ValueError("nothing to evaluate on: give --scenes, --photos, --frames or --dataset")
     if options.dataset is not None and options.root is None:
         raise ValueError("--dataset needs --root, the folder of the data sets")
     from icl_mesh.estimator import Estimator
@@ -125,6 +126,10 @@ def evaluate(options: argparse.Namespace) -> None:
             results["photos" if split is None else f"photos_{split}"] = evaluation.evaluate_photos(
                 estimator, options.photos, options.limit, split
             )
+    if options.frames is not None:
+        from icl_mesh_training.evaluation.frames import evaluate_frames
+
+        results["frames"] = evaluate_frames(estimator, options.frames, options.limit)
     if options.dataset is not None:
         name, _, split = options.dataset.partition(":")
         results[name] = evaluation.evaluate_dataset(
@@ -137,6 +142,16 @@ def evaluate(options: argparse.Namespace) -> None:
         write_atomically(options.json, (text + "\n").encode())
     if options.out is not None:
         write_report(results, options.out)
+
+
+def threshold(options: argparse.Namespace) -> None:
+    """`threshold`"""
+    from icl_mesh.estimator import Estimator
+    from icl_mesh_training.evaluation.threshold import cross_validate
+
+    estimator = Estimator.load(options.weights, options.body, device=options.device)
+    result = cross_validate(estimator, options.photos, options.precision, options.folds)
+    print(json.dumps({"weights": estimator.weights_version, **result}, indent=2))
 
 
 def lifter(options: argparse.Namespace) -> None:

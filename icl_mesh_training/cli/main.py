@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from icl_mesh_training.cli import commands as run
+from icl_mesh_training.cli.arguments import add_min_visible, at_least, share
 from icl_mesh_training.cli.data import add_data_command, run_data_command
+from icl_mesh_training.cli.evaluation import add_evaluation_command, add_threshold_command
 from icl_mesh_training.errors import TrainingStoppedError, sentence
 
 
@@ -20,7 +22,8 @@ def parser() -> argparse.ArgumentParser:
     commands.choices["data"].set_defaults(run=run_data_command)
     _add_scenes(commands)
     _add_training(commands)
-    _add_evaluation(commands)
+    add_evaluation_command(commands)
+    add_threshold_command(commands)
     _add_lifter(commands)
     _add_refinement(commands)
     _add_export(commands)
@@ -38,28 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _at_least(least: int) -> Callable[[str], int]:
-    """An argument's type: whole numbers from least on."""
-
-    def number(text: str) -> int:
-        if (value := int(text)) < least:
-            raise argparse.ArgumentTypeError(f"must be {least} or more, got {text}")
-        return value
-
-    number.__name__ = "whole number"  # argparse: "invalid whole number value: 'x'"
-    return number
-
-
-def _share(text: str) -> float:
-    """An argument's type: numbers in [0, 1]."""
-    if not 0 <= (value := float(text)) <= 1:
-        raise argparse.ArgumentTypeError(f"must be in [0, 1], got {text}")
-    return value
-
-
-_share.__name__ = "number"
-
-
 Commands = argparse._SubParsersAction  # generic only for type checkers
 
 
@@ -67,21 +48,21 @@ def _add_scenes(commands: Commands[argparse.ArgumentParser]) -> None:
     scenes = commands.add_parser("scenes", help="render labelled training scenes into a folder")
     scenes.set_defaults(run=run.scenes)
     scenes.add_argument("--out", required=True, type=Path)
-    scenes.add_argument("--count", type=_at_least(1), help="number of scenes (1000)")
-    scenes.add_argument("--seed", type=_at_least(0), help="default: 0, or the benchmark's own")
-    scenes.add_argument("--workers", type=_at_least(1), default=2)
+    scenes.add_argument("--count", type=at_least(1), help="number of scenes (1000)")
+    scenes.add_argument("--seed", type=at_least(0), help="default: 0, or the benchmark's own")
+    scenes.add_argument("--workers", type=at_least(1), default=2)
     scenes.add_argument(
-        "--shards", type=_at_least(1), metavar="N", help="write WebDataset shards of N scenes each"
+        "--shards", type=at_least(1), metavar="N", help="write WebDataset shards of N scenes each"
     )
     scenes.add_argument(
         "--occlusion",
-        type=_share,
+        type=share,
         help="share of each scene's first person that others hide, 0 to 0.9",
     )
     scenes.add_argument(
         "--benchmark",
         choices=("occlusion",),
-        help="1,000 scenes, a hundred at each occlusion from 0.0 to 0.9",
+        help="1,000 scenes of 1280x720 px, a hundred at each occlusion from 0.0 to 0.9",
     )
     scenes.add_argument("--mocap", type=Path, help="motion capture (.npz) to take poses from")
     scenes.add_argument("--backgrounds", type=Path, help="folder of photos without people")
@@ -117,7 +98,7 @@ def _add_training(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     finetune.add_argument("--scenes", type=Path, help="folder of rendered scenes")
     finetune.add_argument(
-        "--steps", type=_at_least(1), help="number of steps (default: the recipe's)"
+        "--steps", type=at_least(1), help="number of steps (default: the recipe's)"
     )
     finetune.add_argument(
         "--recipe", default="finetune", help="a YAML file, or a name in config/training"
@@ -135,8 +116,8 @@ def _add_training(commands: Commands[argparse.ArgumentParser]) -> None:
         "--benchmark", required=True, type=Path, help="folder of scenes to measure on"
     )
     ablation.add_argument("--variants", nargs="+", help="variants to train (default: all)")
-    ablation.add_argument("--limit", type=_at_least(1), help="only the benchmark's first scenes")
-    _add_min_visible(ablation)
+    ablation.add_argument("--limit", type=at_least(1), help="only the benchmark's first scenes")
+    add_min_visible(ablation)
     _add_set(ablation)
 
 
@@ -144,49 +125,6 @@ def _add_set(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--set", nargs="*", default=[], metavar="NAME=VALUE", help="replace entries of the recipe"
     )
-
-
-def _add_min_visible(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--min-visible",
-        type=_share,
-        default=0.25,
-        help="scenes: least visible share of people that must be found (0.25; 0.1 for the "
-        "occlusion benchmark)",
-    )
-
-
-def _add_evaluation(commands: Commands[argparse.ArgumentParser]) -> None:
-    evaluate = commands.add_parser(
-        "evaluate", help="measure weights on scenes, photos or data sets"
-    )
-    evaluate.set_defaults(run=run.evaluate)
-    evaluate.add_argument("--weights", default="default")
-    evaluate.add_argument("--device", default="auto")
-    evaluate.add_argument("--threshold", type=_share, help="detection threshold")
-    evaluate.add_argument(
-        "--refine", choices=("all", "off"), default="all", help="the second stage (all)"
-    )
-    evaluate.add_argument("--limit", type=_at_least(1), help="only the first images of each")
-    evaluate.add_argument("--scenes", type=Path, help="folder of rendered scenes")
-    _add_min_visible(evaluate)
-    evaluate.add_argument(
-        "--photos", type=Path, help="folder of person_keypoints.json (COCO) and images/"
-    )
-    evaluate.add_argument(
-        "--photos-split",
-        nargs="*",
-        default=[],
-        metavar="SPLIT",
-        help="report the photos of a COCO split (val2017) separately too",
-    )
-    evaluate.add_argument(
-        "--dataset", help="NAME or NAME:SPLIT, a data set of docs/datasets.md under --root"
-    )
-    evaluate.add_argument("--root", type=Path, help="folder of the data sets")
-    evaluate.add_argument("--body", default="default", help="body of the weights")
-    evaluate.add_argument("--json", type=Path, help="also write the figures to this file")
-    evaluate.add_argument("--out", type=Path, help="folder for JSON, Markdown and plots")
 
 
 def _add_lifter(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -198,10 +136,10 @@ def _add_lifter(commands: Commands[argparse.ArgumentParser]) -> None:
     lifter.add_argument("--scenes", required=True, type=Path, help="folder of rendered scenes")
     lifter.add_argument("--out", required=True, type=Path, help="the .safetensors file")
     lifter.add_argument("--body", default="default", help="body of the weights")
-    lifter.add_argument("--limit", type=_at_least(1), default=8000, help="scenes to use, at most")
-    lifter.add_argument("--steps", type=_at_least(1), default=4000)
+    lifter.add_argument("--limit", type=at_least(1), default=8000, help="scenes to use, at most")
+    lifter.add_argument("--steps", type=at_least(1), default=4000)
     lifter.add_argument("--engine", default="auto", help="runs the network over the scenes")
-    lifter.add_argument("--seed", type=_at_least(0), default=0)
+    lifter.add_argument("--seed", type=at_least(0), default=0)
 
 
 def _add_refinement(commands: Commands[argparse.ArgumentParser]) -> None:
@@ -214,10 +152,10 @@ def _add_refinement(commands: Commands[argparse.ArgumentParser]) -> None:
     refinement.add_argument("--scenes", required=True, type=Path, help="folder of rendered scenes")
     refinement.add_argument("--out", required=True, type=Path, help="the .safetensors file")
     refinement.add_argument("--body", default="default", help="body of the weights")
-    refinement.add_argument("--limit", type=_at_least(1), default=2000, help="scenes, at most")
+    refinement.add_argument("--limit", type=at_least(1), default=2000, help="scenes, at most")
     refinement.add_argument("--engine", default="auto", help="runs the networks over the scenes")
     refinement.add_argument(
-        "--refined-threshold", type=_share, help="least score of refined people, stored in the file"
+        "--refined-threshold", type=share, help="least score of refined people, stored in the file"
     )
 
 
@@ -230,7 +168,7 @@ def _add_export(commands: Commands[argparse.ArgumentParser]) -> None:
     export.add_argument("--out", required=True, type=Path, help="the .safetensors file")
     export.add_argument("--name", help="name in the weights' version; default: the file's")
     export.add_argument("--licence", help="licence of the weights, instead of the recipe's")
-    export.add_argument("--threshold", type=_share, help="detection threshold, stored in the file")
+    export.add_argument("--threshold", type=share, help="detection threshold, stored in the file")
     export.add_argument("--metrics", type=Path, help="JSON of `evaluate`, stored in the file")
     export.add_argument("--half", action="store_true", help="store float16: half the size")
 
@@ -246,7 +184,7 @@ def _add_plots(commands: Commands[argparse.ArgumentParser]) -> None:
     heatmaps.add_argument("scenes", type=Path, help="folder of rendered scenes")
     heatmaps.add_argument("--weights", default="default")
     heatmaps.add_argument(
-        "--index", type=_at_least(0), help="index of the scene (default: the one with most people)"
+        "--index", type=at_least(0), help="index of the scene (default: the one with most people)"
     )
     for kind in (curve, heatmaps):
         kind.add_argument("--out", required=True, type=Path, help="the picture (.png)")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +11,14 @@ from tqdm import tqdm
 from icl_mesh.estimator import Estimator
 from icl_mesh_training.data.annotations import Annotations, ImageRecord
 from icl_mesh_training.data.catalogue import read_dataset
-from icl_mesh_training.data.conventions import CONVENTIONS
 from icl_mesh_training.data.files import read_image
-from icl_mesh_training.data.formats.coco_file import read_coco_file
 from icl_mesh_training.data.visibility import UNLABELLED
+from icl_mesh_training.evaluation.photos import labelled_photos
 from icl_mesh_training.evaluation.scoring import Scores
 from icl_mesh_training.evaluation.truth import (
     AREA_SHARE,
     MIN_BOX_PX,
     Truth,
-    truth_of_coco,
     truth_of_scene,
 )
 from icl_mesh_training.scenes.render.labels import SceneLabels
@@ -57,35 +53,11 @@ def evaluate_photos(
     limit: int | None = None,
     split: str | None = None,
 ) -> dict[str, Any]:
-    """Detection, OKS AP and PCK@0.2 on photos with COCO person keypoints.
-
-    folder: person_keypoints.json and images/, without faults by `icl-mesh-train data check`. split:
-    only COCO's photos whose coco_url names this split ("val2017"). The cameras' field of view is
-    assumed. Raises FileNotFoundError or ValueError naming the file.
-    """
-    folder = Path(folder)
-    source = folder / "person_keypoints.json"
-    file = read_coco_file(source, folder / "images", CONVENTIONS["coco17"].names)
-    for text in file.warnings:
-        print(f"{source}: {text}", file=sys.stderr)
-    people: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for person in file.people:
-        people[person.image].append(person.as_annotation())
-    indices = list(range(len(file.paths)))
-    if split is not None:
-        indices = [n for n in indices if f"/{split}/" in str(file.records[n].get("coco_url"))]
-        if not indices:
-            raise ValueError(f"{source}: no image's coco_url is of the split {split!r}")
+    """Detection, OKS AP and PCK on photos with COCO person keypoints; the cameras' field of view is
+    assumed. Arguments and errors: see labelled_photos."""
     scores = Scores()
-    for index in tqdm(indices[:limit], desc="photos", unit="image"):
-        if index in file.faults:
-            raise ValueError(
-                f"{source}: image {file.paths[index].name} or its people are not in COCO's format "
-                f"({file.faults[index]}); `icl-mesh-train data check --root {folder}` says more"
-            )
-        size = file.sizes[index] if all(file.sizes[index]) else None
-        image = read_image(file.paths[index], size)
-        scores.add(estimator(image), truth_of_coco(people[index]))
+    for photo in tqdm(labelled_photos(folder, limit, split), desc="photos", unit="image"):
+        scores.add(estimator(photo.image()), photo.truth())
     return scores.result()
 
 

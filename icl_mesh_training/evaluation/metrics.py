@@ -21,6 +21,11 @@ MATCH_IOU = 0.3
 #: crowd's "union" is the prediction alone).
 CROWD_SHARE = 0.5
 
+#: Left shoulder and right hip, right shoulder and left hip.
+Diagonals = tuple[tuple[int, int], tuple[int, int]]
+COCO_DIAGONALS: Diagonals = ((5, 12), (6, 11))
+SMPL_DIAGONALS: Diagonals = ((16, 2), (17, 1))
+
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
 
@@ -185,17 +190,35 @@ def area_under_curve(score: FloatArray, positive: BoolArray) -> float | None:
     return float((ranks - positives * (positives + 1) / 2) / pairs)
 
 
-def torso_lengths(true: FloatArray, labelled: BoolArray, boxes: FloatArray) -> FloatArray:
-    """The length that scales PCK [T], px, from COCO-17 keypoints [T, 17, 2].
+def torso_lengths(
+    true: FloatArray,
+    labelled: BoolArray,
+    boxes: FloatArray,
+    diagonals: Diagonals = COCO_DIAGONALS,
+) -> FloatArray:
+    """The length that scales PCK [T], px, from COCO-17 keypoints [T, K, 2], or from SMPL's joints
+    with SMPL_DIAGONALS.
 
     Mean of left shoulder to right hip and right shoulder to left hip, where labelled; otherwise
     0.4 of the longer side of the person's box [T, 4] (x, y, width, height), its usual share.
     """
-    diagonals = ((5, 12), (6, 11))
     length = np.stack([np.linalg.norm(true[:, a] - true[:, b], axis=-1) for a, b in diagonals], 1)
     known = np.stack([labelled[:, a] & labelled[:, b] for a, b in diagonals], 1)
     total = (length * known).sum(1) / np.maximum(known.sum(1), 1)
     return np.where(known.any(1), total, 0.4 * boxes[:, 2:].max(1))
+
+
+def calibration_error(confidence: FloatArray, right: BoolArray, bins: int = 10) -> float | None:
+    """Expected calibration error of confidences [N] in [0, 1]; None without any.
+
+    Over bins of equal width: mean difference between mean confidence and share of right [N] ones,
+    weighted by the number in each bin.
+    """
+    if not len(confidence):
+        return None
+    index = np.minimum((confidence * bins).astype(int), bins - 1)
+    excess = np.bincount(index, weights=confidence - right.astype(float), minlength=bins)
+    return float(np.abs(excess).sum() / len(confidence))
 
 
 def pck(

@@ -22,8 +22,19 @@ COLUMNS = {
     "oks_ap": ("OKS AP", ".3f"),
     "oks_ap50": ("OKS AP50", ".3f"),
     "pck": ("PCK@0.2", ".3f"),
+    "pck_01": ("PCK@0.1", ".3f"),
+    "pck_found": ("PCK@0.2 of found", ".3f"),
+    "pck_01_found": ("PCK@0.1 of found", ".3f"),
+    "front_back": ("front/back confused", ".3f"),
+    "left_right": ("left/right swapped", ".3f"),
     "visibility_auc": ("visibility AUC", ".3f"),
+    "calibration_error": ("calibration error", ".3f"),
     "distance_error": ("distance error", ".3f"),
+}
+#: Bins of a result -> (their share, how the report names it).
+BINS = {
+    "bins": ("hidden", "the share of the person that is hidden"),
+    "bins_outside": ("outside", "the share of the person's joints outside the image"),
 }
 
 
@@ -34,20 +45,24 @@ def write_report(results: dict[str, Any], folder: Path) -> None:
     write_atomically(folder / "results.json", text.encode())
     write_atomically(folder / "results.md", markdown(results).encode())
     for name, part in results.items():
-        if isinstance(part, dict) and part.get("bins"):
-            plot_bins(part["bins"], folder / f"{name}_bins.png")
+        for bins, (share, words) in BINS.items():
+            if isinstance(part, dict) and part.get(bins):
+                plot_bins(part[bins], share, words, folder / f"{name}_{bins}.png")
 
 
 def markdown(results: dict[str, Any]) -> str:
-    """Markdown tables: one over all sets, one per set over its bins of hidden share."""
+    """Markdown tables: one over all sets, and per set one over each of its bins and frames."""
     parts = {name: part for name, part in results.items() if isinstance(part, dict)}
     lines = [f"Weights {results['weights']}, threshold {results['threshold']:g}.", ""]
     lines += table(parts, "on")
     for name, part in parts.items():
-        if part.get("bins"):
-            bins = {_range(row["hidden"]): row for row in part["bins"]}
-            lines += ["", f"{name}, by the share of the person that is hidden:", ""]
-            lines += table(bins, "hidden")
+        for bins, (share, words) in BINS.items():
+            if part.get(bins):
+                lines += ["", f"{name}, by {words}:", ""]
+                lines += table({_range(row[share]): row for row in part[bins]}, share)
+        if part.get("frames"):
+            lines += ["", f"{name}, one by one (blank: the person was not found):", ""]
+            lines += table({row["file_name"]: row for row in part["frames"]}, "frame")
     return "\n".join(lines) + "\n"
 
 
@@ -69,10 +84,10 @@ def table(rows: dict[str, dict[str, Any]], title: str) -> list[str]:
     return lines
 
 
-def plot_bins(bins: list[dict[str, Any]], path: Path) -> None:
-    """Plot recall and errors over the hidden share."""
+def plot_bins(bins: list[dict[str, Any]], share: str, words: str, path: Path) -> None:
+    """Plot recall and errors over a share ("hidden", "outside"), which the words describe."""
     axes = figure(2)
-    names = [_range(row["hidden"]) for row in bins]
+    names = [_range(row[share]) for row in bins]
     axes[0].bar(names, [row["recall"] for row in bins], color="tab:blue")
     axes[0].set(ylabel="recall", ylim=(0, 1))
     for key, label in (("mpjpe_mm", "MPJPE"), ("pa_mpjpe_mm", "PA-MPJPE"), ("pve_mm", "PVE")):
@@ -82,9 +97,9 @@ def plot_bins(bins: list[dict[str, Any]], path: Path) -> None:
     axes[1].legend()
     for axis in axes:
         axis.tick_params(axis="x", labelsize=8)  # five ranges side by side
-        axis.set_xlabel("hidden share of the person")
+        axis.set_xlabel(words)
     save_figure(axes, path)
 
 
-def _range(hidden: list[float]) -> str:
-    return f"{hidden[0]:.0%}-{hidden[1]:.0%}"
+def _range(edges: list[float]) -> str:
+    return f"{edges[0]:.0%}-{edges[1]:.0%}"

@@ -38,6 +38,7 @@ class Truth:
     joints_m [T, J, 3] with labelled_3d [T, J], vertices_m [T, V, 3], occlusion u8 [T, J] (as
     SceneLabels) and hidden_share [T]: None where unknown. The hidden share counts other people only
     if the scene has that, else everything that hides the person, the image's edge included.
+    outside_share [T]: share of the 24 joints outside the image; None where unknown.
     crowds_px [C, 4]: boxes in which people are not labelled individually.
     """
 
@@ -53,6 +54,7 @@ class Truth:
     vertices_m: FloatArray | None = None
     occlusion: npt.NDArray[np.uint8] | None = None
     hidden_share: FloatArray | None = None
+    outside_share: FloatArray | None = None
     crowds_px: FloatArray | None = None
 
     def __len__(self) -> int:
@@ -76,7 +78,7 @@ def truth_of_scene(labels: SceneLabels, body: BodyModel, min_visible: float) -> 
     px = camera.project_bodies(points + labels.translation[:, None], depth).reshape(count, 17, 2)
     inside = camera.contains(px).reshape(count, 17) & demanded[:, None]
     # Clipped to the image, as annotators draw it: points beside the camera project anywhere.
-    box = _boxes(np.clip(px, -0.5, np.array([camera.width, camera.height]) - 0.5))
+    box = boxes(np.clip(px, -0.5, np.array([camera.width, camera.height]) - 0.5))
     return Truth(
         points_px=np.nan_to_num(labels.joints_px.astype(np.float64)),
         labelled=(labels.occlusion < OUTSIDE) | ~demanded[:, None],
@@ -91,6 +93,7 @@ def truth_of_scene(labels: SceneLabels, body: BodyModel, min_visible: float) -> 
         hidden_share=1 - labels.visible_share
         if labels.hidden_by_people is None
         else labels.hidden_by_people,
+        outside_share=(labels.occlusion == OUTSIDE).mean(axis=1),
     )
 
 
@@ -107,7 +110,7 @@ def truth_of_coco(annotations: list[dict[str, Any]]) -> Truth:
     labelled = keypoints[..., 2] > 0
     box = np.array(
         [
-            a["bbox"] if a.get("bbox") is not None else _boxes(points[None, known, :2])[0]
+            a["bbox"] if a.get("bbox") is not None else boxes(points[None, known, :2])[0]
             for a, points, known in zip(annotations, keypoints, labelled, strict=True)
         ],
         float,
@@ -138,7 +141,7 @@ def truth_of_coco(annotations: list[dict[str, Any]]) -> Truth:
     )
 
 
-def _boxes(points: FloatArray) -> FloatArray:
+def boxes(points: FloatArray) -> FloatArray:
     """Boxes (left, top, width, height) [T, 4] around points [T, K, 2]."""
     if not len(points):
         return np.zeros((0, 4))

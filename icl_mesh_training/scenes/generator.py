@@ -57,7 +57,8 @@ class SceneGenerator:
     """Renders scenes of random people.
 
     body: its parameters are the labels. long_side: of the images, px. max_people: at most
-    MAX_PEOPLE. texture_size: px. An instance belongs to one thread. Raises ValueError for sizes
+    MAX_PEOPLE. texture_size: px. aspect: width over height of all images, None for random ones
+    (cameras.ASPECTS). An instance belongs to one thread. Raises ValueError for sizes
     out of range and for assets that cannot be used, FileNotFoundError for a missing mocap file.
     """
 
@@ -70,6 +71,7 @@ class SceneGenerator:
         long_side: int = 384,
         max_people: int = 10,
         texture_size: int = 512,
+        aspect: float | None = None,
     ) -> None:
         if not 1 <= max_people <= MAX_PEOPLE:
             raise ValueError(f"max_people must lie in [1, {MAX_PEOPLE}], got {max_people}")
@@ -84,11 +86,11 @@ class SceneGenerator:
         paint_faces(bank, body, seed)
         closet = Closet(body, assets.makehuman, bank.named) if assets.makehuman else None
         self._factory = PersonFactory(body, bank, closet)
-        self._layouts = LayoutSampler(self._factory, mocap, max_people)
+        self._layouts = LayoutSampler(self._factory, mocap, max_people, aspect)
         self._objects = ObjectSampler(bank, Decoys(self._factory, bank))
         self._backgrounds = Backgrounds(bank, photos, panoramas)
         self._renderer = Renderer(bank.images, samples=0)
-        self._occlusions = OcclusionSampler(self._factory, self._renderer)
+        self._occlusions = OcclusionSampler(self._factory, self._renderer, aspect)
 
     def __call__(self, index: int, occlusion: float | None = None) -> tuple[Image, SceneLabels]:
         """Scene ``index``: RGB u8 [H, W, 3] and labels.

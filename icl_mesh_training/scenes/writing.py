@@ -27,9 +27,11 @@ from icl_mesh_training.scenes.generator import SceneAssets, SceneGenerator, enco
 from icl_mesh_training.scenes.render.labels import SceneLabels
 from icl_mesh_training.scenes.world.occluding import TOLERANCE
 
-#: Occlusion benchmark: hidden share of the first person; scene i has level i % 10.
+#: Occlusion benchmark: hidden share of the first person; scene i has level i % 10. Width and height
+#: are a camera's, so that a crop of a person shows more than the network's square does.
 OCCLUSION_LEVELS = tuple(round(0.1 * i, 1) for i in range(10))
 BENCHMARK_SEED, BENCHMARK_COUNT = 20260, 1000
+BENCHMARK_SIZE = (1280, 720)
 BENCHMARK_FILE = "benchmark.json"
 
 
@@ -45,6 +47,7 @@ class SceneJob:
     max_people: int = 10
     texture_size: int = 512
     body: str = "default"
+    aspect: float | None = None
     levels: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
@@ -99,13 +102,16 @@ def write_occlusion_benchmark(
     processes: int = 2,
     progress: bool = True,
 ) -> None:
-    """Write the occlusion benchmark: scenes, and their description in ``benchmark.json``.
+    """Write the occlusion benchmark: scenes of BENCHMARK_SIZE px, and ``benchmark.json``, which
+    describes them.
 
     Raises ValueError where the folder holds another benchmark.
     """
     folder = _made(folder)
+    width, height = BENCHMARK_SIZE
     about = {
         "benchmark": "occlusion",
+        "size": list(BENCHMARK_SIZE),
         "seed": seed,
         "levels": list(OCCLUSION_LEVELS),
         "tolerance": TOLERANCE,
@@ -117,9 +123,14 @@ def write_occlusion_benchmark(
     except ValueError:
         before = None
     if before != about:
-        raise ValueError(f"{file} belongs to another benchmark: give an empty folder")
+        raise ValueError(
+            f"{file} belongs to another benchmark (this one: {width}x{height} px, seed {seed}): "
+            "give an empty folder"
+        )
     write_atomically(file, (json.dumps(about, indent=2) + "\n").encode())
-    job = SceneJob(count, seed, assets, levels=OCCLUSION_LEVELS)
+    job = SceneJob(
+        count, seed, assets, long_side=width, aspect=width / height, levels=OCCLUSION_LEVELS
+    )
     write_scenes(folder, job, processes=processes, progress=progress)
 
 
@@ -178,6 +189,7 @@ class _Worker:
             long_side=job.long_side,
             max_people=job.max_people,
             texture_size=job.texture_size,
+            aspect=job.aspect,
         )
 
     def scene(self, index: int) -> tuple[bytes, SceneLabels]:

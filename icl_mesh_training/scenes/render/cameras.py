@@ -46,10 +46,13 @@ class View:
         return np.stack((x, y, np.ones_like(x)), axis=-1) @ self.rotation
 
 
-def sample_camera(rng: np.random.Generator, long_side: int) -> Camera:
-    """Random size and intrinsics: field of view 30-100 degrees across the longer side."""
-    ratios = np.array([r for r, _ in ASPECTS])
-    ratio = float(rng.choice(ratios, p=np.array([p for _, p in ASPECTS])))
+def sample_camera(rng: np.random.Generator, long_side: int, aspect: float | None = None) -> Camera:
+    """Random size and intrinsics: field of view 30-100 degrees across the longer side.
+
+    aspect: width over height, None for a random one of ASPECTS.
+    """
+    ratios, shares = zip(*ASPECTS, strict=True)
+    ratio = float(rng.choice(ratios, p=shares)) if aspect is None else aspect
     width = long_side if ratio >= 1 else round(long_side * ratio)
     height = round(long_side / ratio) if ratio >= 1 else long_side
     fov = math.radians(float(np.clip(rng.normal(58, 15), 30, 100)))

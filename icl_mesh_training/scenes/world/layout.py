@@ -48,19 +48,24 @@ class Layout:
 
 
 class LayoutSampler:
-    """Samples layouts. mocap: source of active poses; None for the shipped distribution."""
+    """Samples layouts. mocap: source of active poses; None for the shipped distribution. aspect: of
+    the images, see sample_camera."""
 
     def __init__(
-        self, factory: PersonFactory, mocap: MocapPoses | None, max_people: int = 8
+        self,
+        factory: PersonFactory,
+        mocap: MocapPoses | None,
+        max_people: int = 8,
+        aspect: float | None = None,
     ) -> None:
-        self._factory, self._mocap = factory, mocap
+        self._factory, self._mocap, self._aspect = factory, mocap, aspect
         self._everyday = EverydayPoses(factory.rest_joints)
         self._max_people = max_people
         self._active: MocapPoses | PoseDistribution = mocap or PoseDistribution()
 
     def sample(self, rng: np.random.Generator, long_side: int) -> Layout:
         """One layout, without objects and outfits."""
-        camera = sample_camera(rng, long_side)
+        camera = sample_camera(rng, long_side, self._aspect)
         if rng.random() < EMPTY_SHARE:
             pitch = rng.normal(0.1, 0.25)
             view = place_view(camera, rng.uniform(0.5, 2.5), pitch, sample_roll(rng))

@@ -32,8 +32,11 @@ _ATTEMPTS = 40
 class OcclusionSampler:
     """Samples layouts whose first person is hidden by others to a given share."""
 
-    def __init__(self, factory: PersonFactory, renderer: Renderer) -> None:
-        self._factory, self._renderer = factory, renderer
+    def __init__(
+        self, factory: PersonFactory, renderer: Renderer, aspect: float | None = None
+    ) -> None:
+        """aspect: of the images, see sample_camera."""
+        self._factory, self._renderer, self._aspect = factory, renderer, aspect
         self._poses = EverydayPoses(factory.rest_joints)
 
     def sample(self, rng: np.random.Generator, long_side: int, wanted: float) -> Layout:
@@ -51,7 +54,7 @@ class OcclusionSampler:
         raise RuntimeError(f"no layout with occlusion {wanted} found in {_ATTEMPTS} attempts")
 
     def _attempt(self, rng: np.random.Generator, long_side: int, wanted: float) -> Layout | None:
-        view, distance, across = self._view(rng, sample_camera(rng, long_side))
+        view, distance, across = self._view(rng, sample_camera(rng, long_side, self._aspect))
         behind = int(rng.integers(0, 3))
         poses = [
             rotated(self._poses.sample(rng, upright=rng.random() < 0.6), rng.uniform(0, 6.28))

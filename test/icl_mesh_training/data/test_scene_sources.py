@@ -116,5 +116,30 @@ def test_occlusion_benchmark_runs_through_its_levels(tmp_path: Path) -> None:
         labels = SceneLabels.load(tmp_path / f"{i:06d}.npz")
         assert labels.hidden_by_people is not None
         assert abs(labels.hidden_by_people[0] - about["levels"][i]) <= about["tolerance"]
-    with pytest.raises(ValueError, match=r"benchmark\.json belongs to another benchmark"):
+        assert labels.size.tolist() == about["size"] == [1280, 720]
+    # The same command goes on where it stopped, with the same pictures.
+    first, second = (tmp_path / f"00000{i}.jpg" for i in range(2))
+    picture, written = second.read_bytes(), first.stat().st_mtime_ns
+    second.unlink()
+    write_occlusion_benchmark(tmp_path, count=2, **OPTIONS)
+    assert second.read_bytes() == picture and first.stat().st_mtime_ns == written
+    another = r"benchmark\.json belongs to another benchmark \(this one: 1280x720 px, seed 1\)"
+    with pytest.raises(ValueError, match=another):
         write_occlusion_benchmark(tmp_path, count=2, seed=1, **OPTIONS)
+
+
+def test_a_benchmark_of_small_pictures_is_another_one(tmp_path: Path) -> None:
+    """Its benchmark.json stated no size: its scenes must not be mixed with those of 1280x720."""
+    about = {
+        "benchmark": "occlusion",
+        "seed": 20260,
+        "levels": [round(0.1 * i, 1) for i in range(10)],
+        "tolerance": 0.05,
+        "level_of": "scene i: levels[i % 10], of person 0 (hidden_by_people in the labels)",
+    }
+    before = json.dumps(about)
+    (tmp_path / "benchmark.json").write_text(before)
+    with pytest.raises(ValueError, match=r"another benchmark \(this one: 1280x720 px, seed 20260"):
+        write_occlusion_benchmark(tmp_path, count=2, **OPTIONS)
+    assert [p.name for p in tmp_path.iterdir()] == ["benchmark.json"]
+    assert (tmp_path / "benchmark.json").read_text() == before

@@ -54,6 +54,10 @@ def test_the_truth_scores_perfectly(scenes: Path) -> None:
     for name in ("mpjpe_mm", "pa_mpjpe_mm", "pve_mm", "distance_error", "false_positives"):
         assert result[name] == pytest.approx(0, abs=1e-2), name
     assert sum(row["people"] for row in result["bins"]) == result["people"]
+    assert sum(row["people"] for row in result["bins_outside"]) == result["people"]
+    assert len(result["bins_outside"]) > 1  # some of them stand at the image's edge
+    assert result["front_back"] == 0
+    assert result["calibration_error"] == pytest.approx(0.1)  # 0.9 where visible, else 0.1
 
 
 def test_one_joint_off_by_twenty_centimetres(scenes: Path) -> None:
@@ -171,15 +175,34 @@ def test_reports_show_what_was_measured(tmp_path: Path) -> None:
         "recall": 0.5,
         "mpjpe_mm": 101.26,
         "bins": [{"hidden": [0.0, 0.1], "people": 12, "recall": 0.5, "mpjpe_mm": 101.26}],
+        "bins_outside": [{"outside": [0.5, 0.75], "people": 9, "recall": 0.25, "front_back": 0.1}],
     }
-    results = {"weights": "w-1", "threshold": 0.25, "scenes": part, "photos": {"pck": 0.25}}
+    photos = {"pck": 0.25, "pck_01": 0.125, "left_right": 0.05, "calibration_error": None}
+    frames = {
+        "people": 2,
+        "recall": 0.5,
+        "frames": [
+            {"file_name": "a.jpg", "found": True, "pa_mpjpe_mm": 60.04, "mpjpe_mm": 90.0},
+            {"file_name": "b.jpg", "found": False},
+        ],
+    }
+    results = {"weights": "w-1", "threshold": 0.25, "scenes": part}
+    assert "| photos |  |  |  | 0.250 |" in markdown({**results, "photos": {"pck": 0.25}})
+    results |= {"photos": photos, "frames": frames}
     text = markdown(results)
     assert "| scenes | 12 | 0.500 | 101.3 |  |" in text
-    assert "| photos |  |  |  | 0.250 |" in text
+    assert "| on | people | recall | MPJPE (mm) | PCK@0.2 | PCK@0.1 | left/right swapped |" in text
+    assert "| photos |  |  |  | 0.250 | 0.125 | 0.050 |" in text
     assert "| 0%-10% | 12 | 0.500 | 101.3 |" in text
+    assert "scenes, by the share of the person's joints outside the image:" in text
+    assert "| outside | people | recall | front/back confused |" in text
+    assert "| 50%-75% | 9 | 0.250 | 0.100 |" in text
+    assert "| frame | MPJPE (mm) | PA-MPJPE (mm) |" in text
+    assert "| a.jpg | 90.0 | 60.0 |\n| b.jpg |  |  |" in text
     write_report(results, tmp_path / "report")
     assert json.loads((tmp_path / "report" / "results.json").read_text()) == results
-    assert (tmp_path / "report" / "scenes_bins.png").stat().st_size > 5000
+    for name in ("scenes_bins.png", "scenes_bins_outside.png"):
+        assert (tmp_path / "report" / name).stat().st_size > 5000
 
 
 def test_hidden_joints_are_those_inside_the_image(scenes: Path) -> None:

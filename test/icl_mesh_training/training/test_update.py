@@ -59,6 +59,31 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_threshold_and_frames_by_command(
+    small_weights: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands from end to end, with untrained weights, whose figures mean nothing."""
+    weights = ["--weights", str(small_weights), "--device", "cpu"]
+    arguments = ["threshold", "--photos", str(photos), *weights, "--folds", "3"]
+    assert main([*arguments, "--precision", "0"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["weights"].startswith("small-")
+    assert result["threshold"] == 0.05 and len(result["folds"]) == 3
+    assert result["all"]["people"] == 6
+    assert main([*arguments, "--precision", "0.99"]) == 1
+    assert "no threshold reaches a precision of 0.99" in capsys.readouterr().err
+    names = ["left_hip", "right_hip", "left_shoulder", "right_shoulder"]
+    frame = {"file_name": "images/0.jpg", "width": 160, "height": 120, "focal_px": 150}
+    corners = [[50, 80], [40, 80], [52, 40], [38, 40]]
+    frame |= {"joints_px": corners, "joints_m": [[x / 100, y / 100, 3] for x, y in corners]}
+    (photos / "frames.json").write_text(json.dumps({"joints": names, "frames": [frame]}))
+    out = tmp_path / "report"
+    assert main(["evaluate", "--frames", str(photos), *weights, "--out", str(out)]) == 0
+    figures = json.loads((out / "results.json").read_text())["frames"]
+    assert figures["people"] == 1 and figures["frames"][0]["file_name"] == "0.jpg"
+    assert "frames, one by one" in (out / "results.md").read_text()
+
+
 def test_finetune_evaluate_export(
     small_weights: Path,
     photos: Path,
