@@ -142,6 +142,7 @@ def test_the_node_part_says_why_it_is_skipped(monkeypatch):
 @pytest.mark.slow
 def test_command_writes_json_and_document(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(stages, "BASELINE_SIZE", 64)
+    monkeypatch.setattr(stages, "IMAGES", IMAGES[:1])
     document = tmp_path / "performance.md"
     document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     arguments = ["--only", "stages", "--sizes", "128", "--repetitions", "1"]
