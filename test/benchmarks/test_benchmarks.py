@@ -79,6 +79,7 @@ def test_no_more_people_than_there_is_room_for(model):
         planted_estimator(model, 256, 9, "torch")
 
 
+@pytest.mark.slow
 def test_stages_give_a_row_per_setting(model, monkeypatch):
     monkeypatch.setattr(stages, "BASELINE_SIZE", 64)
     baseline, table, further = measure_stages(model, 1, sizes=[128], people=(0, 2, 3))
@@ -94,6 +95,7 @@ def test_stages_give_a_row_per_setting(model, monkeypatch):
         assert row.values["resnet50 over this"].median == pytest.approx(ratio)
 
 
+@pytest.mark.slow
 def test_lenses_give_a_row_each(model):
     small = dataclasses.replace(model, input_size=128)
     section = measure_lenses(small, 1, people=2)
@@ -110,6 +112,7 @@ def test_losses_of_both_implementations_are_equal_and_measured():
     assert section.rows[1].values["loops over this"] == Spread(1, 1, 1)
 
 
+@pytest.mark.slow
 def test_node_steps(model, monkeypatch):
     if reason := why_no_ros():
         pytest.skip(reason)
@@ -136,8 +139,10 @@ def test_the_node_part_says_why_it_is_skipped(monkeypatch):
     assert "source the built workspace first: `. scripts/env`" in why_no_ros()
 
 
+@pytest.mark.slow
 def test_command_writes_json_and_document(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(stages, "BASELINE_SIZE", 64)
+    monkeypatch.setattr(stages, "IMAGES", IMAGES[:1])
     document = tmp_path / "performance.md"
     document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     arguments = ["--only", "stages", "--sizes", "128", "--repetitions", "1"]
@@ -192,6 +197,7 @@ def test_missing_weights_file_is_one_line(capsys):
     assert "benchmarks: nowhere.safetensors: no such weights file" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_multiply_adds_are_those_of_the_paper():
     """ResNet-50 at 512, counted from the public release: 24.6 G backbone, 12.6 G heads."""
     network = build_network("resnet50").eval()

@@ -243,6 +243,7 @@ def test_import_is_light() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_estimator_needs_no_opengl_mesh_files_nor_compiler() -> None:
     heavy = ["moderngl", "trimesh", "matplotlib", "icl_mesh_training", "torch._dynamo"]
     heavy += ["onnx", "onnxruntime", "openvino"]

@@ -1,6 +1,6 @@
 """Nodes in separate processes, tested over DDS.
 
-DDS is kept to this machine and to a domain of this test session. A machine under load is slow:
+DDS is kept to this machine and to a domain of this test process. A machine under load is slow:
 the timeouts are long, and no test depends on how long anything takes.
 """
 
@@ -33,6 +33,15 @@ def pytest_report_header() -> str | None:
     return "test/ros: left out, no built workspace is sourced (scripts/setup; . scripts/env)"
 
 
+def own_domain() -> int:
+    """A ROS_DOMAIN_ID of 1 to 100 for this process; the next one is free for a test that needs a
+    second. Workers of pytest-xdist are children of the session's process."""
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not worker:
+        return 1 + os.getpid() % 100
+    return 1 + (os.getppid() + 2 * int(worker.removeprefix("gw"))) % 100
+
+
 @pytest.fixture(scope="session", autouse=True)
 def ros() -> Iterator[None]:
     """rclpy, in a private domain with room for images in shared memory."""
@@ -40,7 +49,7 @@ def ros() -> Iterator[None]:
 
     profile = str(ROOT / "config" / "fastdds.xml")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+        patch.setenv("ROS_DOMAIN_ID", str(own_domain()))
         patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         for name in profile_variables():
             patch.setenv(name, profile)

@@ -75,6 +75,7 @@ def test_joint_heights_match_body_segment_tables(body: BodyModel) -> None:
         assert share[body.joint_names.index(name)].item() == pytest.approx(expected, abs=0.03)
 
 
+@pytest.mark.slow
 def test_symmetric_in_any_pose(body: BodyModel) -> None:
     flip = torch.diag(torch.tensor((-1.0, 1.0, 1.0)))
     rotations = random_rotations(3, seed=1)

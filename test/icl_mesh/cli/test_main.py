@@ -62,6 +62,7 @@ def test_one_image(weights, photo, tmp_path, capsys) -> None:
     assert re.search(rf"photo.jpg: {len(people)} people at .* m \(focal length assumed\)", text)
 
 
+@pytest.mark.slow
 def test_overlay_has_the_photos_size(weights, photo, tmp_path) -> None:
     pytest.importorskip("moderngl")
     from icl_mesh.rendering import Renderer, RenderingUnavailableError
@@ -195,6 +196,7 @@ def test_an_overlay_never_overwrites_an_image(weights, photo, tmp_path, capsys) 
     assert before.read_bytes() == data
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_no_cut_file(weights, photo, tmp_path, capsys, full_disk) -> None:
     out = tmp_path / "out"
     assert predict(weights, photo, out, "--no-overlay", "--json") == 1
@@ -265,6 +267,7 @@ def test_version_is_the_ros_packages() -> None:
     assert f"<version>{icl_mesh.__version__}</version>" in manifest.read_text()
 
 
+@pytest.mark.slow
 def test_as_a_module_in_its_own_process() -> None:
     command = [sys.executable, "-m", "icl_mesh", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -277,6 +280,7 @@ def test_as_a_module_in_its_own_process() -> None:
     )
 
 
+@pytest.mark.slow
 def test_export_writes_onnx_and_checks_the_engines(
     weights, photo, tmp_path, capsys, monkeypatch
 ) -> None:

@@ -33,6 +33,7 @@ def test_engines_agree_with_torch_for_any_batch(network, images, name, cache) ->
     assert suffixes == [".onnx", ".onnx", ".sha256", ".sha256"]  # both steps, with checksums
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch", "onnxruntime", "openvino"])
 def test_bodies_at_cells_are_those_of_the_dense_map(network, images, places, name) -> None:
     pytest.importorskip(name)
@@ -50,6 +51,7 @@ def test_bodies_at_cells_are_those_of_the_dense_map(network, images, places, nam
         torch.testing.assert_close(found, wanted[:count], rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_what_openvino_gave_lasts(network, images, places) -> None:
     """Maps are valid until the next call; bodies stay valid. Each call has other images."""
     pytest.importorskip("openvino")
@@ -68,6 +70,7 @@ def test_what_openvino_gave_lasts(network, images, places) -> None:
     assert engine(images[:0]).features.shape == (0, *kept[-1].shape[1:])
 
 
+@pytest.mark.slow
 def test_an_image_in_the_same_memory_is_read_anew(network, images) -> None:
     """An estimator reuses its input's memory."""
     pytest.importorskip("openvino")

@@ -83,6 +83,7 @@ class _Session:
         raise AssertionError("nothing more is needed of it")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["load", "run"])
 def test_onnxruntime_on_a_gpu_without_memory(network, monkeypatch, caplog, moment) -> None:
     onnxruntime = pytest.importorskip("onnxruntime")

@@ -263,6 +263,7 @@ def mutated(random: np.random.Generator, data: bytes) -> bytes:
     return data
 
 
+@pytest.mark.slow
 def test_two_thousand_mutations_give_cameras_or_the_documented_errors(tmp_path):
     random = np.random.default_rng(13)
     files = [text.encode() for text in (yaml.safe_dump(ROS), OPENCV, KALIBR)]

@@ -200,6 +200,7 @@ def test_the_best_level_is_taken() -> None:
     assert (os.environ.get("ICL_MESH_KERNELS") or BUILT[0]) == kernels.LEVEL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("module", "arguments", "status", "start"),
     [

@@ -53,6 +53,7 @@ def test_branches_are_those_of_table_1() -> None:
     assert count(net.center_projector) == count(net.joint_projector) == 3 * 64 * 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES)
 @pytest.mark.parametrize("side", [256, 384, 512])
 def test_map_shapes(name: str, side: int) -> None:
@@ -67,6 +68,7 @@ def test_map_shapes(name: str, side: int) -> None:
     assert all(x.dtype == torch.float32 for x in maps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES)
 def test_every_parameter_gets_a_gradient(name: str) -> None:
     torch.manual_seed(0)
@@ -179,6 +181,7 @@ def test_bfloat16_autocast_and_channels_last() -> None:
         torch.testing.assert_close(c, a, atol=0.05, rtol=0.05)
 
 
+@pytest.mark.slow
 def test_exports_as_a_static_graph() -> None:
     net = build_network("mobilenet_v2", head_width=0.125).eval()
     images = torch.randn(1, 3, 96, 96)

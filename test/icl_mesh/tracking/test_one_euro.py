@@ -104,6 +104,7 @@ def test_walking_people_lag_by_less_than_the_time_constant(person, still_s, spee
     assert 0 < lag <= 1 / (2 * math.pi * cutoff) < still_s
 
 
+@pytest.mark.slow
 def test_noise_of_standing_people_is_reduced_as_in_theory(person, monkeypatch) -> None:
     """White noise through y += a (x - y) keeps a / (2 - a) of its variance."""
     monkeypatch.setattr(smoothing, "DISTANCE_SLOPE", 0.0)

@@ -195,6 +195,7 @@ def bent(count: int, body: BodyModel, keypoints: int = 17) -> lifting_fit.Sample
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keypoints", [0, 17])
 def test_it_learns_to_use_what_is_seen(keypoints: int, body: BodyModel) -> None:
     torch.manual_seed(0)
@@ -209,6 +210,7 @@ def test_it_learns_to_use_what_is_seen(keypoints: int, body: BodyModel) -> None:
     assert not any(parameter.requires_grad for parameter in lifter.parameters())
 
 
+@pytest.mark.slow
 def test_the_command_adds_a_lifter_and_keeps_the_rest(
     scenes: Path,
     tmp_path: Path,

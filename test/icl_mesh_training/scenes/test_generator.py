@@ -173,6 +173,7 @@ def test_occlusion_is_what_was_asked_for(generator: SceneGenerator, wanted: floa
         generator(2, 1.5)
 
 
+@pytest.mark.slow
 def test_clip_crosses_with_one_person_hidden_in_the_middle(body: BodyModel) -> None:
     frames = list(crossing_clip(frames=5, width=160, height=120, body=body))
     assert len(frames) == 5 and frames[0][0].shape == (120, 160, 3)
@@ -185,6 +186,7 @@ def test_clip_crosses_with_one_person_hidden_in_the_middle(body: BodyModel) -> N
         next(crossing_clip(frames=1))
 
 
+@pytest.mark.slow
 def test_folder_is_completed_where_it_stopped(tmp_path: Path, body: BodyModel) -> None:
     job = SceneJob(3, seed=9, long_side=64, texture_size=32)
     options: Any = {"processes": 1, "progress": False}

@@ -72,6 +72,7 @@ def test_yaw_follows_the_path() -> None:
     assert ahead[[0, 2]] @ step / np.linalg.norm(step) > 0.98
 
 
+@pytest.mark.slow
 def test_rendered_sequence_has_its_labels() -> None:
     form = SequenceFormat(width=96, height=72, frames=6, rate=1.5)
     render = SequenceRenderer(BodyModel.load(), form)

@@ -127,6 +127,7 @@ def test_a_run_goes_on_only_from_its_own_checkpoint(tmp_path: Path) -> None:
         check_goes_on(path, wider)
 
 
+@pytest.mark.slow
 def test_commands_refuse_a_damaged_checkpoint_in_one_line(
     scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,6 +175,7 @@ def mutated(state: dict[str, Any], whole: bytes, rng: random.Random) -> tuple[by
     return bytes(data[: rng.randrange(len(data)) if rng.random() < 0.2 else None]), False
 
 
+@pytest.mark.slow
 def test_two_thousand_damaged_checkpoints(tmp_path: Path) -> None:
     state, rng, refused = small(), random.Random(13), 0
     whole = saved(state)

@@ -52,6 +52,7 @@ def run(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
+@pytest.mark.slow
 def test_a_training_keeps_its_checkpoint_and_goes_on(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -64,6 +65,7 @@ def test_a_training_keeps_its_checkpoint_and_goes_on(
     assert read_checkpoint(run / "last.ckpt")["global_step"] == 2
 
 
+@pytest.mark.slow
 def test_an_export_and_an_evaluation_keep_the_old_file(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

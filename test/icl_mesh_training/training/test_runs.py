@@ -59,6 +59,7 @@ def run_in_another_process(code: str, *command: str, **environment: str) -> int:
     return subprocess.run(command, env=variables, check=False, timeout=600).returncode
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_losses(scenes: Path, tmp_path: Path) -> None:
     settings = {"neighbours": 2, "checkpoint_steps": 2}
     train(tiny(scenes, tmp_path / "whole", **settings))
@@ -91,6 +92,7 @@ def test_a_killed_run_resumes_to_the_same_losses(scenes: Path, tmp_path: Path) -
         )
 
 
+@pytest.mark.slow
 def test_two_processes_train_what_one_does_that_accumulates(scenes: Path, tmp_path: Path) -> None:
     # Gradients are averaged over processes as over accumulated batches; batch norm's statistics
     # do not reach the training's losses, so that parameters must agree.
@@ -141,6 +143,7 @@ def test_processes_share_out_what_one_process_sees() -> None:
     assert take(2, batch_size=2, rank=1, processes=2, start=4) == second[2:4]
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_leaves_its_batch(
     scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,6 +89,7 @@ def test_without_the_branch_the_other_maps_and_terms_are_the_same(scenes: Path) 
     assert missing == {n for n, _ in network.named_parameters() if n.startswith("smpl_branch.")}
 
 
+@pytest.mark.slow
 def test_first_stage_leaves_the_branch_and_the_second_goes_on(
     start: Path, scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -109,6 +109,7 @@ def test_people_without_3d_labels_get_only_2d(scenes: Path) -> None:
         assert terms[name].item() > 0, name
 
 
+@pytest.mark.slow
 def test_training_resumes_and_its_weights_load(
     scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,6 +126,7 @@ def test_training_resumes_and_its_weights_load(
     assert estimator.metadata["architecture"] == "mobilenet_v2"
 
 
+@pytest.mark.slow
 def test_weights_are_the_moving_average_of_the_steps(
     scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,6 +84,7 @@ def test_a_threshold_and_frames_by_command(
     assert "frames, one by one" in (out / "results.md").read_text()
 
 
+@pytest.mark.slow
 def test_finetune_evaluate_export(
     small_weights: Path,
     photos: Path,
@@ -124,6 +125,7 @@ def test_finetune_evaluate_export(
     assert estimator.weights_version.startswith("mine-")
 
 
+@pytest.mark.slow
 def test_export_refuses_what_fails_its_smoke_test(
     small_weights: Path, scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -160,6 +162,7 @@ def test_finetune_says_what_it_needs(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert f"{tmp_path / 'person_keypoints.json'}: no such file" in errors
 
 
+@pytest.mark.slow
 def test_ablation_makes_table_and_curve(
     small_weights: Path, scenes: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -197,6 +200,7 @@ def test_ablation_makes_table_and_curve(
     assert "unknown variants ['fool']; known are full, " in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_heatmap_figure(small_weights: Path, scenes: Path, tmp_path: Path) -> None:
     picture = tmp_path / "heatmaps.png"
     weights = ["--weights", str(small_weights)]
@@ -218,6 +222,7 @@ def test_curves_of_a_run_that_was_resumed(tmp_path: Path) -> None:
     assert history["loss/push"].tolist() == [2, 1.5, 1, 0.5]
 
 
+@pytest.mark.slow
 def test_a_data_set_is_judged_like_the_same_photos(small_weights: Path, photos: Path) -> None:
     from icl_mesh_training.data.catalogue import read_dataset
     from icl_mesh_training.evaluation.evaluate import evaluate_dataset, truth_of_record
