@@ -21,9 +21,9 @@ def scenes(options: argparse.Namespace) -> None:
         options.mocap, options.backgrounds, options.panoramas, options.makehuman, options.split
     )
     if options.benchmark:
-        if options.shards or options.occlusion is not None:
+        if options.shards or options.occlusion is not None or options.long_side:
             raise ValueError(
-                "--benchmark has its own occlusions and is a folder: leave the rest out"
+                "--benchmark has its own occlusions and size and is a folder: leave the rest out"
             )
         chosen = {"count": options.count, "seed": options.seed}
         given = {name: value for name, value in chosen.items() if value is not None}
@@ -33,6 +33,7 @@ def scenes(options: argparse.Namespace) -> None:
         1000 if options.count is None else options.count,
         options.seed or 0,
         assets,
+        long_side=options.long_side or 384,
         levels=() if options.occlusion is None else (options.occlusion,),
     )
     if options.shards:

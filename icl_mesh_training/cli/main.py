@@ -52,6 +52,9 @@ def _add_scenes(commands: Commands[argparse.ArgumentParser]) -> None:
     scenes.add_argument("--seed", type=at_least(0), help="default: 0, or the benchmark's own")
     scenes.add_argument("--workers", type=at_least(1), default=2)
     scenes.add_argument(
+        "--long-side", type=at_least(16), help="longer side of the images, px (384)"
+    )
+    scenes.add_argument(
         "--shards", type=at_least(1), metavar="N", help="write WebDataset shards of N scenes each"
     )
     scenes.add_argument(

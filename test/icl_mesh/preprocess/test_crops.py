@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 
 import cv2
@@ -76,7 +75,7 @@ def test_views_are_read_as_they_are(ramp) -> None:
     assert (mirrored - cut_crops(ramp, [(125, 100, 70)]).pixels.flip(-1)).abs().max() < 1e-3
 
 
-def test_odd_squares_are_black_or_a_pixel_in_bounded_time_and_memory(ramp) -> None:
+def test_odd_squares_are_black_or_a_pixel_in_bounded_memory(ramp) -> None:
     odd = [
         (5000, 100, 60),  # outside
         (-1e300, 1e300, 1e-300),
@@ -87,9 +86,7 @@ def test_odd_squares_are_black_or_a_pixel_in_bounded_time_and_memory(ramp) -> No
         (-30, 100, 61),  # one column
     ]
     tracemalloc.start()
-    start = time.perf_counter()
     crops = cut_crops(ramp, odd)
-    assert time.perf_counter() - start < 1
     assert tracemalloc.get_traced_memory()[1] < 4e6 + crops.pixels.nbytes
     tracemalloc.stop()
     pixels = crops.pixels.numpy()
