@@ -15,13 +15,14 @@ import torch
 
 from icl_mesh.body import BodyModel
 from icl_mesh.body.kinematics import BodyKinematics, Skeletons
+from icl_mesh.body.rig import FACE, KEYPOINT_JOINT
 from icl_mesh.decode.peaks import SmplAt, refuse_broken
 from icl_mesh.decode.reader_tables import make_reader, make_surface
 from icl_mesh.engine.stage_clock import StageClock
 from icl_mesh.geometry.boxes import bounding_boxes
 from icl_mesh.geometry.view import View
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
-from icl_mesh.network.constants import SMPL_CHANNELS
+from icl_mesh.network.constants import KEYPOINTS, SMPL_CHANNELS
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -122,13 +123,17 @@ class Reader:
             return None
         count = reader.fit(smpl.detach().numpy())
         refuse_broken(reader.broken())
-        refined = np.zeros(count, bool)
+        refined, weight = np.zeros(count, bool), np.zeros((count, KEYPOINTS), np.float32)
         if refine is not None:
-            count, refined = self._refine(count, refine, clock)
-            if count == 0:
+            refined, weight = self._refine(count, refine, clock)
+            if (count := len(refined)) == 0:
                 return None
         reader.place()
         refuse_broken(reader.broken())
+        # The gate knows better than the heatmaps whether a limb's joint is this person's own.
+        confidence, seen = rows["confidence"][:count], weight[:, FACE:]
+        limbs = KEYPOINT_JOINT[FACE:]
+        confidence[:, limbs] = np.where(seen > 0, seen, confidence[:, limbs])
         clock.lap("decode")
         surface, boxes = self._surface_and_boxes(count, view, vertices=vertices)
         clock.lap("body")
@@ -151,9 +156,9 @@ class Reader:
 
     def _refine(
         self, count: int, refine: Refine, clock: StageClock
-    ) -> tuple[int, npt.NDArray[np.bool_]]:
-        """Fits people to a second stage's evidence. Returns how many are kept, and who of them is
-        refined."""
+    ) -> tuple[npt.NDArray[np.bool_], Floats]:
+        """Fits people to a second stage's evidence. Returns who of those who are kept is refined,
+        and the weights of their keypoints."""
         rows = self._rows
         names = ("square", "score", "center_instance")
         clock.lap("decode")
@@ -162,7 +167,7 @@ class Reader:
         rows["score"][:count] = evidence.score
         self._reader.keep(kept)
         self._reader.refine(evidence.keypoints[kept], evidence.weight[kept])
-        return len(kept), evidence.refined[kept]
+        return evidence.refined[kept], evidence.weight[kept]
 
     def _surface_and_boxes(
         self, count: int, view: View, *, vertices: bool
