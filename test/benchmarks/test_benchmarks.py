@@ -233,6 +233,7 @@ def test_the_second_step_runs_for_planted_people_and_counts_as_network(model):
     assert times["network"] > 200 > times["decode"]
 
 
+@pytest.mark.slow
 def test_engines_give_a_row_per_engine_and_a_limit(model, monkeypatch, tmp_path):
     import cv2
 
