@@ -76,7 +76,7 @@ def test_people_are_fitted_as_with_pytorch(iterations: int) -> None:
         other = [one.numpy()[0] for one in refine(problem)]
         assert angle(mine.rotations[n], other[0]).max() < 1e-3
         np.testing.assert_allclose(mine.betas[n], other[1], atol=1e-3)
-        np.testing.assert_allclose(mine.weak[n], other[2], atol=1e-3)
+        np.testing.assert_allclose(mine.weak_camera[n], other[2], atol=1e-3)
         moved = angle(start.rotations[n], other[0]).max()
         assert moved > 0.05, "nothing to compare"
 
@@ -175,7 +175,7 @@ def test_an_outlier_hardly_matters() -> None:
     start = beside(truth)
     points = truth.keypoints()
     wrong = points.copy()
-    wrong[:, 10] += truth.weak[:, :1]  # 1.4 m beside
+    wrong[:, 10] += truth.weak_camera[:, :1]  # 1.4 m beside
     mine = refined(start, wrong, seen(8), prior(0.1))
     others = np.delete(np.arange(17), 10)
     assert errors_m(mine, points)[:, others].max() < 0.02
@@ -193,6 +193,6 @@ def test_a_refined_person_is_placed_where_it_was_fitted() -> None:
     joints, keypoints = PROJECTOR.points(mine)
     from_root = rows["joints"] - rows["joints"][:, :1]
     np.testing.assert_allclose(from_root, joints.numpy(), atol=1e-5)
-    both = PROJECTOR.square(torch.cat((joints, keypoints), 1), mine.weak).numpy()
+    both = PROJECTOR.square(torch.cat((joints, keypoints), 1), mine.weak_camera).numpy()
     np.testing.assert_allclose(rows["square"], both, atol=1e-5)
     np.testing.assert_allclose(rows["depth"], SQUARE.focal / rows["weak_camera"][:, 0], rtol=1e-5)
