@@ -64,6 +64,7 @@ def test_interleaved_runs_refuse_no_repetitions():
         interleaved({"x": timed(lambda: None, "time")}, repetitions=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [128, 256, 384, 512])
 @pytest.mark.parametrize("image", IMAGES)
 def test_planted_people_are_found_inside_the_image(model, size, image):

@@ -224,6 +224,7 @@ def test_a_full_disk_leaves_no_cut_bag(write_bag, tmp_path, convert, monkeypatch
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
+@pytest.mark.slow
 def test_mutated_bags_end_with_a_status_and_one_sentence(write_bag, tmp_path, convert) -> None:
     random = np.random.default_rng(0)
     for storage in ("SQLITE3", "MCAP"):
