@@ -86,8 +86,8 @@ def fitted_reader(
             keypoint_bone=KEYPOINT_BONE,
             keypoint_offset=np.ascontiguousarray(KeypointRig(BODY).offsets),
         ),
-        center_projector=np.full((3, 64, 64), np.nan, np.float32),
-        joint_projector=np.full((3, 64, 64), np.nan, np.float32),
+        center_projector=np.tile(np.eye(64, dtype=np.float32), (3, 1, 1)),
+        joint_projector=np.tile(np.eye(64, dtype=np.float32), (3, 1, 1)),
         lifter=None,
         keypoint_fit=None
         if precision is None

@@ -193,6 +193,6 @@ def test_a_refined_person_is_placed_where_it_was_fitted() -> None:
     joints, keypoints = PROJECTOR.points(mine)
     from_root = rows["joints"] - rows["joints"][:, :1]
     np.testing.assert_allclose(from_root, joints.numpy(), atol=1e-5)
-    both = PROJECTOR.square(torch.cat((joints, keypoints), 1), mine.weak_camera).numpy()
+    both = PROJECTOR.square(torch.cat((joints, keypoints), 1), mine.weak).numpy()
     np.testing.assert_allclose(rows["square"], both, atol=1e-5)
     np.testing.assert_allclose(rows["depth"], SQUARE.focal / rows["weak_camera"][:, 0], rtol=1e-5)
