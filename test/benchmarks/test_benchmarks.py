@@ -64,6 +64,7 @@ def test_interleaved_runs_refuse_no_repetitions():
         interleaved({"x": timed(lambda: None, "time")}, repetitions=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [128, 256, 384, 512])
 @pytest.mark.parametrize("image", IMAGES)
 def test_planted_people_are_found_inside_the_image(model, size, image):
@@ -233,6 +234,7 @@ def test_the_second_step_runs_for_planted_people_and_counts_as_network(model):
     assert times["network"] > 200 > times["decode"]
 
 
+@pytest.mark.slow
 def test_engines_give_a_row_per_engine_and_a_limit(model, monkeypatch, tmp_path):
     import cv2
 

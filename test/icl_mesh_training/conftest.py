@@ -8,6 +8,14 @@ from icl_mesh.body import BodyModel
 from icl_mesh_training.scenes.generator import SceneGenerator, encode_jpeg
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are selected
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each process of a parallel run renders scenes of its own: their tests are slow."""
+    for item in items:
+        if "scenes" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of eight procedural scenes, 160 px, as write_scenes lays them out."""

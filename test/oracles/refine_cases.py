@@ -26,7 +26,7 @@ SIDE = 36
 class People(NamedTuple):
     rotations: np.ndarray  # [N, 24, 3, 3]
     betas: np.ndarray  # [N, 10]
-    weak: np.ndarray  # [N, 3]
+    weak_camera: np.ndarray  # [N, 3]
 
     def bodies(self) -> Bodies:
         return Bodies.of(*self)
@@ -52,7 +52,7 @@ def beside(people: People, seed: int = 1, bent: float = 0.15) -> People:
     count = len(people.betas)
     turns = rotations_of(bent * rng.normal(size=(count, 24, 3)))
     turns[:, 22:] = np.eye(3)
-    weak = people.weak.copy()
+    weak = people.weak_camera.copy()
     weak[:, 0] *= np.exp(rng.normal(0, 0.05, count)).astype(np.float32)
     weak[:, 1:] += rng.normal(0, 0.05, (count, 2)).astype(np.float32)
     betas = people.betas + rng.normal(0, 0.5, (count, 10)).astype(np.float32)
@@ -86,8 +86,8 @@ def fitted_reader(
             keypoint_bone=KEYPOINT_BONE,
             keypoint_offset=np.ascontiguousarray(KeypointRig(BODY).offsets),
         ),
-        center_projector=np.full((3, 64, 64), np.nan, np.float32),
-        joint_projector=np.full((3, 64, 64), np.nan, np.float32),
+        center_projector=np.tile(np.eye(64, dtype=np.float32), (3, 1, 1)),
+        joint_projector=np.tile(np.eye(64, dtype=np.float32), (3, 1, 1)),
         lifter=None,
         keypoint_fit=None
         if precision is None
@@ -132,4 +132,4 @@ def seen(count: int) -> np.ndarray:
 
 def errors_m(people: People, points: np.ndarray) -> np.ndarray:
     """Of the keypoints in the image [N, 17], m of the body."""
-    return np.linalg.norm(people.keypoints() - points, axis=2) / people.weak[:, :1]
+    return np.linalg.norm(people.keypoints() - points, axis=2) / people.weak_camera[:, :1]

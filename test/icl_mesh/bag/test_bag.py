@@ -14,6 +14,7 @@ TAKEN_NS = [10**18 + i * 10**8 for i in range(4)]
 LATE_NS = 5_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("storage", "suffix"), [("SQLITE3", ".db3"), ("MCAP", ".mcap")])
 def test_people_under_the_images_own_stamps(
     write_bag, read, weights, tmp_path, capsys, storage, suffix
@@ -45,6 +46,7 @@ def test_people_under_the_images_own_stamps(
     assert len(body.faces) % 3 == 0
 
 
+@pytest.mark.slow
 def test_the_focal_length_in_the_bag_sets_the_distance(write_bag, read, weights, tmp_path):
     """Pinhole: with twice the focal length, the same image shows twice the distance."""
     distances = []
@@ -58,6 +60,7 @@ def test_the_focal_length_in_the_bag_sets_the_distance(write_bag, read, weights,
     np.testing.assert_allclose(far / near, 2.0, rtol=0.1)
 
 
+@pytest.mark.slow
 def test_without_calibration_distances_are_marked(write_bag, read, weights, tmp_path, capsys):
     bag, out = write_bag(focal=None), tmp_path / "out"
     assert main(["bag", str(bag), str(out), "--weights", str(weights), "--vertices"]) == 0

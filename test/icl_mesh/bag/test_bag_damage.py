@@ -20,7 +20,7 @@ class Nobody:
         self._make_people = make_people
         self.body, self.weights_version = body, "test"
 
-    def __call__(self, _rgb, camera, *, vertices, threshold):
+    def __call__(self, _rgb, camera, *, vertices, threshold, refine):
         return self._make_people([[0, 0, 2.0]], camera, vertices=vertices)
 
 
@@ -224,6 +224,7 @@ def test_a_full_disk_leaves_no_cut_bag(write_bag, tmp_path, convert, monkeypatch
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
+@pytest.mark.slow
 def test_mutated_bags_end_with_a_status_and_one_sentence(write_bag, tmp_path, convert) -> None:
     random = np.random.default_rng(0)
     for storage in ("SQLITE3", "MCAP"):

@@ -20,7 +20,7 @@ class TwoMetresAway:
         self._make_people = make_people
         self.body, self.weights_version = body, "test"
 
-    def __call__(self, _rgb, camera, *, vertices, threshold):
+    def __call__(self, _rgb, camera, *, vertices, threshold, refine):
         return self._make_people([[0, 0, 2.0]], camera, vertices=vertices)
 
 

@@ -118,6 +118,7 @@ def mutations(content: bytes, count: int, seed: int) -> Iterator[bytes]:
         yield made.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("kind", KINDS)
 def test_mutated_bodies(tmp_path: Path, kind: str, count: int = MUTATIONS, seed: int = 0) -> None:

@@ -110,6 +110,7 @@ def test_intrinsics(weights, photo, tmp_path) -> None:
     assert not camera.focal_assumed
 
 
+@pytest.mark.slow
 def test_intrinsics_are_for_one_image_size(weights, photo, tmp_path, capsys) -> None:
     cv2.imwrite(str(tmp_path / "zoom.png"), np.zeros((60, 80, 3), np.uint8))
     options = ("--fx", "150", "--no-overlay", "--no-glb")
@@ -164,6 +165,7 @@ def test_names_of_outputs_never_collide() -> None:
     assert output_names([Path("A.jpg"), Path("a.png")]) == ["A_jpg", "a_png"]
 
 
+@pytest.mark.slow
 def test_every_image_has_its_own_results(weights, photo, tmp_path, capsys) -> None:
     for name in ("photo.png", "photo_jpg.bmp"):
         cv2.imwrite(str(tmp_path / name), cv2.imread(str(photo)))
@@ -172,6 +174,7 @@ def test_every_image_has_its_own_results(weights, photo, tmp_path, capsys) -> No
     assert "3 of 3 images done" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_is_no_file_costs_only_itself(weights, photo, tmp_path, capsys) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "folder.jpg").mkdir()
@@ -204,6 +207,7 @@ def test_a_full_disk_leaves_no_cut_file(weights, photo, tmp_path, capsys, full_d
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_names_and_metadata_of_others_stay_in_one_line(weights, photo, tmp_path, capsys) -> None:
     """Foreign weights: the file name and the metadata are printed on one line each."""
     state = {"x": torch.zeros(1)}

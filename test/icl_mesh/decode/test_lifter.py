@@ -182,6 +182,7 @@ def test_heatmaps_that_are_not_finite_are_named(body: BodyModel) -> None:
         lifter_of(network, network.add_lifter(), body)(found, maps, CAMERA)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "keypoints"), [("mobilenet_v2", 0), ("movenet", 17)])
 def test_weights_with_a_lifter_load_with_it(
     tmp_path: Path, architecture: str, keypoints: int

@@ -114,6 +114,7 @@ def test_an_assumed_focal_length_explains_a_factor_and_it_is_said(correct):
     assert "nobody is measured" not in warning
 
 
+@pytest.mark.slow
 def test_ordinary_errors_of_size_are_not_worth_a_word(correct):
     for factor in (0.8, 1.0, 1.25):
         assert not any(result.warning or result.unmeasured for result in correct(wall(factor * 3)))

@@ -27,6 +27,7 @@ def kept(cache):
     return cache / "a.onnx"
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_anywhere_is_noticed_and_the_network_converted_anew(
     network, images, cache, caplog
 ) -> None:

@@ -12,6 +12,7 @@ from icl_mesh.network import InferenceMaps
 SIZE = 64  # of the fixture images
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_engines_agree_with_torch_for_any_batch(network, images, name, cache) -> None:
     pytest.importorskip(name)

@@ -25,6 +25,7 @@ def expected(crops) -> torch.Tensor:
         return load_keypoint_weights()[0](crops)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch", "onnxruntime", "openvino"])
 def test_maps_are_those_of_torch_for_any_number_of_people(name, crops, expected) -> None:
     if name != "torch":
@@ -45,6 +46,7 @@ def test_maps_are_those_of_torch_for_any_number_of_people(name, crops, expected)
     torch.testing.assert_close(first, expected[:1], rtol=1e-4, atol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["torch", "openvino"])
 def test_bf16_moves_keypoints_little(name, crops, expected) -> None:
     if name != "torch":
@@ -60,6 +62,7 @@ def test_bf16_moves_keypoints_little(name, crops, expected) -> None:
     assert moved.median() < 2
 
 
+@pytest.mark.slow
 def test_a_model_beside_the_weights_is_taken_or_refused(crops, expected, tmp_path, cache) -> None:
     pytest.importorskip("onnx")
     pytest.importorskip("openvino")

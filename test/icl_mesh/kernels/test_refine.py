@@ -76,7 +76,7 @@ def test_people_are_fitted_as_with_pytorch(iterations: int) -> None:
         other = [one.numpy()[0] for one in refine(problem)]
         assert angle(mine.rotations[n], other[0]).max() < 1e-3
         np.testing.assert_allclose(mine.betas[n], other[1], atol=1e-3)
-        np.testing.assert_allclose(mine.weak[n], other[2], atol=1e-3)
+        np.testing.assert_allclose(mine.weak_camera[n], other[2], atol=1e-3)
         moved = angle(start.rotations[n], other[0]).max()
         assert moved > 0.05, "nothing to compare"
 
@@ -175,7 +175,7 @@ def test_an_outlier_hardly_matters() -> None:
     start = beside(truth)
     points = truth.keypoints()
     wrong = points.copy()
-    wrong[:, 10] += truth.weak[:, :1]  # 1.4 m beside
+    wrong[:, 10] += truth.weak_camera[:, :1]  # 1.4 m beside
     mine = refined(start, wrong, seen(8), prior(0.1))
     others = np.delete(np.arange(17), 10)
     assert errors_m(mine, points)[:, others].max() < 0.02

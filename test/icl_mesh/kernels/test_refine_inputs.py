@@ -42,7 +42,7 @@ def test_broken_people_stay_broken_and_leave_the_others_alone() -> None:
     start = someone(4)
     points = beside(start).keypoints()
     alone = refined(start, points, seen(4), prior())
-    start.weak[1, 0], start.betas[2, 3] = 0, np.nan
+    start.weak_camera[1, 0], start.betas[2, 3] = 0, np.nan
     mine = refined(start, points, seen(4), prior())
     for one, other, first in zip(mine, alone, start, strict=True):
         np.testing.assert_array_equal(one[[0, 3]], other[[0, 3]])

@@ -33,6 +33,7 @@ def all_cells(images: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.arange(images).repeat_interleave(len(cells)), cells.repeat(images, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "head_width", "smpl_width"),
     [("mobilenet_v2", 0.25, None), ("movenet", 0.25, 0.5), ("resnet50", 0.125, None)],
@@ -79,6 +80,7 @@ def test_nobody() -> None:
         assert network.smpl_at(maps, none, none.view(0, 2)).shape == (0, 142)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
 def test_lower_precision_gives_float32(kind) -> None:
     network = trained("mobilenet_v2", 0.25)

@@ -48,6 +48,7 @@ def test_keypoints_are_those_of_the_published_network(network) -> None:
     np.testing.assert_allclose(scores, published[..., 2], rtol=0, atol=1e-4)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_a_crop_does_not_depend_on_the_others(network) -> None:
     crops = crops_of(pictures())

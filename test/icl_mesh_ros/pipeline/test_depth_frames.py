@@ -63,7 +63,7 @@ def process(make_tracks):
         for depth in depths:
             store.put(depth)
 
-        def estimator(rgb, camera, *, vertices, threshold, times):
+        def estimator(rgb, camera, *, vertices, threshold, times, refine):
             people = make_tracks(camera=camera).people
             sure = np.full((2, 24), 0.5, np.float32)
             center = people.joints_px[:, 0]

@@ -23,7 +23,7 @@ def run(make_tracks):
     """Images (encoding, size, frame, stamp in s or None, value of all samples) at 10 Hz -> their
     results, of a network that finds the same two people in every image."""
 
-    def estimator(rgb, camera, *, vertices, threshold, times):
+    def estimator(rgb, camera, *, vertices, threshold, times, refine):
         people = make_tracks(camera=camera).people
         return dataclasses.replace(people, track_id=None, center_px=people.joints_px[:, 0])
 

@@ -80,6 +80,7 @@ def coco_with_eft() -> dict[str, Any]:
 LAYOUTS = [("muco", muco), ("mpii", mpii), ("h36m", h36m), ("panoptic", panoptic)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "layout"), [*LAYOUTS, ("coco", coco_with_eft)])
 def test_damaged_json(
     write: Any,

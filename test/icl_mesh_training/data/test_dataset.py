@@ -24,6 +24,7 @@ def batch_of(folder: Path, augmentation: AugmentationConfig) -> Batch:
     return collate([scenes[0, index] for index in range(len(scenes))])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("augmentation", [AugmentationConfig.none(), ALWAYS])
 def test_labels_agree_with_each_other(scenes: Path, augmentation: AugmentationConfig) -> None:
     batch = batch_of(scenes, augmentation)

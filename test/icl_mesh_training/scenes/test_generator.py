@@ -75,6 +75,7 @@ def draw(
     return draw_scene(stage[1], stage[0], scene)[2]
 
 
+@pytest.mark.slow
 def test_labels_give_the_body_back(generator: SceneGenerator, body: BodyModel) -> None:
     seen = 0
     for index in range(6):
@@ -97,6 +98,7 @@ def test_labels_give_the_body_back(generator: SceneGenerator, body: BodyModel) -
     assert seen >= 5
 
 
+@pytest.mark.slow
 def test_same_seed_and_index_give_the_same_scene(
     generator: SceneGenerator, body: BodyModel
 ) -> None:
@@ -162,6 +164,7 @@ def test_masks_and_hidden_shares_agree_with_the_ids(stage: tuple[PersonFactory, 
         labels.person_masks()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wanted", [0.0, 0.5, 0.9])
 def test_occlusion_is_what_was_asked_for(generator: SceneGenerator, wanted: float) -> None:
     _, labels = generator(2, wanted)
