@@ -115,9 +115,15 @@ def test_the_time_of_the_second_stage_is_among_the_stages(make_tracks):
     ("parameters", "message"),
     [
         ({"refine": "some"}, "^refine must be one of auto, all, budget, off, got 'some'$"),
-        ({"refine_budget_ms": -1.0}, "^refine_budget_ms must .*0.* 10000.*-1.0"),
-        ({"refine_budget_ms": 10_001.0}, "^refine_budget_ms must .*0.* 10000.*10001.0"),
-        ({"refine_budget_ms": float("nan")}, "^refine_budget_ms must .*nan"),
+        ({"refine_budget_ms": -1.0}, "^refine_budget_ms must lie between 0 and 10000, got -1$"),
+        (
+            {"refine_budget_ms": 10_001.0},
+            "^refine_budget_ms must lie between 0 and 10000, got 10001$",
+        ),
+        (
+            {"refine_budget_ms": float("nan")},
+            "^refine_budget_ms must lie between 0 and 10000, got nan$",
+        ),
     ],
 )
 def test_values_out_of_range_are_refused(parameters, message):
