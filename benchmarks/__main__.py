@@ -28,6 +28,7 @@ from benchmarks.losses import measure_losses  # noqa: E402
 from benchmarks.machine import describe_machine, is_busy  # noqa: E402
 from benchmarks.model import load_model  # noqa: E402
 from benchmarks.plots import write_plots  # noqa: E402
+from benchmarks.refinement import measure_refinement  # noqa: E402
 from benchmarks.report import BEGIN, END, Report, Section, replace_between_markers  # noqa: E402
 from benchmarks.stages import INPUT_SIZES, measure_stages  # noqa: E402
 from benchmarks.targets import targets_section  # noqa: E402
@@ -91,7 +92,8 @@ def measure(part: str, model: Model, options: argparse.Namespace) -> list[Sectio
     """Measure one of PARTS. Returns its tables."""
     if part == "stages":
         stages = measure_stages(model, options.repetitions, options.sizes)
-        return [*stages, measure_lenses(model, options.repetitions)]
+        lenses = measure_lenses(model, options.repetitions)
+        return [*stages, *measure_refinement(model, options.repetitions), lenses]
     if part == "engines":
         return measure_engines(model, options.repetitions, options.images)
     if part == "losses":

@@ -21,10 +21,13 @@ from icl_mesh.estimator import Estimator
 from icl_mesh.geometry.rotation import sixd_from_matrix
 from icl_mesh.network import InferenceMaps, NetworkMaps
 from icl_mesh.network.constants import SCALE_BASE
+from icl_mesh.network.single_person import SinglePersonKeypoints
 
 #: People in each of the two rows.
 COLUMNS = 4
 MAX_PLANTED = 2 * COLUMNS
+#: Of people whom the second stage has seen: their crops show nobody.
+LEAST_SCORE = 1e-9
 
 
 def planted_maps(size: int, count: int, seed: int = 0) -> NetworkMaps:
@@ -99,9 +102,24 @@ class PlantedEngine:
 
 
 def planted_estimator(
-    model: Model, size: int, count: int, engine: str | Engine = "auto"
+    model: Model,
+    size: int,
+    count: int,
+    engine: str | Engine = "auto",
+    keypoints: SinglePersonKeypoints | None = None,
 ) -> Estimator:
-    """The model's estimator on the CPU at an input of ``size`` px. It finds the planted people."""
+    """The model's estimator on the CPU at an input of ``size`` px. It finds the planted people.
+
+    keypoints: with the second stage, for networks with a refinement, on the people's real crops. It
+    drops nobody.
+    """
     real = create_engine(engine, model.network, "cpu", size) if isinstance(engine, str) else engine
     planted = PlantedEngine(real, planted_maps(size, count))
-    return Estimator(model.network, model.body, input_size=size, engine=planted)
+    return Estimator(
+        model.network,
+        model.body,
+        input_size=size,
+        engine=planted,
+        refined_threshold=LEAST_SCORE,
+        keypoints=keypoints,
+    )

@@ -35,7 +35,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     add_bag_command(commands, _add_model_options, _threshold)
     info = commands.add_parser(
-        "info", help="print versions, device, engine, weights and body that would be used"
+        "info",
+        help="print versions, device, engine, weights, second stage and body that would be used",
     )
     info.set_defaults(run=_info)
     _add_model_options(info)
@@ -146,7 +147,8 @@ def _predict(options: argparse.Namespace) -> int:
 def _info(options: argparse.Namespace) -> int:
     from icl_mesh.cli.info import print_info
 
-    return print_info(options.weights, options.body, options.device, options.engine)
+    model = options.weights, options.body, options.device, options.engine
+    return print_info(*model, refine=options.refine == "all")
 
 
 def _export(options: argparse.Namespace) -> int:

@@ -163,10 +163,10 @@ class Reader:
         names = ("square", "score", "center_instance")
         clock.lap("decode")
         evidence, kept = refine(FirstPeople(*(rows[name][:count].copy() for name in names)))
-        clock.lap("refine")
         rows["score"][:count] = evidence.score
         self._reader.keep(kept)
         self._reader.refine(evidence.keypoints[kept], evidence.weight[kept])
+        clock.lap("refine")
         return evidence.refined[kept], evidence.weight[kept]
 
     def _surface_and_boxes(

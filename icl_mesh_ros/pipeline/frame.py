@@ -75,6 +75,7 @@ class FrameProcessor:
     def use(self, estimator: Callable[..., People]) -> None:
         """Replace the estimator, between two frames. The tracker notices the new weights."""
         self._estimator = estimator
+        self._budget = Budget(0.0)  # corrections are relative to the poses of the old weights
 
     def __call__(
         self,
@@ -140,11 +141,11 @@ class FrameProcessor:
 
     def _refine(self, parameters: MeshParameters) -> bool | Budget:
         """What the estimator is told to refine."""
-        if parameters.refine in ("all", "off"):
-            return parameters.refine == "all"
         device = getattr(self._estimator, "device", None)
-        if parameters.refine == "auto" and device is not None and device.type == "cuda":
-            return True
+        on_gpu = device is not None and device.type == "cuda"
+        if parameters.refine in ("all", "off") or (parameters.refine == "auto" and on_gpu):
+            self._budget = Budget(0.0)  # what it remembers is old when a budget is set again
+            return parameters.refine != "off"
         self._budget.budget_ms = parameters.refine_budget_ms
         return self._budget
 

@@ -16,6 +16,7 @@ from benchmarks.lenses import LENSES, measure_lenses
 from benchmarks.losses import check_equal, measure_losses, random_features
 from benchmarks.model import Model, load_model
 from benchmarks.planted import planted_cells, planted_estimator
+from benchmarks.refinement import measure_refinement
 from benchmarks.report import BEGIN, END, number
 from benchmarks.stages import IMAGES, measure_stages
 from benchmarks.timing import Spread, interleaved, timed, total
@@ -97,6 +98,25 @@ def test_stages_give_a_row_per_setting(model, monkeypatch):
 
 
 @pytest.mark.slow
+def test_the_second_stage_is_measured_by_parts_and_settings(model):
+    small = dataclasses.replace(model, input_size=128)
+    person, rate = measure_refinement(small, 1)
+    for row in person.rows:
+        parts = {name.removesuffix(" (ms)"): value.median for name, value in row.values.items()}
+        own = [parts[part] for part in ("crops, decoding, gate", "keypoint network", "fit")]
+        assert min(own) > 0
+        assert parts["together"] == pytest.approx(sum(own))
+        assert parts["over the maps"] > 0
+    engines = [row.case["engine"] for row in person.rows]
+    assert engines[0].endswith(":f32")
+    settings = [("no second stage", 2), ("off", 2), ("all", 1), ("all", 2), ("budget of 40 ms", 2)]
+    cases = [(row.case["engine"], row.case["refine"], row.case["people"]) for row in rate.rows]
+    assert cases == [(engine, *setting) for engine in engines for setting in settings]
+    for row in rate.rows:
+        assert row.values["results/s"].median == pytest.approx(1e3 / row.values["time (ms)"].median)
+
+
+@pytest.mark.slow
 def test_lenses_give_a_row_each(model):
     small = dataclasses.replace(model, input_size=128)
     section = measure_lenses(small, 1, people=2)
@@ -156,6 +176,8 @@ def test_command_writes_json_and_document(tmp_path, monkeypatch, capsys):
         "baseline",
         "stages",
         "further_person",
+        "refined_person",
+        "refine",
         "lenses",
     ]
     assert run["machine"]["processor"] and run["repetitions"] == 1

@@ -20,8 +20,9 @@ from icl_mesh.cli.predict import output_names
 from icl_mesh.engine import installed_engines
 from icl_mesh.io.images import find_images, read_image
 from icl_mesh.network import build_network
+from icl_mesh.network.refinement import Refinement
 from icl_mesh.people import People
-from icl_mesh.weights import save_weights
+from icl_mesh.weights import load_weights, save_weights
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +258,30 @@ def test_info(weights, capsys) -> None:
     assert rows["input_size"] == "256"
     assert re.match(r"mobilenet_v2-[0-9a-f]{12}$", rows["weights_version"])
     assert re.search(r"\d+ vertices, \d+ faces", rows["body"])
+
+
+def test_info_names_the_second_stage(weights, tmp_path, capsys, monkeypatch) -> None:
+    def second_stage(path: Path, *options: str, code: int = 0) -> str:
+        command = ["info", "--weights", str(path), "--device", "cpu", "--engine", "torch"]
+        assert main([*command, *options]) == code
+        return re.search(r"^second stage: +(.*)$", capsys.readouterr().out, flags=re.M)[1]
+
+    absent = "not in these weights: people are not refined"
+    assert second_stage(weights) == second_stage(weights, "--refine", "off") == absent
+    network, _ = load_weights(weights)
+    network.refinement = Refinement()
+    refining = tmp_path / "refining.safetensors"
+    save_weights(refining, network, {"input_size": 256, "body": "icl_default_body"})
+    assert re.fullmatch(
+        r"movenet_thunder-[0-9a-f]{12} with torch:f32, \d+\.\d\d M parameters, "
+        r"crops of 256 x 256 px",
+        second_stage(refining),
+    )
+    assert second_stage(refining, "--refine", "off") == "off"
+    lost = tmp_path / "lost.safetensors"
+    monkeypatch.setattr("icl_mesh.keypoint_weights.default_keypoint_weights_path", lambda: lost)
+    text = second_stage(refining, code=1)
+    assert text.startswith(f"error: {lost}: no such file of keypoint weights")
 
 
 def test_info_reports_what_is_missing_and_continues(tmp_path, capsys) -> None:
