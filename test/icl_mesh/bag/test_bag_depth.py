@@ -20,13 +20,13 @@ class TwoMetresAway:
         self._make_people = make_people
         self.body, self.weights_version = body, "test"
 
-    def __call__(self, _rgb, camera, *, vertices, threshold, refine):
+    def __call__(self, _rgb, camera, *, vertices, threshold):
         return self._make_people([[0, 0, 2.0]], camera, vertices=vertices)
 
 
 @pytest.fixture(autouse=True)
 def estimator(monkeypatch, make_people, body) -> None:
-    loader = SimpleNamespace(load=lambda *_options: TwoMetresAway(make_people, body))
+    loader = SimpleNamespace(load=lambda *_options, refine: TwoMetresAway(make_people, body))
     monkeypatch.setattr("icl_mesh.bag.convert.Estimator", loader)
 
 

@@ -13,6 +13,7 @@ from icl_mesh.weights import save_weights
 SIZE = 64  # of the fixture images
 
 
+@pytest.mark.slow
 def test_the_converted_network_is_kept_and_read_again(network, images, monkeypatch) -> None:
     pytest.importorskip("openvino")
     first = create_engine("openvino", network, "cpu", SIZE)(images)
@@ -25,6 +26,7 @@ def test_the_converted_network_is_kept_and_read_again(network, images, monkeypat
         create_engine("openvino", other, "cpu", SIZE)
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written_costs_time_only(
     network, images, monkeypatch, tmp_path, caplog
 ) -> None:
@@ -43,6 +45,7 @@ def test_the_folder_of_the_cache(monkeypatch, tmp_path) -> None:
     assert str(cache_folder()) == "/somewhere/icl_mesh"
 
 
+@pytest.mark.slow
 def test_an_onnx_file_beside_the_weights(network, tmp_path, images) -> None:
     pytest.importorskip("openvino")
     onnx = pytest.importorskip("onnx")
@@ -81,6 +84,7 @@ def test_an_onnx_file_beside_the_weights(network, tmp_path, images) -> None:
     refused(r"net\.onnx: not an ONNX file, or broken|another network")
 
 
+@pytest.mark.slow
 def test_a_flipped_bit_in_an_onnx_file_beside_the_weights_is_noticed(
     network, tmp_path, images
 ) -> None:

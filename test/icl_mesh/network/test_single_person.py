@@ -124,6 +124,7 @@ def test_files_that_do_not_fit_are_one_sentence(network, tmp_path) -> None:
         load_keypoint_weights(path)
 
 
+@pytest.mark.slow
 def test_the_converter_names_what_it_cannot_read(tmp_path) -> None:
     tool = [sys.executable, str(ROOT / "tools/convert_thunder.py")]
     path = tmp_path / "movenet-thunder.json"

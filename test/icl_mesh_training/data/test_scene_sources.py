@@ -41,6 +41,7 @@ def assert_same(first: Sample, second: Sample) -> None:
         np.testing.assert_array_equal(values, getattr(second, name), err_msg=name)
 
 
+@pytest.mark.slow
 def test_shards_hold_what_the_folder_holds(written: Path) -> None:
     shards = sorted((written / "shards").iterdir())
     assert [s.name for s in shards] == [f"scenes-{k:06d}.tar" for k in range(3)]
@@ -61,6 +62,7 @@ def test_webdataset_reads_the_shards(written: Path) -> None:
         assert sample["npz"] == (written / "files" / f"{i:06d}.npz").read_bytes()
 
 
+@pytest.mark.slow
 def test_only_missing_shards_are_written_again(written: Path) -> None:
     shards = sorted((written / "shards").iterdir())
     kept, lost = shards[0].stat().st_mtime_ns, shards[2].read_bytes()
@@ -92,6 +94,7 @@ def test_broken_shards_are_named(tmp_path: Path) -> None:
         write_shards(tmp_path, JOB, per_shard=0)
 
 
+@pytest.mark.slow
 def test_scenes_on_the_fly_are_those_of_the_folder(written: Path) -> None:
     plain = AugmentationConfig()
     source = GeneratedScenes(5, 64, plain, 9, long_side=64, texture_size=32)
@@ -109,6 +112,7 @@ def test_scenes_on_the_fly_are_those_of_the_folder(written: Path) -> None:
         GeneratedScenes(0, 64, plain)
 
 
+@pytest.mark.slow
 def test_occlusion_benchmark_runs_through_its_levels(tmp_path: Path) -> None:
     write_occlusion_benchmark(tmp_path, count=2, **OPTIONS)
     about = json.loads((tmp_path / "benchmark.json").read_text())

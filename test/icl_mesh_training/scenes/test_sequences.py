@@ -19,6 +19,7 @@ def paths(story, seed):
     return np.stack([walk.sample(TIMES)[0] for walk in walks])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("story", STORIES)
 def test_people_walk_like_people(story) -> None:
     for seed in range(12):
@@ -33,6 +34,7 @@ def test_people_walk_like_people(story) -> None:
         np.testing.assert_array_equal(positions, paths(story, seed))
 
 
+@pytest.mark.slow
 def test_every_story_is_told() -> None:
     seeds = range(20)
     outside = {
