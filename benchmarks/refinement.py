@@ -6,6 +6,7 @@ what they show.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import functools
@@ -20,7 +21,6 @@ from benchmarks.report import Row, Section
 from benchmarks.stages import noise_image
 from benchmarks.timing import Case, Samples, Spread, Stopwatch, interleaved, timed, total
 from icl_mesh.engine import Engine, create_engine
-from icl_mesh.engine.spec import candidates
 from icl_mesh.estimator import Estimator
 from icl_mesh.geometry.camera import Camera
 from icl_mesh.keypoint_weights import load_keypoint_weights
@@ -67,12 +67,8 @@ def measure_refinement(model: Model, repetitions: int) -> list[Section]:
 def _engines(model: Model) -> Iterator[Engine]:
     """The fastest installed engine of each precision that this CPU has."""
     for precision in PRECISIONS:
-        for spec in candidates(precision, "cpu"):
-            try:
-                yield create_engine(str(spec), model.network, "cpu", model.input_size)
-            except (ValueError, ImportError):  # bf16 on a CPU without it
-                continue
-            break
+        with contextlib.suppress(ValueError):  # bf16 on a CPU without it
+            yield create_engine(f"auto:{precision}", model.network, "cpu", model.input_size)
 
 
 def refining_case(estimator: Estimator, refine: bool | Budget) -> Case:
