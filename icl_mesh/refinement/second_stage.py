@@ -26,6 +26,8 @@ Floats = npt.NDArray[np.floating[Any]]
 TOGETHER = 8
 #: Share of the weight of a crop's keypoints that must be the person's own.
 LEAST_OWN = 0.5
+#: Factor of the score of a person whose crop shows somebody else.
+UNSEEN = 0.5
 
 
 class Observation(NamedTuple):
@@ -79,8 +81,10 @@ class SecondStage:
         lost = lost_keypoints(keypoints[rivals], seen.first[rivals], seen.extent[rivals])
         before = weight.sum(axis=1)
         weight[rivals] *= ~lost
-        # Who is hidden keeps the first pose: the few keypoints that are left are no evidence.
-        weight[refined & (weight.sum(axis=1) < LEAST_OWN * before)] = 0
+        # Whose crop shows somebody else is hidden, or was detected twice. The few keypoints that
+        # are left are no evidence, so that the first pose stays.
+        unseen = refined & (weight.sum(axis=1) < LEAST_OWN * before)
+        weight[unseen], score[unseen] = 0, UNSEEN * score[unseen]
         types = keypoints.astype(np.float32), weight.astype(np.float32)
         return Evidence(*types, score, refined, duplicate)
 

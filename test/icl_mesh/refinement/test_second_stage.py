@@ -155,3 +155,16 @@ def test_refined_people_lie_on_their_keypoints(estimator) -> None:
     """All keypoints in the middle of the crop: people get smaller in the image than they were."""
     before, after = estimator(IMAGE, CAMERA, refine=False), estimator(IMAGE, CAMERA)
     assert np.ptp(after.joints_px, axis=1).mean() < 0.9 * np.ptp(before.joints_px, axis=1).mean()
+
+
+def test_a_person_whose_crop_shows_somebody_else_keeps_the_first_pose(stage) -> None:
+    """Both crops have the same middle; the second person's pose lies beside its middle."""
+    people = people_at(np.array([[0.1, 0.1], [0.1, 0.1]]), 0.4)
+    people.square[0, 26:] = 0.1  # the first person's points are where the keypoints are
+    alone = evidence(stage, FirstPeople(*(rows[1:] for rows in people)))
+    both = evidence(stage, people)
+    assert both.weight[0].min() > 0
+    assert both.weight[1].max() == 0
+    assert both.score[1] == pytest.approx(0.5 * alone.score[0], rel=1e-6)
+    assert both.refined.all()
+    assert not both.duplicate.any()
