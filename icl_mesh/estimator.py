@@ -33,6 +33,8 @@ _LOG = logging.getLogger(__name__)
 
 #: The second stage looks at people with a lower first score than they need, and gives another.
 PROPOSAL_SCORE = 0.1
+#: In a stream of images a refined person needs so many times the least score to start a track.
+START_RATIO = 2.5
 
 
 class Estimator:
@@ -149,6 +151,13 @@ class Estimator:
     def device(self) -> torch.device:
         """Device of the network and the body."""
         return self.engine.device
+
+    @property
+    def track_threshold(self) -> float:
+        """Least score with which a person starts a track (icl_mesh.tracking)."""
+        if self.second_stage is None:
+            return self.threshold
+        return min(START_RATIO * self.refined_threshold, 1.0)
 
     def __call__(
         self,

@@ -144,7 +144,10 @@ class _Frames:
             store = depths.store
             self._correct = DepthCorrection(store, remedy=remedy, scale_option="--depth-scale")
         self._unmeasured = ""
-        self._tracker = Tracker(options.track_timeout, smoothing_s=options.smoothing)
+        least = 0.0 if options.threshold else getattr(estimator, "track_threshold", 0.0)
+        self._tracker = Tracker(
+            options.track_timeout, smoothing_s=options.smoothing, start_score=least
+        )
         self._bits, self._times = SampleBits(), ImageTimes()
         self._watch = StreamWatch(topic)
         self._said: set[str] = set()

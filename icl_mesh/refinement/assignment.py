@@ -16,7 +16,8 @@ Mask = npt.NDArray[np.bool_]
 
 #: Two crops show the same keypoint within this distance, in half extents.
 SAME_KEYPOINT = 0.15
-#: Two people are one: mean distance of their keypoints, and of their first poses, in half extents.
+#: Two people are one: mean distance of their keypoints, and median distance of their first poses
+#: (the legs of one may be those of the other mirrored), in half extents.
 SAME_KEYPOINTS, SAME_POSE = 0.1, 0.25
 
 
@@ -25,7 +26,7 @@ def duplicates(keypoints: Floats, first: Floats, extent: Floats, score: Floats) 
     pose is that person's, too. keypoints, first: [N, K, 2]; extent, score: [N]."""
     unit = np.minimum(extent, extent[:, None])
     apart = _distances(keypoints, unit).mean(axis=2)
-    poses_apart = _distances(first, unit).mean(axis=2)
+    poses_apart = np.median(_distances(first, unit), axis=2)
     same = (apart < SAME_KEYPOINTS) & (poses_apart < SAME_POSE)
     duplicate = np.zeros(len(score), bool)
     for person in np.argsort(-score, kind="stable"):

@@ -69,7 +69,8 @@ class Tracker:
 
     max_age_s: how long an occluded person is kept, by the images' stamps. min_hits: number of
     detections from which a person is TRACKED. smoothing_s: time constant of the smoothing of
-    distance, pose and shape for people who stand still, 0 for none; it may change between images.
+    distance, pose and shape for people who stand still, 0 for none. start_score: least score
+    of a person who starts a track. Both may change between images.
     weights: of the appearance cues. Ids count from 1 and are unique per tracker.
     """
 
@@ -79,6 +80,7 @@ class Tracker:
         min_hits: int = 3,
         *,
         smoothing_s: float = 0.0,
+        start_score: float = 0.0,
         weights: Weights | None = None,
     ) -> None:
         if not (max_age_s >= 0 and math.isfinite(max_age_s)):
@@ -86,7 +88,7 @@ class Tracker:
         if min_hits < 1:
             raise ValueError(f"min_hits must be 1 or more, got {min_hits}")
         self.max_age_s, self.min_hits = max_age_s, min_hits
-        self.smoothing_s = smoothing_s
+        self.smoothing_s, self.start_score = smoothing_s, start_score
         self.weights = weights or Weights()
         self._next_id = 1
         self._streams = Streams()
@@ -118,8 +120,9 @@ class Tracker:
 
         features: icl_mesh.tracking.appearance, a further cue for the assignment.
         frame_id: of the image; another frame with another calibration means another camera.
-        All people are returned with an id. The arrays are shared with the tracker: do not modify
-        them.
+        People are returned with an id: all but those whom no track explains and whose score is
+        below start_score (as in ByteTrack, Zhang et al. 2022). The arrays are shared with the
+        tracker: do not modify them.
 
         Tracks restart (Tracks.lost_because gives the reason) when time jumps back by more than
         0.5 s, as for a bag that is played again, or when the camera, the body model or the assumed
@@ -144,6 +147,15 @@ class Tracker:
         if not is_everyone(detection, len(detection)):
             order = np.argsort(detection)
             track, detection = track[order], detection[order]
+        starts = seen.score >= self.start_score
+        starts[detection] = True
+        if not starts.all():
+            people, seen, features = (
+                people.select(starts),
+                seen.select(starts),
+                features.select(starts),
+            )
+            detection = (np.cumsum(starts) - 1)[detection]
         all_assigned = is_everyone(detection, len(seen))
         current = self._follow(
             old.select(track),

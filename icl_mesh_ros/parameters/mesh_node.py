@@ -109,6 +109,12 @@ class MeshParameters:
         "ms per image for the second stage; at least one person is refined in each image",
         limits=(0.0, 10_000.0),
     )
+    track_threshold: float = _parameter(
+        0.0,
+        "smallest score of a person who starts a track; people with a lower one only continue "
+        "tracks; 0: that of the weights, or none with a detection_threshold",
+        limits=(0.0, 1.0),
+    )
     track_timeout: float = _parameter(
         2.0,
         "s: how long a person who is no longer detected is predicted (OCCLUDED) and remembered",

@@ -159,6 +159,9 @@ class FrameProcessor:
     ) -> Tracks:
         self._tracker.max_age_s = parameters.track_timeout
         self._tracker.smoothing_s = parameters.smoothing
+        by_weights = getattr(self._estimator, "track_threshold", 0.0)
+        least = 0.0 if parameters.detection_threshold else by_weights
+        self._tracker.start_score = parameters.track_threshold or least
         stamp_s = self._times(nanoseconds(header.stamp), arrival_s)
         features = appearance_features(rgb, people) if parameters.track_colors else None
         return self._tracker.update(people, stamp_s, features, frame_id=header.frame_id)

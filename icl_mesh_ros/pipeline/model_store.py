@@ -44,6 +44,10 @@ class SharedModel:
         return self._estimator.body
 
     @property
+    def track_threshold(self) -> float:
+        return self._estimator.track_threshold
+
+    @property
     def device(self) -> torch.device:
         return self._estimator.device
 

@@ -46,3 +46,11 @@ def test_nobody_and_one() -> None:
     assert lost_keypoints(none, none, np.zeros(0)).shape == (0, 17)
     assert duplicates(none, none, np.zeros(0), np.zeros(0)).shape == (0,)
     assert not lost_keypoints(POSE[None], POSE[None], EXTENT[:1]).any()
+
+
+def test_a_person_detected_twice_with_mirrored_legs() -> None:
+    """Crops show the same; of the first poses the trunk agrees, and the limbs do not."""
+    first = np.stack((POSE, POSE.copy()))
+    first[1, [9, 10, 13, 14, 15, 16]] += 0.4
+    keypoints = np.stack((POSE, POSE))
+    assert duplicates(keypoints, first, EXTENT, np.array([0.9, 0.5])).tolist() == [False, True]
