@@ -16,16 +16,16 @@ Mask = npt.NDArray[np.bool_]
 
 #: Two crops show the same keypoint within this distance, in half extents.
 SAME_KEYPOINT = 0.15
-#: Two people are one: mean distance of their keypoints, and median distance of their first poses
-#: (the legs of one may be those of the other mirrored), in half extents.
-SAME_KEYPOINTS, SAME_POSE = 0.1, 0.25
+#: Two people are one: median distances of keypoints and of first poses, in half extents.
+#: Medians: the legs of one may be those of the other mirrored, or of the image before (Budget).
+SAME_KEYPOINTS, SAME_POSE = 0.15, 0.3
 
 
 def duplicates(keypoints: Floats, first: Floats, extent: Floats, score: Floats) -> Mask:
     """People [N] whose crop shows the keypoints of somebody with a higher score, and whose first
     pose is that person's, too. keypoints, first: [N, K, 2]; extent, score: [N]."""
     unit = np.minimum(extent, extent[:, None])
-    apart = _distances(keypoints, unit).mean(axis=2)
+    apart = np.median(_distances(keypoints, unit), axis=2)
     poses_apart = np.median(_distances(first, unit), axis=2)
     same = (apart < SAME_KEYPOINTS) & (poses_apart < SAME_POSE)
     duplicate = np.zeros(len(score), bool)

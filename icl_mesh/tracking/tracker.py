@@ -150,11 +150,8 @@ class Tracker:
         starts = seen.score >= self.start_score
         starts[detection] = True
         if not starts.all():
-            people, seen, features = (
-                people.select(starts),
-                seen.select(starts),
-                features.select(starts),
-            )
+            people, seen = people.select(starts), seen.select(starts)
+            features = features.select(starts)
             detection = (np.cumsum(starts) - 1)[detection]
         all_assigned = is_everyone(detection, len(seen))
         current = self._follow(

@@ -240,3 +240,26 @@ def test_other_weights_take_over_nothing_but_ids(make_people) -> None:
     assert (
         len(tracker.update(dataclasses.replace(updated), 0.4).state) == 1
     )  # no occluded person returns
+
+
+def scored(people, *scores: float):
+    return dataclasses.replace(people, score=np.array(scores, np.float32))
+
+
+def test_low_scores_continue_tracks_and_start_none(make_people) -> None:
+    tracker = Tracker(start_score=0.3)
+    both = make_people([[-1, 0, 3], [1, 0, 3]], CAMERA)
+    first = tracker.update(scored(both, 0.2, 0.9), 1.0)
+    assert first.people.track_id.tolist() == [1]
+    np.testing.assert_array_equal(first.people.position_m, both.position_m[1:])
+    second = tracker.update(scored(both, 0.29, 0.1), 1.1)
+    assert second.people.track_id.tolist() == [1]
+    assert second.people.score.tolist() == pytest.approx([0.1])
+    third = tracker.update(scored(both, 0.4, 0.1), 1.2)
+    assert sorted(third.people.track_id.tolist()) == [1, 2]
+
+
+def test_nobody_above_the_start_score(make_people) -> None:
+    tracker = Tracker(start_score=0.3)
+    tracks = tracker.update(scored(make_people([[0, 0, 3]], CAMERA), 0.1), 1.0)
+    assert len(tracks.people) == 0
