@@ -22,7 +22,7 @@ from icl_mesh.engine.stage_clock import StageClock
 from icl_mesh.geometry.boxes import bounding_boxes
 from icl_mesh.geometry.view import View
 from icl_mesh.network import IclMeshNetwork, InferenceMaps
-from icl_mesh.network.constants import KEYPOINTS, SMPL_CHANNELS
+from icl_mesh.network.constants import SMPL_CHANNELS
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -70,6 +70,11 @@ class Evidence(NamedTuple):
         least = np.where(self.refined, threshold, first_threshold)
         kept = np.flatnonzero((self.score >= least) & ~self.duplicate)
         return kept[np.argsort(-self.score[kept], kind="stable")]
+
+    def select(self, rows: npt.NDArray[np.int64]) -> Evidence:
+        """That of some people."""
+        keypoints, weight, score, refined, duplicate = self
+        return Evidence(keypoints[rows], weight[rows], score[rows], refined[rows], duplicate[rows])
 
 
 #: People of the first stage -> evidence, and which of them to keep, in their order.
@@ -123,17 +128,18 @@ class Reader:
             return None
         count = reader.fit(smpl.detach().numpy())
         refuse_broken(reader.broken())
-        refined, weight = np.zeros(count, bool), np.zeros((count, KEYPOINTS), np.float32)
+        evidence = None
         if refine is not None:
-            refined, weight = self._refine(count, refine, clock)
-            if (count := len(refined)) == 0:
+            evidence = self._refine(count, refine, clock)
+            if (count := len(evidence.score)) == 0:
                 return None
         reader.place()
         refuse_broken(reader.broken())
-        # The gate knows better than the heatmaps whether a limb's joint is this person's own.
-        confidence, seen = rows["confidence"][:count], weight[:, FACE:]
-        limbs = KEYPOINT_JOINT[FACE:]
-        confidence[:, limbs] = np.where(seen > 0, seen, confidence[:, limbs])
+        if evidence is not None:
+            # The gate knows better than the heatmaps whether a limb's joint is this person's own.
+            limbs, seen = KEYPOINT_JOINT[FACE:], evidence.weight[:, FACE:]
+            confidence = rows["confidence"][:count]
+            confidence[:, limbs] = np.where(seen > 0, seen, confidence[:, limbs])
         clock.lap("decode")
         surface, boxes = self._surface_and_boxes(count, view, vertices=vertices)
         clock.lap("body")
@@ -151,23 +157,21 @@ class Reader:
             weak_camera=rows["weak_camera"][:count].copy(),
             embedding=rows["embedding"][:count].copy(),
             vertices_m=surface if vertices else None,
-            refined=refined,
+            refined=np.zeros(count, bool) if evidence is None else evidence.refined,
         )
 
-    def _refine(
-        self, count: int, refine: Refine, clock: StageClock
-    ) -> tuple[npt.NDArray[np.bool_], Floats]:
-        """Fits people to a second stage's evidence. Returns who of those who are kept is refined,
-        and the weights of their keypoints."""
+    def _refine(self, count: int, refine: Refine, clock: StageClock) -> Evidence:
+        """Fits people to a second stage's evidence. Returns that of those who are kept."""
         rows = self._rows
         names = ("square", "score", "center_instance")
         clock.lap("decode")
         evidence, kept = refine(FirstPeople(*(rows[name][:count].copy() for name in names)))
         rows["score"][:count] = evidence.score
+        evidence = evidence.select(kept)
         self._reader.keep(kept)
-        self._reader.refine(evidence.keypoints[kept], evidence.weight[kept])
+        self._reader.refine(evidence.keypoints, evidence.weight)
         clock.lap("refine")
-        return evidence.refined[kept], evidence.weight[kept]
+        return evidence
 
     def _surface_and_boxes(
         self, count: int, view: View, *, vertices: bool

@@ -24,6 +24,7 @@ from icl_mesh.estimator import Estimator
 from icl_mesh.geometry.camera import weak_perspective_from_root
 from icl_mesh.geometry.view import View
 from icl_mesh.keypoint_weights import load_keypoint_weights
+from icl_mesh.network import InferenceMaps
 from icl_mesh.network.constants import ROTATIONS
 from icl_mesh.network.refinement import GATE_INPUTS, Refinement
 from icl_mesh.people import People
@@ -128,14 +129,15 @@ def _of_scene(
     stage, seen = estimator.second_stage, list[Observation]()
     assert stage is not None
 
-    def observe(*given: object) -> Evidence:
+    def observe(
+        image: npt.NDArray[np.uint8], view: View, maps: InferenceMaps, people: FirstPeople, _: None
+    ) -> Evidence:
         """Keeps what the stage observes, and leaves people as they are."""
-        people = next(value for value in given if isinstance(value, FirstPeople))
-        seen.append(stage.observe(*given))  # type: ignore[arg-type]
-        everybody = np.zeros(len(people.score), bool)
+        seen.append(stage.observe(image, view, maps, people))
+        nobody = np.zeros(len(people.score), bool)
         keypoints = seen[0].keypoints.astype(np.float32)
         weight = np.zeros(keypoints.shape[:2], np.float32)
-        return Evidence(keypoints, weight, people.score, everybody, everybody)
+        return Evidence(keypoints, weight, people.score, nobody, nobody)
 
     estimator.second_stage = observe  # type: ignore[assignment]
     try:
